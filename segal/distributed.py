@@ -1,0 +1,134 @@
+"""The few things ranks say to each other.
+
+Objects travel over a gloo group of their own, so that they need no GPU and
+never mix with the gradients. Without ``torch.distributed`` everything here is
+the identity of one process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from mmcv.runner import get_dist_info
+from torch import nn
+
+T = TypeVar('T')
+
+TIMEOUT = timedelta(minutes=60)
+"""How long a rank waits for another; rank 0 may be waiting for a person."""
+
+_control: dist.ProcessGroup | None = None
+
+
+def rank() -> int:
+    """This process's rank, 0 where there is only one."""
+    return int(get_dist_info()[0])
+
+
+def world_size() -> int:
+    """How many processes there are."""
+    return int(get_dist_info()[1])
+
+
+def is_main() -> bool:
+    """Whether this process decides and writes."""
+    return rank() == 0
+
+
+def _group() -> dist.ProcessGroup:
+    global _control
+    if _control is None:
+        _control = dist.new_group(backend='gloo', timeout=TIMEOUT)
+    return _control
+
+
+def barrier() -> None:
+    """Wait until every rank is here."""
+    if world_size() > 1:
+        dist.barrier(group=_group())
+
+
+def broadcast(value: T | None) -> T:
+    """What rank 0 has, on every rank.
+
+    Args:
+        value: Any picklable object; only rank 0's counts.
+    """
+    box = [value]
+    if world_size() > 1:
+        dist.broadcast_object_list(box, src=0, group=_group())
+    return box[0]  # type: ignore[return-value]
+
+
+def gather(value: T) -> list[T]:
+    """What every rank has, in the order of ranks; empty on all but rank 0."""
+    if world_size() == 1:
+        return [value]
+    box: list[T | None] | None = None
+    if is_main():
+        box = [None] * world_size()
+    dist.gather_object(value, box, dst=0, group=_group())
+    return box if box is not None else []  # type: ignore[return-value]
+
+
+def gather_everywhere(value: T) -> list[T]:
+    """What every rank has, in the order of ranks, on every rank."""
+    if world_size() == 1:
+        return [value]
+    box: list[T | None] = [None] * world_size()
+    dist.all_gather_object(box, value, group=_group())
+    return box  # type: ignore[return-value]
+
+
+def fail_together(error: Exception | None) -> None:
+    """Raise on every rank what one rank ran into.
+
+    A rank that raises alone leaves the others waiting at the next barrier.
+
+    Args:
+        error: This rank's trouble, None where there was none.
+
+    Raises:
+        Exception: The trouble of the lowest rank that had any.
+    """
+    for trouble in gather_everywhere(error):
+        if trouble is not None:
+            raise trouble
+
+
+def state_hash(module: nn.Module) -> str:
+    """A fingerprint of all parameters and buffers, bit by bit."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in module.state_dict().items():
+        digest.update(name.encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def sync_buffers(module: nn.Module) -> None:
+    """Give every rank rank 0's buffers.
+
+    Batch norm's running statistics drift apart under mmseg's DDP, which does
+    not broadcast them, and two ranks would score one image differently.
+    """
+    if world_size() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, 0)
+
+
+def check_same_state(module: nn.Module, when: str) -> None:
+    """Show that all ranks hold the same network.
+
+    Raises:
+        RuntimeError: Parameters or buffers differ between ranks.
+    """
+    hashes = gather_everywhere(state_hash(module))
+    if len(set(hashes)) > 1:
+        raise RuntimeError(
+            f'the networks of the ranks differ {when}: {hashes}'
+        )

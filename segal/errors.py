@@ -1,0 +1,69 @@
+"""The errors a user can cause, each one message without a traceback.
+
+Every message names the key or file, what was wanted, what came, and the mend.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class SegALError(Exception):
+    """Anything a user can cause and mend; the entry point prints it alone.
+
+    Attributes:
+        exit_code: What the process ends with, for scripts to rely on.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(SegALError):
+    """Everything that is wrong with a config, all at once.
+
+    Args:
+        problems: One sentence for each problem.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        if isinstance(problems, str):
+            problems = [problems]
+        self.problems = list(problems)
+        count = len(self.problems)
+        head = f'{count} problem{"s" if count > 1 else ""} in the config:'
+        super().__init__('\n  - '.join([head, *self.problems]))
+
+
+class DataError(SegALError):
+    """An image, annotation or folder that cannot be used as it is."""
+
+    exit_code = 3
+
+
+class StateError(SegALError):
+    """A work_dir, label file or checkpoint that does not belong or is hurt."""
+
+    exit_code = 4
+
+
+def nearest(name: object, valid: Iterable[object]) -> str:
+    """The end of an error about an unknown name.
+
+    Args:
+        name: What came.
+        valid: All that would have been right.
+
+    Returns:
+        ``"; did you mean 'x'? (valid: x, y, z)"``, without the question where
+        nothing is close.
+    """
+    names = sorted(str(item) for item in valid)
+    folded = {item.lower().replace('_', ''): item for item in names}
+    close = difflib.get_close_matches(
+        str(name).lower().replace('_', ''), folded, n=1, cutoff=0.6
+    )
+    guess = f"; did you mean '{folded[close[0]]}'?" if close else ''
+    return f'{guess} (valid: {", ".join(names)})'

@@ -1,0 +1,7 @@
+"""The registries of SegAL, beside those of MMCV and mmseg."""
+
+from mmcv.utils import Registry
+
+HEURISTICS = Registry('heuristic')
+SELECTORS = Registry('selector')
+ORACLES = Registry('oracle')

@@ -1,0 +1,173 @@
+"""What crosses the seams of a round, in the order it is made.
+
+``Prediction -> score -> Candidates -> Selection -> Answers``. The frame of
+reference is everywhere the image's own annotation grid (H, W); a place is a
+flat index ``row * W + column`` into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Unit = Literal['pixel', 'image']
+
+WHOLE_IMAGE = -1
+"""The place that stands for a whole image."""
+
+LABELLED, VOID, REFUSED = 0, 1, 2
+"""What became of a request: a class, no class there, or no answer."""
+
+
+@dataclass(frozen=True)
+class PoolImage:
+    """One image that may be asked about.
+
+    Attributes:
+        name: Data set + relative path; the key of everything.
+        size: (H, W) in pixels, as the image decoder gives it.
+    """
+
+    name: str
+    size: tuple[int, int]
+
+    @property
+    def pixels(self) -> int:
+        """H * W."""
+        return self.size[0] * self.size[1]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a heuristic may know about one image.
+
+    Attributes:
+        name: The image's name.
+        size: (H, W) in pixels.
+        seed: The experiment's seed.
+        round: Round of the query, from 0.
+        probs: float32 (C, H, W), sums to 1 over C. None only for heuristics
+            that do not list ``'probs'`` in ``needs``.
+        samples: T stochastic predictions, each float32 (C, H, W), one at a
+            time; only on request.
+        embedding: float32 (D,), one vector for the image; only on request.
+        features: float32 (F, h, w), a map of features; only on request.
+        pool: Statistics of the whole pool; only on request.
+    """
+
+    name: str
+    size: tuple[int, int]
+    seed: int
+    round: int
+    probs: Tensor | None = None
+    samples: Iterator[Tensor] | None = None
+    embedding: Tensor | None = None
+    features: Tensor | None = None
+    pool: Mapping[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one round may ask.
+
+    Attributes:
+        amount: Pixels or images.
+        per_image: Whether ``amount`` is for each image of the pool, or for
+            the whole pool.
+    """
+
+    amount: int
+    per_image: bool
+
+
+@dataclass
+class Candidates:
+    """Places worth asking about, best first within each image.
+
+    Attributes:
+        names: The K images that occur.
+        image: int32 (N,), index into ``names``.
+        places: int64 (N,), flat indices, or ``WHOLE_IMAGE``.
+        scores: float32 (N,), higher = label first.
+        ties: uint64 (N,), keyed draw; of equal scores the lower goes first.
+    """
+
+    names: list[str]
+    image: NDArray[np.int32]
+    places: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    ties: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a round asks.
+
+    Attributes:
+        round: Which label file the answers go to; 0 holds the initial ones.
+        unit: ``'pixel'`` or ``'image'``.
+        places: name -> int64 (N,) sorted unique flat indices; for the unit
+            ``'image'`` an empty array: the whole of it.
+        scores: name -> float32 (N,), the scores of ``places`` ((1,) for a
+            whole image); empty for the initial draw.
+    """
+
+    round: int
+    unit: Unit
+    places: dict[str, NDArray[np.int64]]
+    scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Pixels or images asked for."""
+        if self.unit == 'image':
+            return len(self.places)
+        return sum(len(places) for places in self.places.values())
+
+
+@dataclass(frozen=True)
+class PixelAnswers:
+    """Answers to some pixels of one image.
+
+    Attributes:
+        places: int64 (N,), as asked.
+        classes: uint8 (N,), training class ids; meaningless where ``status``
+            is not ``LABELLED``.
+        status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``.
+    """
+
+    places: NDArray[np.int64]
+    classes: NDArray[np.uint8]
+    status: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageAnswers:
+    """The answer to a whole image.
+
+    Attributes:
+        label_map: uint8 (H, W), training class ids, 255 where void; None
+            where the image was refused.
+    """
+
+    label_map: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Everything an oracle said to one selection.
+
+    Attributes:
+        selection: What was asked.
+        images: name -> the answers, for every name of the selection.
+    """
+
+    selection: Selection
+    images: dict[str, PixelAnswers | ImageAnswers]
