@@ -1,0 +1,1 @@
+"""One query step and the parts it is made of."""

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from segal.errors import SegALError
+from segal.structures import Prediction
+
+
+class BaseHeuristic(ABC):
+    """Scores the pixels of one image: **higher = label this first**.
+
+    A new heuristic is one file with one registered subclass that writes
+    :meth:`score`. It knows nothing of labels, masks, budgets, units, ranks or
+    devices, and leaves its input as it found it.
+
+    Attributes:
+        needs: What of a :class:`~segal.structures.Prediction` is read:
+            ``'probs'``, ``'samples'``, ``'embedding'``, ``'features'``,
+            ``'pool'``. The model wrapper supplies it.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('probs',)
+
+    @abstractmethod
+    def score(self, prediction: Prediction) -> Tensor:
+        """How much a label would teach.
+
+        Args:
+            prediction: Everything in ``needs`` is there.
+
+        Returns:
+            Floating (H, W), finite, higher = label first.
+        """
+
+    @torch.no_grad()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """:meth:`score`, checked.
+
+        Args:
+            prediction: Of one image.
+
+        Returns:
+            float32 (H, W), finite, on the device :meth:`score` left it on.
+
+        Raises:
+            SegALError: Something in ``needs`` is missing, or the score is not
+                a finite floating tensor of the image's size.
+        """
+        name = type(self).__name__
+        missing = [x for x in self.needs if getattr(prediction, x) is None]
+        if missing:
+            raise SegALError(
+                f'{name} needs {", ".join(missing)} for {prediction.name!r}, '
+                'which the model wrapper did not supply'
+            )
+        score = self.score(prediction)
+        if not isinstance(score, Tensor) or not score.is_floating_point():
+            kind = score.dtype if isinstance(score, Tensor) else type(score)
+            raise SegALError(
+                f'{name}.score of {prediction.name!r}: wanted a floating '
+                f'tensor, got {kind}'
+            )
+        if tuple(score.shape) != tuple(prediction.size):
+            raise SegALError(
+                f'{name}.score of {prediction.name!r}: wanted shape '
+                f'{tuple(prediction.size)}, got {tuple(score.shape)}'
+            )
+        score = score.float()
+        bad = int((~torch.isfinite(score)).sum())
+        if bad:
+            raise SegALError(
+                f'{name}.score of {prediction.name!r}: wanted finite numbers, '
+                f'got {bad} that are not (NaN or infinite)'
+            )
+        return score

@@ -1,0 +1,8 @@
+"""Selectors: how a budget is spent on scores."""
+
+from .base import BaseSelector
+from .global_pixels import PixelsGlobal
+from .per_image import PixelsPerImage
+from .whole_images import WholeImages
+
+__all__ = ['BaseSelector', 'PixelsGlobal', 'PixelsPerImage', 'WholeImages']

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.registry import SELECTORS
+from segal.structures import PoolImage, Unit
+
+from .over_pool import BestOverPool
+
+
+@SELECTORS.register_module()
+class PixelsGlobal(BestOverPool):
+    """Spends one budget where the scores of the whole pool are highest.
+
+    Exact: the selection is the one that sorting every available pixel of the
+    pool would give. Memory is bounded by the budget. ``Budget(q,
+    per_image=True)`` is q times the number of images, spent anywhere.
+
+    Its arguments are those of
+    :class:`~segal.active.selectors.base.BaseSelector`.
+    """
+
+    unit: ClassVar[Unit] = 'pixel'
+
+    def _spendable(self) -> int:
+        times = len(self.images) if self.budget.per_image else 1
+        return min(self.budget.amount * times, int(self.free.sum()))
+
+    def shortlist(
+        self,
+        image: PoolImage,
+        score: NDArray[np.float32],
+        available: NDArray[np.bool_],
+    ) -> None:
+        """Keep what can be among the best; see the base."""
+        self._offer(*self._enter(image, score, available))

@@ -1,0 +1,64 @@
+"""How many: pure functions from a budget to whole numbers."""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def quotas(
+    budget: int, free: NDArray[np.int64], tie_keys: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """A budget spread over images as evenly as their free places allow.
+
+    Every image gets the same share. What an image cannot take goes evenly to
+    the others. What is left of an even division goes, one each, to the images
+    with the lowest tie keys among those that can still take one.
+
+    Args:
+        budget: Places to give out.
+        free: int64 (P,), how many places each image can take.
+        tie_keys: uint64 (P,), a keyed draw for each image.
+
+    Returns:
+        int64 (P,), at most ``free``; its sum is ``min(budget, sum(free))``.
+    """
+    free = np.asarray(free, np.int64)
+    budget = min(budget, int(free.sum()))
+    low, high = 0, int(free.max(initial=0))
+    while low < high:  # the highest level that the budget can pay everywhere
+        level = (low + high + 1) // 2
+        if int(np.minimum(free, level).sum()) <= budget:
+            low = level
+        else:
+            high = level - 1
+    shares = np.minimum(free, low)  # (P,)
+    rest = budget - int(shares.sum())
+    open_images = np.flatnonzero(free > low)
+    lucky = open_images[np.argsort(tie_keys[open_images], kind='stable')]
+    shares[lucky[:rest]] += 1
+    return shares
+
+
+def rounded_share(count: int, share: float) -> int:
+    """``count * share``, halves rounded up, in decimal as the user wrote it.
+
+    Args:
+        count: Of picks.
+        share: In [0, 1].
+    """
+    exact = Decimal(str(float(share))) * count
+    return int(exact.to_integral_value(ROUND_HALF_UP))
+
+
+def top_count(pixels: int, percent: float) -> int:
+    """How many pixels the top ``percent`` of an image are, rounded down.
+
+    Args:
+        pixels: H * W.
+        percent: In (0, 100].
+    """
+    exact = Decimal(str(float(percent))) * pixels / 100
+    return int(exact.to_integral_value(ROUND_FLOOR))

@@ -1,0 +1,158 @@
+"""The best few of many, exactly: score descending, then tie key ascending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ties = Callable[[NDArray[np.int64]], NDArray[np.uint64]]
+"""Indices int64 (n,) -> their tie keys uint64 (n,), made only when needed."""
+
+
+def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
+    """Where the lowest draws are.
+
+    Args:
+        draws: uint64 (N,).
+        count: How many.
+
+    Returns:
+        int64 (min(count, N),), indices in no particular order.
+    """
+    if count <= 0:
+        return np.empty(0, np.int64)
+    if count >= len(draws):
+        return np.arange(len(draws))
+    return np.argpartition(draws, count - 1)[:count]
+
+
+def best(
+    scores: NDArray[np.float32], ties: Ties, count: int
+) -> NDArray[np.int64]:
+    """Where the best scores are; equal ones by the lower tie key.
+
+    Args:
+        scores: float32 (N,).
+        ties: Called with the indices that tie at the last score taken.
+        count: How many.
+
+    Returns:
+        int64 (min(count, N),), indices in no particular order.
+    """
+    if count <= 0:
+        return np.empty(0, np.int64)
+    if count >= len(scores):
+        return np.arange(len(scores))
+    last = len(scores) - count
+    threshold = np.partition(scores, last)[last]
+    above = np.flatnonzero(scores > threshold)
+    level = np.flatnonzero(scores == threshold)
+    missing = count - len(above)
+    if len(level) > missing:
+        level = level[lowest(ties(level), missing)]
+    return np.concatenate([above, level])
+
+
+class Picks(NamedTuple):
+    """Places of the pool as columns.
+
+    Attributes:
+        image: int32 (N,), position in the pool.
+        places: int64 (N,), flat indices, or ``WHOLE_IMAGE``.
+        scores: float32 (N,).
+        ties: uint64 (N,).
+    """
+
+    image: NDArray[np.int32]
+    places: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    ties: NDArray[np.uint64]
+
+    @classmethod
+    def join(cls, parts: list[Picks]) -> Picks:
+        """All parts, one after the other; of none, no picks at all."""
+        nothing = cls(
+            np.empty(0, np.int32),
+            np.empty(0, np.int64),
+            np.empty(0, np.float32),
+            np.empty(0, np.uint64),
+        )
+        return cls(*map(np.concatenate, zip(nothing, *parts, strict=True)))
+
+    def take(self, index: NDArray) -> Picks:
+        """The rows of an index or a mask."""
+        return Picks(*(column[index] for column in self))
+
+    def sort(self) -> Picks:
+        """By image, best first within each."""
+        order = np.lexsort((self.places, self.ties, -self.scores, self.image))
+        return self.take(order)
+
+
+class RunningTop:
+    """The best of a stream in bounded memory.
+
+    Whatever cannot be among the best any more is dropped as it comes, the
+    rest is kept until there are two capacities of it, and then cut to one.
+    So at most three capacities are held, for a moment.
+
+    Args:
+        capacity: How many are wanted.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.threshold = np.float32(-np.inf)
+        self._held: list[tuple[Picks, NDArray[np.float32]]] = []
+        self._count = 0
+
+    def add(
+        self,
+        image: int,
+        places: NDArray[np.int64],
+        values: NDArray[np.float32],
+        ties: Ties,
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Offer the places of one image.
+
+        Args:
+            image: Position in the pool.
+            places: int64 (n,).
+            values: float32 (n,), what is ranked: higher first.
+            ties: Indices into ``places`` -> their tie keys.
+            scores: float32 (n,), carried along.
+        """
+        near = np.flatnonzero(values >= self.threshold)
+        near = near[
+            best(values[near], lambda at: ties(near[at]), self.capacity)
+        ]
+        if not len(near):
+            return
+        image_column = np.full(len(near), image, np.int32)
+        self._held.append(
+            (
+                Picks(image_column, places[near], scores[near], ties(near)),
+                values[near],
+            )
+        )
+        self._count += len(near)
+        if self._count > 2 * self.capacity:
+            self._cut()
+
+    def _cut(self) -> None:
+        picks = Picks.join([picks for picks, _ in self._held])
+        values = np.concatenate([values for _, values in self._held])
+        kept = best(values, picks.ties.__getitem__, self.capacity)
+        self._held = [(picks.take(kept), values[kept])]
+        self._count = len(kept)
+        self.threshold = values[kept].min()
+
+    def picks(self) -> Picks:
+        """The best, in no particular order."""
+        if self._count > self.capacity:
+            self._cut()
+        return Picks.join([picks for picks, _ in self._held])

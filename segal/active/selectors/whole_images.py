@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.errors import ConfigError, nearest
+from segal.registry import SELECTORS
+from segal.structures import WHOLE_IMAGE, PoolImage, Unit
+
+from .over_pool import BestOverPool
+
+_AGGREGATES = {
+    'mean': lambda scores: scores.mean(dtype=np.float64),
+    'max': np.max,
+    'sum': lambda scores: scores.sum(dtype=np.float64),
+    'median': np.median,
+}
+
+
+@SELECTORS.register_module()
+class WholeImages(BestOverPool):
+    """Asks for the label maps of the images that score highest.
+
+    An image's score is an aggregate of the scores of its available pixels;
+    images where nothing is available are passed over.
+
+    Args:
+        args: See :class:`~segal.active.selectors.base.BaseSelector`; the
+            budget counts images of the whole pool.
+        aggregate: ``'mean'``, ``'max'``, ``'sum'`` (which prefers large
+            images) or ``'median'``.
+        kwargs: See the base.
+
+    Raises:
+        ConfigError: Another aggregate, or a budget for each image.
+    """
+
+    unit: ClassVar[Unit] = 'image'
+
+    def __init__(
+        self, *args: Any, aggregate: str = 'mean', **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if self.budget.per_image:
+            raise ConfigError(
+                'budget: whole images are asked from the whole pool, got '
+                f'{self.budget.amount} for each image'
+            )
+        if aggregate not in _AGGREGATES:
+            raise ConfigError(
+                f'aggregate: {aggregate!r} is not known'
+                f'{nearest(aggregate, _AGGREGATES)}'
+            )
+        self.aggregate = aggregate
+
+    def _spendable(self) -> int:
+        return min(self.budget.amount, int(np.count_nonzero(self.free)))
+
+    def shortlist(
+        self,
+        image: PoolImage,
+        score: NDArray[np.float32],
+        available: NDArray[np.bool_],
+    ) -> None:
+        """Score the image; see the base."""
+        position, places, scores = self._enter(image, score, available)
+        if len(places):
+            value = _AGGREGATES[self.aggregate](scores)
+            self._offer(
+                position,
+                np.array([WHOLE_IMAGE]),
+                np.array([value], np.float32),
+            )

@@ -1,0 +1,240 @@
+"""What mmcv-full 1.7.2 and mmseg 0.30 break on current PyTorch and NumPy 2.
+
+One function mends one breakage; :func:`apply` calls them all. Call it once,
+before anything is built; it does nothing the second time.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import mmcv.engine.test
+import mmcv.parallel._functions
+import mmcv.runner.dist_utils
+import mmseg.datasets.builder
+import mmseg.utils.util_distribution
+import torch
+import torch.distributed as dist
+from mmcv.parallel import MMDistributedDataParallel
+from mmcv.runner import CheckpointLoader, IterBasedRunner, get_dist_info
+from mmseg.datasets import CustomDataset
+from torch import nn
+
+from segal.launching import init_process_group, take_local_rank
+from segal.loading import safe_loading
+
+VOID = 255
+"""What -1 becomes in an unsigned byte, where NumPy allows it."""
+
+_replaced: list[tuple[Any, str, Any]] = []
+
+
+def apply() -> None:
+    """Mend everything, once in each process."""
+    if not _replaced:
+        for mend in MENDS:
+            mend()
+
+
+def undo() -> None:
+    """Put back all that was replaced, to show what is broken without it."""
+    while _replaced:
+        owner, name, old = _replaced.pop()
+        setattr(owner, name, old)
+
+
+def _replace(owner: Any, name: str, new: Any) -> None:
+    _replaced.append((owner, name, inspect.getattr_static(owner, name)))
+    setattr(owner, name, new)
+
+
+def _replace_everywhere(old: Callable, new: Callable) -> None:
+    """Also where it was imported by name."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.split('.')[0] in ('mmcv', 'mmseg', 'segal'):
+            for name, value in list(vars(module).items()):
+                if value is old:
+                    _replace(module, name, new)
+
+
+def mend_get_stream() -> None:
+    """PyTorch's ``_get_stream`` wants a device, mmcv gives it a number."""
+    get_stream = mmcv.parallel._functions._get_stream
+
+    def of_number(device: int | torch.device) -> Any:
+        if isinstance(device, int):
+            device = torch.device('cuda', device)
+        return get_stream(device)
+
+    _replace(mmcv.parallel._functions, '_get_stream', of_number)
+
+
+def mend_ddp_forward() -> None:
+    """DDP's ``forward`` reads an attribute that PyTorch has dropped.
+
+    On CPU it also hands the model DataContainers, not what is in them.
+    """
+
+    def run(self: MMDistributedDataParallel, *args: Any, **kwargs: Any) -> Any:
+        inputs, options = self.scatter(args, kwargs, self.device_ids or [-1])
+        return self.module(*inputs[0], **options[0])
+
+    _replace(MMDistributedDataParallel, '_run_ddp_forward', run)
+
+
+def mend_ddp_step() -> None:
+    """DDP's ``train_step`` and ``val_step`` open no DataContainer on CPU."""
+    for name in ('train_step', 'val_step'):
+        step = getattr(MMDistributedDataParallel, name)
+        _replace(MMDistributedDataParallel, name, _scattered(step))
+
+
+def _scattered(step: Callable) -> Callable:
+    @functools.wraps(step)
+    def scattered(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self.device_ids:
+            inputs, options = self.scatter(args, kwargs, [-1])
+            args, kwargs = inputs[0], options[0]
+        return step(self, *args, **kwargs)
+
+    return scattered
+
+
+def mend_build_ddp() -> None:
+    """A model is wrapped in DDP on CUDA alone, by mmseg's ``build_ddp``."""
+    build_ddp = mmseg.utils.util_distribution.build_ddp
+
+    def build(
+        model: nn.Module, device: str = 'cuda', *args: Any, **kwargs: Any
+    ) -> nn.Module:
+        if device != 'cpu':
+            return build_ddp(model, device, *args, **kwargs)
+        kwargs['device_ids'] = kwargs['output_device'] = None
+        return MMDistributedDataParallel(model, **kwargs)
+
+    _replace_everywhere(build_ddp, build)
+
+
+def mend_build_dataloader() -> None:
+    """Workers are to persist where there are none, which is an error."""
+    build_dataloader = mmseg.datasets.builder.build_dataloader
+    signature = inspect.signature(build_dataloader)
+
+    def build(*args: Any, **kwargs: Any) -> Any:
+        call = signature.bind(*args, **kwargs)
+        if call.arguments['workers_per_gpu'] == 0:
+            call.arguments['persistent_workers'] = False
+        return build_dataloader(*call.args, **call.kwargs)
+
+    _replace_everywhere(build_dataloader, build)
+
+
+def mend_class_subset() -> None:
+    """A subset as ``classes=`` writes -1 into bytes, which NumPy 2 refuses.
+
+    Classes left out become 255, as they did under NumPy 1.
+    """
+    get_classes = CustomDataset.get_classes_and_palette
+
+    def with_void(self: CustomDataset, *args: Any, **kwargs: Any) -> Any:
+        found = get_classes(self, *args, **kwargs)
+        if self.label_map:
+            self.label_map = {
+                old: VOID if new == -1 else new
+                for old, new in self.label_map.items()
+            }
+        return found
+
+    _replace(CustomDataset, 'get_classes_and_palette', with_void)
+
+
+def mend_checkpoint_loading() -> None:
+    """Plain values in the meta are refused, and downloads may run code.
+
+    Every scheme of mmcv (a file, http, torchvision, open-mmlab, mmcls, s3)
+    goes through here and loads plain data alone.
+    """
+    load = CheckpointLoader.load_checkpoint.__func__
+
+    def load_safely(cls: type, filename: str, *args: Any, **kw: Any) -> Any:
+        with safe_loading(filename):
+            return load(cls, filename, *args, **kw)
+
+    _replace(CheckpointLoader, 'load_checkpoint', classmethod(load_safely))
+
+
+def mend_iter_resume() -> None:
+    """``IterBasedRunner.resume`` asks for the GPU where there is none."""
+    resume = IterBasedRunner.resume
+
+    def resume_anywhere(
+        self: IterBasedRunner,
+        checkpoint: str,
+        resume_optimizer: bool = True,
+        map_location: Any = 'default',
+    ) -> None:
+        if map_location == 'default' and not torch.cuda.is_available():
+            map_location = 'cpu'
+        resume(self, checkpoint, resume_optimizer, map_location)
+
+    _replace(IterBasedRunner, 'resume', resume_anywhere)
+
+
+def mend_init_dist() -> None:
+    """``init_dist`` divides by the number of GPUs, also where that is 0."""
+    for launcher in ('pytorch', 'slurm', 'mpi'):
+        init = functools.partial(_init_dist, launcher)
+        _replace(mmcv.runner.dist_utils, f'_init_dist_{launcher}', init)
+
+
+def _init_dist(
+    launcher: str, backend: str, port: int | None = None, **kwargs: Any
+) -> None:
+    if port is not None:
+        os.environ['MASTER_PORT'] = str(port)
+    init_process_group(launcher, backend, **kwargs)
+
+
+def mend_collect_results() -> None:
+    """Ranks agree over the GPU where to leave results, also without one."""
+    collect = mmcv.engine.test.collect_results_cpu
+
+    def collect_anywhere(
+        part: list, size: int, tmpdir: str | None = None
+    ) -> list | None:
+        if tmpdir is None and not torch.cuda.is_available():
+            box: list[str | None] = [None]
+            if get_dist_info()[0] == 0:
+                mmcv.mkdir_or_exist('.dist_test')
+                box = [tempfile.mkdtemp(dir='.dist_test')]
+            dist.broadcast_object_list(box, src=0)
+            tmpdir = box[0]
+        return collect(part, size, tmpdir)
+
+    _replace_everywhere(collect, collect_anywhere)
+
+
+def mend_local_rank() -> None:
+    """``--local-rank`` is not an argument of mmseg's tools."""
+    _replace(sys, 'argv', take_local_rank(sys.argv, os.environ))
+
+
+MENDS = (
+    mend_get_stream,
+    mend_ddp_forward,
+    mend_ddp_step,
+    mend_build_ddp,
+    mend_build_dataloader,
+    mend_class_subset,
+    mend_checkpoint_loading,
+    mend_iter_resume,
+    mend_init_dist,
+    mend_collect_results,
+    mend_local_rank,
+)

@@ -1,0 +1,160 @@
+"""mmseg configs as bases, without a copy.
+
+A plain training config, used as a base, says how long *it* trains. Merged
+key by key into a child, its ``max_iters``, its evaluation every 4000
+iterations or the ``momentum`` of its SGD would stay behind in sections that
+the child wrote for rounds. So those sections are set aside where such a base
+enters the chain, and joined with the child's by rules of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmcv import Config
+
+from segal.errors import ConfigError, nearest
+
+OWN_ONLY = ('runner', 'evaluation', 'checkpoint_config')
+"""Sections of which the child's keys alone count."""
+
+SET_ASIDE = (*OWN_ONLY, 'lr_config', 'optimizer')
+_MARK = '__of_the_base__'
+
+
+class _Aside(dict[str, Any]):
+    """An empty section that still answers ``{{ _base_.section.key }}``."""
+
+    def __missing__(self, key: str) -> Any:
+        return self[_MARK][key]
+
+
+def mmseg_folder() -> Path:
+    """Where the configs of the installed mmseg lie.
+
+    Raises:
+        ConfigError: mmseg is not installed, or came without its configs.
+    """
+    spec = importlib.util.find_spec('mmseg')
+    if spec is None or spec.origin is None:
+        raise ConfigError('_base_: mmsegmentation is not installed')
+    package = Path(spec.origin).parent
+    for folder in (package / '.mim' / 'configs', package.parent / 'configs'):
+        if folder.is_dir():
+            return folder.resolve()
+    raise ConfigError(f'_base_: no configs came with the mmseg of {package}')
+
+
+def mmseg_config(name: str) -> str:
+    """The path of a config of the installed mmseg, for ``_base_``.
+
+    ::
+
+        from segal.config import mmseg_config
+        _base_ = mmseg_config('pspnet/pspnet_r50-d8_512x512_20k_voc12aug.py')
+
+    Args:
+        name: Path inside mmseg's ``configs`` folder.
+
+    Raises:
+        ConfigError: mmseg has no such config.
+    """
+    folder = mmseg_folder()
+    path = folder / name
+    if not path.is_file():
+        near = path.parent if path.parent.is_dir() else folder
+        names = [item.name for item in near.iterdir()]
+        raise ConfigError(
+            f'_base_: mmseg has no config {name!r}'
+            + nearest(path.name if near == path.parent else name, names)
+        )
+    return str(path)
+
+
+def _is_plain(path: Path, cfg: Mapping[str, Any]) -> bool:
+    """Whether a base is an ordinary training config, not one of rounds."""
+    runner = cfg.get('runner')
+    if isinstance(runner, Mapping) and 'type' in runner:
+        return runner['type'] in ('IterBasedRunner', 'EpochBasedRunner')
+    return path.resolve().is_relative_to(mmseg_folder())
+
+
+@contextmanager
+def bases_set_aside(top: str) -> Iterator[None]:
+    """While this lasts, ``Config.fromfile`` sets sections of bases aside.
+
+    Args:
+        top: The file that is read; it is nobody's base.
+    """
+    original = Config._file2dict
+    top_path = Path(top).expanduser().resolve()
+    inside_plain = [False]
+
+    def file2dict(
+        filename: str, use_predefined_variables: bool = True
+    ) -> tuple[dict[str, Any], str]:
+        path = Path(filename).expanduser()
+        entered = not inside_plain[0] and path.resolve().is_relative_to(
+            mmseg_folder()
+        )
+        inside_plain[0] |= entered
+        try:
+            cfg, text = original(filename, use_predefined_variables)
+        finally:
+            if entered:
+                inside_plain[0] = False
+        if (
+            not inside_plain[0]
+            and path.resolve() != top_path
+            and _is_plain(path, cfg)
+        ):
+            for name in SET_ASIDE:
+                if isinstance(cfg.get(name), Mapping):
+                    cfg[name] = _Aside({_MARK: _whole(cfg[name])})
+        return cfg, text
+
+    Config._file2dict = staticmethod(file2dict)
+    try:
+        yield
+    finally:
+        Config._file2dict = staticmethod(original)
+
+
+def _whole(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with what an earlier base had set aside merged back in."""
+    own = {key: value for key, value in section.items() if key != _MARK}
+    return Config._merge_a_into_b(own, section.get(_MARK, {}))
+
+
+def join_sections(cfg: Config) -> list[str]:
+    """Join what was set aside with what the child wrote, in place.
+
+    Returns:
+        One note for each section in which something of a base was dropped.
+    """
+    notes = []
+    for name in SET_ASIDE:
+        section = cfg.get(name)
+        if not isinstance(section, Mapping) or _MARK not in section:
+            continue
+        base = section[_MARK]
+        own = {key: value for key, value in section.items() if key != _MARK}
+        if name in OWN_ONLY:
+            keeps_base = False
+        elif name == 'lr_config':
+            keeps_base = 'policy' not in own
+        else:
+            keeps_base = own.get('type', base.get('type')) == base.get('type')
+        cfg[name] = Config._merge_a_into_b(own, base) if keeps_base else own
+        lost = sorted(key for key in base if key not in cfg[name])
+        if lost:
+            notes.append(
+                f"{name}: counts as written for the rounds; the base's "
+                f'{", ".join(lost)} {"is" if len(lost) == 1 else "are"} '
+                'dropped'
+            )
+    return notes

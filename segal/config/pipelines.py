@@ -1,0 +1,248 @@
+"""Pipelines and data sets of older configs, put as mmseg puts them."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmcv import Config, ConfigDict
+
+TRUTH = ('gt_semantic_seg', 'mask')
+"""What a query pipeline may not collect."""
+
+NOT_IDENTITY = {
+    'ann_dir', 'pipeline', 'test_mode', 'ignore_index', 'classes', 'palette',
+    'reduce_zero_label', 'seg_map_suffix', 'gt_seg_map_loader_cfg',
+    'img_dir', 'data_root', 'file_client_args',
+}
+"""Keys of a data set that do not decide which images it has."""
+
+_SETS = ('train', 'query', 'val', 'test')
+_RANDOM = {
+    'RandomFlip', 'RandomCrop', 'RandomRotate', 'RandomCutOut',
+    'RandomMosaic', 'PhotoMetricDistortion', 'CLAHE', 'RGB2Gray',
+    'AdjustGamma',
+}
+_NEVER_RANDOM = {'CLAHE', 'RGB2Gray', 'AdjustGamma'}
+_BUNDLES = {'DefaultFormatBundle', 'ImageToTensor', 'ToTensor'}
+
+
+def entries(section: Any) -> list[Any]:
+    """The data sets of ``data.train`` or its like, as a list."""
+    if section is None:
+        return []
+    return list(section) if isinstance(section, (list, tuple)) else [section]
+
+
+def walk(pipeline: Any) -> Iterator[Any]:
+    """Every transform of a pipeline, those inside others included."""
+    for step in entries(pipeline):
+        if isinstance(step, Mapping):
+            yield step
+            yield from walk(step.get('transforms'))
+
+
+def shows_pool(entry: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
+    """Whether a train entry has the images of the pool."""
+
+    def identity(dataset: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {k: v for k, v in dataset.items() if k not in NOT_IDENTITY}
+        folder = osp.join(
+            dataset.get('data_root') or '', dataset.get('img_dir') or ''
+        )
+        return {**kept, 'folder': osp.normpath(folder)}
+
+    return identity(entry) == identity(query)
+
+
+def unwrap_datasets(cfg: Config) -> list[str]:
+    """Unwrap RepeatDataset and part lists of folders, in place."""
+    data, notes = cfg.get('data'), []
+    if not isinstance(data, Mapping):
+        return []
+    for name in ('train', 'query'):
+        found = []
+        for entry in entries(data.get(name)):
+            while (
+                isinstance(entry, Mapping)
+                and entry.get('type') == 'RepeatDataset'
+                and isinstance(entry.get('dataset'), Mapping)
+            ):
+                notes.append(
+                    f'data.{name}: RepeatDataset is unwrapped; an epoch is '
+                    'one pass over the labelled images'
+                )
+                entry = entry['dataset']
+            found.extend(_parted(entry))
+        if len(found) > len(entries(data.get(name))):
+            notes.append(
+                f'data.{name}: lists of folders or splits are written as '
+                f'{len(found)} data sets'
+            )
+        if found:
+            whole = isinstance(data[name], (list, tuple)) or len(found) > 1
+            data[name] = found if whole else found[0]
+    return list(dict.fromkeys(notes))
+
+
+def _parted(entry: Any) -> list[Any]:
+    """One data set for each of its folders or splits."""
+    if not isinstance(entry, Mapping):
+        return [entry]
+    lists = {
+        key: list(entry[key])
+        for key in ('img_dir', 'ann_dir', 'split')
+        if isinstance(entry.get(key), (list, tuple))
+    }
+    lengths = {len(values) for values in lists.values()}
+    if len(lengths) != 1:
+        return [entry]
+    parts = []
+    for index in range(lengths.pop()):
+        part = ConfigDict(entry)
+        part.update({key: values[index] for key, values in lists.items()})
+        parts.append(part)
+    return parts
+
+
+def drop_masks(cfg: Config) -> list[str]:
+    """Translate the first SegAL's mask transforms, in place."""
+    data, changed = cfg.get('data'), set()
+    if not isinstance(data, Mapping):
+        return []
+    for name in _SETS:
+        for entry in entries(data.get(name)):
+            if isinstance(entry, Mapping) and 'pipeline' in entry:
+                entry['pipeline'] = _without_masks(entry['pipeline'], changed)
+    if not changed:
+        return []
+    return [
+        'data: transforms of the first SegAL are translated ('
+        + ', '.join(sorted(changed))
+        + '); labels need no masks'
+    ]
+
+
+def _without_masks(pipeline: Any, changed: set[str]) -> list[Any]:
+    kept = []
+    for step in entries(pipeline):
+        if not isinstance(step, Mapping) or not isinstance(
+            step.get('type'), str
+        ):
+            kept.append(step)
+            continue
+        if step['type'] == 'LoadMasks':
+            changed.add('LoadMasks dropped')
+            continue
+        step = ConfigDict(step)
+        if step['type'].endswith('WithMask'):
+            plain = step['type'].removesuffix('WithMask')
+            changed.add(f'{step["type"]} -> {plain}')
+            step['type'] = plain
+        if 'transforms' in step:
+            step['transforms'] = _without_masks(step['transforms'], changed)
+        for key, gone in (('keys', 'mask'), ('meta_keys', 'mask_filename')):
+            if step['type'] == 'Collect' and gone in (
+                dict.get(step, key) or ()
+            ):
+                step[key] = [k for k in step[key] if k != gone]
+                changed.add(f"Collect without '{gone}'")
+        kept.append(step)
+    return kept
+
+
+def clean_query(cfg: Config) -> list[str]:
+    """Make the query pipeline a test pipeline, in place."""
+    query = (cfg.get('data') or {}).get('query')
+    if not isinstance(query, Mapping) or not query.get('pipeline'):
+        return []
+    steps, notes = _without_truth(query['pipeline'])
+    if not any(
+        isinstance(step, Mapping) and step.get('type') == 'MultiScaleFlipAug'
+        for step in steps
+    ):
+        steps, dropped = _as_test_pipeline(steps)
+        notes.append(
+            'data.query.pipeline: written as a test pipeline '
+            '(MultiScaleFlipAug with one scale)'
+            + (f'; {dropped} dropped, queries see images as they are'
+               if dropped else '')
+        )
+    query['pipeline'] = steps
+    return notes
+
+
+def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:
+    """Steps that neither load nor collect the ground truth."""
+    kept, truth = [], False
+    for step in entries(pipeline):
+        if isinstance(step, Mapping):
+            if step.get('type') == 'LoadAnnotations':
+                truth = True
+                continue
+            step = ConfigDict(step)
+            if 'transforms' in step:
+                step['transforms'], inside = _without_truth(
+                    step['transforms']
+                )
+                truth |= bool(inside)
+            keys = dict.get(step, 'keys') or ()
+            if any(key in keys for key in TRUTH):
+                truth = True
+                step['keys'] = [key for key in keys if key not in TRUTH]
+        kept.append(step)
+    note = (
+        'data.query.pipeline: ground truth is neither loaded nor collected '
+        'for a query; LoadAnnotations and gt_semantic_seg are dropped'
+    )
+    return kept, [note] if truth else []
+
+
+def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
+    """A flat pipeline as mmseg writes one for tests, and what was random."""
+    loading, inner, dropped = [], [], []
+    scale = None
+    for step in steps:
+        kind = step.get('type') if isinstance(step, Mapping) else None
+        if kind == 'LoadImageFromFile':
+            loading.append(step)
+        elif kind == 'Resize':
+            scale = _one_scale(step.get('img_scale'))
+            if step.get('ratio_range') is not None:
+                dropped.append('ratio_range of Resize')
+            options = {
+                key: step[key]
+                for key in ('keep_ratio', 'min_size')
+                if key in step
+            }
+            inner.append({'type': 'Resize', **options})
+        elif kind in _RANDOM - _NEVER_RANDOM:
+            dropped.append(str(kind))
+        elif kind not in _BUNDLES and kind != 'Collect':
+            inner.append(step)
+    inner += [
+        {'type': 'ImageToTensor', 'keys': ['img']},
+        {'type': 'Collect', 'keys': ['img']},
+    ]
+    whole: dict[str, Any] = {
+        'type': 'MultiScaleFlipAug',
+        'img_scale': scale,
+        'flip': False,
+        'transforms': inner,
+    }
+    if scale is None:
+        whole['img_ratios'] = [1.0]
+    wrapped = [ConfigDict(step) for step in [*loading, whole]]
+    return wrapped, ', '.join(dropped)
+
+
+def _one_scale(scale: Any) -> tuple[int, int] | None:
+    """(width, height), the first where there are several."""
+    if isinstance(scale, (list, tuple)) and scale:
+        first = scale[0]
+        if isinstance(first, (list, tuple)):
+            return _one_scale(first)
+        if len(scale) == 2:
+            return int(scale[0]), int(scale[1])
+    return None

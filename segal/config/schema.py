@@ -1,0 +1,99 @@
+"""What a config says about active learning, read once and never changed.
+
+Below this object parts get values, not configs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from segal.structures import Budget, Unit
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One training phase.
+
+    Attributes:
+        train: How long, in epochs or iterations (``by_epoch``), from 1.
+        query: Whether a query follows; False for the last phase alone.
+    """
+
+    train: int
+    query: bool
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What starts anew with each round."""
+
+    weights: bool = True
+    optimizer: bool = True
+    schedule: bool = True
+
+
+@dataclass(frozen=True)
+class Visualize:
+    """Which pictures are drawn.
+
+    Attributes:
+        size: Images; the same ones each round.
+        overlay: Whether the labels lie over the image, or stand alone.
+        dir: Folder inside the work_dir.
+    """
+
+    size: int = 10
+    overlay: bool = True
+    dir: str = 'viz'
+
+
+@dataclass(frozen=True)
+class ActiveLearningConfig:
+    """The active learning of one experiment.
+
+    Attributes:
+        unit: What a budget counts.
+        seed: The experiment's seed, from 0.
+        initial: The labels of file 0, drawn before the first phase.
+        budget: What each query may ask.
+        sample_evenly: Whether every image gets the same share.
+        top_percent: Picks are drawn from this much of each image's highest
+            scores, per cent in (0, 100]; None: the very highest.
+        aggregate: How the scores of an image become one (unit ``'image'``).
+        ignore_index: Class id of what has no label, 0 to 255.
+        shuffle_prop: Share of each selection that is random, in [0, 1].
+        heuristic: Ready for HEURISTICS.
+        selector: Ready for SELECTORS: type and the selector's own options.
+        oracle: For ORACLES: type, void and the oracle's own options.
+        visualize: None where no pictures are wanted.
+        reset: What starts anew with each round.
+        pretrained: Where the first weights come from.
+        checkpoint: Path or URL of backbone weights; None: as the model says.
+        by_epoch: Whether phases are counted in epochs, or in iterations.
+        phases: All training phases, in order.
+    """
+
+    unit: Unit
+    seed: int
+    initial: Budget
+    budget: Budget
+    sample_evenly: bool
+    top_percent: float | None
+    aggregate: str
+    ignore_index: int
+    shuffle_prop: float
+    heuristic: dict[str, Any]
+    selector: dict[str, Any]
+    oracle: dict[str, Any]
+    visualize: Visualize | None
+    reset: Reset
+    pretrained: Literal['supervised', 'self-supervised', 'random']
+    checkpoint: str | None
+    by_epoch: bool
+    phases: tuple[Phase, ...]
+
+    @property
+    def queries(self) -> int:
+        """How many queries there are."""
+        return sum(phase.query for phase in self.phases)

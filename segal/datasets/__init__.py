@@ -1,0 +1,19 @@
+"""Data sets and transforms that mmseg lacks, in mmseg's registries."""
+
+from segal.datasets.camvid import CamVidDataset
+from segal.datasets.pipelines import (
+    LabelKeepingResize,
+    RandomColorJitter,
+    RandomGaussianBlur,
+    RandomGrayscale,
+)
+from segal.datasets.synthetic import SyntheticScenesDataset
+
+__all__ = [
+    'CamVidDataset',
+    'LabelKeepingResize',
+    'RandomColorJitter',
+    'RandomGaussianBlur',
+    'RandomGrayscale',
+    'SyntheticScenesDataset',
+]

@@ -1,0 +1,15 @@
+"""Transforms that mmseg lacks, in mmseg's PIPELINES."""
+
+from segal.datasets.pipelines.color import (
+    RandomColorJitter,
+    RandomGaussianBlur,
+    RandomGrayscale,
+)
+from segal.datasets.pipelines.label_keeping_resize import LabelKeepingResize
+
+__all__ = [
+    'LabelKeepingResize',
+    'RandomColorJitter',
+    'RandomGaussianBlur',
+    'RandomGrayscale',
+]

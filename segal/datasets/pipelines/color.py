@@ -1,0 +1,123 @@
+"""Changes of colour and sharpness that leave every pixel at its place.
+
+Randomness comes from the global generators, which the caller seeds for each
+sample.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmseg.datasets.builder import PIPELINES
+from PIL import Image
+from torchvision import transforms
+
+
+def _happens(probability: float) -> bool:
+    return torch.rand(()).item() < probability
+
+
+@PIPELINES.register_module()
+class RandomColorJitter:
+    """torchvision's ``ColorJitter`` on mmseg's images.
+
+    Brightness, contrast, saturation and hue change in random order. mmseg's
+    ``PhotoMetricDistortion`` is milder, and changes each with p 0.5.
+
+    Args:
+        brightness: Factor drawn from [1 - value, 1 + value], as are
+            ``contrast`` and ``saturation``.
+        contrast: As ``brightness``.
+        saturation: As ``brightness``.
+        hue: Turn of the colour circle, drawn from [-hue, hue] with 1 a whole
+            turn; at most 0.5.
+        prob: How often it happens.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 0.8,
+        contrast: float = 0.8,
+        saturation: float = 0.8,
+        hue: float = 0.2,
+        prob: float = 0.8,
+    ) -> None:
+        self.jitter = transforms.ColorJitter(
+            brightness, contrast, saturation, hue
+        )
+        self.prob = prob
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change ``results['img']``, uint8 (H, W, 3) in BGR."""
+        if _happens(self.prob):
+            picture = Image.fromarray(mmcv.bgr2rgb(results['img']))
+            results['img'] = mmcv.rgb2bgr(np.asarray(self.jitter(picture)))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.jitter}, prob={self.prob})'
+
+
+@PIPELINES.register_module()
+class RandomGrayscale:
+    """Takes all colour from an image, with three equal channels left.
+
+    Args:
+        prob: How often it happens.
+    """
+
+    def __init__(self, prob: float = 0.2) -> None:
+        self.prob = prob
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change ``results['img']``, uint8 (H, W, 3) in BGR."""
+        if _happens(self.prob):
+            results['img'] = mmcv.gray2bgr(mmcv.bgr2gray(results['img']))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob})'
+
+
+@PIPELINES.register_module()
+class RandomGaussianBlur:
+    """Gaussian blur of random width.
+
+    OpenCV's, which is separable: torchvision's takes 20 times as long with
+    this kernel.
+
+    Args:
+        kernel_size: Side of the kernel in pixels, odd.
+        sigma: Lowest and highest standard deviation in pixels.
+        prob: How often it happens.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int = 37,
+        sigma: tuple[float, float] = (0.1, 2.0),
+        prob: float = 0.5,
+    ) -> None:
+        self.kernel_size = kernel_size
+        self.sigma = sigma
+        self.prob = prob
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change ``results['img']``, uint8 (H, W, 3)."""
+        if _happens(self.prob):
+            low, high = self.sigma
+            sigma = low + (high - low) * torch.rand(()).item()
+            results['img'] = cv2.GaussianBlur(
+                results['img'], (self.kernel_size, self.kernel_size), sigma
+            )
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(kernel_size={self.kernel_size}, '
+            f'sigma={self.sigma}, prob={self.prob})'
+        )

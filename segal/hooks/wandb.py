@@ -1,0 +1,239 @@
+"""Weights & Biases: one run for all rounds of an experiment."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mmcv.runner import HOOKS, master_only
+from mmcv.runner.hooks.logger import LoggerHook, WandbLoggerHook
+from mmcv.utils import get_logger
+
+if TYPE_CHECKING:
+    from segal.hooks.report import RoundReport
+
+STATE_FILE = 'wandb_run.json'
+"""In the work_dir: the run's id, and how many points it has."""
+
+_BY_STEP = ('train/*', 'val/*', 'learning_rate*', 'momentum*')
+_BY_ROUND = ('round/*', 'IoU/*', 'pictures/*')
+
+
+@HOOKS.register_module()
+class WandbLoggerHookWithVal(WandbLoggerHook):
+    """Logs training, validation, rounds and pictures to one W&B run.
+
+    Hooks live for one round, the W&B run for the experiment: its id is kept
+    in the work_dir, so that each round, and each restart, goes on with the
+    same one. The global iteration is logged as the field ``step`` and the
+    round as ``round``, and the curves are drawn over these: W&B's own step
+    would drop a validation and the training point after it.
+
+    In an ordinary mmcv run, without rounds, this is mmcv's hook. Without an
+    API key, or where the server cannot be reached, the run is kept offline in
+    ``work_dir/wandb`` for ``wandb sync``; ``WANDB_MODE`` and
+    ``init_kwargs=dict(mode=...)`` are obeyed.
+
+    Args:
+        args: As mmcv's ``WandbLoggerHook``.
+        pictures: How many pictures of images are logged each round, beside
+            the learning curve and the contact sheet.
+        kwargs: As mmcv's ``WandbLoggerHook``; ``with_step`` has no meaning
+            here.
+    """
+
+    opened: ClassVar[dict[str, Path]] = {}
+    """Which experiment's run an id is, of those opened by this process."""
+
+    def __init__(self, *args: Any, pictures: int = 4, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pictures = pictures
+        self._home: Path | None = None
+
+    @master_only
+    def before_run(self, runner: Any) -> None:
+        """Open the experiment's W&B run, or go on with the open one."""
+        context = getattr(runner, 'context', None)
+        if context is None:
+            super().before_run(runner)
+            return
+        LoggerHook.before_run(self, runner)
+        self._open(Path(context.work_dir))
+
+    @master_only
+    def log(self, runner: Any) -> None:
+        """Log what the runner's buffer holds, training or validation."""
+        if self._home is None:
+            super().log(runner)
+            return
+        values = self.get_loggable_tags(runner)
+        if values:
+            self._write({**values, 'step': self.get_iter(runner)})
+
+    @master_only
+    def after_round(self, runner: Any, report: RoundReport) -> None:
+        """Log the round's row and a few of its pictures.
+
+        Args:
+            runner: The round's runner; not looked at.
+            report: What the round came to.
+        """
+        self._open(Path(report.work_dir))
+        values = round_values(report.row)
+        for path in _handful(report.pictures, self.pictures):
+            image = self.wandb.Image(str(path), caption=path.stem)
+            values[f'pictures/{path.stem}'] = image
+        self._write({**values, 'step': report.step})
+
+    @master_only
+    def after_run(self, runner: Any) -> None:
+        """Leave the run open for the next round."""
+        if self._home is None:
+            super().after_run(runner)
+
+    @master_only
+    def after_experiment(self, runner: Any = None) -> None:
+        """Upload the logs as an artifact and finish the run.
+
+        Args:
+            runner: Not looked at.
+        """
+        if self._home is None or self.wandb.run is None:
+            return
+        if self.log_artifact:
+            self._log_artifact(self._home)
+        self.opened.pop(self.wandb.run.id, None)
+        self.wandb.finish()
+
+    def _open(self, work_dir: Path) -> None:
+        """Go on with the run of this work_dir; begin it where there is none.
+
+        A run that the user's own code has opened is adopted.
+        """
+        self._home = work_dir
+        saved = _read_state(work_dir)
+        kept = (self.init_kwargs or {}).get('id') or saved.get('id')
+        run = self.wandb.run
+        if run is not None:
+            stranger = self.opened.get(run.id, work_dir) != work_dir
+            if stranger or kept not in (None, run.id):
+                self.wandb.finish()
+                run = None
+        if run is None:
+            run = self._begin(
+                {
+                    'project': 'segal',
+                    'name': work_dir.name,
+                    'dir': str(work_dir),
+                    'resume': 'allow',
+                    **(self.init_kwargs or {}),
+                    'id': kept or secrets.token_hex(4),
+                }
+            )
+        if run.id not in self.opened:
+            self.opened[run.id] = work_dir
+            self._define_metrics()
+            _write_state(work_dir, run.id, int(saved.get('logged', 0)))
+
+    def _begin(self, options: dict[str, Any]) -> Any:
+        """Start the client; offline where it has no key or no server."""
+        logger = get_logger('segal', log_level=logging.INFO)
+        settings = self.wandb.setup().settings
+        chosen = options.get('mode') or settings.mode
+        if chosen == 'online' and not self.wandb.login(
+            prompt=False, verify=False
+        ):
+            logger.info(
+                'W&B: no API key is configured; logging offline to %s '
+                '(upload with `wandb sync`, or run `wandb login` first)',
+                Path(options['dir']) / 'wandb',
+            )
+            options = {**options, 'mode': 'offline'}
+        try:
+            return self.wandb.init(**options)
+        except self.wandb.errors.CommError as error:
+            logger.warning(
+                'W&B: the server cannot be reached (%s); logging offline to '
+                '%s (upload with `wandb sync`)',
+                error,
+                Path(options['dir']) / 'wandb',
+            )
+            return self.wandb.init(**{**options, 'mode': 'offline'})
+
+    def _define_metrics(self) -> None:
+        define = self.wandb.define_metric
+        define('step', hidden=True)
+        define('round', hidden=True)
+        for name in _BY_STEP:
+            define(name, step_metric='step')
+        for name in _BY_ROUND:
+            define(name, step_metric='round')
+        for name, summary in (self.define_metric_cfg or {}).items():
+            rounds = name.startswith(('round/', 'IoU/'))
+            axis = 'round' if rounds else 'step'
+            define(name, step_metric=axis, summary=summary)
+
+    def _write(self, values: dict[str, Any]) -> None:
+        """Log one point, numbered after all that the run has.
+
+        Offline nobody but our own file tells the client how many points the
+        run had before a restart.
+        """
+        assert self._home is not None
+        run = self.wandb.run
+        logged = int(_read_state(self._home).get('logged', 0))
+        late = logged if run.step < logged else None
+        run.log(values, step=late, commit=self.commit)
+        _write_state(self._home, run.id, max(run.step, logged))
+
+    def _log_artifact(self, work_dir: Path) -> None:
+        own = work_dir / 'wandb'
+        files = [
+            path
+            for path in sorted(work_dir.rglob('*'))
+            if path.name.endswith(self.out_suffix)
+            and path.is_file()
+            and own not in path.parents
+        ]
+        if files:
+            name = f'run-{self.wandb.run.id}-logs'
+            artifact = self.wandb.Artifact(name=name, type='logs')
+            for path in files:
+                artifact.add_file(str(path), str(path.relative_to(work_dir)))
+            self.wandb.log_artifact(artifact)
+
+
+def round_values(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of ``rounds.json`` as the points of a W&B run."""
+    values: dict[str, Any] = {'round': row['round']}
+    for key in ('mIoU', 'mAcc', 'aAcc', 'share', 'iterations'):
+        values[f'round/{key}'] = row.get(key)
+    for key, count in row['total'].items():
+        values[f'round/{key}'] = count
+    for key, seconds in (row.get('seconds') or {}).items():
+        values[f'round/seconds_{key}'] = seconds
+    for name, iou in (row.get('IoU') or {}).items():
+        values[f'IoU/{name}'] = iou
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _handful(pictures: list[Path], count: int) -> list[Path]:
+    """The first few side-by-side pictures, and those that stand alone."""
+    kinds = ('_panel', '_overlay')
+    panels = [path for path in pictures if path.stem.endswith('_panel')]
+    alone = [path for path in pictures if not path.stem.endswith(kinds)]
+    return panels[:count] + alone
+
+
+def _read_state(work_dir: Path) -> dict[str, Any]:
+    path = work_dir / STATE_FILE
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _write_state(work_dir: Path, run_id: str, logged: int) -> None:
+    partial = work_dir / f'{STATE_FILE}.partial'
+    partial.write_text(json.dumps({'id': run_id, 'logged': logged}) + '\n')
+    partial.replace(work_dir / STATE_FILE)

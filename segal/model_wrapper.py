@@ -1,0 +1,77 @@
+"""The network, seen from the query: a test batch in, probabilities out."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SUPPLIES = ('probs',)
+"""What of ``BaseHeuristic.needs`` a wrapped mmseg model can give."""
+
+TOLERANCE = 1e-2
+"""How far the sum over classes may be from 1 (half precision included)."""
+
+
+class ModelWrapper:
+    """Turns batches of the query pipeline into class probabilities.
+
+    Probabilities are made here and nowhere else, over the class axis, by
+    mmseg's own ``inference`` (whole or slide, as ``test_cfg`` says).
+
+    Args:
+        model: An mmseg segmentor, not wrapped for parallel training.
+        device: Where it lies.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        self.model = model
+        self.device = device
+
+    @contextmanager
+    def evaluating(self) -> Iterator[ModelWrapper]:
+        """The model in eval mode and without gradients, then as before."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                yield self
+        finally:
+            self.model.train(was_training)
+
+    def probabilities(self, batch: dict[str, Any]) -> Tensor:
+        """Class probabilities on each image's own grid.
+
+        Args:
+            batch: mmseg test batch of images of one original size: ``img``,
+                a list over augmentations of float (B, 3, h, w), and
+                ``img_metas``, the same list of containers.
+
+        Returns:
+            float32 (B, C, H, W), sums to 1 over C; the mean where the query
+            pipeline has several augmentations. A head with one sigmoid
+            channel becomes two classes.
+
+        Raises:
+            RuntimeError: The model's output is no distribution over classes.
+        """
+        total: Tensor | None = None
+        views = batch['img']
+        for img, metas in zip(views, batch['img_metas'], strict=True):
+            probs = self.model.inference(  # type: ignore[operator]
+                img.to(self.device), metas.data[0], rescale=True).float()
+            total = probs if total is None else total + probs
+        assert total is not None
+        probs = total / len(views) if len(views) > 1 else total
+        if probs.shape[1] == 1:
+            probs = torch.cat([1 - probs, probs], dim=1)    # (B, 2, H, W)
+        off = (probs.sum(dim=1) - 1).abs().max()
+        if not off < TOLERANCE:
+            raise RuntimeError(
+                f'{type(self.model).__name__}.inference does not give '
+                'probabilities: their sum over the classes is off 1 by '
+                f'{float(off):.3g}, for '
+                f"{batch['img_metas'][0].data[0][0].get('filename')}")
+        return probs

@@ -1,0 +1,1 @@
+"""What starts SegAL and joins its parts."""

@@ -1,0 +1,80 @@
+"""The rounds of an experiment as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+_ABSENT = '-'
+
+
+def labels_per_image(row: Row, images: int | None) -> float | None:
+    """Labelled pixels for each image of the pool.
+
+    Args:
+        row: Of ``rounds.json``.
+        images: In the pool; the images with a label where None.
+    """
+    count = images or row['total'].get('images')
+    return row['total']['labelled'] / count if count else None
+
+
+def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
+    """An aligned table: what was bought, what it gave, how long it took.
+
+    Args:
+        rows: Of ``rounds.json``, in the order of rounds.
+        images: How many images the pool has; the images with a label where
+            None.
+
+    Returns:
+        Several lines without a newline at the end.
+    """
+    if not rows:
+        return 'no rounds yet'
+    whole = rows[0].get('unit') == 'image'
+    heads = ['round', 'images' if whole else 'labels', 'void', 'per image']
+    heads += ['share', 'mIoU', 'train', 'query', 'eval']
+    table = [heads, *(_cells(row, whole, images) for row in rows)]
+    if whole:
+        table = [cells[:3] + cells[4:] for cells in table]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        '  '.join(cell.rjust(w) for cell, w in zip(cells, widths, strict=True))
+        for cells in table
+    ]
+    return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
+
+
+def _cells(row: Row, whole: bool, images: int | None) -> list[str]:
+    total, seconds = row['total'], row.get('seconds') or {}
+    per_image = labels_per_image(row, images)
+    return [
+        str(row['round']),
+        f'{total["images"] if whole else total["labelled"]:,}',
+        f'{total["void"]:,}',
+        _ABSENT if per_image is None else f'{per_image:,.1f}',
+        share_words(row['share']),
+        _ABSENT if row.get('mIoU') is None else f'{100 * row["mIoU"]:.2f} %',
+        *(_time(seconds.get(key)) for key in ('train', 'query', 'evaluation')),
+    ]
+
+
+def share_words(share: float) -> str:
+    """A share of the pool's pixels in per cent, to two significant digits."""
+    if share and share < 0.1:
+        return f'{float(f"{100 * share:.2g}"):.15g} %'
+    return f'{100 * share:.1f} %'
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return _ABSENT
+    if seconds < 100:
+        return f'{seconds:.1f} s'
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f'{minutes} min {rest:02d} s'
+    return f'{minutes // 60} h {minutes % 60:02d} min'

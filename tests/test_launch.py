@@ -1,0 +1,221 @@
+"""dist_train.sh, and the launcher beneath it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / 'dist_train.sh'
+LAUNCH = (sys.executable, '-m', 'segal.utils.launch', '--standalone')
+TWO = (*LAUNCH, '--local-addr', '127.0.0.1', '--nproc-per-node', '2')
+
+
+def environment(**more):
+    """Without what a launcher above this test may have set."""
+    names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+    names += ('NNODES', 'NODE_RANK', 'PORT', 'OMP_NUM_THREADS', 'PYTHON')
+    kept = {k: v for k, v in os.environ.items() if k not in names}
+    return {**kept, 'PYTHONPATH': str(ROOT), **more}
+
+
+def run(*command, cwd=None, **env):
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment(**env),
+        timeout=120,
+    )
+
+
+# dist_train.sh: which command it comes to
+
+
+@pytest.fixture
+def python(tmp_path):
+    """In place of python: it only tells how it was called."""
+    stub = tmp_path / 'python'
+    stub.write_text(
+        '#!/bin/sh\necho "$@"\n'
+        'echo $RANK/$WORLD_SIZE $LOCAL_RANK $MASTER_ADDR:$MASTER_PORT\n'
+        'echo $OMP_NUM_THREADS\necho "$PYTHONPATH"\nexit 5\n'
+    )
+    stub.chmod(0o755)
+    return stub
+
+
+def dist_train(python, *arguments, **env):
+    done = run('bash', SCRIPT, *arguments, cwd='/', PYTHON=str(python), **env)
+    assert done.returncode == 5, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_one_process_is_started_directly(python):
+    command, who, threads, path = dist_train(python, 'a.py', 1, '--seed', 3)
+    assert command == (
+        '-u -m segal.train_active_learning a.py --launcher pytorch --seed 3'
+    )
+    assert who == '0/1 0 127.0.0.1:0'
+    assert threads == str(len(os.sched_getaffinity(0)))
+    assert path.split(':')[0] == str(ROOT)
+
+
+def test_several_processes_meet_at_any_free_port(python):
+    command, _, threads, _ = dist_train(python, 'a.py', 2, '--resume')
+    assert command == (
+        '-m segal.utils.launch --nnodes 1 --nproc-per-node 2 '
+        '--standalone --local-addr 127.0.0.1 '
+        '-m segal.train_active_learning a.py --launcher pytorch --resume'
+    )
+    assert threads == str(max(1, len(os.sched_getaffinity(0)) // 2))
+
+
+def test_variables_are_those_of_openmmlab(python):
+    command = dist_train(python, 'a.py', 2, PORT='12345')[0]
+    assert '--master-addr 127.0.0.1 --master-port 12345 -m' in command
+    nodes = {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': '10.0.0.1'}
+    for gpus in (1, 2):
+        command = dist_train(python, 'a.py', gpus, **nodes)[0]
+        assert f'--nnodes 2 --nproc-per-node {gpus} ' in command
+        assert '--node-rank 1 --master-addr 10.0.0.1 ' in command
+        assert '--master-port 29500 -m segal.train' in command
+    assert dist_train(python, 'a.py', 1, OMP_NUM_THREADS='7')[2] == '7'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'env', 'said'),
+    [
+        ([], {}, 'wanted a config and a number of GPUs, got 0 arguments'),
+        (['a.py'], {}, 'got 1 arguments'),
+        (['a.py', '0'], {}, "wanted a number of GPUs, got '0'"),
+        (['a.py', '--seed'], {}, "wanted a number of GPUs, got '--seed'"),
+        (['a.py', '1'], {'NNODES': '2'}, 'NNODES=2 needs NODE_RANK'),
+    ],
+)
+def test_usage(arguments, env, said):
+    done = run('bash', SCRIPT, *arguments, **env)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert 'Usage: bash dist_train.sh <config> <gpus>' in done.stderr
+
+
+def test_slurm(tmp_path):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\necho "$@"\n')
+    srun.chmod(0o755)
+    script = ROOT / 'tools' / 'slurm_train.sh'
+    assert run('bash', script, 'part', 'job').returncode == 2
+    done = run(
+        *('bash', script, 'part', 'job', 'a.py', '--seed', '3'),
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        PYTHON='python',
+        GPUS='16',
+        GPUS_PER_NODE='8',
+        SRUN_ARGS='--mem 9G',
+    )
+    assert done.stdout.strip() == (
+        '--partition part --job-name job --gres gpu:8 --ntasks-per-node 8 '
+        '--ntasks 16 --cpus-per-task 5 --kill-on-bad-exit=1 --mem 9G '
+        'python -u -m segal.train_active_learning a.py --launcher slurm '
+        '--seed 3'
+    )
+
+
+# The processes themselves
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='about gloo on CPU')
+def test_two_processes_on_cpu_train_one_model(tmp_path):
+    worker = Path(__file__).with_name('launch_worker.py')
+    done = run(*TWO, worker, tmp_path, OMP_NUM_THREADS='1')
+    assert done.returncode == 0, done.stderr
+    told = [json.loads((tmp_path / f'{r}.json').read_text()) for r in (0, 1)]
+    assert told[0] == told[1]
+    # rank 0's start, less the mean of 1 and 2, the gradients of the ranks
+    assert told[0]['weight'] == pytest.approx(0 - 1.5)
+    assert told[0]['world_size'] == 2
+    assert told[0]['threads'] == 1
+    assert 'CPU with gloo' in told[0]['running_on']
+    assert '2 processes of 1 thread' in told[0]['running_on']
+
+
+def worker(tmp_path, code):
+    """A script in which ``rank`` is known."""
+    head = "import os, sys, time\nrank = os.environ['RANK']\n"
+    script = tmp_path / 'worker.py'
+    script.write_text(head + code)
+    return script
+
+
+@pytest.mark.parametrize(
+    ('ends', 'code', 'said'),
+    [
+        ('sys.exit(0)', 0, ''),
+        ("sys.stderr.write('mend it\\n'); sys.exit(2)", 2, 'mend it\n'),
+        ('sys.exit(7)', 7, 'Process 1 failed with exit code 7.\n'),
+        ('os.kill(os.getpid(), 9)', 137, 'Process 1 was ended by SIGKILL.\n'),
+    ],
+)
+def test_the_exit_code_is_that_of_the_workers(ends, code, said, tmp_path):
+    script = worker(tmp_path, f"if rank == '1': {ends}\ntime.sleep(1.5)")
+    done = run(*TWO, script, OMP_NUM_THREADS='1')
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='Linux alone can')
+def test_workers_end_with_their_launcher(tmp_path):
+    script = worker(
+        tmp_path,
+        'from segal.utils.process import end_with_parent\n'
+        'end_with_parent()\n'
+        f"path = {str(tmp_path)!r} + '/' + rank\n"
+        "open(path + '.new', 'w').write(str(os.getpid()))\n"
+        "os.rename(path + '.new', path)\n"
+        'time.sleep(60)\n',
+    )
+    launcher = subprocess.Popen([*TWO, str(script)], env=environment())
+    files = [tmp_path / '0', tmp_path / '1']
+    try:
+        assert within(60, lambda: all(file.exists() for file in files))
+    finally:
+        launcher.send_signal(signal.SIGKILL)
+        launcher.wait()
+    pids = [int(file.read_text()) for file in files]
+    assert within(5, lambda: not any(map(alive, pids)))
+
+
+def within(seconds, happened):
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def alive(pid):
+    try:
+        stat = Path(f'/proc/{pid}/stat').read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rsplit(')', 1)[1].split()[0] != 'Z'
+
+
+def test_a_process_of_its_own_outlives_its_shell(tmp_path):
+    script = worker(
+        tmp_path,
+        'from segal.utils.process import end_with_parent\n'
+        'end_with_parent()\n'
+        f"time.sleep(1); open({str(tmp_path / 'done')!r}, 'w')\n",
+    )
+    command = f'{sys.executable} {script} & sleep 0.5; kill -9 $$'
+    subprocess.run(['bash', '-c', command], env=environment(RANK='0'))
+    assert within(10, (tmp_path / 'done').exists)
