@@ -16,7 +16,7 @@ setup:
 	@bash tools/setup_env.sh
 
 demo: setup
-	bash dist_train.sh experiments/quickstart/quickstart.py 1
+	PYTHON=$(BIN)/python bash dist_train.sh experiments/quickstart/quickstart.py 1
 
 test: lint
 	$(PYTEST) -n $(WORKERS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -132,3 +133,31 @@ def check_same_state(module: nn.Module, when: str) -> None:
         raise RuntimeError(
             f'the networks of the ranks differ {when}: {hashes}'
         )
+
+
+def share_file(folder: Path, stem: str) -> None:
+    """Bring what rank 0 wrote to ranks that do not see its disk.
+
+    Args:
+        folder: Where it lies, by the same path on every machine.
+        stem: The file ``stem.npz`` and, if there is one, the folder ``stem``.
+    """
+    if world_size() == 1:
+        return
+    files: list[Path] = []
+    if is_main():
+        files = [*sorted((folder / stem).glob('*')), folder / f'{stem}.npz']
+    paths = broadcast([path.relative_to(folder) for path in files])
+    there = all((folder / path).exists() for path in paths)
+    if not all(gather_everywhere(there)):
+        for path in paths:
+            content = broadcast(
+                (folder / path).read_bytes() if is_main() else None
+            )
+            target = folder / path
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary = target.with_suffix(f'.{rank()}')
+                temporary.write_bytes(content)
+                temporary.replace(target)
+    barrier()

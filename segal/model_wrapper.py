@@ -1,11 +1,14 @@
 """The network, seen from the query: a test batch in, probabilities out."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 SUPPLIES = ('probs',)
@@ -61,17 +64,40 @@ class ModelWrapper:
         views = batch['img']
         for img, metas in zip(views, batch['img_metas'], strict=True):
             probs = self.model.inference(  # type: ignore[operator]
-                img.to(self.device), metas.data[0], rescale=True).float()
+                img.to(self.device), metas.data[0], rescale=True
+            ).float()
             total = probs if total is None else total + probs
         assert total is not None
         probs = total / len(views) if len(views) > 1 else total
         if probs.shape[1] == 1:
-            probs = torch.cat([1 - probs, probs], dim=1)    # (B, 2, H, W)
+            probs = torch.cat([1 - probs, probs], dim=1)  # (B, 2, H, W)
         off = (probs.sum(dim=1) - 1).abs().max()
         if not off < TOLERANCE:
             raise RuntimeError(
                 f'{type(self.model).__name__}.inference does not give '
                 'probabilities: their sum over the classes is off 1 by '
                 f'{float(off):.3g}, for '
-                f"{batch['img_metas'][0].data[0][0].get('filename')}")
+                f'{batch["img_metas"][0].data[0][0].get("filename")}'
+            )
         return probs
+
+    def class_map(self, batch: dict[str, Any]) -> NDArray[np.int64]:
+        """The likeliest class of each pixel, for evaluation.
+
+        Args:
+            batch: As for :meth:`probabilities`.
+
+        Returns:
+            int64 (B, H, W). A head with one sigmoid channel is class 1 above
+            its own ``threshold``, as in mmseg.
+        """
+        probs = self.probabilities(batch)
+        head = getattr(self.model, 'decode_head', None)
+        threshold = getattr(head, 'threshold', None)
+        if (
+            probs.shape[1] == 2
+            and getattr(head, 'out_channels', None) == 1
+            and threshold is not None
+        ):
+            return (probs[:, 1] > threshold).long().cpu().numpy()
+        return probs.argmax(dim=1).cpu().numpy()

@@ -58,7 +58,7 @@ else
         if fits "$candidate"; then base=$candidate && break; fi
     done
     [ -n "$base" ] || fail \
-        "SegAL needs Python 3.11 or 3.12, and ${PYTHON:-python3.11, python3.12 or python3} is neither here." \
+        "SegAL needs Python 3.11 or 3.12, and found none as ${PYTHON:-python3.11, python3.12 or python3}." \
         'Install one and run this again, or name it: make setup PYTHON=/path/to/python3.11'
     step "1/5 virtual environment in $venv, with $("$base" --version)" 'a few seconds' \
         "$base" -m venv "$venv"
@@ -127,10 +127,13 @@ build_wheel() {
     log=$temporary/build.log
     export MMCV_WITH_OPS=1 MAX_JOBS
     case $key in *-cpu) export CUDA_VISIBLE_DEVICES= FORCE_CUDA=0 ;; esac
+    set -m # a process group of its own, to stop all compilers at once
     "$python" -m pip wheel --no-build-isolation --no-deps --no-cache-dir \
         --no-binary mmcv-full --wheel-dir "$temporary/wheel" "$mmcv" >"$log" 2>&1 9>&- &
-    local builder=$! since=$SECONDS told=0
-    trap 'kill "$builder" 2>/dev/null; rm -rf "$temporary"' EXIT
+    builder=$!
+    local since=$SECONDS told=0
+    set +m
+    trap 'kill -- "-$builder" 2>/dev/null || true; rm -rf "$temporary"' EXIT
     trap 'exit 130' INT TERM
     while kill -0 "$builder" 2>/dev/null; do
         sleep 2

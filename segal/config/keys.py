@@ -5,9 +5,24 @@ Unknown-key errors, type errors, defaults and the guide all come from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from segal.config.kinds import (
+    BOOL,
+    OPTIONS,
+    PART,
+    PERCENT,
+    PHASES,
+    SECTION,
+    SECTION_OR_OFF,
+    SHARE,
+    TEXT,
+    Kind,
+    integer,
+    one_of,
+    optional,
+)
 
 
 class _Required:
@@ -17,19 +32,6 @@ class _Required:
 
 REQUIRED = _Required()
 """The default of a key that has none."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a key takes.
-
-    Attributes:
-        wanted: In words, for errors.
-        accepts: Whether a value is right.
-    """
-
-    wanted: str
-    accepts: Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
@@ -58,230 +60,274 @@ class Key:
         return self.shown or repr(self.default)
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return _is_int(value) or isinstance(value, float)
-
-
-def integer(low: int, high: int | None = None) -> Kind:
-    """An integer in [low, high]."""
-    end = f' to {high}' if high is not None else ' or more'
-    return Kind(
-        f'an integer, {low}{end}',
-        lambda v: _is_int(v) and v >= low and (high is None or v <= high),
-    )
-
-
-def one_of(*names: str) -> Kind:
-    """One of some words."""
-    return Kind(
-        'one of ' + ', '.join(repr(n) for n in names), lambda v: v in names
-    )
-
-
-BOOL = Kind('True or False', lambda v: isinstance(v, bool))
-TEXT = Kind('a non-empty string', lambda v: isinstance(v, str) and bool(v))
-SHARE = Kind('a number from 0 to 1', lambda v: _is_number(v) and 0 <= v <= 1)
-PERCENT = Kind(
-    'a number above 0, up to 100 (absent, None or False: exactly the top)',
-    lambda v: v is None or v is False or (_is_number(v) and 0 < v <= 100),
-)
-OPTIONS = Kind(
-    'a dict of arguments',
-    lambda v: v is None or isinstance(v, Mapping),
-)
-PART = Kind(
-    "a name or dict(type='Name', ...)",
-    lambda v: (isinstance(v, str) and bool(v)) or isinstance(v, Mapping),
-)
-SECTION = Kind('a dict', lambda v: isinstance(v, Mapping))
-SECTION_OR_OFF = Kind(
-    'a dict, or None or False for none',
-    lambda v: v is None or isinstance(v, (bool, Mapping)),
-)
-PHASES = Kind(
-    "[('train', n), ('query', 1)] or [(('train', n), ('query', 1)), ..., "
-    "(('train', n),)]",
-    lambda v: isinstance(v, (list, tuple)) and len(v) > 0,
-)
-
 _AL = 'active_learning.'
 _IMAGE = _AL + 'settings.image.'
 _PIXEL = _AL + 'settings.pixel.'
 
 
-def _optional(kind: Kind) -> Kind:
-    return Kind(kind.wanted, lambda v: v is None or kind.accepts(v))
-
-
 KEYS: tuple[Key, ...] = (
     Key(
-        _IMAGE + 'initial_pool', _optional(integer(0)), None, 'images',
+        _IMAGE + 'initial_pool',
+        optional(integer(0)),
+        None,
+        'images',
         'Whole images labelled at random before the first phase; 0 only '
         'where another train entry is a labelled source.',
         'as many as one round asks',
     ),
     Key(
-        _IMAGE + 'query_size', _optional(integer(1)), None,
+        _IMAGE + 'query_size',
+        optional(integer(1)),
+        None,
         'images per round',
         'Images each query asks; or `budget_per_round`, one of the two.',
         'required, or its alternative',
     ),
     Key(
-        _IMAGE + 'budget_per_round', _optional(integer(1)), None,
+        _IMAGE + 'budget_per_round',
+        optional(integer(1)),
+        None,
         'images per round',
         'The later name of `query_size`; means the same.',
         'required, or its alternative',
     ),
     Key(
-        _IMAGE + 'aggregate', one_of('mean', 'max', 'sum', 'median'), 'mean',
-        '', "How the scores of an image's pixels become the image's score.",
+        _IMAGE + 'aggregate',
+        one_of('mean', 'max', 'sum', 'median'),
+        'mean',
+        '',
+        "How the scores of an image's pixels become the image's score.",
     ),
     Key(
-        _PIXEL + 'sample_threshold', PERCENT, None, 'per cent of one image',
+        _PIXEL + 'sample_threshold',
+        PERCENT,
+        None,
+        'per cent of one image',
         'Picks are drawn at random from this much of the highest scores of '
         'each image; absent, None or False takes exactly the top.',
     ),
     Key(
-        _PIXEL + 'query_size', _optional(integer(1)), None,
+        _PIXEL + 'query_size',
+        optional(integer(1)),
+        None,
         'pixels per image and round',
         'What a query asks of each image; or `budget_per_round`, one of the '
         'two.',
         'required, or its alternative',
     ),
     Key(
-        _PIXEL + 'budget_per_round', _optional(integer(1)), None,
+        _PIXEL + 'budget_per_round',
+        optional(integer(1)),
+        None,
         'pixels per round, over the whole pool',
         'What a query asks of the whole pool.',
         'required, or its alternative',
     ),
     Key(
-        _PIXEL + 'initial_label_pixels', _optional(integer(0)), None,
+        _PIXEL + 'initial_label_pixels',
+        optional(integer(0)),
+        None,
         'as the key that sets the budget',
         'Pixels labelled at random before the first phase; 0 only where '
         'another train entry is a labelled source.',
         'as many as one round asks',
     ),
     Key(
-        _PIXEL + 'sample_evenly', BOOL, True, '',
+        _PIXEL + 'sample_evenly',
+        BOOL,
+        True,
+        '',
         'Every image gets the same share; False spends the budget where the '
         'scores are highest.',
     ),
     Key(
-        _PIXEL + 'ignore_index', integer(0, 255), 255, 'class id',
+        _PIXEL + 'ignore_index',
+        integer(0, 255),
+        255,
+        'class id',
         'Stands for "no label" in label maps; must be the `ignore_index` of '
         'all heads and the `seg_pad_val` of all transforms.',
     ),
     Key(
-        _AL + 'visualize', SECTION_OR_OFF, {}, '',
+        _AL + 'visualize',
+        SECTION_OR_OFF,
+        {},
+        '',
         'Pictures of each round; None or False for none.',
-        'dict(size=10, overlay=True, dir=\'viz\')',
+        "dict(size=10, overlay=True, dir='viz')",
     ),
     Key(
-        _AL + 'visualize.size', integer(0), 10, 'images',
+        _AL + 'visualize.size',
+        integer(0),
+        10,
+        'images',
         'How many images are drawn; the same ones each round.',
     ),
     Key(
-        _AL + 'visualize.overlay', BOOL, True, '',
+        _AL + 'visualize.overlay',
+        BOOL,
+        True,
+        '',
         'Labels are drawn over the image; False draws them on their own.',
     ),
     Key(
-        _AL + 'visualize.dir', TEXT, 'viz', '',
+        _AL + 'visualize.dir',
+        TEXT,
+        'viz',
+        '',
         'Folder of the pictures, inside the work_dir.',
     ),
     Key(
-        _AL + 'heuristic', PART, REQUIRED, '',
+        _AL + 'heuristic',
+        PART,
+        REQUIRED,
+        '',
         'What scores a pixel: a registered name, in any case and with or '
         'without underscores, or a dict with its arguments.',
     ),
     Key(
-        _AL + 'heuristic_cfg', OPTIONS, {}, '',
+        _AL + 'heuristic_cfg',
+        OPTIONS,
+        {},
+        '',
         'Arguments of the heuristic, merged into `heuristic`.',
     ),
     Key(
-        _AL + 'selector', _optional(PART), None, '',
+        _AL + 'selector',
+        optional(PART),
+        None,
+        '',
         'What spends the budget on the scores.',
         'chosen by sample_mode and sample_evenly',
     ),
     Key(
-        _AL + 'oracle', PART, {'type': 'GroundTruthOracle'}, '',
+        _AL + 'oracle',
+        PART,
+        {'type': 'GroundTruthOracle'},
+        '',
         'Who answers a query.',
     ),
     Key(
-        _AL + 'oracle.void', one_of('charge', 'exclude'), 'charge', '',
+        _AL + 'oracle.void',
+        one_of('charge', 'exclude'),
+        'charge',
+        '',
         'Whether a request that hits a void pixel is paid for, or void '
         'pixels are never asked (known from the ground truth).',
     ),
     Key(
-        _AL + 'shuffle_prop', SHARE, 0.0, 'share of the selection, 0 to 1',
+        _AL + 'shuffle_prop',
+        SHARE,
+        0.0,
+        'share of the selection, 0 to 1',
         'This much of each selection is replaced by random picks.',
     ),
     Key(
-        _AL + 'reset_each_round', BOOL, True, '',
+        _AL + 'reset_each_round',
+        BOOL,
+        True,
+        '',
         'Weights, optimizer and schedule all start anew with each round.',
     ),
     Key(
-        _AL + 'reset', _optional(SECTION), None, '',
-        'The same, one by one.', 'as reset_each_round',
+        _AL + 'reset',
+        optional(SECTION),
+        None,
+        '',
+        'The same, one by one.',
+        'as reset_each_round',
     ),
     Key(
-        _AL + 'reset.weights', _optional(BOOL), None, '',
-        'Each round starts from the first weights, not from the last '
-        "round's.", 'as reset_each_round',
+        _AL + 'reset.weights',
+        optional(BOOL),
+        None,
+        '',
+        "Each round starts from the first weights, not from the last round's.",
+        'as reset_each_round',
     ),
     Key(
-        _AL + 'reset.optimizer', _optional(BOOL), None, '',
-        "The optimizer's state starts empty.", 'as reset_each_round',
+        _AL + 'reset.optimizer',
+        optional(BOOL),
+        None,
+        '',
+        "The optimizer's state starts empty.",
+        'as reset_each_round',
     ),
     Key(
-        _AL + 'reset.schedule', _optional(BOOL), None, '',
+        _AL + 'reset.schedule',
+        optional(BOOL),
+        None,
+        '',
         'The learning rate schedule starts at its beginning; False: one '
-        'schedule over all rounds.', 'as reset_each_round',
+        'schedule over all rounds.',
+        'as reset_each_round',
     ),
     Key(
-        'runner.type', one_of('ActiveLearningRunner'), REQUIRED, '',
+        'runner.type',
+        one_of('ActiveLearningRunner'),
+        REQUIRED,
+        '',
         'The runner of the rounds.',
     ),
     Key(
-        'runner.sample_mode', one_of('pixel', 'image'), REQUIRED, '',
+        'runner.sample_mode',
+        one_of('pixel', 'image'),
+        REQUIRED,
+        '',
         'What is labelled: single pixels or whole images; picks one of '
         '`settings`.',
     ),
     Key(
-        'runner.sample_rounds', _optional(integer(1)), None,
+        'runner.sample_rounds',
+        optional(integer(1)),
+        None,
         'training phases',
         'How often the model is trained; the last time is not followed by a '
         'query.',
         'required, but for a nested workflow',
     ),
     Key(
-        'runner.by_epoch', BOOL, True, '',
+        'runner.by_epoch',
+        BOOL,
+        True,
+        '',
         "The workflow's train lengths are epochs; False: iterations.",
     ),
     Key(
         'runner.pretrained',
-        one_of('supervised', 'self-supervised', 'random'), 'supervised', '',
+        one_of('supervised', 'self-supervised', 'random'),
+        'supervised',
+        '',
         "The first weights: the model's own pretrained ones, those of "
         '`checkpoint`, or none.',
     ),
     Key(
-        'runner.checkpoint', _optional(TEXT), None, 'path or URL',
+        'runner.checkpoint',
+        optional(TEXT),
+        None,
+        'path or URL',
         'Backbone weights; needed for `self-supervised`, and for '
         '`supervised` in place of those the model names.',
     ),
     Key(
-        'workflow', PHASES, REQUIRED, 'epochs or iterations (`by_epoch`)',
+        'workflow',
+        PHASES,
+        REQUIRED,
+        'epochs or iterations (`by_epoch`)',
         'The lengths of the training phases, and where queries lie.',
     ),
     Key(
-        'data.query', SECTION, REQUIRED, '',
+        'data.query',
+        SECTION,
+        REQUIRED,
+        '',
         'The pool: a data set like `data.train`, with the test pipeline.',
     ),
     Key(
-        'seed', _optional(integer(0)), 0, '',
+        'seed',
+        optional(integer(0)),
+        0,
+        '',
         'Decides every random draw; `--seed` on the command line wins.',
     ),
 )

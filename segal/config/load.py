@@ -60,7 +60,7 @@ def waiting_notes(cfg: Config) -> list[str]:
 
 
 def _in_words(error: Exception) -> str:
-    text = str(error).strip("'\"") or 'no further words'
+    text = str(error).strip('\'"') or 'no further words'
     if isinstance(error, FileNotFoundError):
         return f'a base or file is missing: {text}'
     return f'{type(error).__name__}: {text}'

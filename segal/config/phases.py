@@ -97,9 +97,7 @@ def _nested(
 def _phase(steps: Any, where: str) -> Phase:
     """One phase from its one or two steps."""
     if not isinstance(steps, (list, tuple)) or not all(map(_is_step, steps)):
-        raise _WrongError(
-            f'{_WANTED}; got {steps!r} as {where}'
-        )
+        raise _WrongError(f'{_WANTED}; got {steps!r} as {where}')
     for mode, count in steps:
         if mode not in ('train', 'query'):
             raise _WrongError(

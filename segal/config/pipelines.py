@@ -12,19 +12,30 @@ TRUTH = ('gt_semantic_seg', 'mask')
 """What a query pipeline may not collect."""
 
 NOT_IDENTITY = {
-    'ann_dir', 'pipeline', 'test_mode', 'ignore_index', 'classes', 'palette',
-    'reduce_zero_label', 'seg_map_suffix', 'gt_seg_map_loader_cfg',
-    'img_dir', 'data_root', 'file_client_args',
+    'ann_dir',
+    'pipeline',
+    'test_mode',
+    'ignore_index',
+    'classes',
+    'palette',
+    'reduce_zero_label',
+    'seg_map_suffix',
+    'gt_seg_map_loader_cfg',
+    'img_dir',
+    'data_root',
+    'file_client_args',
 }
 """Keys of a data set that do not decide which images it has."""
 
 _SETS = ('train', 'query', 'val', 'test')
 _RANDOM = {
-    'RandomFlip', 'RandomCrop', 'RandomRotate', 'RandomCutOut',
-    'RandomMosaic', 'PhotoMetricDistortion', 'CLAHE', 'RGB2Gray',
-    'AdjustGamma',
+    'RandomFlip',
+    'RandomCrop',
+    'RandomRotate',
+    'RandomCutOut',
+    'RandomMosaic',
+    'PhotoMetricDistortion',
 }
-_NEVER_RANDOM = {'CLAHE', 'RGB2Gray', 'AdjustGamma'}
 _BUNDLES = {'DefaultFormatBundle', 'ImageToTensor', 'ToTensor'}
 
 
@@ -166,8 +177,11 @@ def clean_query(cfg: Config) -> list[str]:
         notes.append(
             'data.query.pipeline: written as a test pipeline '
             '(MultiScaleFlipAug with one scale)'
-            + (f'; {dropped} dropped, queries see images as they are'
-               if dropped else '')
+            + (
+                f'; {dropped} dropped, queries see images as they are'
+                if dropped
+                else ''
+            )
         )
     query['pipeline'] = steps
     return notes
@@ -183,9 +197,7 @@ def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:
                 continue
             step = ConfigDict(step)
             if 'transforms' in step:
-                step['transforms'], inside = _without_truth(
-                    step['transforms']
-                )
+                step['transforms'], inside = _without_truth(step['transforms'])
                 truth |= bool(inside)
             keys = dict.get(step, 'keys') or ()
             if any(key in keys for key in TRUTH):
@@ -217,7 +229,7 @@ def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
                 if key in step
             }
             inner.append({'type': 'Resize', **options})
-        elif kind in _RANDOM - _NEVER_RANDOM:
+        elif kind in _RANDOM:
             dropped.append(str(kind))
         elif kind not in _BUNDLES and kind != 'Collect':
             inner.append(step)

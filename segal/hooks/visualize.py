@@ -53,7 +53,7 @@ class VisualizeHook(Hook):
         self,
         size: int = 10,
         overlay: bool = True,
-        dir: str = 'viz',  # noqa: A002
+        dir: str = 'viz',
     ) -> None:
         self.size = size
         self.overlay = overlay

@@ -117,6 +117,9 @@ def fresh_client():
 
 
 def logs_of(work_dir: Path) -> list[Path]:
+    """The logs, closed: ``finish`` returns a little before they are."""
+    wandb.finish()
+    wandb.teardown()
     return sorted(work_dir.glob('wandb/offline-run-*/*.wandb'))
 
 

@@ -1,4 +1,5 @@
 """The training set: bought labels of the pool, and labelled sources."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -6,10 +7,10 @@ from typing import Any
 
 from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
+from segal.active.label_store import LabelStore
 from torch.utils.data import Dataset
 
 from segal.active.dataset.base import LoadFirst, image_file
-from segal.active.label_store import LabelStore
 from segal.errors import DataError
 from segal.seeding import seeded
 
@@ -40,7 +41,7 @@ class ActiveDataset(Dataset):
         view: CustomDataset,
         positions: Mapping[str, int],
         store: LabelStore,
-        sources: Sequence[Dataset] = (),
+        sources: Sequence[Any] = (),
         seed: int = 0,
         round: int = 0,
         ignore_index: int = 255,
@@ -55,8 +56,8 @@ class ActiveDataset(Dataset):
         self._draw = (seed, round)
 
     def __len__(self) -> int:
-        return len(self.names) + sum(len(source)  # type: ignore[arg-type]
-                                     for source in self.sources)
+        sizes: list[int] = [len(source) for source in self.sources]
+        return len(self.names) + sum(sizes)
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
         """One augmented training sample.
@@ -77,23 +78,24 @@ class ActiveDataset(Dataset):
                 return self._pad_with_ignore(self._bought(name))
         position -= len(self.names)
         for number, source in enumerate(self.sources):
-            if position < len(source):  # type: ignore[arg-type]
+            if position < len(source):
                 with seeded(*self._draw, epoch, number, position):
                     return self._pad_with_ignore(source[position])
-            position -= len(source)  # type: ignore[arg-type]
+            position -= len(source)
         raise IndexError(index)
 
     def _bought(self, name: str) -> dict[str, Any]:
         """The sample of a pool image, with its bought labels alone."""
         position = self._positions[name]
         results = self._loader.load_image(position)
-        labels = self._store.draw(name, self.ignore_index)      # (H, W)
+        labels = self._store.draw(name, self.ignore_index)  # (H, W)
         if results['img'].shape[:2] != labels.shape:
             raise DataError(
                 f'{image_file(self._loader.dataset, position)}: wanted the '
-                f"size (H, W) = {labels.shape} of the pool, got "
-                f"{results['img'].shape[:2]}; the image was changed after "
-                'the experiment began')
+                f'size (H, W) = {labels.shape} of the pool, got '
+                f'{results["img"].shape[:2]}; the image was changed after '
+                'the experiment began'
+            )
         results['gt_semantic_seg'] = labels
         results['seg_fields'].append('gt_semantic_seg')
         for step in self._loader.transforms:
@@ -105,6 +107,9 @@ class ActiveDataset(Dataset):
         labels = sample['gt_semantic_seg']
         if isinstance(labels, DataContainer):
             sample['gt_semantic_seg'] = DataContainer(
-                labels.data, stack=labels.stack, pad_dims=labels.pad_dims,
-                padding_value=self.ignore_index)
+                labels.data,
+                stack=labels.stack,
+                pad_dims=labels.pad_dims,
+                padding_value=self.ignore_index,
+            )
         return sample

@@ -1,4 +1,5 @@
 """Load first, transform after: an mmseg data set split at its labels."""
+
 from __future__ import annotations
 
 import os.path as osp
@@ -29,8 +30,13 @@ def image_name(dataset: CustomDataset, index: int) -> str:
         folder = osp.relpath(folder, root)
     else:
         folder = osp.basename(osp.normpath(folder))
-    return '/'.join([type(dataset).__name__, *folder.split(osp.sep),
-                     dataset.img_infos[index]['filename']])
+    return '/'.join(
+        [
+            type(dataset).__name__,
+            *folder.split(osp.sep),
+            dataset.img_infos[index]['filename'],
+        ]
+    )
 
 
 def image_file(dataset: CustomDataset, index: int) -> str:
@@ -63,18 +69,27 @@ class LoadFirst:
         if not any(kind.startswith('LoadImage') for kind in kinds):
             raise ConfigError(
                 f'{key}.pipeline: wanted a step that loads the image, such '
-                f'as LoadImageFromFile; got {kinds}')
+                f'as LoadImageFromFile; got {kinds}'
+            )
         if 'LoadAnnotations' in kinds:
             cut = kinds.index('LoadAnnotations')
             self._annotations = steps[cut]
         else:
-            cut = max(i for i, kind in enumerate(kinds)
-                      if kind.startswith('LoadImage')) + 1
+            cut = (
+                max(
+                    i
+                    for i, kind in enumerate(kinds)
+                    if kind.startswith('LoadImage')
+                )
+                + 1
+            )
             self._annotations = dataset.gt_seg_map_loader
         self._load = [step for i, step in enumerate(steps[:cut])]
         self.transforms = [
-            step for i, step in enumerate(steps[cut:])
-            if type(step).__name__ != 'LoadAnnotations']
+            step
+            for i, step in enumerate(steps[cut:])
+            if type(step).__name__ != 'LoadAnnotations'
+        ]
 
     def load_image(self, index: int) -> dict[str, Any]:
         """The results of the loading steps, as the transforms want them.
@@ -96,12 +111,15 @@ class LoadFirst:
             for step in self._load:
                 results = step(results)
         except Exception as error:
-            reason = ('the file is missing' if isinstance(
-                error, FileNotFoundError) else 'it cannot be decoded as an '
-                'image')
+            reason = (
+                'the file is missing'
+                if isinstance(error, FileNotFoundError)
+                else 'it cannot be decoded as an image'
+            )
             raise DataError(
                 f'{path}: {reason} ({type(error).__name__}); restore the '
-                f'file, or take it out of {self.key}') from error
+                f'file, or take it out of {self.key}'
+            ) from error
         return results
 
     def load_annotation(self, index: int) -> NDArray[np.uint8]:
@@ -121,17 +139,21 @@ class LoadFirst:
         if 'ann' not in info:
             raise DataError(
                 f'{image_file(self.dataset, index)}: no annotation is known '
-                f'for it; set {self.key}.ann_dir')
+                f'for it; set {self.key}.ann_dir'
+            )
         results = dict(img_info=info, ann_info=info['ann'])
         self.dataset.pre_pipeline(results)
         path = osp.join(self.dataset.ann_dir or '', info['ann']['seg_map'])
         try:
             return self._annotations(results)['gt_semantic_seg']
         except Exception as error:
-            reason = ('the annotation is missing' if isinstance(
-                error, FileNotFoundError) else 'the annotation cannot be '
-                'decoded')
+            reason = (
+                'the annotation is missing'
+                if isinstance(error, FileNotFoundError)
+                else 'the annotation cannot be decoded'
+            )
             raise DataError(
                 f'{path}: {reason} ({type(error).__name__}: {error}); '
                 f'restore the file, or correct {self.key}.ann_dir and '
-                'seg_map_suffix') from error
+                'seg_map_suffix'
+            ) from error

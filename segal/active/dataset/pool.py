@@ -1,4 +1,5 @@
 """The pool: every image that may be asked about, and how a query reads it."""
+
 from __future__ import annotations
 
 import json
@@ -33,7 +34,9 @@ class Pool(Sequence[PoolImage]):
     """
 
     def __init__(
-        self, dataset: CustomDataset, images: Sequence[PoolImage],
+        self,
+        dataset: CustomDataset,
+        images: Sequence[PoolImage],
     ) -> None:
         self.dataset = dataset
         self.images = list(images)
@@ -84,12 +87,14 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
             'data.query: wanted at least one image, got an empty pool: '
             f'nothing ends in {dataset.img_suffix!r} in {dataset.img_dir}'
             + (f' for the lines of {dataset.split}' if dataset.split else '')
-            + '; correct img_dir, img_suffix or split')
+            + '; correct img_dir, img_suffix or split'
+        )
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ConfigError(
             f'data.query: wanted every image once, got {twice[:3]} twice; '
-            'remove the second')
+            'remove the second'
+        )
     known = _read_cache(cache)
     loader = LoadFirst(dataset, 'data.query')
 
@@ -104,26 +109,39 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
                 return (remembered[0], remembered[1])
             return loader.load_image(index)['img'].shape[:2]
         except FileNotFoundError:
-            return DataError(f'{image_file(dataset, index)}: the file is '
-                             'missing; restore it, or take it out of '
-                             'data.query')
+            return DataError(
+                f'{image_file(dataset, index)}: the file is '
+                'missing; restore it, or take it out of '
+                'data.query'
+            )
         except DataError as error:
             return error
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        sizes = list(tqdm(
-            threads.map(look, range(len(names))), total=len(names),
-            desc='checking the pool', unit='image', leave=False,
-            delay=2, mininterval=1))
+        sizes = list(
+            tqdm(
+                threads.map(look, range(len(names))),
+                total=len(names),
+                desc='checking the pool',
+                unit='image',
+                leave=False,
+                delay=2,
+                mininterval=1,
+            )
+        )
     broken = [str(size) for size in sizes if isinstance(size, DataError)]
     if broken:
         more = f'\n  ... and {len(broken) - 10} more' * (len(broken) > 10)
         raise DataError('\n  '.join(broken[:10]) + more)
-    images = [PoolImage(name, (int(size[0]), int(size[1])))  # type: ignore
-              for name, size in zip(names, sizes, strict=True)]
+    images = [
+        PoolImage(name, (int(size[0]), int(size[1])))  # type: ignore
+        for name, size in zip(names, sizes, strict=True)
+    ]
     if cache is not None:
-        fresh = {image.name: [*image.size, *stamp(i)]
-                 for i, image in enumerate(images)}
+        fresh = {
+            image.name: [*image.size, *stamp(i)]
+            for i, image in enumerate(images)
+        }
         if fresh != known:
             cache.mkdir(parents=True, exist_ok=True)
             temporary = cache / f'{SIZE_CACHE}.{os.getpid()}'
@@ -161,7 +179,10 @@ def query_batch(pool: Pool, names: Sequence[str]) -> dict[str, Any]:
 
 
 def query_loader(
-    pool: Pool, names: Sequence[str], batch_size: int, workers: int,
+    pool: Pool,
+    names: Sequence[str],
+    batch_size: int,
+    workers: int,
 ) -> tuple[DataLoader, list[list[str]]]:
     """Test batches of some images of the pool.
 
@@ -180,12 +201,17 @@ def query_loader(
     by_size: dict[tuple[int, int], list[str]] = {}
     for name in names:
         by_size.setdefault(pool[pool.position[name]].size, []).append(name)
-    batches = [same[i:i + batch_size] for same in by_size.values()
-               for i in range(0, len(same), batch_size)]
+    batches = [
+        same[i : i + batch_size]
+        for same in by_size.values()
+        for i in range(0, len(same), batch_size)
+    ]
     loader = DataLoader(
         _QuerySet(pool),
-        batch_sampler=[[pool.position[name] for name in batch]
-                       for batch in batches],
+        batch_sampler=[
+            [pool.position[name] for name in batch] for batch in batches
+        ],
         num_workers=min(workers, len(batches)),
-        collate_fn=partial(collate, samples_per_gpu=batch_size))
+        collate_fn=partial(collate, samples_per_gpu=batch_size),
+    )
     return loader, batches

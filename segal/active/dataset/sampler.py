@@ -1,4 +1,5 @@
 """Which images make up which batch, from keys alone."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -71,23 +72,28 @@ class RoundBatchSampler(Sampler):
 
     def batches(self, epoch: int) -> list[list[tuple[int, int]]]:
         """This rank's batches of one epoch, as (epoch, position) pairs."""
-        keys = place_keys(key(*self._stream, epoch, 'order'),
-                          np.arange(self.length))
+        keys = place_keys(
+            key(*self._stream, epoch, 'order'), np.arange(self.length)
+        )
         order = np.argsort(keys, kind='stable')
         together = self.batch_size * self.world_size
         least = min(2, self.batch_size) * self.world_size
         batches = []
         for i in range(len(self)):
-            batch = order[i * together:(i + 1) * together]
+            batch = order[i * together : (i + 1) * together]
             wanted = together
             if self.length > together:
                 ranks = -(-len(batch) // self.world_size) * self.world_size
                 wanted = max(ranks, least)
             filled = np.concatenate(
-                [batch, np.resize(order, max(wanted - len(batch), 0))])
-            batches.append([(epoch, int(position))
-                            for position in filled[self.rank::self.world_size]
-                            ])
+                [batch, np.resize(order, max(wanted - len(batch), 0))]
+            )
+            batches.append(
+                [
+                    (epoch, int(position))
+                    for position in filled[self.rank :: self.world_size]
+                ]
+            )
         return batches
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:

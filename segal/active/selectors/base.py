@@ -56,7 +56,7 @@ class BaseSelector(ABC):
         images: Sequence[PoolImage],
         free: NDArray[np.int64],
         budget: Budget,
-        round: int,  # noqa: A002
+        round: int,
         seed: int,
         shuffle_prop: float = 0.0,
     ) -> None:

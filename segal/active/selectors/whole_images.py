@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from segal.structures import WHOLE_IMAGE, PoolImage, Unit
 
 from .over_pool import BestOverPool
 
-_AGGREGATES = {
+_AGGREGATES: dict[str, Callable[[NDArray[np.float32]], Any]] = {
     'mean': lambda scores: scores.mean(dtype=np.float64),
     'max': np.max,
     'sum': lambda scores: scores.sum(dtype=np.float64),

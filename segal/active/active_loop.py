@@ -1,0 +1,168 @@
+"""One query step: predictions, scores, selection, answers, label store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from segal import distributed as ranks
+from segal.active.dataset.pool import Pool, query_loader
+from segal.active.heuristics import BaseHeuristic
+from segal.active.label_store import LabelStore
+from segal.active.oracles import BaseOracle
+from segal.active.selectors import BaseSelector
+from segal.model_wrapper import ModelWrapper
+from segal.structures import PoolImage, Prediction, Selection
+
+SelectorFactory = Callable[
+    [Sequence[PoolImage], NDArray[np.int64], int], BaseSelector
+]
+
+
+class ActiveLearningLoop:
+    """Asks, once a round, for the labels that the network would learn from.
+
+    Args:
+        pool: Every image that may be asked about.
+        store: What was asked so far.
+        oracle: Who answers.
+        seed: The experiment's seed.
+        batch_size: Images a forward pass. With 1, and the same threads a
+            process, the selection does not depend on the number of processes.
+        workers: Loader processes a rank.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        store: LabelStore,
+        oracle: BaseOracle,
+        seed: int,
+        batch_size: int = 1,
+        workers: int = 2,
+    ) -> None:
+        self.pool = pool
+        self.store = store
+        self.oracle = oracle
+        self.seed = seed
+        self.batch_size = batch_size
+        self.workers = workers
+
+    def step(
+        self,
+        heuristic: BaseHeuristic,
+        make_selector: SelectorFactory,
+        wrapper: ModelWrapper | None,
+    ) -> Selection:
+        """Score the pool, spend the budget, ask, and store the answers.
+
+        Every rank scores its own images and keeps the best; rank 0 chooses,
+        asks and writes; then every rank reads the same file.
+
+        Args:
+            heuristic: Gives the scores.
+            make_selector: Builds the round's selector from the pool's
+                images, the free places of each, and the number of the label
+                file.
+            wrapper: The network, None where the heuristic needs none.
+
+        Returns:
+            What was asked, with its scores.
+        """
+        file = self.store.rounds
+        free = self.free()  # (P,)
+        selector = make_selector(self.pool.images, free, file)
+        trouble: Exception | None = None
+        try:
+            for prediction in self._predictions(
+                heuristic, wrapper, free, file
+            ):
+                image = self.pool[self.pool.position[prediction.name]]
+                score = heuristic(prediction).cpu().numpy()  # (H, W)
+                selector.shortlist(image, score, self.available(image))
+        except Exception as error:
+            trouble = error
+        ranks.fail_together(trouble)
+        shards = ranks.gather(selector.candidates())
+        if ranks.is_main():
+            try:
+                selection = selector.choose(shards)
+                self.store.append(self.oracle.answer(selection))
+            except Exception as error:
+                trouble = error
+        ranks.fail_together(trouble)
+        ranks.share_file(self.store.folder, f'round_{file:03d}')
+        if not ranks.is_main():
+            self.store.reload()
+        return self.store.selection(file)
+
+    def free(self) -> NDArray[np.int64]:
+        """How many places may still be asked in each image: int64 (P,)."""
+        return ranks.broadcast(
+            self.oracle.free(self.pool.images, self.store)
+            if ranks.is_main()
+            else None
+        )
+
+    def available(self, image: PoolImage) -> NDArray[np.bool_]:
+        """Which places may be asked: bool (H, W)."""
+        available = self.store.available(image.name)
+        askable = self.oracle.askable(image)
+        return available if askable is None else available & askable
+
+    def _predictions(
+        self,
+        heuristic: BaseHeuristic,
+        wrapper: ModelWrapper | None,
+        free: NDArray[np.int64],
+        file: int,
+    ) -> Iterator[Prediction]:
+        """This rank's share of the pool, as the heuristic wants to see it."""
+        left = [
+            image
+            for image, places in zip(self.pool, free, strict=True)
+            if places > 0
+        ]
+        mine = left[ranks.rank() :: ranks.world_size()]
+        bar = tqdm(
+            total=len(mine),
+            desc=f'query {file}',
+            unit='image',
+            disable=not ranks.is_main(),
+            mininterval=1,
+            leave=False,
+        )
+
+        def prediction(image: PoolImage, probs: Tensor | None) -> Prediction:
+            return Prediction(
+                name=image.name,
+                size=image.size,
+                seed=self.seed,
+                round=file,
+                probs=probs,
+            )
+
+        with bar:
+            if 'probs' not in heuristic.needs or wrapper is None:
+                for image in mine:
+                    yield prediction(image, None)
+                    bar.update()
+                return
+            loader, batches = query_loader(
+                self.pool,
+                [image.name for image in mine],
+                self.batch_size,
+                self.workers,
+            )
+            with wrapper.evaluating():
+                for batch, names in zip(loader, batches, strict=True):
+                    for name, probs in zip(
+                        names, wrapper.probabilities(batch), strict=True
+                    ):
+                        image = self.pool[self.pool.position[name]]
+                        yield prediction(image, probs)
+                        bar.update()

@@ -1,0 +1,268 @@
+"""One round of bought labels as one file.
+
+``round_003.npz`` is an ordinary NumPy archive, uncompressed and without
+pickle, that NumPy reads alone. It holds a JSON ``header``, and flat arrays
+over all images of the round. Its last 64 bytes, the comment of the zip
+archive, are the SHA-256 of everything before the comment, so that no changed
+byte goes unseen; each header names the SHA-256 of the file before. Label maps
+of whole images are PNG files in ``round_003/``; they are written first, and
+count only once the archive that names their SHA-256 is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.errors import StateError
+from segal.structures import Unit
+
+VERSION = 1
+_EMPTY_COMMENT = b'\x00\x00'
+_COMMENT = b'\x40\x00'
+"""The length of the zip comment, 0 and 64, little-endian, ends the archive."""
+
+
+class Counts(NamedTuple):
+    """What was asked and what came of it; pixels, also for whole images.
+
+    Attributes:
+        requested: Pixels asked for the first time; ``labelled + void +
+            refused``.
+        labelled: Of these, with a class.
+        void: Of these, without a class.
+        refused: Of these, without an answer.
+        images: Images asked in one round; over all rounds, images that have
+            at least one label.
+    """
+
+    requested: int
+    labelled: int
+    void: int
+    refused: int
+    images: int
+
+
+@dataclass
+class LabelFile:
+    """The content of one label file; K images, N pixels.
+
+    Attributes:
+        round: Which file it is.
+        unit: Of this round.
+        experiment: Fingerprint of the experiment.
+        pool: Fingerprint of the pool.
+        previous: SHA-256 of the bytes of the file before; '' for the first.
+        images: Name, H, W of each image.
+        offsets: int32 (K + 1,), image k's pixels are
+            ``offsets[k]:offsets[k + 1]``; all 0 for whole images.
+        places: int32 (N,), flat indices.
+        classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
+        status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``; for whole
+            images (K,), of the image.
+        scores: float32 (N,), (K,) for whole images; empty where the round was
+            drawn without scores.
+        maps: For whole images: file name and SHA-256 of each label map, None
+            for a refused image.
+        shares: int32 (K, 3) for whole images, else (0, 3): pixels labelled,
+            void and refused that were not asked in an earlier round.
+    """
+
+    round: int
+    unit: Unit
+    experiment: str
+    pool: str
+    previous: str
+    images: list[tuple[str, int, int]]
+    offsets: NDArray[np.int32]
+    places: NDArray[np.int32]
+    classes: NDArray[np.uint8]
+    status: NDArray[np.uint8]
+    scores: NDArray[np.float32]
+    maps: list[tuple[str, str] | None]
+    shares: NDArray[np.int32]
+
+    def counts(self) -> Counts:
+        """The ledger of this round."""
+        if self.unit == 'image':
+            shares = self.shares.sum(0, dtype=np.int64).tolist()
+        else:
+            shares = np.bincount(self.status, minlength=3).tolist()
+        return Counts(sum(shares), *shares, len(self.images))
+
+
+_ARRAYS = {
+    'offsets': np.int32,
+    'places': np.int32,
+    'classes': np.uint8,
+    'status': np.uint8,
+    'scores': np.float32,
+    'shares': np.int32,
+}
+
+
+def round_path(folder: Path, number: int) -> Path:
+    """Where a round's label file is."""
+    return folder / f'round_{number:03d}.npz'
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole or not there, whatever happens.
+
+    Temporary name in the same folder, flush, sync, rename, sync of the
+    folder. A temporary file that a killed process left is overwritten.
+    """
+    temporary = path.with_name(path.name + '.tmp')
+    with open(temporary, 'wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def encode(content: LabelFile) -> bytes:
+    """A label file as bytes."""
+    header = {
+        'format': VERSION,
+        'round': content.round,
+        'unit': content.unit,
+        'experiment': content.experiment,
+        'pool': content.pool,
+        'previous': content.previous,
+        'counts': content.counts()._asdict(),
+        'maps': content.maps,
+    }
+    arrays = {name: getattr(content, name) for name in _ARRAYS}
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        header=_as_bytes(json.dumps(header).encode()),
+        images=_as_bytes(zlib.compress(json.dumps(content.images).encode())),
+        **arrays,
+    )
+    data = buffer.getvalue()
+    assert data.endswith(_EMPTY_COMMENT)
+    data = data[: -len(_EMPTY_COMMENT)]
+    return data + _COMMENT + sha256(data).encode()
+
+
+def decode(path: Path, data: bytes) -> LabelFile:
+    """A label file from its bytes.
+
+    Args:
+        path: For the messages.
+        data: All of the file.
+
+    Raises:
+        StateError: It is truncated, altered, or of another format.
+    """
+    body, comment, seal = data[:-66], data[-66:-64], data[-64:]
+    if comment != _COMMENT or seal != sha256(body).encode():
+        raise StateError(
+            f'{path}: wanted a label file that ends with the SHA-256 of its '
+            f'content, got {len(data)} bytes that do not: it is truncated, '
+            'was altered, or is no label file; restore it from a copy, or '
+            'start in another work_dir'
+        )
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            header = json.loads(archive['header'].tobytes())
+            if header['format'] != VERSION:
+                raise StateError(
+                    f'{path}: wanted label file format {VERSION}, got '
+                    f'{header["format"]}; use the version of SegAL that '
+                    'wrote it'
+                )
+            images = json.loads(zlib.decompress(archive['images'].tobytes()))
+            content = LabelFile(
+                **{
+                    name: header[name]
+                    for name in (
+                        'round',
+                        'unit',
+                        'experiment',
+                        'pool',
+                        'previous',
+                    )
+                },
+                images=[
+                    (name, height, width) for name, height, width in images
+                ],
+                maps=[
+                    x if x is None else (x[0], x[1]) for x in header['maps']
+                ],
+                **{
+                    name: archive[name].astype(dtype, casting='safe')
+                    for name, dtype in _ARRAYS.items()
+                },
+            )
+            counts = header['counts']
+    except (KeyError, TypeError, ValueError, OSError, zlib.error) as error:
+        raise StateError(
+            f'{path}: wanted a label file of format {VERSION}, got one that '
+            f'does not read as such ({error}); restore it from a copy, or '
+            'start in another work_dir'
+        ) from error
+    _check_shape(path, content, counts)
+    return content
+
+
+def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
+    """Whether the arrays of a file fit each other.
+
+    Raises:
+        StateError: They do not.
+    """
+    images, pixels = len(content.images), len(content.places)
+    whole = content.unit == 'image'
+    answers = images if whole else pixels
+    offsets = content.offsets
+    sound = (
+        content.unit in ('pixel', 'image')
+        and offsets.shape == (images + 1,)
+        and offsets[0] == 0
+        and offsets[-1] == pixels
+        and bool((np.diff(offsets) >= 0).all())
+        and content.classes.shape == (pixels,)
+        and content.status.shape == (answers,)
+        and content.scores.shape in ((0,), (answers,))
+        and len(content.maps) == (images if whole else 0)
+        and content.shares.shape == (images if whole else 0, 3)
+        and not (whole and pixels)
+        and bool((content.status <= 2).all())
+        and counts == content.counts()._asdict()
+    )
+    if not sound:
+        raise StateError(
+            f'{path}: its arrays contradict each other ({images} images, '
+            f'{pixels} places, {len(content.status)} answers); restore it '
+            'from a copy, or start in another work_dir'
+        )
+
+
+def _as_bytes(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8)

@@ -1,0 +1,35 @@
+"""The config: read once, into one frozen object."""
+
+from segal.config.bases import mmseg_config
+from segal.config.checks import check_against_data
+from segal.config.fingerprint import (
+    differing_keys,
+    dump_config,
+    fingerprint,
+)
+from segal.config.load import load_config
+from segal.config.pipelines import shows_pool
+from segal.config.plan import plan
+from segal.config.read import read_config
+from segal.config.schema import (
+    ActiveLearningConfig,
+    Phase,
+    Reset,
+    Visualize,
+)
+
+__all__ = [
+    'ActiveLearningConfig',
+    'Phase',
+    'Reset',
+    'Visualize',
+    'check_against_data',
+    'differing_keys',
+    'dump_config',
+    'fingerprint',
+    'load_config',
+    'mmseg_config',
+    'plan',
+    'read_config',
+    'shows_pool',
+]

@@ -1,0 +1,112 @@
+"""Whether a config fits together with its data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmcv import Config
+
+from segal.config.network import check_classes
+from segal.config.pipelines import entries, shows_pool, walk
+from segal.config.schema import ActiveLearningConfig
+from segal.structures import PoolImage
+
+
+def check_data(cfg: Config) -> list[str]:
+    """What can be told about ``data`` before any data set is built."""
+    data = cfg.get('data')
+    if not isinstance(data, Mapping):
+        return [f'data: wanted a dict; got {data!r}'] if data else []
+    problems = []
+    query = data.get('query')
+    if isinstance(query, Mapping) and not query.get('pipeline'):
+        problems.append(
+            'data.query.pipeline: required, the test pipeline; got nothing. '
+            'Write pipeline=test_pipeline'
+        )
+    for name in ('train', 'val'):
+        if not data.get(name):
+            problems.append(f'data.{name}: required, a data set; got nothing')
+    shown = 0
+    for entry in entries(data.get('train')):
+        if not isinstance(entry, Mapping):
+            problems.append(
+                f'data.train: wanted data sets as dicts; got {entry!r}'
+            )
+            continue
+        steps = [step.get('type') for step in walk(entry.get('pipeline'))]
+        if 'LoadAnnotations' not in steps:
+            problems.append(
+                'data.train.pipeline: wanted LoadAnnotations, after which '
+                f'the bought labels come in; got {steps}'
+            )
+        shown += isinstance(query, Mapping) and shows_pool(entry, query)
+    if isinstance(query, Mapping) and data.get('train') and shown != 1:
+        problems.append(
+            'data.train: wanted one entry with the images of data.query '
+            '(same type, data_root, img_dir, img_suffix and split), which '
+            f'shows the pool augmented; got {shown}'
+        )
+    return problems
+
+
+def check_against_data(
+    cfg: Config,
+    config: ActiveLearningConfig,
+    pool: Sequence[PoolImage],
+    classes: Sequence[str],
+) -> list[str]:
+    """What only the built data sets can tell.
+
+    Args:
+        cfg: The canonical config.
+        config: What was read from it.
+        pool: All images that may be asked about.
+        classes: Names of the data set's classes.
+
+    Returns:
+        The problems.
+    """
+    problems = check_classes(cfg, len(classes))
+    if config.ignore_index < len(classes):
+        problems.append(
+            'active_learning.settings.pixel.ignore_index: wanted an id that '
+            f'is no class, {len(classes)} or more; got '
+            f'{config.ignore_index} ({classes[config.ignore_index]!r})'
+        )
+    if not pool:
+        return [*problems, 'data.query: wanted images; the pool is empty']
+    return problems + _check_budgets(config, pool)
+
+
+def _check_budgets(
+    config: ActiveLearningConfig, pool: Sequence[PoolImage]
+) -> list[str]:
+    unit = config.unit
+    if unit == 'image':
+        first_key, all_there = 'initial_pool', len(pool)
+    else:
+        first_key = 'initial_label_pixels'
+        all_there = sum(image.pixels for image in pool)
+    where = f'active_learning.settings.{unit}.'
+    size_key = 'query_size' if config.budget.per_image else 'budget_per_round'
+    if unit == 'image':
+        size_key = 'query_size'
+    times = len(pool) if config.budget.per_image else 1
+    first = config.initial.amount * times
+    each = config.budget.amount * times
+    if first > all_there:
+        return [
+            f'{where}{first_key}: {first:,} {unit}s are more than the '
+            f"pool's {all_there:,}"
+        ]
+    total = first + config.queries * each
+    if total > all_there:
+        fits: Any = (all_there - first) // each
+        return [
+            f'{where}{size_key}: {first:,} {unit}s at first and {each:,} in '
+            f'each of {config.queries} queries are {total:,}, more than the '
+            f"pool's {all_there:,}; {fits} queries fit"
+        ]
+    return []

@@ -1,0 +1,115 @@
+"""Keys of the first SegAL, moved to where they stand today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmcv import Config
+
+_LEFT_BY_MMSEG = ('max_iters', 'max_epochs')
+_IGNORED = {
+    'mask_dir': 'labels lie in the work_dir',
+    'mae_viz_dir': 'there is no reconstruction to draw',
+    'source_free': 'data.train says which sources there are',
+}
+_TRAIN_LENGTHS = (
+    ('runner', 'query_epochs'),
+    ('runner', 'query_epoch'),
+    ('active_learning', 'query_epochs'),
+    ('active_learning', 'query_epoch'),
+)
+
+
+def translate_keys(cfg: Config) -> list[str]:
+    """Translate old keys, in place.
+
+    Returns:
+        One note for each translation.
+    """
+    active, runner = cfg.get('active_learning'), cfg.get('runner')
+    notes = []
+    if isinstance(active, Mapping):
+        notes += _settings(active)
+    if isinstance(active, Mapping) and isinstance(runner, Mapping):
+        notes += _sample_mode(active, runner)
+        notes += _region(active, runner)
+    if isinstance(runner, Mapping):
+        left = [key for key in _LEFT_BY_MMSEG if key in runner]
+        for key in left:
+            del runner[key]  # type: ignore[attr-defined]
+        if left:
+            notes.append(
+                f'runner: {", ".join(left)} dropped; workflow and '
+                'sample_rounds say how long training lasts'
+            )
+    notes += _train_length(cfg)
+    for key, why in _IGNORED.items():
+        if key in cfg:
+            del cfg._cfg_dict[key]
+            notes.append(f'{key}: ignored, {why}')
+    return notes
+
+
+def _settings(active: Any) -> list[str]:
+    """``pixel_based_settings`` and its like, and the old total budget."""
+    notes = []
+    for unit in ('image', 'pixel'):
+        old = f'{unit}_based_settings'
+        if old in active:
+            settings = active.setdefault('settings', type(active)())
+            settings.setdefault(unit, active.pop(old))
+            notes.append(
+                f'active_learning.{old}: read as '
+                f'active_learning.settings.{unit}'
+            )
+    settings = active.get('settings')
+    pixel = settings.get('pixel') if isinstance(settings, Mapping) else None
+    if isinstance(pixel, Mapping) and 'budget' in pixel:
+        del pixel['budget']  # type: ignore[attr-defined]
+        notes.append(
+            'active_learning.settings.pixel.budget: dropped; the initial '
+            'labels and the number of rounds decide the total'
+        )
+    return notes
+
+
+def _sample_mode(active: Any, runner: Any) -> list[str]:
+    if 'sample_mode' not in active:
+        return []
+    mode = active.pop('sample_mode')
+    runner.setdefault('sample_mode', mode)
+    return ['active_learning.sample_mode: read as runner.sample_mode']
+
+
+def _region(active: Any, runner: Any) -> list[str]:
+    """Settings of a unit that is not there yet, where they are not used."""
+    settings = active.get('settings')
+    if not isinstance(settings, Mapping) or 'region' not in settings:
+        return []
+    if runner.get('sample_mode') not in ('pixel', 'image'):
+        return []
+    del settings['region']  # type: ignore[attr-defined]
+    return [
+        'active_learning.settings.region: ignored, runner.sample_mode is '
+        f'{runner["sample_mode"]!r}'
+    ]
+
+
+def _train_length(cfg: Config) -> list[str]:
+    """``query_epochs``, from before the workflow said it."""
+    notes = []
+    for section_name, key in _TRAIN_LENGTHS:
+        section = cfg.get(section_name)
+        if not isinstance(section, Mapping) or key not in section:
+            continue
+        length = section.pop(key)  # type: ignore[attr-defined]
+        if "'query'" in repr(cfg.get('workflow')):
+            notes.append(f'{section_name}.{key}: ignored, workflow counts')
+        else:
+            cfg.workflow = [('train', length), ('query', 1)]
+            notes.append(
+                f"{section_name}.{key}: read as workflow=[('train', "
+                f"{length!r}), ('query', 1)]"
+            )
+    return notes

@@ -1,0 +1,149 @@
+"""Which experiment a config is, and what tells two of them apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmcv import Config
+
+from segal.config.phases import read_phases
+from segal.config.schema import ActiveLearningConfig
+
+COUNTS = (
+    'model',
+    'data',
+    'optimizer',
+    'optimizer_config',
+    'lr_config',
+    'momentum_config',
+    'fp16',
+    'active_learning',
+    'runner',
+    'custom_hooks',
+    'custom_imports',
+    'evaluation',
+    'load_from',
+    'seed',
+    'cudnn_benchmark',
+    'deterministic',
+    'find_unused_parameters',
+)
+"""Sections that change results; a config's own variables do not."""
+
+FREE = (
+    'data.test',
+    'data.workers_per_gpu',
+    'data.persistent_workers',
+    'data.pin_memory',
+    'data.test_dataloader',
+    'active_learning.visualize',
+    'runner.sample_rounds',
+    'evaluation.interval',
+    'evaluation.start',
+    'evaluation.save_best',
+)
+"""Keys in them that may change from run to run all the same."""
+
+_FREE_IN_LOADERS = ('workers_per_gpu', 'persistent_workers', 'pin_memory')
+
+
+def dump_config(cfg: Config) -> str:
+    """The config as plain JSON, for ``work_dir/config.json``."""
+    return json.dumps(_plain(cfg), indent=2, default=str) + '\n'
+
+
+def fingerprint(cfg: Config, config: ActiveLearningConfig) -> str:
+    """One word for everything in a config that changes results.
+
+    Loggers, workers, folders, pictures and the number of rounds do not.
+
+    Args:
+        cfg: The canonical config.
+        config: What was read from it.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    kept: dict[str, Any] = dict(_leaves(_plain(cfg)))
+    kept['first phase'] = config.phases[0].train
+    kept['seed'] = config.seed
+    text = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
+    """What of another config would change the results of a work_dir.
+
+    Args:
+        old: The ``config.json`` of the work_dir, as text or read.
+        new: The canonical config of this run.
+
+    Returns:
+        One entry for each key: its dotted name, what it was and what it is.
+        Empty where the run may go on; it may have more rounds.
+    """
+    before = json.loads(old) if isinstance(old, str) else dict(old)
+    after = _plain(new)
+    was, now = dict(_leaves(before)), dict(_leaves(after))
+    absent = 'absent'
+    found = [
+        f'{key} (was {_short(was.get(key, absent))}, '
+        f'now {_short(now.get(key, absent))})'
+        for key in sorted({*was, *now})
+        if was.get(key, absent) != now.get(key, absent)
+    ]
+    lengths = [_train_lengths(part) for part in (before, after)]
+    shared = min(map(len, lengths))
+    if lengths[0][:shared] != lengths[1][:shared]:
+        found.append(
+            f'workflow (train lengths were {lengths[0]}, now {lengths[1]})'
+        )
+    return found
+
+
+def _plain(cfg: Config) -> dict[str, Any]:
+    """A config with nothing but what JSON has."""
+    text = json.dumps(cfg._cfg_dict.to_dict(), default=str)
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
+def _train_lengths(plain: Mapping[str, Any]) -> list[int]:
+    runner = plain.get('runner') or {}
+    phases, _, _ = read_phases(
+        plain.get('workflow'), runner.get('sample_rounds')
+    )
+    return [phase.train for phase in phases]
+
+
+def _leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything that counts."""
+
+    def walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+        last = name.rpartition('.')[2]
+        if name in FREE or (
+            name.startswith('data.') and last in _FREE_IN_LOADERS
+        ):
+            return
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                yield from walk(f'{name}.{key}', inner)
+        elif isinstance(value, list) and any(
+            isinstance(item, (dict, list)) for item in value
+        ):
+            for index, item in enumerate(value):
+                yield from walk(f'{name}.{index}', item)
+        else:
+            yield name, value
+
+    for name in COUNTS:
+        if plain.get(name) is not None:
+            yield from walk(name, plain[name])
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + '...'

@@ -1,0 +1,76 @@
+"""What a key may take: a check, and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a key takes.
+
+    Attributes:
+        wanted: In words, for errors.
+        accepts: Whether a value is right.
+    """
+
+    wanted: str
+    accepts: Callable[[Any], bool]
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_int(value) or isinstance(value, float)
+
+
+def integer(low: int, high: int | None = None) -> Kind:
+    """An integer in [low, high]."""
+    end = f' to {high}' if high is not None else ' or more'
+    return Kind(
+        f'an integer, {low}{end}',
+        lambda v: _is_int(v) and v >= low and (high is None or v <= high),
+    )
+
+
+def one_of(*names: str) -> Kind:
+    """One of some words."""
+    return Kind(
+        'one of ' + ', '.join(repr(n) for n in names), lambda v: v in names
+    )
+
+
+BOOL = Kind('True or False', lambda v: isinstance(v, bool))
+TEXT = Kind('a non-empty string', lambda v: isinstance(v, str) and bool(v))
+SHARE = Kind('a number from 0 to 1', lambda v: _is_number(v) and 0 <= v <= 1)
+PERCENT = Kind(
+    'a number above 0, up to 100 (absent, None or False: exactly the top)',
+    lambda v: v is None or v is False or (_is_number(v) and 0 < v <= 100),
+)
+OPTIONS = Kind(
+    'a dict of arguments',
+    lambda v: v is None or isinstance(v, Mapping),
+)
+PART = Kind(
+    "a name or dict(type='Name', ...)",
+    lambda v: (isinstance(v, str) and bool(v)) or isinstance(v, Mapping),
+)
+SECTION = Kind('a dict', lambda v: isinstance(v, Mapping))
+SECTION_OR_OFF = Kind(
+    'a dict, or None or False for none',
+    lambda v: v is None or isinstance(v, (bool, Mapping)),
+)
+PHASES = Kind(
+    "[('train', n), ('query', 1)] or [(('train', n), ('query', 1)), ..., "
+    "(('train', n),)]",
+    lambda v: isinstance(v, (list, tuple)) and len(v) > 0,
+)
+
+
+def optional(kind: Kind) -> Kind:
+    """The same, or None."""
+    return Kind(kind.wanted, lambda v: v is None or kind.accepts(v))

@@ -1,0 +1,265 @@
+"""What a config's ``model`` section must say for learning from few labels."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from mmcv import Config
+
+from segal.config.pipelines import entries, walk
+
+_HEADS = ('decode_head', 'auxiliary_head')
+
+
+def _dicts(part: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Every dict in a part of the config, with its dotted path."""
+    if isinstance(part, Mapping):
+        yield where, part
+        items: Any = part.items()
+    elif isinstance(part, (list, tuple)):
+        items = enumerate(part)
+    else:
+        return
+    for key, value in items:
+        yield from _dicts(value, f'{where}.{key}')
+
+
+def heads(cfg: Config) -> list[tuple[str, Any]]:
+    """The heads of the model, each with its dotted path."""
+    model = cfg.get('model')
+    found = []
+    for name in _HEADS:
+        head = model.get(name) if isinstance(model, Mapping) else None
+        if isinstance(head, Mapping):
+            found.append((f'model.{name}', head))
+        elif isinstance(head, (list, tuple)):
+            found += [
+                (f'model.{name}.{index}', item)
+                for index, item in enumerate(head)
+                if isinstance(item, Mapping)
+            ]
+    return found
+
+
+def _registered(part: Mapping[str, Any]) -> type | None:
+    from mmseg.models.builder import MODELS
+
+    kind = part.get('type')
+    if inspect.isclass(kind):
+        return kind
+    return MODELS.get(kind) if isinstance(kind, str) else None
+
+
+def _default(cls: type, name: str) -> Any:
+    """The default of a constructor's argument, inherited ones included."""
+    for base in cls.__mro__:
+        init = base.__dict__.get('__init__')
+        if init is None:
+            continue
+        parameters = inspect.signature(init).parameters
+        if name in parameters:
+            return parameters[name].default
+        if not any(
+            p.kind is inspect.Parameter.VAR_KEYWORD
+            for p in parameters.values()
+        ):
+            break
+    return inspect.Parameter.empty
+
+
+def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
+    """Let every loss average over labelled pixels alone, in place.
+
+    mmseg's cross-entropy divides by all pixels, labelled or not: with ten
+    labels in 360x480 the loss is 17,000 times too small.
+
+    Returns:
+        Problems and notes.
+    """
+    problems, changed = [], []
+    for _, head in heads(cfg):
+        cls = _registered(head)
+        # a head that assembles others (KNet) has no loss of its own
+        if cls is None or 'kernel_generate_head' in head:
+            continue
+        default = _default(cls, 'loss_decode')
+        if 'loss_decode' not in head and isinstance(default, Mapping):
+            head['loss_decode'] = type(head)(default)
+    for where, part in _dicts(cfg.get('model'), 'model'):
+        cls = _registered(part)
+        if cls is None or 'avg_non_ignore' not in (
+            inspect.signature(cls).parameters
+        ):
+            continue
+        given = part.get('avg_non_ignore')
+        if given is None:
+            part['avg_non_ignore'] = True
+            changed.append(where)
+        elif given is not True:
+            problems.append(
+                f'{where}.avg_non_ignore: wanted True, or the key left out; '
+                f'got {given!r}, which divides the loss of a few labels by '
+                'the number of all pixels'
+            )
+    if not changed:
+        return problems, []
+    return problems, [
+        'avg_non_ignore=True (the loss is the mean over labelled pixels) is '
+        f'set on {", ".join(changed)}'
+    ]
+
+
+def sync_bn_on_cpu(cfg: Config) -> list[str]:
+    """Write BN for SyncBN where there is no CUDA, in place."""
+    if torch.cuda.is_available():
+        return []
+    count = 0
+    for _, part in _dicts(cfg.get('model'), 'model'):
+        if part.get('type') in ('SyncBN', 'MMSyncBN'):
+            part['type'] = 'BN'
+            count += 1
+    if not count:
+        return []
+    return [
+        f'SyncBN is written as BN in {count} places of the model, since '
+        'CUDA is not available'
+    ]
+
+
+def _is_pretrained(init: Any) -> bool:
+    return isinstance(init, Mapping) and init.get('type') == 'Pretrained'
+
+
+def _named_weights(cfg: Config) -> list[str]:
+    """Dotted paths under which the model names weights of its backbone."""
+    model = cfg.get('model')
+    if not isinstance(model, Mapping):
+        return []
+    found = ['model.pretrained'] if model.get('pretrained') else []
+    backbone = model.get('backbone')
+    if isinstance(backbone, Mapping):
+        if backbone.get('pretrained'):
+            found.append('model.backbone.pretrained')
+        init = backbone.get('init_cfg')
+        parts = init if isinstance(init, (list, tuple)) else [init]
+        if any(map(_is_pretrained, parts)):
+            found.append('model.backbone.init_cfg')
+    return found
+
+
+def _forget_weights(cfg: Config) -> list[str]:
+    """Take the weights it names out of the model, in place."""
+    found = _named_weights(cfg)
+    for where in found:
+        section = cfg.model.backbone if '.backbone.' in where else cfg.model
+        name = where.rsplit('.', 1)[1]
+        value = section[name]
+        if isinstance(value, (list, tuple)):
+            value = [part for part in value if not _is_pretrained(part)]
+            section[name] = value or None
+        else:
+            section[name] = None
+    return found
+
+
+def settle_weights(
+    cfg: Config, pretrained: str, checkpoint: str | None, explicit: bool
+) -> tuple[list[str], list[str]]:
+    """Leave one place that says where the first weights come from.
+
+    Args:
+        cfg: Changed in place.
+        pretrained: ``runner.pretrained``.
+        checkpoint: ``runner.checkpoint``.
+        explicit: Whether the config itself wrote ``pretrained``.
+
+    Returns:
+        Problems and notes.
+    """
+    if pretrained == 'random':
+        if checkpoint is not None:
+            return [
+                "runner.checkpoint: not together with pretrained='random'; "
+                f'got {checkpoint!r}. Leave one of the two out'
+            ], []
+        return [], [
+            f"{where}: dropped, pretrained='random'"
+            for where in _forget_weights(cfg)
+        ]
+    if checkpoint is not None:
+        return [], [
+            f'{where}: dropped, runner.checkpoint counts'
+            for where in _forget_weights(cfg)
+        ]
+    if pretrained == 'self-supervised':
+        return [
+            "runner.checkpoint: required with pretrained='self-supervised'; "
+            'got nothing. Write the path or URL of the backbone weights'
+        ], []
+    if _named_weights(cfg) or cfg.get('load_from'):
+        return [], []
+    if explicit:
+        return [
+            "runner.pretrained: 'supervised', but the model names no weights. "
+            "Write runner.checkpoint, or pretrained='random'"
+        ], []
+    return [], [
+        'runner.pretrained: the model names no weights, so training starts '
+        'from random ones'
+    ]
+
+
+def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
+    """Whether everything that ignores a class id ignores the same one."""
+    wrong = []
+    for where, head in heads(cfg):
+        wrong.append((f'{where}.ignore_index', head.get('ignore_index', 255)))
+    for name in ('train', 'val'):
+        for entry in entries((cfg.get('data') or {}).get(name)):
+            if not isinstance(entry, Mapping):
+                continue
+            key = f'data.{name}.ignore_index'
+            wrong.append((key, entry.get('ignore_index', 255)))
+            for step in walk(entry.get('pipeline')):
+                for option, kinds in _FILLS.items():
+                    if step.get('type') in kinds:
+                        key = f'data.{name}.pipeline {step["type"]}.{option}'
+                        wrong.append((key, step.get(option, 255)))
+    return list(
+        dict.fromkeys(
+            f'{key}: wanted {ignore_index}, the ignore_index of '
+            f'active_learning.settings; got {got}'
+            for key, got in wrong
+            if got != ignore_index
+        )
+    )
+
+
+_FILLS = {
+    'seg_pad_val': ('Pad', 'RandomRotate'),
+    'ignore_index': ('RandomCrop',),
+}
+"""Transforms that write or read the ignored class id, and in which option."""
+
+
+def check_classes(cfg: Config, classes: int) -> list[str]:
+    """Whether the heads have the classes of the data set.
+
+    Args:
+        cfg: The config.
+        classes: How many classes the data set has.
+    """
+    allowed = {classes, 1} if classes == 2 else {classes}
+    problems = []
+    for where, head in heads(cfg):
+        for inner, part in _dicts(head, where):
+            got = part.get('num_classes')
+            if isinstance(got, int) and got not in allowed:
+                problems.append(
+                    f'{inner}.num_classes: wanted {classes}, the classes of '
+                    f'the data set; got {got}'
+                )
+    return problems

@@ -1,0 +1,254 @@
+"""From an mmcv Config to one frozen object, with all that is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmcv import Config
+
+from segal.config import checks, dialects, network, parts, pipelines, schedule
+from segal.config.keys import BY_NAME
+from segal.config.load import waiting_notes
+from segal.config.lookup import Lookup
+from segal.config.phases import read_phases
+from segal.config.schema import (
+    ActiveLearningConfig,
+    Reset,
+    Visualize,
+)
+from segal.structures import Budget, Unit
+
+_SETTINGS = 'active_learning.settings.'
+
+
+def read_config(
+    cfg: Config,
+) -> tuple[ActiveLearningConfig | None, list[str], list[str]]:
+    """Translate a config to its canonical form, in place, and read it.
+
+    Args:
+        cfg: From ``load_config``, or any mmcv Config.
+
+    Returns:
+        What it says about active learning (None where the problems leave
+        too little), the problems, and one note for each translation.
+    """
+    notes = waiting_notes(cfg)
+    notes += dialects.translate_keys(cfg)
+    notes += pipelines.unwrap_datasets(cfg)
+    notes += pipelines.drop_masks(cfg)
+    notes += pipelines.clean_query(cfg)
+    reader = _Reader(cfg)
+    config = reader.read()
+    return config, reader.problems, notes + reader.notes
+
+
+class _Reader(Lookup):
+    """Reads one config from beginning to end."""
+
+    def read(self) -> ActiveLearningConfig | None:
+        """Everything, in the order of the guide."""
+        self._check_sections()
+        values = {name: self._value(name) for name in BY_NAME}
+        unit = self._unit(values)
+        threshold = values['active_learning.settings.pixel.sample_threshold']
+        top_percent = float(threshold) if threshold else None
+        evenly = values['active_learning.settings.pixel.sample_evenly']
+        aggregate = values['active_learning.settings.image.aggregate']
+        initial = budget = None
+        if unit is not None:
+            initial, budget = self._budgets(unit, values)
+        if unit == 'pixel' and top_percent is not None and not evenly:
+            self.problems.append(
+                f'{_SETTINGS}pixel.sample_threshold: not together with '
+                f'sample_evenly=False; got {threshold}. The top per cent is '
+                'always of one image: leave sample_threshold out, or set '
+                'sample_evenly=True'
+            )
+            top_percent = None
+        ignore_index = values[f'{_SETTINGS}pixel.ignore_index']
+        heuristic, selector, oracle = self._parts(
+            values, unit, evenly, top_percent, aggregate
+        )
+        phases = self._phases(values)
+        by_epoch = values['runner.by_epoch']
+        self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
+        reset = self._reset(values)
+        self.cfg.seed = values['seed'] or 0
+        if not unit or budget is None or initial is None or not phases:
+            return None
+        return ActiveLearningConfig(
+            unit=unit,
+            seed=self.cfg.seed,
+            initial=initial,
+            budget=budget,
+            sample_evenly=evenly,
+            top_percent=top_percent,
+            aggregate=aggregate,
+            ignore_index=ignore_index,
+            shuffle_prop=float(values['active_learning.shuffle_prop']),
+            heuristic=heuristic,
+            selector=selector,
+            oracle=oracle,
+            visualize=self._visualize(values),
+            reset=reset,
+            pretrained=values['runner.pretrained'],
+            checkpoint=values['runner.checkpoint'],
+            by_epoch=by_epoch,
+            phases=phases,
+        )
+
+    def _unit(self, values: dict[str, Any]) -> Unit | None:
+        unit: Unit | None = values['runner.sample_mode']
+        if unit and not self._find(_SETTINGS + unit)[0]:
+            if self._find('active_learning')[0]:
+                self.problems.append(
+                    f'{_SETTINGS}{unit}: required with '
+                    f'runner.sample_mode={unit!r}; got nothing'
+                )
+            return None
+        return unit
+
+    def _budgets(
+        self, unit: Unit, values: dict[str, Any]
+    ) -> tuple[Budget | None, Budget | None]:
+        """What is asked before the first phase, and by each query."""
+        where = f'{_SETTINGS}{unit}.'
+        size = values[where + 'query_size']
+        whole = values[where + 'budget_per_round']
+        if size is not None and whole is not None:
+            self.problems.append(
+                f'{where}query_size: not together with budget_per_round; got '
+                f'{size} and {whole}. Leave one of the two out'
+            )
+        amount = size if size is not None else whole
+        if amount is None:
+            if not any(
+                self._find(where + key)[0]
+                for key in ('query_size', 'budget_per_round')
+            ):
+                self.problems.append(
+                    f'{where}query_size: required, or budget_per_round; got '
+                    'neither'
+                )
+            return None, None
+        per_image = unit == 'pixel' and size is not None
+        first_name = (
+            'initial_label_pixels' if unit == 'pixel' else ('initial_pool')
+        )
+        first = values[where + first_name]
+        if first is None:
+            first = amount
+        if first == 0 and not self._has_source():
+            self.problems.append(
+                f'{where}{first_name}: wanted 1 or more, since data.train '
+                'has no labelled source beside the pool; got 0, and the '
+                'first phase would train on nothing'
+            )
+        return Budget(first, per_image), Budget(amount, per_image)
+
+    def _has_source(self) -> bool:
+        """Whether a train entry is a fully labelled source."""
+        query = self._find('data.query')[1]
+        return isinstance(query, Mapping) and any(
+            isinstance(entry, Mapping)
+            and not pipelines.shows_pool(entry, query)
+            for entry in pipelines.entries(self._find('data.train')[1])
+        )
+
+    def _parts(
+        self,
+        values: dict[str, Any],
+        unit: Unit | None,
+        evenly: bool,
+        top_percent: float | None,
+        aggregate: str,
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        heuristic: dict[str, Any] = {}
+        selector: dict[str, Any] = {}
+        if values['active_learning.heuristic'] is not None:
+            heuristic, problems = parts.resolve_heuristic(
+                values['active_learning.heuristic'],
+                values['active_learning.heuristic_cfg'],
+            )
+            self.problems += problems
+        if unit is not None:
+            selector, problems = parts.resolve_selector(
+                values['active_learning.selector'],
+                unit,
+                evenly,
+                top_percent,
+                aggregate,
+            )
+            self.problems += problems
+        oracle = values['active_learning.oracle']
+        if isinstance(oracle, Mapping):
+            default = BY_NAME['active_learning.oracle'].default
+            oracle = {**default, **oracle}
+        oracle, problems = parts.resolve_oracle(oracle)
+        self.problems += problems
+        return heuristic, selector, oracle
+
+    def _phases(self, values: dict[str, Any]) -> Any:
+        if values['workflow'] is None:
+            return ()
+        phases, problems, notes = read_phases(
+            values['workflow'], values['runner.sample_rounds']
+        )
+        self.problems += problems
+        self.notes += notes
+        return phases
+
+    def _rest_of_mmseg(
+        self,
+        values: dict[str, Any],
+        by_epoch: bool,
+        phases: Any,
+        ignore_index: int,
+    ) -> None:
+        """Everything of mmseg's that a round depends on."""
+        cfg = self.cfg
+        self.problems += checks.check_data(cfg)
+        for problems, notes in (
+            network.average_over_labels(cfg),
+            network.settle_weights(
+                cfg,
+                values['runner.pretrained'],
+                values['runner.checkpoint'],
+                self._find('runner.pretrained')[0],
+            ),
+            schedule.settle_intervals(cfg, by_epoch, phases),
+            schedule.settle_lr(cfg, by_epoch),
+        ):
+            self.problems += problems
+            self.notes += notes
+        self.problems += schedule.check_optimizer(cfg)
+        self.problems += network.check_ignore_index(cfg, ignore_index)
+        self.notes += network.sync_bn_on_cpu(cfg)
+
+    def _reset(self, values: dict[str, Any]) -> Reset:
+        everything = values['active_learning.reset_each_round']
+        written = self._find('active_learning.reset_each_round')[0]
+        chosen = {}
+        for name in ('weights', 'optimizer', 'schedule'):
+            value = values[f'active_learning.reset.{name}']
+            if value is not None and written and value != everything:
+                self.problems.append(
+                    f'active_learning.reset.{name}: {value} contradicts '
+                    f'reset_each_round={everything}; leave '
+                    'reset_each_round out'
+                )
+            chosen[name] = everything if value is None else value
+        return Reset(**chosen)
+
+    def _visualize(self, values: dict[str, Any]) -> Visualize | None:
+        section = values['active_learning.visualize']
+        if section is None or section is False:
+            return None
+        return Visualize(
+            **{
+                name: values[f'active_learning.visualize.{name}']
+                for name in ('size', 'overlay', 'dir')
+            }
+        )

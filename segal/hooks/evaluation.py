@@ -1,0 +1,102 @@
+"""Evaluation during a phase and at its end, shared out over the ranks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from mmcv.runner import HOOKS, EpochBasedRunner
+from mmcv.runner import EvalHook as MMCVEvalHook
+from torch.utils.data import DataLoader
+
+from segal import distributed as ranks
+from segal.model_wrapper import ModelWrapper
+
+
+@HOOKS.register_module()
+class EvaluationHook(MMCVEvalHook):
+    """Evaluates on the validation set; always after the last iteration.
+
+    Every rank predicts each ``world_size``-th image and keeps the counts of
+    mmseg's ``pre_eval``; their sum is one pooled confusion matrix, from which
+    mmseg's own ``evaluate`` makes the metrics. No result goes through a file.
+
+    Args:
+        dataloader: This rank's share of the validation set, one image each,
+            in the order of ``indices``.
+        indices: Positions of these images in the set.
+        pre_eval: mmseg's key; results are always counted at once.
+        efficient_test: mmseg's old key, without meaning.
+        **kwargs: As for mmcv's EvalHook: interval, by_epoch, start,
+            save_best, metric, ...
+
+    Attributes:
+        latest: Metrics of the last evaluation, on every rank.
+        seconds: Time spent, in all.
+    """
+
+    greater_keys = ('mIoU', 'mAcc', 'aAcc')
+
+    def __init__(
+        self,
+        dataloader: DataLoader,
+        indices: list[int],
+        pre_eval: bool = True,
+        efficient_test: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault('greater_keys', list(self.greater_keys))
+        super().__init__(dataloader, **kwargs)
+        self.indices = indices
+        self.latest: dict[str, float] = {}
+        self.seconds = 0.0
+
+    def _should_evaluate(self, runner: Any) -> bool:
+        last = (
+            runner.epoch + 1 >= runner._max_epochs
+            if isinstance(runner, EpochBasedRunner)
+            else runner.iter + 1 >= runner._max_iters
+        )
+        return last or super()._should_evaluate(runner)
+
+    def _do_evaluate(self, runner: Any) -> None:
+        begin = time.perf_counter()
+        ranks.sync_buffers(runner.model)
+        results = self._results(runner.model.module)
+        runner.log_buffer.clear()
+        if ranks.is_main():
+            runner.log_buffer.output['eval_iter_num'] = len(
+                self.dataloader.dataset
+            )
+            key_score = self.evaluate(runner, results)
+            if self.save_best and key_score is not None:
+                self._save_ckpt(runner, float(key_score))
+            self.latest = {
+                name: float(value)
+                for name, value in runner.log_buffer.output.items()
+                if name != 'eval_iter_num'
+            }
+        self.latest = ranks.broadcast(self.latest)
+        runner.model.train()
+        self.seconds += time.perf_counter() - begin
+
+    def _results(self, model: torch.nn.Module) -> list[Any]:
+        """Mmseg's pre_eval counts, summed on each rank, of all ranks."""
+        device = next(model.parameters()).device
+        dataset = self.dataloader.dataset
+        total: tuple[torch.Tensor, ...] | None = None
+        with ModelWrapper(model, device).evaluating() as wrapper:
+            for batch, index in zip(
+                self.dataloader, self.indices, strict=True
+            ):
+                classes = wrapper.class_map(batch)[0]  # (H, W)
+                counts = dataset.pre_eval(classes, index)[0]
+                total = (
+                    counts
+                    if total is None
+                    else tuple(
+                        a + b for a, b in zip(total, counts, strict=True)
+                    )
+                )
+        return [counts for counts in ranks.gather(total) if counts is not None]

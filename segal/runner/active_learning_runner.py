@@ -1,0 +1,295 @@
+"""The outer runner: rounds of train -> query -> label."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from mmcv.runner import RUNNERS, BaseRunner
+from mmcv.runner.priority import get_priority
+from numpy.typing import NDArray
+
+from segal import distributed as ranks
+from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
+from segal.active.dataset.pool import query_batch
+from segal.active.heuristics import BaseHeuristic
+from segal.config.schema import ActiveLearningConfig
+from segal.hooks.report import RoundReport
+from segal.model_wrapper import ModelWrapper
+from segal.runner.rounds import read_rounds, write_rounds
+from segal.structures import Prediction, Selection
+
+
+class RoundFactory(Protocol):
+    """Builds afresh, for each round, what a config describes."""
+
+    def training(self, round: int, iterations: int) -> Training:
+        """Model, optimizer, loader, hooks and inner runner of a phase."""
+
+    def wrapper(self, round: int) -> ModelWrapper:
+        """The model that a finished phase left."""
+
+
+class Training(Protocol):
+    """One training phase, ready to run."""
+
+    runner: Any
+    wrapper: ModelWrapper
+
+    def run(self) -> dict[str, Any]:
+        """Train, evaluate and save.
+
+        Returns:
+            ``iterations``, ``metrics``, ``seconds`` (of train and
+            evaluation), and ``best`` where it was asked for.
+        """
+
+
+@RUNNERS.register_module()
+class ActiveLearningRunner:
+    """Drives rounds of train -> query -> label.
+
+    A round is an ordinary mmcv run that the factory builds anew. State lies
+    in files alone: the label store, ``rounds.json``, and the last checkpoint
+    of each round; running again goes on with the first thing not yet done.
+
+    Args:
+        config: What the user wrote, read and checked.
+        factory: Builds the phases.
+        loop: The query step.
+        heuristic: Scores.
+        initial_heuristic: Scores the initial draw.
+        make_selector: Builds the selector of a query.
+        make_initial_selector: Builds the selector of the initial draw.
+        work_dir: The experiment's folder.
+        logger: Where to say what happens.
+        classes: Names of the C classes.
+        palette: uint8 (C, 3), RGB.
+        model: Ignored, as is ``optimizer``: each round builds its own.
+        optimizer: Ignored.
+        **kwargs: The other keys of ``runner`` in the config, already read.
+    """
+
+    def __init__(
+        self,
+        config: ActiveLearningConfig,
+        factory: RoundFactory,
+        loop: ActiveLearningLoop,
+        heuristic: BaseHeuristic,
+        initial_heuristic: BaseHeuristic,
+        make_selector: SelectorFactory,
+        make_initial_selector: SelectorFactory,
+        work_dir: Path,
+        logger: logging.Logger,
+        classes: Sequence[str],
+        palette: NDArray[np.uint8],
+        model: Any = None,
+        optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self.config = config
+        self.factory = factory
+        self.loop = loop
+        self.store = loop.store
+        self.heuristic = heuristic
+        self.initial_heuristic = initial_heuristic
+        self.make_selector = make_selector
+        self.make_initial_selector = make_initial_selector
+        self.work_dir = Path(work_dir)
+        self.logger = logger
+        self.classes = tuple(classes)
+        self.palette = palette
+        self.rows = read_rounds(self.work_dir)
+
+    @property
+    def rounds(self) -> int:
+        """How many training phases there are."""
+        return len(self.config.phases)
+
+    @property
+    def step(self) -> int:
+        """Iterations of all rounds so far."""
+        return sum(row['iterations'] for row in self.rows)
+
+    def run(self) -> list[dict[str, Any]]:
+        """Go on from where the files stand until the last phase is done.
+
+        Returns:
+            The rows of ``rounds.json``.
+        """
+        self._say_where()
+        self._draw_initial()
+        runner: BaseRunner | None = None
+        for index, phase in enumerate(self.config.phases):
+            training = None
+            if index == len(self.rows):
+                training = self.factory.training(index, self.step)
+                self._train(index, training)
+            asks = phase.query and self.store.rounds == index + 1
+            if training is None and not asks:
+                continue
+            wrapper = (
+                training.wrapper if training else self.factory.wrapper(index)
+            )
+            selection = self._query(index, wrapper) if asks else None
+            if training:
+                runner = training.runner
+                self._report(runner, wrapper, selection)
+        if runner is not None:
+            _call(runner, 'after_experiment', self)
+        return self.rows
+
+    def _say_where(self) -> None:
+        done, files = len(self.rows), self.store.rounds
+        if files:
+            self.logger.info(
+                'going on in %s: %d of %d rounds are done, %d label files '
+                'are there',
+                self.work_dir,
+                done,
+                self.rounds,
+                files,
+            )
+
+    def _draw_initial(self) -> None:
+        """Buy the initial labels, at random."""
+        if self.store.rounds == 0:
+            self.loop.step(
+                self.initial_heuristic, self.make_initial_selector, None
+            )
+            counts = self.store.counts(0)
+            self.logger.info(
+                'initial labels: %d requested, %d labelled, %d void',
+                counts.requested,
+                counts.labelled,
+                counts.void,
+            )
+
+    def _train(self, round: int, training: Training) -> None:
+        """Train a phase and add its row."""
+        self.logger.info(
+            '----- round %d of %d: training on %d images -----',
+            round + 1,
+            self.rounds,
+            len(self.store.labelled_names()),
+        )
+        result = training.run()
+        bought, total = self.store.counts(round), self.store.counts()
+        pixels = sum(image.pixels for image in self.loop.pool)
+        metrics = result['metrics']
+        row = dict(
+            round=round,
+            unit=self.config.unit,
+            requested=bought.requested,
+            labelled=bought.labelled,
+            void=bought.void,
+            refused=bought.refused,
+            total=dict(
+                requested=total.requested,
+                labelled=total.labelled,
+                void=total.void,
+                refused=total.refused,
+                images=total.images,
+            ),
+            pool=dict(images=len(self.loop.pool), pixels=pixels),
+            share=total.labelled / pixels,
+            iterations=result['iterations'],
+            **{
+                name: value
+                for name, value in metrics.items()
+                if name in ('mIoU', 'mAcc', 'aAcc')
+            },
+            IoU={
+                name.removeprefix('IoU.'): value
+                for name, value in metrics.items()
+                if name.startswith('IoU.')
+            },
+            seconds=dict(result['seconds'], query=None),
+        )
+        if result.get('best'):
+            row['best'] = result['best']
+        self.rows.append(row)
+        if ranks.is_main():
+            write_rounds(self.work_dir, self.rows)
+        ranks.barrier()
+
+    def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
+        """Buy the labels of the next round."""
+        ranks.sync_buffers(wrapper.model)
+        ranks.check_same_state(wrapper.model, f'before the query of {round}')
+        begin = time.perf_counter()
+        selection = self.loop.step(self.heuristic, self.make_selector, wrapper)
+        self.rows[round]['seconds']['query'] = time.perf_counter() - begin
+        counts = self.store.counts(round + 1)
+        self.logger.info(
+            'round %d bought: %d requested, %d labelled, %d void, %d refused',
+            round + 1,
+            counts.requested,
+            counts.labelled,
+            counts.void,
+            counts.refused,
+        )
+        if ranks.is_main():
+            write_rounds(self.work_dir, self.rows)
+        return selection
+
+    def _report(
+        self,
+        runner: Any,
+        wrapper: ModelWrapper,
+        selection: Selection | None,
+    ) -> None:
+        """Let the hooks draw and log, on rank 0."""
+
+        def predict(
+            name: str,
+        ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+            image = self.loop.pool[self.loop.pool.position[name]]
+            with wrapper.evaluating():
+                probs = wrapper.probabilities(
+                    query_batch(self.loop.pool, [name])
+                )[0]
+            score = self.heuristic(
+                Prediction(
+                    name=name,
+                    size=image.size,
+                    seed=self.loop.seed,
+                    round=self.rows[-1]['round'] + 1,
+                    probs=probs,
+                )
+            )
+            return (
+                probs.argmax(0).cpu().numpy().astype(np.uint8),
+                score.cpu().numpy(),
+            )
+
+        if ranks.is_main():
+            report = RoundReport(
+                row=self.rows[-1],
+                rows=self.rows,
+                work_dir=self.work_dir,
+                step=self.step,
+                selection=selection,
+                store=self.store,
+                pool=self.loop.pool,
+                unit=self.config.unit,
+                read_image=self.loop.pool.read_image,
+                predict=predict,
+                classes=self.classes,
+                palette=self.palette,
+            )
+            _call(runner, 'after_round', runner, report)
+        ranks.barrier()
+
+
+def _call(runner: BaseRunner, method: str, *arguments: Any) -> None:
+    """Call a method on those hooks of a runner that have it."""
+    for hook in sorted(
+        runner.hooks, key=lambda hook: get_priority(hook.priority)
+    ):
+        if hasattr(hook, method):
+            getattr(hook, method)(*arguments)

@@ -1,0 +1,355 @@
+"""The one place where parts are built from a config and joined."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv import Config
+from mmcv.runner import build_runner
+from mmcv.utils import build_from_cfg
+from mmseg.utils import get_root_logger
+from numpy.typing import NDArray
+
+import segal.datasets
+import segal.hooks
+import segal.models
+import segal.runner  # noqa: F401  (fills mmcv's and mmseg's registries)
+from segal import distributed as ranks
+from segal.active.active_loop import ActiveLearningLoop
+from segal.active.label_store import LabelStore
+from segal.active.selectors import BaseSelector
+from segal.config import (
+    ActiveLearningConfig,
+    check_against_data,
+    differing_keys,
+    dump_config,
+    fingerprint,
+    plan,
+    read_config,
+)
+from segal.errors import ConfigError, StateError
+from segal.launching import running_on
+from segal.registry import HEURISTICS, ORACLES, SELECTORS
+from segal.runner.rounds import read_rounds, replace_text
+from segal.structures import Budget, PoolImage
+from segal.utils.data import Data, build_data, missing_paths
+from segal.utils.phase import PhaseBuilder, checkpoint_bytes
+from segal.utils.table import format_rounds
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, beside the config.
+
+    Attributes:
+        work_dir: Where everything is written.
+        resume: True: must go on; False: must begin; None: whichever fits.
+        dry_run: Say what would be done, and stop.
+    """
+
+    work_dir: Path
+    resume: bool | None = None
+    dry_run: bool = False
+
+
+def read_experiment(
+    cfg: Config,
+    cache: Path | None,
+) -> tuple[ActiveLearningConfig, Data, list[str]]:
+    """Read and check a config against its data, before any model is built.
+
+    Args:
+        cfg: As loaded; translated in place.
+        cache: Folder to remember image sizes in.
+
+    Returns:
+        The active learning, the data sets, and notes on what was translated.
+
+    Raises:
+        ConfigError: Everything that is wrong, at once.
+        DataError: Images that cannot be read.
+    """
+    config, problems, notes = read_config(cfg)
+    if problems:
+        sections = cfg.get('data', {})
+        for key in ('query', 'val'):
+            if isinstance(sections.get(key), dict):
+                problems += missing_paths(f'data.{key}', sections[key])
+        raise ConfigError(problems)
+    assert config is not None
+    data = build_data(cfg, cache)
+    problems = check_against_data(cfg, config, data.pool.images, data.classes)
+    if problems:
+        raise ConfigError(problems)
+    return config, data, notes
+
+
+def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
+    """Run, or go on with, an experiment.
+
+    Args:
+        cfg: As loaded.
+        options: The command line.
+
+    Returns:
+        The rows of ``rounds.json``.
+    """
+    work_dir = options.work_dir
+    device = (
+        torch.device('cuda', torch.cuda.current_device())
+        if (torch.cuda.is_available())
+        else torch.device('cpu')
+    )
+    logger = _open_log(cfg, work_dir, options.dry_run)
+    logger.info(running_on())
+    config, data, notes = read_experiment(
+        cfg, None if options.dry_run else work_dir
+    )
+    for note in notes:
+        logger.info(note)
+    experiment = fingerprint(cfg, config)
+    if options.dry_run:
+        logger.info('\n%s', _plan(cfg, config, data, device, logger))
+        return []
+    if ranks.is_main():
+        _claim(cfg, work_dir, options.resume)
+        _describe(data, work_dir)
+    ranks.barrier()
+    store = LabelStore(work_dir / 'labels', data.pool.images, experiment)
+    oracle = build_from_cfg(
+        dict(config.oracle),
+        ORACLES,
+        dict(
+            read=data.annotation,
+            pool=data.pool.images,
+            classes=data.classes,
+            ignore_index=config.ignore_index,
+        ),
+    )
+    logger.info(oracle.describe())
+    loader = {
+        'samples_per_gpu': 1,
+        'workers_per_gpu': cfg.data.get('workers_per_gpu', 2),
+        **cfg.data.get('query_dataloader', {}),
+    }
+    loop = ActiveLearningLoop(
+        data.pool,
+        store,
+        oracle,
+        config.seed,
+        loader['samples_per_gpu'],
+        loader['workers_per_gpu'],
+    )
+    initial = {
+        key: value
+        for key, value in config.selector.items()
+        if key != 'top_percent'
+    }
+    runner = build_runner(
+        dict(cfg.runner),
+        default_args=dict(
+            config=config,
+            loop=loop,
+            work_dir=work_dir,
+            logger=logger,
+            factory=PhaseBuilder(
+                cfg, config, data, store, work_dir, device, logger
+            ),
+            heuristic=build_from_cfg(dict(config.heuristic), HEURISTICS),
+            initial_heuristic=build_from_cfg(dict(type='Random'), HEURISTICS),
+            make_selector=partial(
+                _selector,
+                config.selector,
+                config.budget,
+                config.seed,
+                config.shuffle_prop,
+            ),
+            make_initial_selector=partial(
+                _selector, initial, config.initial, config.seed, 0.0
+            ),
+            classes=data.classes,
+            palette=data.palette,
+        ),
+    )
+    begin = time.perf_counter()
+    rows = runner.run()
+    if ranks.is_main():
+        _summarise(rows, config, work_dir, time.perf_counter() - begin, logger)
+    return rows
+
+
+def _selector(
+    part: dict[str, Any],
+    budget: Budget,
+    seed: int,
+    shuffle_prop: float,
+    images: Sequence[PoolImage],
+    free: NDArray[np.int64],
+    file: int,
+) -> BaseSelector:
+    """A selector for one round."""
+    return build_from_cfg(
+        dict(part),
+        SELECTORS,
+        dict(
+            images=images,
+            free=free,
+            budget=budget,
+            round=file,
+            seed=seed,
+            shuffle_prop=shuffle_prop,
+        ),
+    )
+
+
+def _open_log(
+    cfg: Config,
+    work_dir: Path,
+    dry_run: bool,
+) -> logging.Logger:
+    """Mmseg's logger, into a file of the work_dir."""
+    file = None
+    if not dry_run:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        file = str(work_dir / time.strftime('%Y%m%d_%H%M%S.log'))
+    return get_root_logger(file, cfg.get('log_level', 'INFO'))
+
+
+def _claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
+    """Make the work_dir this experiment's, or show that it is already.
+
+    Raises:
+        StateError: It holds another experiment, or something although a new
+            one was asked for, or nothing although an old one was.
+    """
+    path = work_dir / 'config.json'
+    if path.exists():
+        if resume is False and (
+            (work_dir / 'labels').exists() or read_rounds(work_dir)
+        ):
+            raise StateError(
+                f'{work_dir}: wanted an empty work_dir (--no-resume), got '
+                'one that holds an experiment; name another with --work-dir, '
+                'or move this one away'
+            )
+        try:
+            old = json.loads(path.read_text())
+        except ValueError as error:
+            raise StateError(
+                f'{path}: wanted the config of the experiment, got a file '
+                f'that is no JSON ({error}); restore it from a copy'
+            ) from (error)
+        changed = differing_keys(old, cfg)
+        if changed:
+            listed = '\n    '.join(changed[:20])
+            raise StateError(
+                f'{work_dir}: wanted the experiment of this config, got '
+                f'another; these keys differ:\n    {listed}\n  name another '
+                'folder with --work-dir, or take the changes back'
+            )
+    elif (work_dir / 'labels').exists():
+        raise StateError(
+            f'{work_dir}: holds labels, but no config.json that says of '
+            'which experiment; restore it, or name another folder with '
+            '--work-dir'
+        )
+    elif resume:
+        raise StateError(
+            f'{work_dir}: wanted an experiment to go on with (--resume), got '
+            'none there; correct --work-dir, or leave --resume out'
+        )
+    replace_text(path, dump_config(cfg))
+    replace_text(work_dir / 'config.py', cfg.pretty_text)
+
+
+def _describe(data: Data, work_dir: Path) -> None:
+    """``pool.json``: what tools need to know of the pool."""
+    pool = data.pool
+    replace_text(
+        work_dir / 'pool.json',
+        json.dumps(
+            dict(
+                images=[
+                    dict(
+                        name=image.name,
+                        size=list(image.size),
+                        file=str(Path(pool.file(image.name)).absolute()),
+                    )
+                    for image in pool
+                ],
+                classes=list(data.classes),
+                palette=data.palette.tolist(),
+            )
+        ),
+    )
+
+
+def _plan(
+    cfg: Config,
+    config: ActiveLearningConfig,
+    data: Data,
+    device: torch.device,
+    logger: logging.Logger,
+) -> str:
+    """What ``--dry-run`` says."""
+    lengths = []
+    images = 0
+    per_image = config.unit == 'pixel'
+    together = cfg.data.samples_per_gpu * ranks.world_size()
+    for index, phase in enumerate(config.phases):
+        images += (config.budget if index else config.initial).amount
+        count = len(data.pool) if per_image else min(images, len(data.pool))
+        count += sum(len(source) for source in data.sources)
+        lengths.append(
+            phase.train * (-(-count // together) if config.by_epoch else 1)
+        )
+    builder = PhaseBuilder(
+        cfg,
+        config,
+        data,
+        None,  # type: ignore[arg-type]
+        Path(),
+        device,
+        logger,
+    )
+    return plan(
+        cfg,
+        config,
+        data.pool.images,
+        lengths,
+        checkpoint_bytes(builder.build_model()),
+        ranks.world_size(),
+    )
+
+
+def _summarise(
+    rows: list[dict[str, Any]],
+    config: ActiveLearningConfig,
+    work_dir: Path,
+    seconds: float,
+    logger: logging.Logger,
+) -> None:
+    """The table of rounds, and where to look."""
+    lines = [
+        '',
+        format_rounds(rows),
+        '',
+        f'{seconds:.0f} s in all. Look at:',
+        f'  curve     {work_dir / "curve.png"}',
+    ]
+    if config.visualize is not None:
+        lines.append(f'  pictures  {work_dir / config.visualize.dir}')
+    lines += [
+        f'  rounds    {work_dir / "rounds.json"}',
+        f'  model     {work_dir}/round_{len(rows) - 1:03d}/final.pth',
+    ]
+    logger.info('\n'.join(lines))
