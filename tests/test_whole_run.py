@@ -1,0 +1,275 @@
+"""Three rounds on eight tiny images, as a user runs them."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from segal.active.label_store import LabelStore
+from segal.config import fingerprint, load_config, read_config
+from segal.structures import PoolImage
+from segal.train_active_learning import main
+from tests.tiny import write_config, write_images
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_images(tmp_path)
+
+
+def run(config, work_dir, *options):
+    return main([str(config), '--work-dir', str(work_dir), *options])
+
+
+def rows(work_dir):
+    return json.loads((work_dir / 'rounds.json').read_text())['rounds']
+
+
+def without_times(work_dir):
+    return [{key: value for key, value in row.items() if key != 'seconds'}
+            for row in rows(work_dir)]
+
+
+def labels(work_dir):
+    return {path.name: path.read_bytes()
+            for path in sorted((work_dir / 'labels').rglob('*'))
+            if path.is_file()}
+
+
+def weights(work_dir, number):
+    return torch.load(work_dir / f'round_{number:03d}' / 'final.pth',
+                      weights_only=True)['state_dict']
+
+
+def same_weights(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_three_rounds_of_pixels(root, tmp_path):
+    work_dir = tmp_path / 'run'
+    assert run(write_config(root), work_dir) == 0
+    got = rows(work_dir)
+    assert [row['requested'] for row in got] == [40, 40, 40]
+    assert [row['total']['requested'] for row in got] == [40, 80, 120]
+    for row in got:
+        total = row['total']
+        assert row['requested'] == (
+            row['labelled'] + row['void'] + row['refused'])
+        assert total['images'] == 8
+        assert row['share'] == total['labelled'] / (8 * 24 * 32)
+        assert row['iterations'] == 8
+        assert 0 <= row['mIoU'] <= 1
+        assert set(row['IoU']) == {'ground', 'thing', 'sky'}
+        assert row['seconds']['train'] > 0
+    assert got[0]['seconds']['query'] > 0
+    assert got[2]['seconds']['query'] is None
+    for path in ('curve.png', 'config.json', 'config.py', 'pool.json',
+                 'round_002/final.pth'):
+        assert (work_dir / path).is_file(), path
+    assert not same_weights(weights(work_dir, 0), weights(work_dir, 1))
+
+
+def test_three_rounds_of_images(root, tmp_path):
+    work_dir = tmp_path / 'run'
+    assert run(write_config(root, 'image'), work_dir) == 0
+    got = rows(work_dir)
+    assert [row['total']['images'] for row in got] == [3, 5, 7]
+    assert got[2]['total']['labelled'] == 7 * 22 * 32
+    assert got[2]['total']['void'] == 7 * 2 * 32
+
+
+def test_the_same_run_twice_is_the_same(root, tmp_path):
+    config = write_config(root)
+    for name in ('a', 'b'):
+        assert run(config, tmp_path / name, '--seed', '3') == 0
+    assert labels(tmp_path / 'a') == labels(tmp_path / 'b')
+    assert without_times(tmp_path / 'a') == without_times(tmp_path / 'b')
+    for number in range(3):
+        assert same_weights(weights(tmp_path / 'a', number),
+                            weights(tmp_path / 'b', number))
+    assert run(config, tmp_path / 'c', '--seed', '4') == 0
+    assert labels(tmp_path / 'a') != labels(tmp_path / 'c')
+
+
+@pytest.mark.parametrize('killed', ['before the query', 'before training'])
+def test_goes_on_at_a_rounds_border(root, tmp_path, killed):
+    config = write_config(root)
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    assert run(config, whole) == 0
+    shutil.copytree(whole, cut)
+    keep = 2 if killed == 'before the query' else 3
+    for number in range(keep, 3):
+        (cut / 'labels' / f'round_{number:03d}.npz').unlink()
+    state = rows(cut)[:2]
+    (cut / 'rounds.json').write_text(json.dumps({'rounds': state}))
+    shutil.rmtree(cut / 'round_002')
+    assert run(config, cut) == 0
+    assert labels(cut) == labels(whole)
+    assert without_times(cut) == without_times(whole)
+    assert same_weights(weights(cut, 2), weights(whole, 2))
+
+
+def names_in(work_dir):
+    """Names of bought images, read from the label files alone."""
+    pool = json.loads((work_dir / 'pool.json').read_text())
+    images = [PoolImage(image['name'], tuple(image['size']))
+              for image in pool['images']]
+    cfg = load_config(str(work_dir / 'config.py'))
+    config, _, _ = read_config(cfg)
+    store = LabelStore(work_dir / 'labels', images, fingerprint(cfg, config))
+    return set(store.labelled_names())
+
+
+def test_no_annotation_of_an_unbought_image_is_read(root, tmp_path):
+    """With annotations of unbought images deleted, all goes on as before."""
+    write_images(tmp_path / 'val', 2)
+    config = write_config(root, 'image', extra=(
+        f"\ndata['val'].update(data_root={str(tmp_path / 'val')!r})\n"))
+    assert run(config, tmp_path / 'whole') == 0
+    pool = json.loads((tmp_path / 'whole' / 'pool.json').read_text())
+    bought = names_in(tmp_path / 'whole')
+    unbought = [image['name'] for image in pool['images']
+                if image['name'] not in bought]
+    assert len(unbought) == 1
+    (root / 'annotations' / unbought[0].rsplit('/', 1)[1]).unlink()
+    assert run(config, tmp_path / 'leak') == 0
+    assert labels(tmp_path / 'leak') == labels(tmp_path / 'whole')
+
+
+def test_by_iteration_and_weights_that_go_on(root, tmp_path):
+    config = write_config(root, extra="""
+active_learning.update(reset=dict(weights=False, optimizer=False,
+                                  schedule=False))
+runner.update(by_epoch=False)
+workflow = [(('train', 3), ('query', 1)), (('train', 2), ('query', 1)),
+            (('train', 4),)]
+""")
+    work_dir = tmp_path / 'run'
+    assert run(config, work_dir) == 0
+    assert [row['iterations'] for row in rows(work_dir)] == [3, 2, 4]
+    logged = [json.loads(line) for path in sorted(
+        work_dir.rglob('*.log.json')) for line in path.read_text().split('\n')
+        if '"mode": "train"' in line]
+    rates = [line['lr'] for line in logged]
+    poly = [(0.01 - 1e-4) * (1 - i / 9) ** 0.9 + 1e-4 for i in range(9)]
+    np.testing.assert_allclose(rates, poly, atol=1e-5)
+
+
+def test_reset_starts_the_schedule_anew(root, tmp_path):
+    work_dir = tmp_path / 'run'
+    assert run(write_config(root), work_dir) == 0
+    for number in range(3):
+        (log,) = (work_dir / f'round_{number:03d}').glob('*.log.json')
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        rates = [line['lr'] for line in lines if line.get('mode') == 'train']
+        assert rates[0] == pytest.approx(0.01)
+        assert len(rates) == 8
+
+
+def test_two_processes_select_and_end_together(root, tmp_path):
+    config = write_config(root)
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    work_dir = tmp_path / 'two'
+    processes = [subprocess.Popen(
+        [sys.executable, '-m', 'segal.train_active_learning', str(config),
+         '--launcher', 'pytorch', '--work-dir', str(work_dir)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, 'RANK': str(rank), 'LOCAL_RANK': str(rank),
+             'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1',
+             'MASTER_PORT': str(port), 'OMP_NUM_THREADS': '1'})
+        for rank in range(2)]
+    output = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], output
+    got = rows(work_dir)
+    assert [row['requested'] for row in got] == [40, 40, 40]
+    assert [row['iterations'] for row in got] == [4, 4, 4]
+    assert run(config, tmp_path / 'one') == 0
+    first = 'round_000.npz'
+    assert labels(work_dir)[first] == labels(tmp_path / 'one')[first]
+
+
+def test_dry_run_writes_nothing(root, tmp_path, capfd):
+    work_dir = tmp_path / 'run'
+    config = write_config(root, extra="\nlog_level = 'INFO'\n")
+    assert run(config, work_dir, '--dry-run') == 0
+    assert not work_dir.exists()
+
+
+def broken(root, what):
+    images, annotations = root / 'images', root / 'annotations'
+    if what == 'image':
+        (images / '03.png').write_bytes(b'broken')
+        return 3, '03.png'
+    if what == 'size':
+        mmcv.imwrite(np.zeros((5, 6), np.uint8), str(annotations / '03.png'))
+        return 3, '03.png'
+    if what == 'class':
+        mmcv.imwrite(np.full((24, 32), 7, np.uint8),
+                     str(annotations / '03.png'))
+        return 3, '03.png'
+    if what == 'annotation':
+        (annotations / '03.png').unlink()
+        return 3, '03.png'
+    shutil.rmtree(images)
+    return 2, 'images'
+
+
+@pytest.mark.parametrize(
+    'what', ['image', 'size', 'class', 'annotation', 'folder'])
+def test_bad_data_is_one_message(root, tmp_path, capfd, what):
+    code, named = broken(root, what)
+    assert run(write_config(root), tmp_path / 'run') == code
+    error = capfd.readouterr().err
+    assert named in error
+    assert 'Traceback' not in error
+    assert not list((tmp_path / 'run').rglob('round_000.npz'))
+
+
+def test_bad_data_later_loses_no_label(root, tmp_path, capfd):
+    config = write_config(root)
+    work_dir = tmp_path / 'run'
+    assert run(config, work_dir, '--cfg-options',
+               'runner.sample_rounds=1') == 0
+    before = labels(work_dir)
+    broken(root, 'class')
+    assert run(config, work_dir) == 3
+    assert labels(work_dir) == before
+    assert '03.png' in capfd.readouterr().err
+    shutil.rmtree(root / 'annotations')
+    write_images(root)
+    assert run(config, work_dir) == 0
+    assert len(rows(work_dir)) == 3
+
+
+def test_another_experiment_is_refused(root, tmp_path, capfd):
+    config = write_config(root)
+    work_dir = tmp_path / 'run'
+    assert run(config, work_dir) == 0
+    before = labels(work_dir)
+    assert run(config, work_dir, '--cfg-options', 'optimizer.lr=0.5') == 4
+    assert 'optimizer.lr' in capfd.readouterr().err
+    assert run(config, work_dir, '--no-resume') == 4
+    assert run(config, tmp_path / 'nothing', '--resume') == 4
+    assert labels(work_dir) == before
+
+
+def test_weights_that_do_not_fit_are_refused(root, tmp_path, capfd):
+    file = tmp_path / 'weights.pth'
+    torch.save({'state_dict': {'backbone.conv.weight': torch.zeros(3)}}, file)
+    assert run(write_config(root), tmp_path / 'run', '--cfg-options',
+               'runner.pretrained=supervised',
+               f'runner.checkpoint={file}') == 4
+    error = capfd.readouterr().err
+    assert 'does not fit the backbone UNet' in error
+    assert 'runner.checkpoint' in error

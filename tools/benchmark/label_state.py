@@ -1,0 +1,104 @@
+"""What the label state costs: on disk, in memory, and in loader workers.
+
+Usage: python tools/benchmark/label_state.py [--images 2975] [--per-image 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from common import ROOT  # noqa: F401  (makes segal importable)
+
+from segal.active.label_store import LabelStore
+from segal.structures import (
+    LABELLED,
+    Answers,
+    PixelAnswers,
+    PoolImage,
+    Selection,
+)
+
+SIZE = (1024, 2048)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--images', type=int, default=2975)
+    parser.add_argument('--per-image', type=int, default=10)
+    parser.add_argument('--rounds', type=int, default=1)
+    parser.add_argument('--workers', type=int, default=4)
+    args = parser.parse_args()
+    pool = [
+        PoolImage(
+            'CityscapesDataset/leftImg8bit/train/aachen/'
+            f'aachen_{i:06d}_000019_leftImg8bit.png', SIZE)
+        for i in range(args.images)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        store = LabelStore(Path(folder), pool)
+        for number in range(args.rounds):
+            store.append(made_up(pool, store, number, args.per_image))
+        labels = args.images * args.per_image * args.rounds
+        disk = sum(path.stat().st_size for path in Path(folder).rglob('*')
+                   if path.is_file())
+        print(f'{args.images} images x {args.per_image} labels x '
+              f'{args.rounds} rounds = {labels} labels')
+        print(f'on disk    {disk / labels:6.2f} bytes a label')
+        print(f'in memory  {store.nbytes / labels:6.2f} bytes a label '
+              f'({store.nbytes / 2**20:.2f} MiB)')
+        private = [worker_private(store, pool) for _ in range(args.workers)]
+        print(f'a loader worker that reads all labels adds '
+              f'{max(private) / labels:6.2f} bytes a label of its own '
+              f'({max(private) / 2**20:.2f} MiB beyond a worker that reads '
+              'none)')
+
+
+def made_up(pool: list[PoolImage], store: LabelStore, number: int,
+            count: int) -> Answers:
+    """Answers for places that were not asked yet."""
+    places = {
+        image.name: np.arange(count, dtype=np.int64) * 997 + number
+        for image in pool
+    }
+    return Answers(
+        Selection(number, 'pixel', places),
+        {name: PixelAnswers(
+            where, np.zeros(count, np.uint8),
+            np.full(count, LABELLED, np.uint8))
+         for name, where in places.items()},
+    )
+
+
+def worker_private(store: LabelStore, pool: list[PoolImage]) -> int:
+    """Bytes a forked process makes its own by reading every label."""
+    used = []
+    for reads in (False, True):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            for image in pool:
+                if reads:
+                    store.labels(image.name)
+            os.write(writer, str(private_bytes()).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        used.append(int(os.read(reader, 64)))
+        os.close(reader)
+        os.close(writer)
+    return max(used[1] - used[0], 0)
+
+
+def private_bytes() -> int:
+    """What this process has that no other shares (Linux)."""
+    lines = Path('/proc/self/smaps_rollup').read_text().splitlines()
+    return 1024 * sum(
+        int(line.split()[1]) for line in lines if line.startswith('Private_'))
+
+
+if __name__ == '__main__':
+    main()
