@@ -65,12 +65,11 @@ def _replace_everywhere(old: Callable, new: Callable) -> None:
 
 def mend_get_stream() -> None:
     """PyTorch's ``_get_stream`` wants a device, mmcv gives it a number."""
-    get_stream = mmcv.parallel._functions._get_stream
 
     def of_number(device: int | torch.device) -> Any:
         if isinstance(device, int):
             device = torch.device('cuda', device)
-        return get_stream(device)
+        return torch.nn.parallel._functions._get_stream(device)
 
     _replace(mmcv.parallel._functions, '_get_stream', of_number)
 

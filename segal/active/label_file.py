@@ -97,7 +97,14 @@ class LabelFile:
             shares = self.shares.sum(0, dtype=np.int64).tolist()
         else:
             shares = np.bincount(self.status, minlength=3).tolist()
-        return Counts(sum(shares), *shares, len(self.images))
+        labelled, void, refused = shares
+        return Counts(
+            labelled + void + refused,
+            labelled,
+            void,
+            refused,
+            len(self.images),
+        )
 
 
 _ARRAYS = {

@@ -69,8 +69,9 @@ def shows_pool(entry: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
 
 def unwrap_datasets(cfg: Config) -> list[str]:
     """Unwrap RepeatDataset and part lists of folders, in place."""
-    data, notes = cfg.get('data'), []
-    if not isinstance(data, Mapping):
+    data: Any = cfg.get('data')
+    notes = []
+    if not isinstance(data, dict):
         return []
     for name in ('train', 'query'):
         found = []
@@ -119,12 +120,13 @@ def _parted(entry: Any) -> list[Any]:
 
 def drop_masks(cfg: Config) -> list[str]:
     """Translate the first SegAL's mask transforms, in place."""
-    data, changed = cfg.get('data'), set()
-    if not isinstance(data, Mapping):
+    data: Any = cfg.get('data')
+    changed: set[str] = set()
+    if not isinstance(data, dict):
         return []
     for name in _SETS:
         for entry in entries(data.get(name)):
-            if isinstance(entry, Mapping) and 'pipeline' in entry:
+            if isinstance(entry, dict) and 'pipeline' in entry:
                 entry['pipeline'] = _without_masks(entry['pipeline'], changed)
     if not changed:
         return []
@@ -165,8 +167,8 @@ def _without_masks(pipeline: Any, changed: set[str]) -> list[Any]:
 
 def clean_query(cfg: Config) -> list[str]:
     """Make the query pipeline a test pipeline, in place."""
-    query = (cfg.get('data') or {}).get('query')
-    if not isinstance(query, Mapping) or not query.get('pipeline'):
+    query: Any = (cfg.get('data') or {}).get('query')
+    if not isinstance(query, dict) or not query.get('pipeline'):
         return []
     steps, notes = _without_truth(query['pipeline'])
     if not any(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from segal.hooks.marks import Marks
 from segal.hooks.pictures import Scene, contact_sheet, overlay, panel
-from segal.structures import PoolImage, Selection
+from segal.structures import REFUSED, PoolImage, Selection
 
 if TYPE_CHECKING:
     from segal.hooks.report import RoundReport
@@ -74,7 +74,6 @@ class VisualizeHook(Hook):
             scene = scene_of(
                 image,
                 report.store,
-                report.unit,
                 report.read_image,
                 report.classes,
                 report.palette,
@@ -107,7 +106,6 @@ def chosen_images(
 def scene_of(
     image: PoolImage,
     store: Store,
-    unit: str,
     read_image: Callable[[str], NDArray[np.uint8]],
     classes: Sequence[str],
     palette: NDArray[np.uint8],
@@ -120,7 +118,6 @@ def scene_of(
     Args:
         image: Which one.
         store: What is labelled.
-        unit: ``'pixel'`` or ``'image'``.
         read_image: name -> uint8 (H, W, 3), RGB.
         classes: Names of the C classes.
         palette: uint8 (C, 3), RGB.
@@ -128,25 +125,30 @@ def scene_of(
         when: Words for the picture's title.
         until: The last label file that counts; all where None.
     """
-    name, pixels = image.name, read_image(image.name)
-    history = store.history(name)
-    label_map, new = None, False
-    counts = until is None or bool(np.all(history.rounds <= until))
-    if unit == 'image' and history.whole and counts:
-        label_map = store.draw(name)
-        new = asked is not None and name in asked.places
+    history = store.history(image.name)
     newest = -1 if asked is None else asked.round
-    rounds = np.asarray(history.rounds)
-    seen = rounds <= (until if until is not None else rounds.max(initial=0))
-    if unit == 'image':
-        seen = np.zeros_like(seen)
+    last = int(history.rounds.max(initial=0)) if until is None else until
+    seen = history.rounds <= last
     marks = Marks(
-        places=np.asarray(history.places, np.int64)[seen],
-        classes=np.asarray(history.classes)[seen],
-        status=np.asarray(history.status)[seen],
-        new=rounds[seen] == newest,
+        places=history.places[seen],
+        classes=history.classes[seen],
+        status=history.status[seen],
+        new=history.rounds[seen] == newest,
     )
-    return Scene(name, pixels, marks, classes, palette, when, label_map, new)
+    label_map = None
+    answered = history.whole and history.whole_status != REFUSED
+    if answered and (until is None or history.round <= until):
+        label_map = store.draw(image.name)
+    return Scene(
+        image.name,
+        read_image(image.name),
+        marks,
+        classes,
+        palette,
+        when,
+        label_map,
+        new=history.round == newest,
+    )
 
 
 def sheet_of(

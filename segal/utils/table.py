@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 Row = dict[str, Any]
 
 _ABSENT = '-'
@@ -65,7 +67,10 @@ def _cells(row: Row, whole: bool, images: int | None) -> list[str]:
 def share_words(share: float) -> str:
     """A share of the pool's pixels in per cent, to two significant digits."""
     if share and share < 0.1:
-        return f'{float(f"{100 * share:.2g}"):.15g} %'
+        words = np.format_float_positional(
+            100 * share, precision=2, fractional=False, trim='-'
+        )
+        return f'{words} %'
     return f'{100 * share:.1f} %'
 
 

@@ -24,7 +24,8 @@ from tests.tiny import CLASSES, write_images
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 BUNDLE = [dict(type='DefaultFormatBundle'),
-          dict(type='Collect', keys=['img', 'gt_semantic_seg'])]
+          dict(type='Collect', keys=['img', 'gt_semantic_seg'],
+               meta_keys=('ori_filename',))]
 AUGMENT = [
     dict(type='Resize', img_scale=(32, 24), ratio_range=(0.8, 1.4)),
     dict(type='RandomCrop', crop_size=(20, 28)),

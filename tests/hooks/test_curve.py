@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mmcv.runner import HOOKS
+from PIL import Image
+
+from segal.hooks import curve
+from segal.utils.table import format_rounds, share_words
+
+
+def row(number, miou, unit='pixel', **seconds):
+    return {
+        'round': number,
+        'unit': unit,
+        'total': {
+            'requested': 1000 * (number + 1),
+            'labelled': 950 * (number + 1),
+            'void': 50 * (number + 1),
+            'images': 10 * (number + 1) if unit == 'image' else 100,
+        },
+        'share': 0.00055 * (number + 1),
+        'mIoU': miou,
+        'seconds': seconds,
+    }
+
+
+def figure_of(monkeypatch, rows, path, **options):
+    kept = []
+    build = curve.Figure
+
+    def keep(*args, **kwargs):
+        kept.append(build(*args, **kwargs))
+        return kept[-1]
+
+    monkeypatch.setattr(curve, 'Figure', keep)
+    curve.draw_curve(rows, path, 'title', **options)
+    return kept[0].axes[0]
+
+
+def test_pixels_are_drawn_per_image_in_per_cent(monkeypatch, tmp_path):
+    rows = [row(0, 0.4), row(1, None), row(2, 0.55)]
+    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', images=50)
+    x, y = axes.lines[0].get_data()
+    assert x == pytest.approx([19, 57])
+    assert y == pytest.approx([40, 55])
+    assert 'pixels per image' in axes.get_xlabel()
+    (above,) = axes.child_axes
+    ticks = {t.get_text() for t in above.get_xticklabels()}
+    assert ticks == {'0.055 %', '0.17 %'}
+
+
+def test_images_are_drawn_over_images(monkeypatch, tmp_path):
+    rows = [row(0, 0.4, 'image'), row(1, 0.5, 'image')]
+    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png')
+    assert list(axes.lines[0].get_xdata()) == [10, 20]
+    assert axes.get_xlabel() == 'labelled images'
+
+
+@pytest.mark.parametrize('count', [0, 1, 2, 60])
+def test_any_number_of_points_can_be_read(monkeypatch, tmp_path, count):
+    rows = [row(k, 0.3 + k / 200) for k in range(count)]
+    path = tmp_path / 'c.png'
+    axes = figure_of(monkeypatch, rows, path)
+    low, high = axes.get_ylim()
+    assert high - low >= 5 - 1e-6
+    assert len(axes.texts) <= 13
+    with Image.open(path) as picture:
+        assert np.asarray(picture).std() > 5
+    assert [p.name for p in tmp_path.iterdir()] == ['c.png']
+
+
+def test_hook_draws_and_lists_the_curve(tmp_path):
+    report = SimpleNamespace(
+        rows=[row(0, 0.4)], work_dir=tmp_path, pool=[0] * 100, pictures=[]
+    )
+    HOOKS.build({'type': 'CurveHook'}).after_round(None, report)
+    assert report.pictures == [tmp_path / 'curve.png']
+    assert report.pictures[0].exists()
+
+
+def test_table_of_pixels():
+    rows = [
+        row(0, 0.41234, train=12.34, query=3, evaluation=2.01),
+        row(1, None, train=154, evaluation=7501),
+    ]
+    head, rule, *lines = format_rounds(rows, images=100).split('\n')
+    assert head == (
+        'round  labels  void  per image    share     mIoU'
+        '       train  query        eval'
+    )
+    assert rule == '-' * len(head)
+    assert lines == [
+        '    0     950    50        9.5  0.055 %  41.23 %'
+        '      12.3 s  3.0 s       2.0 s',
+        '    1   1,900   100       19.0   0.11 %        -'
+        '  2 min 34 s      -  2 h 05 min',
+    ]
+
+
+def test_table_of_images():
+    text = format_rounds([row(0, 0.4, 'image', train=1, query=1)])
+    head, _, line = text.split('\n')
+    assert head.split()[:3] == ['round', 'images', 'void']
+    assert 'per image' not in head
+    assert line.split()[:2] == ['0', '10']
+
+
+def test_table_without_rounds():
+    assert format_rounds([]) == 'no rounds yet'
+
+
+@pytest.mark.parametrize(
+    ('share', 'words'),
+    [(0, '0.0 %'), (0.000116, '0.012 %'), (0.0312, '3.1 %'), (0.5, '50.0 %'),
+     (0.00000012, '0.000012 %')],
+)  # fmt: skip
+def test_share_has_two_significant_digits(share, words):
+    assert share_words(share) == words
