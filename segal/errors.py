@@ -67,3 +67,11 @@ def nearest(name: object, valid: Iterable[object]) -> str:
     )
     guess = f"; did you mean '{folded[close[0]]}'?" if close else ''
     return f'{guess} (valid: {", ".join(names)})'
+
+
+def last_words(error: SegALError) -> str:
+    """The message alone, also where a loader's worker wrapped a traceback."""
+    text = str(error)
+    if 'Original Traceback' not in text:
+        return text
+    return text.rsplit(f'{type(error).__name__}: ', 1)[-1].strip()

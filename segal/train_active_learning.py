@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end_with_parent()
     from segal import compat
     from segal import distributed as ranks
-    from segal.errors import SegALError
+    from segal.errors import SegALError, last_words
     from segal.launching import init_process_group
 
     compat.apply()
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.debug:
             raise
         if ranks.is_main():
-            sys.stderr.write(f'\nError: {error}\n')
+            sys.stderr.write(f'\nError: {last_words(error)}\n')
         return error.exit_code
     return 0
 

@@ -94,19 +94,15 @@ class LabelFile:
     def counts(self) -> Counts:
         """The ledger of this round."""
         if self.unit == 'image':
-            shares = self.shares.sum(0, dtype=np.int64).tolist()
+            shares = self.shares.sum(0, dtype=np.int64)
         else:
-            shares = np.bincount(self.status, minlength=3).tolist()
-        labelled, void, refused = shares
-        return Counts(
-            labelled + void + refused,
-            labelled,
-            void,
-            refused,
-            len(self.images),
-        )
+            shares = np.bincount(self.status, minlength=3)
+        labelled, void, refused = map(int, shares)
+        requested = labelled + void + refused
+        return Counts(requested, labelled, void, refused, len(self.images))
 
 
+_HEADER = ('round', 'unit', 'experiment', 'pool', 'previous')
 _ARRAYS = {
     'offsets': np.int32,
     'places': np.int32,
@@ -127,11 +123,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there, whatever happens.
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that its name stands for all of it or for nothing.
 
-    Temporary name in the same folder, flush, sync, rename, sync of the
-    folder. A temporary file that a killed process left is overwritten.
+    Temporary name in the same folder, flush, sync, rename; the folder is for
+    the caller to sync. What a killed process left is overwritten.
     """
     temporary = path.with_name(path.name + '.tmp')
     with open(temporary, 'wb') as file:
@@ -139,7 +135,6 @@ def write_synced(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -155,11 +150,7 @@ def encode(content: LabelFile) -> bytes:
     """A label file as bytes."""
     header = {
         'format': VERSION,
-        'round': content.round,
-        'unit': content.unit,
-        'experiment': content.experiment,
-        'pool': content.pool,
-        'previous': content.previous,
+        **{name: getattr(content, name) for name in _HEADER},
         'counts': content.counts()._asdict(),
         'maps': content.maps,
     }
@@ -205,29 +196,17 @@ def decode(path: Path, data: bytes) -> LabelFile:
                     'wrote it'
                 )
             images = json.loads(zlib.decompress(archive['images'].tobytes()))
-            content = LabelFile(
-                **{
-                    name: header[name]
-                    for name in (
-                        'round',
-                        'unit',
-                        'experiment',
-                        'pool',
-                        'previous',
-                    )
-                },
-                images=[
-                    (name, height, width) for name, height, width in images
-                ],
-                maps=[
-                    x if x is None else (x[0], x[1]) for x in header['maps']
-                ],
-                **{
-                    name: archive[name].astype(dtype, casting='safe')
-                    for name, dtype in _ARRAYS.items()
-                },
-            )
-            counts = header['counts']
+            arrays = {
+                name: archive[name].astype(dtype, casting='safe')
+                for name, dtype in _ARRAYS.items()
+            }
+        content = LabelFile(
+            **{name: header[name] for name in _HEADER},
+            images=[(name, height, width) for name, height, width in images],
+            maps=[x if x is None else (x[0], x[1]) for x in header['maps']],
+            **arrays,
+        )
+        counts = header['counts']
     except (KeyError, TypeError, ValueError, OSError, zlib.error) as error:
         raise StateError(
             f'{path}: wanted a label file of format {VERSION}, got one that '
@@ -254,6 +233,7 @@ def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
         and offsets[0] == 0
         and offsets[-1] == pixels
         and bool((np.diff(offsets) >= 0).all())
+        and content.places.shape == (pixels,)
         and content.classes.shape == (pixels,)
         and content.status.shape == (answers,)
         and content.scores.shape in ((0,), (answers,))

@@ -32,14 +32,16 @@ def map_name(position: int) -> str:
 
 def pack(
     answers: Answers,
-    find: Callable[[str], tuple[int, PoolImage]],
+    position: Callable[[str], int],
+    pool: Sequence[PoolImage],
     available: Callable[[str], NDArray[np.bool_]],
 ) -> tuple[LabelFile, dict[str, bytes]]:
     """Turn answers into the content of a label file.
 
     Args:
         answers: To every request of their selection.
-        find: Name -> position in the pool, and the image.
+        position: Name -> position in the pool.
+        pool: The images.
         available: Name -> bool (H, W), places not asked before.
 
     Returns:
@@ -57,8 +59,8 @@ def pack(
             f'selection, got them for {len(answers.images)} (differing in '
             f'{odd[0]!r})'
         )
-    names = sorted(selection.places, key=lambda name: find(name)[0])
-    images = [find(name)[1] for name in names]
+    names = sorted(selection.places, key=position)
+    images = [pool[position(name)] for name in names]
     content = LabelFile(
         round=selection.round,
         unit=selection.unit,
@@ -97,7 +99,7 @@ def pack(
             continue
         void = int((label_map[new] == _NO_CLASS).sum())
         shares[k, VOID], shares[k, LABELLED] = void, new.sum() - void
-        file_name, png = map_name(find(name)[0]), _as_png(label_map)
+        file_name, png = map_name(position(name)), _as_png(label_map)
         pngs[file_name] = png
         content.maps.append((file_name, sha256(png)))
     content.shares = shares
@@ -110,7 +112,7 @@ def pack(
 
 
 def _scores(selection: Selection, names: Sequence[str]) -> NDArray[np.float32]:
-    """The scores of a selection in the order of ``names``; none if it has none.
+    """The scores of a selection in the order of ``names``, if it has any.
 
     Raises:
         RuntimeError: Some are missing.

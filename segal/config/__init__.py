@@ -8,7 +8,6 @@ from segal.config.fingerprint import (
     fingerprint,
 )
 from segal.config.load import load_config
-from segal.config.pipelines import shows_pool
 from segal.config.plan import plan
 from segal.config.read import read_config
 from segal.config.schema import (
@@ -31,5 +30,4 @@ __all__ = [
     'mmseg_config',
     'plan',
     'read_config',
-    'shows_pool',
 ]

@@ -7,8 +7,9 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.config.kinds import short
 from segal.config.network import check_classes
-from segal.config.pipelines import entries, shows_pool, walk
+from segal.config.pipelines import entries, walk
 from segal.config.schema import ActiveLearningConfig
 from segal.structures import PoolImage
 
@@ -28,11 +29,10 @@ def check_data(cfg: Config) -> list[str]:
     for name in ('train', 'val'):
         if not data.get(name):
             problems.append(f'data.{name}: required, a data set; got nothing')
-    shown = 0
     for entry in entries(data.get('train')):
         if not isinstance(entry, Mapping):
             problems.append(
-                f'data.train: wanted data sets as dicts; got {entry!r}'
+                f'data.train: wanted data sets as dicts; got {short(entry)}'
             )
             continue
         steps = [step.get('type') for step in walk(entry.get('pipeline'))]
@@ -41,13 +41,6 @@ def check_data(cfg: Config) -> list[str]:
                 'data.train.pipeline: wanted LoadAnnotations, after which '
                 f'the bought labels come in; got {steps}'
             )
-        shown += isinstance(query, Mapping) and shows_pool(entry, query)
-    if isinstance(query, Mapping) and data.get('train') and shown != 1:
-        problems.append(
-            'data.train: wanted one entry with the images of data.query '
-            '(same type, data_root, img_dir, img_suffix and split), which '
-            f'shows the pool augmented; got {shown}'
-        )
     return problems
 
 

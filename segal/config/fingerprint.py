@@ -9,6 +9,7 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.config.kinds import short
 from segal.config.phases import read_phases
 from segal.config.schema import ActiveLearningConfig
 
@@ -90,8 +91,8 @@ def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
     was, now = dict(_leaves(before)), dict(_leaves(after))
     absent = 'absent'
     found = [
-        f'{key} (was {_short(was.get(key, absent))}, '
-        f'now {_short(now.get(key, absent))})'
+        f'{key} (was {short(was.get(key, absent))}, '
+        f'now {short(now.get(key, absent))})'
         for key in sorted({*was, *now})
         if was.get(key, absent) != now.get(key, absent)
     ]
@@ -142,8 +143,3 @@ def _leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in COUNTS:
         if plain.get(name) is not None:
             yield from walk(name, plain[name])
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + '...'

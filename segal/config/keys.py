@@ -10,6 +10,7 @@ from typing import Any
 
 from segal.config.kinds import (
     BOOL,
+    DATASET,
     OPTIONS,
     PART,
     PERCENT,
@@ -318,7 +319,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         'data.query',
-        SECTION,
+        DATASET,
         REQUIRED,
         '',
         'The pool: a data set like `data.train`, with the test pipeline.',

@@ -20,6 +20,12 @@ class Kind:
     accepts: Callable[[Any], bool]
 
 
+def short(value: object) -> str:
+    """A value for an error, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + '...'
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -60,6 +66,7 @@ PART = Kind(
     lambda v: (isinstance(v, str) and bool(v)) or isinstance(v, Mapping),
 )
 SECTION = Kind('a dict', lambda v: isinstance(v, Mapping))
+DATASET = Kind('one data set, as a dict', SECTION.accepts)
 SECTION_OR_OFF = Kind(
     'a dict, or None or False for none',
     lambda v: v is None or isinstance(v, (bool, Mapping)),

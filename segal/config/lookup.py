@@ -9,6 +9,7 @@ from typing import Any
 from mmcv import Config
 
 from segal.config.keys import BY_NAME, REQUIRED, children
+from segal.config.kinds import short
 from segal.errors import nearest
 
 _SECTIONS = (
@@ -50,7 +51,7 @@ class Lookup:
             if not isinstance(section, Mapping):
                 if name not in BY_NAME:
                     self.problems.append(
-                        f'{name}: wanted a dict; got {section!r}'
+                        f'{name}: wanted a dict; got {short(section)}'
                     )
                 continue
             valid = children(name)
@@ -84,7 +85,7 @@ class Lookup:
                 else ''
             )
             self.problems.append(
-                f'{name}: wanted {key.kind.wanted}; got {value!r}{guess}'
+                f'{name}: wanted {key.kind.wanted}; got {short(value)}{guess}'
             )
         elif key.default is REQUIRED and self._parent_is_there(name):
             if name == 'data.query':

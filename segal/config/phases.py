@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from segal.config.keys import BY_NAME
+from segal.config.kinds import short
 from segal.config.schema import Phase
 
 _WANTED = f'workflow: wanted {BY_NAME["workflow"].kind.wanted}'
@@ -31,7 +32,7 @@ def read_phases(
     """
     try:
         if not isinstance(workflow, (list, tuple)) or not workflow:
-            raise _WrongError(f'{_WANTED}; got {workflow!r}')
+            raise _WrongError(f'{_WANTED}; got {short(workflow)}')
         if all(_is_step(entry) for entry in workflow):
             return _flat(workflow, rounds), [], []
         phases, notes = _nested(workflow, rounds)

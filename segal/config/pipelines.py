@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path as osp
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,22 +9,6 @@ from mmcv import Config, ConfigDict
 
 TRUTH = ('gt_semantic_seg', 'mask')
 """What a query pipeline may not collect."""
-
-NOT_IDENTITY = {
-    'ann_dir',
-    'pipeline',
-    'test_mode',
-    'ignore_index',
-    'classes',
-    'palette',
-    'reduce_zero_label',
-    'seg_map_suffix',
-    'gt_seg_map_loader_cfg',
-    'img_dir',
-    'data_root',
-    'file_client_args',
-}
-"""Keys of a data set that do not decide which images it has."""
 
 _SETS = ('train', 'query', 'val', 'test')
 _RANDOM = {
@@ -52,19 +35,6 @@ def walk(pipeline: Any) -> Iterator[Any]:
         if isinstance(step, Mapping):
             yield step
             yield from walk(step.get('transforms'))
-
-
-def shows_pool(entry: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
-    """Whether a train entry has the images of the pool."""
-
-    def identity(dataset: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {k: v for k, v in dataset.items() if k not in NOT_IDENTITY}
-        folder = osp.join(
-            dataset.get('data_root') or '', dataset.get('img_dir') or ''
-        )
-        return {**kept, 'folder': osp.normpath(folder)}
-
-    return identity(entry) == identity(query)
 
 
 def unwrap_datasets(cfg: Config) -> list[str]:

@@ -140,22 +140,14 @@ class _Reader(Lookup):
         first = values[where + first_name]
         if first is None:
             first = amount
-        if first == 0 and not self._has_source():
+        sources = len(pipelines.entries(self._find('data.train')[1])) - 1
+        if first == 0 and sources < 1:
             self.problems.append(
                 f'{where}{first_name}: wanted 1 or more, since data.train '
                 'has no labelled source beside the pool; got 0, and the '
                 'first phase would train on nothing'
             )
         return Budget(first, per_image), Budget(amount, per_image)
-
-    def _has_source(self) -> bool:
-        """Whether a train entry is a fully labelled source."""
-        query = self._find('data.query')[1]
-        return isinstance(query, Mapping) and any(
-            isinstance(entry, Mapping)
-            and not pipelines.shows_pool(entry, query)
-            for entry in pipelines.entries(self._find('data.train')[1])
-        )
 
     def _parts(
         self,

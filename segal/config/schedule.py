@@ -8,6 +8,7 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.config.kinds import short
 from segal.config.schema import Phase
 from segal.errors import nearest
 
@@ -35,7 +36,7 @@ def settle_intervals(
         if section is None or section is False:
             cfg[name] = section = type(cfg._cfg_dict)()
         if not isinstance(section, Mapping):
-            problems.append(f'{name}: wanted a dict; got {section!r}')
+            problems.append(f'{name}: wanted a dict; got {short(section)}')
             continue
         interval = section.get('interval')
         if 'interval' not in section:
@@ -73,7 +74,7 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
         cfg.lr_config = {'policy': 'fixed', 'by_epoch': by_epoch}
         return [], ['lr_config: not given, the learning rate stays constant']
     if not isinstance(schedule, Mapping):
-        return [f'lr_config: wanted a dict; got {schedule!r}'], []
+        return [f'lr_config: wanted a dict; got {short(schedule)}'], []
     if 'policy' not in schedule:
         return [
             "lr_config.policy: required, such as 'poly', 'step' or 'fixed'; "
@@ -98,7 +99,7 @@ def check_optimizer(cfg: Config) -> list[str]:
     if not isinstance(optimizer, Mapping) or 'type' not in optimizer:
         return [
             "optimizer: wanted dict(type='SGD', lr=..., ...); got "
-            f'{optimizer!r}'
+            f'{short(optimizer)}'
         ]
     kind = optimizer['type']
     cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind

@@ -1,0 +1,90 @@
+import pytest
+import torch
+from mmcv.parallel import DataContainer
+from segal.model_wrapper import ModelWrapper
+from torch import nn
+
+SIZE = (4, 6)
+
+
+class Fake(nn.Module):
+    """Gives what it is told to, one output for each call."""
+
+    def __init__(self, *outputs):
+        super().__init__()
+        self.outputs = list(outputs)
+        self.seen = []
+        self.norm = nn.BatchNorm2d(3)
+
+    def inference(self, img, metas, rescale):
+        assert rescale
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        self.seen.append(img)
+        return self.outputs.pop(0)
+
+
+def batch(views=1, images=2):
+    metas = [dict(filename=f'{i}.png') for i in range(images)]
+    return dict(
+        img=[torch.zeros(images, 3, *SIZE) for _ in range(views)],
+        img_metas=[DataContainer([metas]) for _ in range(views)])
+
+
+def probabilities(*outputs, **kwargs):
+    wrapper = ModelWrapper(Fake(*outputs), torch.device('cpu'))
+    with wrapper.evaluating():
+        return wrapper.probabilities(batch(**kwargs))
+
+
+def test_keeps_a_distribution():
+    probs = torch.rand(2, 5, *SIZE).softmax(1)
+    assert torch.equal(probabilities(probs), probs)
+
+
+def test_a_sigmoid_channel_becomes_two_classes():
+    one = torch.rand(2, 1, *SIZE)
+    probs = probabilities(one)
+    assert probs.shape == (2, 2, *SIZE)
+    assert torch.equal(probs[:, 1:], one)
+    assert torch.allclose(probs.sum(1), torch.ones(2, *SIZE))
+
+
+def test_averages_the_augmentations():
+    a, b = (torch.rand(2, 5, *SIZE).softmax(1) for _ in range(2))
+    assert torch.allclose(probabilities(a, b, views=2), (a + b) / 2)
+
+
+def test_half_precision_is_made_single():
+    probs = torch.rand(2, 5, *SIZE).softmax(1).half()
+    assert probabilities(probs).dtype == torch.float32
+
+
+@pytest.mark.parametrize('wrong', [
+    torch.rand(2, 5, *SIZE),                                 # logits
+    torch.rand(2, 5, *SIZE).flatten(2).softmax(2).view(2, 5, *SIZE),
+    torch.full((2, 5, *SIZE), float('nan')),
+], ids=['no softmax', 'softmax over space', 'nan'])
+def test_refuses_what_is_no_distribution_over_classes(wrong):
+    with pytest.raises(RuntimeError, match=r'sum over the classes.*0\.png'):
+        probabilities(wrong)
+
+
+def test_leaves_the_mode_as_it_was():
+    model = Fake(torch.rand(2, 5, *SIZE).softmax(1)).train()
+    wrapper = ModelWrapper(model, torch.device('cpu'))
+    with wrapper.evaluating():
+        wrapper.probabilities(batch())
+    assert model.training
+    assert model.norm.training
+
+
+def test_class_map_of_a_sigmoid_head_uses_its_threshold():
+    one = torch.tensor([0.2, 0.4, 0.6, 0.9]).view(1, 1, 2, 2)
+    model = Fake(one)
+    model.decode_head = nn.Module()
+    model.decode_head.out_channels, model.decode_head.threshold = 1, 0.3
+    wrapper = ModelWrapper(model, torch.device('cpu'))
+    with wrapper.evaluating():
+        classes = wrapper.class_map(batch(images=1))
+    assert classes.tolist() == [[[0, 1], [1, 1]]]
