@@ -121,10 +121,10 @@ def draw_histogram(
     left.set_xlabel('share of labels (%); figures: labels of this round')
     left.legend(loc='lower right', frameon=False, fontsize=8)
     if len(scores):
-        right.hist(scores, bins=40, color='#2563a8')
+        right.hist(scores, bins=24, color='#2563a8')
         right.set_xlabel(f'score of what was asked, mean {scores.mean():.4g}')
     else:
-        right.hist(list(bought.per_image.values()), bins=40, color='#2563a8')
+        right.hist(list(bought.per_image.values()), bins=24, color='#2563a8')
         right.set_xlabel('asked in one image (drawn without scores)')
     for axes in (left, right):
         axes.spines[['top', 'right']].set_visible(False)

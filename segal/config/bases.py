@@ -9,6 +9,7 @@ enters the chain, and joined with the child's by rules of their own.
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.errors import ConfigError, nearest
+from segal.errors import ConfigError
 
 OWN_ONLY = ('runner', 'evaluation', 'checkpoint_config')
 """Sections of which the child's keys alone count."""
@@ -66,11 +67,18 @@ def mmseg_config(name: str) -> str:
     folder = mmseg_folder()
     path = folder / name
     if not path.is_file():
-        near = path.parent if path.parent.is_dir() else folder
-        names = [item.name for item in near.iterdir()]
+        names = [
+            item.relative_to(folder).as_posix()
+            for item in folder.rglob('*.py')
+        ]
+        close = difflib.get_close_matches(name, names, n=3)
         raise ConfigError(
             f'_base_: mmseg has no config {name!r}'
-            + nearest(path.name if near == path.parent else name, names)
+            + (
+                f'; did you mean {" or ".join(map(repr, close))}?'
+                * bool(close)
+            )
+            + f' (all: {folder})'
         )
     return str(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,12 @@ def load_config(
         with bases_set_aside(path):
             cfg = Config.fromfile(path)
         notes = join_sections(cfg)
-    except SegALError:
+    except SegALError as error:
+        _drop_temporary_files(error)
         raise
     except Exception as error:
         # A config is a program: anything may come out of it.
+        _drop_temporary_files(error)
         raise ConfigError(f'{path}: {_in_words(error)}') from error
     finally:
         sys.path[:] = search_path
@@ -57,6 +60,19 @@ def waiting_notes(cfg: Config) -> list[str]:
     """What ``load_config`` had to say, taken out of the config."""
     notes = cfg._cfg_dict.pop(_NOTES, [])
     return list(notes)
+
+
+def _drop_temporary_files(error: Exception) -> None:
+    """Let go of what mmcv leaves behind when a config fails.
+
+    A temporary file, whose folder is already gone, would complain about that
+    on stderr whenever it is collected.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+    finally:
+        sys.unraisablehook = hook
 
 
 def _in_words(error: Exception) -> str:

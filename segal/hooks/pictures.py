@@ -168,10 +168,10 @@ def _thumbnail(image: NDArray[np.uint8], width: int) -> Image.Image:
 
 def _faded(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """The image as dim grey ground, however dark or bright it was."""
-    grey = pixels.mean(axis=2, keepdims=True)
-    grey = np.repeat(grey, 3, axis=2)
-    low, high = np.percentile(grey, (2, 98))
+    grey = pixels.mean(axis=2)
+    low, high = np.percentile(drawing.thinned(grey), (2, 98))
     level = np.clip((grey - low) / max(high - low, 1), 0, 1)
+    level = np.repeat(level[..., None], 3, axis=2)  # (H, W, 3)
     return 40 + 95 * level
 
 

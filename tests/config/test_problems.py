@@ -193,7 +193,9 @@ WRONG = [
         'model.decode_head.ignore_index: wanted 255',
     ),
     (
-        dict(data__train__pipeline=[*PIPELINE, dict(type='Pad', seg_pad_val=0)]),
+        dict(
+            data__train__pipeline=[*PIPELINE, dict(type='Pad', seg_pad_val=0)]
+        ),
         'data.train.pipeline Pad.seg_pad_val: wanted 255',
     ),
     ({PIXEL + '__ignore_index': 254}, 'decode_head.ignore_index: wanted 254'),
@@ -273,11 +275,7 @@ POOL = [PoolImage(f'{k}', (10, 20)) for k in range(10)]
         ({}, 3, None),
         ({}, 4, 'decode_head.num_classes: wanted 4, the classes of the data'),
         (
-            dict(
-                model__auxiliary_head=[
-                    dict(type='FCNHead', num_classes=19)
-                ]
-            ),
+            dict(model__auxiliary_head=[dict(type='FCNHead', num_classes=19)]),
             3,
             'model.auxiliary_head.0.num_classes: wanted 3',
         ),
@@ -295,7 +293,7 @@ POOL = [PoolImage(f'{k}', (10, 20)) for k in range(10)]
                 'data__val__ignore_index': 1,
             },
             3,
-            "ignore_index: wanted an id that is no class, 3 or more; got 1 (",
+            'ignore_index: wanted an id that is no class, 3 or more; got 1 (',
         ),
         (
             {PIXEL + '__initial_label_pixels': 201},
@@ -305,7 +303,7 @@ POOL = [PoolImage(f'{k}', (10, 20)) for k in range(10)]
         (
             {PIXEL + '__query_size': 100},
             3,
-            "query_size: 50 pixels at first and 1,000 in each of 2 queries "
+            'query_size: 50 pixels at first and 1,000 in each of 2 queries '
             "are 2,050, more than the pool's 2,000; 1 queries fit",
         ),
         ({PIXEL: dict(budget_per_round=666)}, 3, None),

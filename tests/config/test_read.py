@@ -66,7 +66,9 @@ def test_image_mode(key):
     _, config, _ = read(
         runner__sample_mode='image',
         active_learning__settings__image={
-            'initial_pool': 4, key: 2, 'aggregate': 'median',
+            'initial_pool': 4,
+            key: 2,
+            'aggregate': 'median',
         },
     )
     assert config.unit == 'image'
@@ -76,7 +78,8 @@ def test_image_mode(key):
 
 
 @pytest.mark.parametrize(
-    ('threshold', 'percent'), [(5, 5.0), (0.5, 0.5), (False, None), (None, None)]
+    ('threshold', 'percent'),
+    [(5, 5.0), (0.5, 0.5), (False, None), (None, None)],
 )
 def test_sample_threshold(threshold, percent):
     _, config, _ = read(
@@ -148,8 +151,14 @@ def test_visualize(written, visualize):
 @pytest.mark.parametrize(
     ('changes', 'reset'),
     [
-        (dict(active_learning__reset_each_round=False), Reset(False, False, False)),
-        (dict(active_learning__reset=dict(weights=False)), Reset(False, True, True)),
+        (
+            dict(active_learning__reset_each_round=False),
+            Reset(False, False, False),
+        ),
+        (
+            dict(active_learning__reset=dict(weights=False)),
+            Reset(False, True, True),
+        ),
         (
             dict(
                 active_learning__reset_each_round=False,
@@ -176,23 +185,33 @@ def test_oracle_without_a_type_is_the_ground_truth():
         ([['train', 5], ['query', 1]], 1, [(5, False)], ''),
         (
             [(('train', 10), ('query', 1)), (('train', 14),)],
-            2, [(10, True), (14, False)], '',
+            2,
+            [(10, True), (14, False)],
+            '',
         ),
         (
             [[['train', 10], ['query', 1]], [['train', 14]]],
-            None, [(10, True), (14, False)], '',
+            None,
+            [(10, True), (14, False)],
+            '',
         ),
         (
             [(('train', 10), ('query', 1)), (('train', 14))],
-            2, [(10, True), (14, False)], '',
+            2,
+            [(10, True), (14, False)],
+            '',
         ),
         (
             [(('train', 10), ('query', 1)), (('train', 14),)],
-            1, [(10, True), (14, False)], 'the workflow counts',
+            1,
+            [(10, True), (14, False)],
+            'the workflow counts',
         ),
         (
             [(('train', 3), ('query', 1)), (('train', 4), ('query', 1))],
-            2, [(3, True), (4, False)], 'query after the last phase',
+            2,
+            [(3, True), (4, False)],
+            'query after the last phase',
         ),
     ],
 )

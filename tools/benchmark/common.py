@@ -41,7 +41,9 @@ def write_images(root: Path, count: int, size: tuple[int, int]) -> None:
         coarse = rng.integers(0, 255, (9, 12, 3)).astype(np.uint8)
         image = mmcv.imresize(coarse, size[::-1])
         labels = mmcv.imresize(
-            rng.integers(0, 11, (9, 12)).astype(np.uint8), size[::-1],
-            interpolation='nearest')
+            rng.integers(0, 11, (9, 12)).astype(np.uint8),
+            size[::-1],
+            interpolation='nearest',
+        )
         mmcv.imwrite(image, str(root / 'images' / f'{i:04d}.jpg'))
         mmcv.imwrite(labels, str(root / 'annotations' / f'{i:04d}.png'))

@@ -36,7 +36,9 @@ def main() -> None:
     pool = [
         PoolImage(
             'CityscapesDataset/leftImg8bit/train/aachen/'
-            f'aachen_{i:06d}_000019_leftImg8bit.png', SIZE)
+            f'aachen_{i:06d}_000019_leftImg8bit.png',
+            SIZE,
+        )
         for i in range(args.images)
     ]
     with tempfile.TemporaryDirectory() as folder:
@@ -44,22 +46,32 @@ def main() -> None:
         for number in range(args.rounds):
             store.append(made_up(pool, store, number, args.per_image))
         labels = args.images * args.per_image * args.rounds
-        disk = sum(path.stat().st_size for path in Path(folder).rglob('*')
-                   if path.is_file())
-        print(f'{args.images} images x {args.per_image} labels x '
-              f'{args.rounds} rounds = {labels} labels')
+        disk = sum(
+            path.stat().st_size
+            for path in Path(folder).rglob('*')
+            if path.is_file()
+        )
+        print(
+            f'{args.images} images x {args.per_image} labels x '
+            f'{args.rounds} rounds = {labels} labels'
+        )
         print(f'on disk    {disk / labels:6.2f} bytes a label')
-        print(f'in memory  {store.nbytes / labels:6.2f} bytes a label '
-              f'({store.nbytes / 2**20:.2f} MiB)')
+        print(
+            f'in memory  {store.nbytes / labels:6.2f} bytes a label '
+            f'({store.nbytes / 2**20:.2f} MiB)'
+        )
         private = [worker_private(store, pool) for _ in range(args.workers)]
-        print(f'a loader worker that reads all labels adds '
-              f'{max(private) / labels:6.2f} bytes a label of its own '
-              f'({max(private) / 2**20:.2f} MiB beyond a worker that reads '
-              'none)')
+        print(
+            f'a loader worker that reads all labels adds '
+            f'{max(private) / labels:6.2f} bytes a label of its own '
+            f'({max(private) / 2**20:.2f} MiB beyond a worker that reads '
+            'none)'
+        )
 
 
-def made_up(pool: list[PoolImage], store: LabelStore, number: int,
-            count: int) -> Answers:
+def made_up(
+    pool: list[PoolImage], store: LabelStore, number: int, count: int
+) -> Answers:
     """Answers for places that were not asked yet."""
     places = {
         image.name: np.arange(count, dtype=np.int64) * 997 + number
@@ -67,10 +79,14 @@ def made_up(pool: list[PoolImage], store: LabelStore, number: int,
     }
     return Answers(
         Selection(number, 'pixel', places),
-        {name: PixelAnswers(
-            where, np.zeros(count, np.uint8),
-            np.full(count, LABELLED, np.uint8))
-         for name, where in places.items()},
+        {
+            name: PixelAnswers(
+                where,
+                np.zeros(count, np.uint8),
+                np.full(count, LABELLED, np.uint8),
+            )
+            for name, where in places.items()
+        },
     )
 
 
@@ -97,7 +113,8 @@ def private_bytes() -> int:
     """What this process has that no other shares (Linux)."""
     lines = Path('/proc/self/smaps_rollup').read_text().splitlines()
     return 1024 * sum(
-        int(line.split()[1]) for line in lines if line.startswith('Private_'))
+        int(line.split()[1]) for line in lines if line.startswith('Private_')
+    )
 
 
 if __name__ == '__main__':

@@ -38,10 +38,16 @@ def main() -> None:
     meta = dict(
         ori_shape=(height, width, 3), img_shape=(height, width, 3), flip=False
     )
-    pool = [PoolImage(f'image {i}', (height, width)) for i in range(args.pairs)]
+    pool = [
+        PoolImage(f'image {i}', (height, width)) for i in range(args.pairs)
+    ]
     heuristic = build_from_cfg(dict(type=args.heuristic), HEURISTICS)
     selector = PixelsPerImage(
-        pool, np.full(len(pool), height * width), Budget(10, True), 0, 0,
+        pool,
+        np.full(len(pool), height * width),
+        Budget(10, True),
+        0,
+        0,
         top_percent=5.0,
     )
     available = np.ones((height, width), bool)
@@ -52,8 +58,11 @@ def main() -> None:
 
     def query(batch: dict, image: PoolImage) -> None:
         probs = wrapper.probabilities(batch)[0]
-        score = heuristic(Prediction(
-            name=image.name, size=image.size, seed=0, round=0, probs=probs))
+        score = heuristic(
+            Prediction(
+                name=image.name, size=image.size, seed=0, round=0, probs=probs
+            )
+        )
         selector.shortlist(image, score.cpu().numpy(), available)
 
     ratios, inference = [], []

@@ -51,7 +51,10 @@ def main() -> None:
         root = Path(folder)
         write_images(root, 16, (360, 480))
         dataset = CustomDataset(
-            PIPELINE, 'images', ann_dir='annotations', data_root=folder,
+            PIPELINE,
+            'images',
+            ann_dir='annotations',
+            data_root=folder,
             classes=[str(i) for i in range(11)],
         )
         names = [image_name(dataset, i) for i in range(len(dataset))]
@@ -62,14 +65,22 @@ def main() -> None:
             name: np.sort(rng.choice(360 * 480, args.labels, replace=False))
             for name in names
         }
-        store.append(Answers(
-            Selection(0, 'pixel', places),
-            {name: PixelAnswers(
-                places[name], np.ones(args.labels, np.uint8),
-                np.full(args.labels, LABELLED, np.uint8)) for name in names},
-        ))
+        store.append(
+            Answers(
+                Selection(0, 'pixel', places),
+                {
+                    name: PixelAnswers(
+                        places[name],
+                        np.ones(args.labels, np.uint8),
+                        np.full(args.labels, LABELLED, np.uint8),
+                    )
+                    for name in names
+                },
+            )
+        )
         active = ActiveDataset(
-            dataset, {name: i for i, name in enumerate(names)}, store)
+            dataset, {name: i for i, name in enumerate(names)}, store
+        )
         ours, theirs = [], []
         for i in range(args.pairs):
             for which in (ours, theirs) if i % 2 else (theirs, ours):

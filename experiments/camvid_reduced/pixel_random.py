@@ -1,0 +1,5 @@
+# The baseline of the reduced experiment.
+_base_ = './pixel_margin.py'
+active_learning = dict(
+    settings=dict(pixel=dict(sample_threshold=None)), heuristic='random'
+)

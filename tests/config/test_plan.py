@@ -1,0 +1,97 @@
+"""What --dry-run prints."""
+
+from segal.config import plan
+from segal.structures import PoolImage
+from tests.config.minimal import read
+
+POOL = [PoolImage(f'{k}', (10, 20)) for k in range(9)] + [
+    PoolImage('small', (2, 6))
+]
+
+
+def rows(text):
+    table = text.split('\n\n')[0].splitlines()
+    assert len({len(line) for line in table}) == 1  # aligned
+    return [line.split() for line in table[2:]]
+
+
+def test_pixels_of_each_image():
+    cfg, config, _ = read(
+        active_learning__settings__pixel=dict(
+            query_size=5, initial_label_pixels=10, sample_threshold=5
+        ),
+        active_learning__heuristic='least_confidence',
+        active_learning__shuffle_prop=0.25,
+        active_learning__reset=dict(optimizer=False),
+    )
+    text = plan(cfg, config, POOL, [25, 25, 25], 4_200_000, 2)
+    assert rows(text) == [
+        ['0', '5', 'epochs', '25', '100', '10', '5.519', '%'],
+        # the small image has 12 pixels and runs dry
+        ['1', '5', 'epochs', '25', '147', '14.7', '8.113', '%'],
+        ['2', '5', 'epochs', '25', '192', '19.2', '10.6', '%'],
+    ]
+    facts = dict(
+        line.split('  ', 1) for line in text.split('\n\n')[1].splitlines()
+    )
+    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    assert facts == {
+        'pool': '10 images, 1,812 pixels',
+        'unit': 'pixel',
+        'at first': '10 pixels of each image',
+        'each query': '5 pixels of each image, 2 queries',
+        'heuristic': 'LeastConfidence()',
+        'selector': 'PixelsPerImage(top_percent=5.0)',
+        'random picks': '25 %',
+        'oracle': 'GroundTruthOracle; a void pixel costs its request',
+        'starts anew': 'weights, schedule',
+        'first weights': 'supervised, as the model names them',
+        'seed': '0',
+        'processes': '2',
+        'batch': '4 images (2 in each process)',
+        'iterations': '75 in 3 rounds',
+        'disk': 'labels up to 3.1 kB; checkpoints 12.6 MB (3 of 4.2 MB), one '
+        'more while a round lasts',
+    }
+
+
+def test_pixels_over_the_pool():
+    cfg, config, _ = read(
+        active_learning__settings__pixel=dict(
+            budget_per_round=50, initial_label_pixels=30, sample_evenly=False
+        ),
+        active_learning__oracle__void='exclude',
+        runner__by_epoch=False,
+        runner__pretrained='random',
+        workflow=[(('train', 1), ('query', 1)), (('train', 70),)],
+    )
+    text = plan(cfg, config, POOL, [1, 70], None, 1)
+    assert [row[:5] for row in rows(text)] == [
+        ['0', '1', 'iteration', '1', '30'],
+        ['1', '70', 'iterations', '70', '80'],
+    ]
+    for words in (
+        '50 pixels over the whole pool, 1 queries',
+        'PixelsGlobal()',
+        'void pixels are known and never asked',
+        'first weights  random',
+        '2 checkpoints, one more while a round lasts',
+    ):
+        assert words in text
+
+
+def test_images():
+    cfg, config, _ = read(runner__sample_mode='image')
+    text = plan(cfg, config, POOL, [10, 15, 20], 1000, 1)
+    assert rows(text)[-1] == [
+        '2',
+        '5',
+        'epochs',
+        '20',
+        '8',
+        '0.8',
+        '80',
+        '%',
+    ]
+    assert '4 images' in text
+    assert "WholeImages(aggregate='mean')" in text

@@ -1,0 +1,171 @@
+"""What the converters share: one pair of files, checked, resized, written."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+from segal.errors import DataError, SegALError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image and its label map, and where they go.
+
+    Attributes:
+        image: Source file.
+        labels: Source file.
+        target: Split and stem, such as ``train/0001TP_006690``.
+    """
+
+    image: Path
+    labels: Path
+    target: str
+
+
+def convert(
+    pairs: Sequence[Pair],
+    output: Path,
+    size: tuple[int, int] | None,
+    remap: Callable[[NDArray, Path], NDArray[np.uint8]],
+    force: bool,
+) -> None:
+    """Check and write every pair; all of them or nothing.
+
+    Label maps are resized by nearest, images by area, once and here. At full
+    size image files are copied byte by byte.
+
+    Args:
+        pairs: What to convert.
+        output: Folder for ``images`` and ``annotations``.
+        size: (H, W) in pixels, None for full size.
+        remap: Source ids (H, W) and their file -> training ids uint8 (H, W),
+            255 where void.
+        force: Whether an output that is there may be replaced.
+
+    Raises:
+        DataError: A file is missing, broken or does not fit its partner; all
+            are named, and nothing is written.
+    """
+    if not pairs:
+        raise DataError('wanted images to convert, got none')
+    with fresh_folder(output, force) as folder:
+        problems = []
+        for pair in tqdm(
+            pairs, desc=f'writing {output}', unit='image', mininterval=1
+        ):
+            try:
+                _write(pair, folder, size, remap)
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            more = f'\n  and {len(problems) - 10} more' * (len(problems) > 10)
+            raise DataError('\n  '.join(problems[:10]) + more)
+
+
+@contextmanager
+def fresh_folder(output: Path, force: bool) -> Iterator[Path]:
+    """A folder that becomes ``output`` when everything in it is written.
+
+    Raises:
+        DataError: ``output`` is there, and ``force`` is not given.
+    """
+    if output.exists() and not force:
+        raise DataError(
+            f'{output}: wanted a folder that is not there yet; name another, '
+            'or replace it with --force'
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(
+        tempfile.mkdtemp(prefix=f'.{output.name}.', dir=output.parent)
+    )
+    folder.chmod(0o755)
+    try:
+        yield folder
+        if output.exists():
+            shutil.rmtree(output)
+        folder.rename(output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(
+    pair: Pair,
+    folder: Path,
+    size: tuple[int, int] | None,
+    remap: Callable[[NDArray, Path], NDArray[np.uint8]],
+) -> None:
+    image = read(pair.image, 'color')
+    labels = read(pair.labels, 'unchanged')
+    if labels.ndim != 2:
+        raise DataError(
+            f'{pair.labels}: wanted one channel of class ids, '
+            f'got the shape {labels.shape}'
+        )
+    if labels.shape != image.shape[:2]:
+        raise DataError(
+            f'{pair.labels}: wanted the size {image.shape[:2]} of its image '
+            f'{pair.image}, got {labels.shape}'
+        )
+    ids = remap(labels, pair.labels)
+    suffix = pair.image.suffix
+    target = folder / 'images' / f'{pair.target}{suffix}'
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if size is None:
+        shutil.copyfile(pair.image, target)
+    else:
+        height, width = size
+        cv2.imwrite(
+            str(target),
+            cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA),
+            [cv2.IMWRITE_JPEG_QUALITY, 95],
+        )
+        ids = cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST)
+    mmcv.imwrite(ids, str(folder / 'annotations' / f'{pair.target}.png'))
+
+
+def read(path: Path, flag: str) -> NDArray:
+    """Decode a file as mmseg does.
+
+    Raises:
+        DataError: It is missing or cannot be decoded.
+    """
+    if not path.is_file():
+        raise DataError(f'{path}: the file is missing')
+    image = (
+        mmcv.imfrombytes(path.read_bytes(), flag=flag)
+        if (path.stat().st_size)
+        else None
+    )
+    if image is None:
+        raise DataError(f'{path}: cannot be decoded as an image')
+    return image
+
+
+def even_choice(names: Sequence[str], count: int) -> list[str]:
+    """``count`` of the names, evenly spread over their order."""
+    places = np.linspace(0, len(names) - 1, count).round().astype(int)
+    return [names[place] for place in places]
+
+
+def end_with(main: Callable[[], None]) -> int:
+    """Run a tool; one message and an exit code instead of a traceback."""
+    try:
+        main()
+    except SegALError as error:
+        sys.stderr.write(f'\nError: {error}\n')
+        return error.exit_code
+    return 0
