@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from segal.errors import ConfigError, DataError, last_words, nearest
 
 
@@ -16,13 +17,15 @@ def test_a_loader_worker_adds_nothing(workers):
     with pytest.raises(DataError) as error:
         list(torch.utils.data.DataLoader(Broken(), num_workers=workers))
     assert last_words(error.value) == (
-        'a.png: it cannot be decoded; restore it')
+        'a.png: it cannot be decoded; restore it'
+    )
 
 
 def test_all_problems_come_at_once():
     error = ConfigError(['a: wanted 1', 'b: wanted 2'])
     assert str(error) == (
-        '2 problems in the config:\n  - a: wanted 1\n  - b: wanted 2')
+        '2 problems in the config:\n  - a: wanted 1\n  - b: wanted 2'
+    )
 
 
 def test_nearest_name():

@@ -1,8 +1,9 @@
 import pytest
 import torch
 from mmcv.parallel import DataContainer
-from segal.model_wrapper import ModelWrapper
 from torch import nn
+
+from segal.model_wrapper import ModelWrapper
 
 SIZE = (4, 6)
 
@@ -28,7 +29,8 @@ def batch(views=1, images=2):
     metas = [dict(filename=f'{i}.png') for i in range(images)]
     return dict(
         img=[torch.zeros(images, 3, *SIZE) for _ in range(views)],
-        img_metas=[DataContainer([metas]) for _ in range(views)])
+        img_metas=[DataContainer([metas]) for _ in range(views)],
+    )
 
 
 def probabilities(*outputs, **kwargs):
@@ -60,11 +62,15 @@ def test_half_precision_is_made_single():
     assert probabilities(probs).dtype == torch.float32
 
 
-@pytest.mark.parametrize('wrong', [
-    torch.rand(2, 5, *SIZE),                                 # logits
-    torch.rand(2, 5, *SIZE).flatten(2).softmax(2).view(2, 5, *SIZE),
-    torch.full((2, 5, *SIZE), float('nan')),
-], ids=['no softmax', 'softmax over space', 'nan'])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        torch.rand(2, 5, *SIZE),  # logits
+        torch.rand(2, 5, *SIZE).flatten(2).softmax(2).view(2, 5, *SIZE),
+        torch.full((2, 5, *SIZE), float('nan')),
+    ],
+    ids=['no softmax', 'softmax over space', 'nan'],
+)
 def test_refuses_what_is_no_distribution_over_classes(wrong):
     with pytest.raises(RuntimeError, match=r'sum over the classes.*0\.png'):
         probabilities(wrong)

@@ -1,20 +1,28 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from segal.active.dataset.sampler import RoundBatchSampler
 
 
 def flat(sampler, epoch=0):
-    return [position for batch in sampler.batches(epoch)
-            for _, position in batch]
+    return [
+        position for batch in sampler.batches(epoch) for _, position in batch
+    ]
 
 
-@given(length=st.integers(1, 40), batch=st.integers(1, 6),
-       world=st.integers(1, 4), drop=st.booleans())
+@given(
+    length=st.integers(1, 40),
+    batch=st.integers(1, 6),
+    world=st.integers(1, 4),
+    drop=st.booleans(),
+)
 @settings(max_examples=150, deadline=None)
 def test_ranks_share_an_epoch(length, batch, world, drop):
-    ranks = [RoundBatchSampler(length, batch, 0, 0, rank, world, drop)
-             for rank in range(world)]
+    ranks = [
+        RoundBatchSampler(length, batch, 0, 0, rank, world, drop)
+        for rank in range(world)
+    ]
     per_rank = [sampler.batches(3) for sampler in ranks]
     sizes = [[len(one) for one in batches] for batches in per_rank]
     assert all(size == sizes[0] for size in sizes)

@@ -3,6 +3,7 @@ import logging
 import pytest
 import torch
 from mmseg.models.backbones import MobileNetV2
+
 from segal.errors import StateError
 from segal.utils.weights import load_backbone, load_plain, read_weights
 
@@ -67,13 +68,15 @@ def test_a_missing_file_is_an_error():
 class Evil:
     def __reduce__(self):
         import os
+
         return os.system, ('touch evil_ran',)
 
 
 def test_nothing_in_a_checkpoint_is_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = save(tmp_path, {'state_dict': {'a': torch.zeros(1)},
-                           'meta': Evil()})
+    path = save(
+        tmp_path, {'state_dict': {'a': torch.zeros(1)}, 'meta': Evil()}
+    )
     for read in (read_weights, load_plain):
         with pytest.raises(StateError, match=r'weights\.pth'):
             read(path)

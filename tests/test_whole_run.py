@@ -12,6 +12,7 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+
 from segal.active.label_store import LabelStore
 from segal.config import fingerprint, load_config, read_config
 from segal.structures import PoolImage
@@ -35,19 +36,24 @@ def rows(work_dir):
 
 
 def without_times(work_dir):
-    return [{key: value for key, value in row.items() if key != 'seconds'}
-            for row in rows(work_dir)]
+    return [
+        {key: value for key, value in row.items() if key != 'seconds'}
+        for row in rows(work_dir)
+    ]
 
 
 def labels(work_dir):
-    return {path.name: path.read_bytes()
-            for path in sorted((work_dir / 'labels').rglob('*'))
-            if path.is_file()}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((work_dir / 'labels').rglob('*'))
+        if path.is_file()
+    }
 
 
 def weights(work_dir, number):
-    return torch.load(work_dir / f'round_{number:03d}' / 'final.pth',
-                      weights_only=True)['state_dict']
+    return torch.load(
+        work_dir / f'round_{number:03d}' / 'final.pth', weights_only=True
+    )['state_dict']
 
 
 def same_weights(a, b):
@@ -63,7 +69,8 @@ def test_three_rounds_of_pixels(root, tmp_path):
     for row in got:
         total = row['total']
         assert row['requested'] == (
-            row['labelled'] + row['void'] + row['refused'])
+            row['labelled'] + row['void'] + row['refused']
+        )
         assert total['images'] == 8
         assert row['share'] == total['labelled'] / (8 * 24 * 32)
         assert row['iterations'] == 8
@@ -72,8 +79,13 @@ def test_three_rounds_of_pixels(root, tmp_path):
         assert row['seconds']['train'] > 0
     assert got[0]['seconds']['query'] > 0
     assert got[2]['seconds']['query'] is None
-    for path in ('curve.png', 'config.json', 'config.py', 'pool.json',
-                 'round_002/final.pth'):
+    for path in (
+        'curve.png',
+        'config.json',
+        'config.py',
+        'pool.json',
+        'round_002/final.pth',
+    ):
         assert (work_dir / path).is_file(), path
     assert not same_weights(weights(work_dir, 0), weights(work_dir, 1))
 
@@ -94,8 +106,9 @@ def test_the_same_run_twice_is_the_same(root, tmp_path):
     assert labels(tmp_path / 'a') == labels(tmp_path / 'b')
     assert without_times(tmp_path / 'a') == without_times(tmp_path / 'b')
     for number in range(3):
-        assert same_weights(weights(tmp_path / 'a', number),
-                            weights(tmp_path / 'b', number))
+        assert same_weights(
+            weights(tmp_path / 'a', number), weights(tmp_path / 'b', number)
+        )
     assert run(config, tmp_path / 'c', '--seed', '4') == 0
     assert labels(tmp_path / 'a') != labels(tmp_path / 'c')
 
@@ -121,8 +134,10 @@ def test_goes_on_at_a_rounds_border(root, tmp_path, killed):
 def names_in(work_dir):
     """Names of bought images, read from the label files alone."""
     pool = json.loads((work_dir / 'pool.json').read_text())
-    images = [PoolImage(image['name'], tuple(image['size']))
-              for image in pool['images']]
+    images = [
+        PoolImage(image['name'], tuple(image['size']))
+        for image in pool['images']
+    ]
     cfg = load_config(str(work_dir / 'config.py'))
     config, _, _ = read_config(cfg)
     store = LabelStore(work_dir / 'labels', images, fingerprint(cfg, config))
@@ -132,13 +147,19 @@ def names_in(work_dir):
 def test_no_annotation_of_an_unbought_image_is_read(root, tmp_path):
     """With annotations of unbought images deleted, all goes on as before."""
     write_images(tmp_path / 'val', 2)
-    config = write_config(root, 'image', extra=(
-        f"\ndata['val'].update(data_root={str(tmp_path / 'val')!r})\n"))
+    config = write_config(
+        root,
+        'image',
+        extra=(f"\ndata['val'].update(data_root={str(tmp_path / 'val')!r})\n"),
+    )
     assert run(config, tmp_path / 'whole') == 0
     pool = json.loads((tmp_path / 'whole' / 'pool.json').read_text())
     bought = names_in(tmp_path / 'whole')
-    unbought = [image['name'] for image in pool['images']
-                if image['name'] not in bought]
+    unbought = [
+        image['name']
+        for image in pool['images']
+        if image['name'] not in bought
+    ]
     assert len(unbought) == 1
     (root / 'annotations' / unbought[0].rsplit('/', 1)[1]).unlink()
     assert run(config, tmp_path / 'leak') == 0
@@ -146,19 +167,25 @@ def test_no_annotation_of_an_unbought_image_is_read(root, tmp_path):
 
 
 def test_by_iteration_and_weights_that_go_on(root, tmp_path):
-    config = write_config(root, extra="""
+    config = write_config(
+        root,
+        extra="""
 active_learning.update(reset=dict(weights=False, optimizer=False,
                                   schedule=False))
 runner.update(by_epoch=False)
 workflow = [(('train', 3), ('query', 1)), (('train', 2), ('query', 1)),
             (('train', 4),)]
-""")
+""",
+    )
     work_dir = tmp_path / 'run'
     assert run(config, work_dir) == 0
     assert [row['iterations'] for row in rows(work_dir)] == [3, 2, 4]
-    logged = [json.loads(line) for path in sorted(
-        work_dir.rglob('*.log.json')) for line in path.read_text().split('\n')
-        if '"mode": "train"' in line]
+    logged = [
+        json.loads(line)
+        for path in sorted(work_dir.rglob('*.log.json'))
+        for line in path.read_text().split('\n')
+        if '"mode": "train"' in line
+    ]
     rates = [line['lr'] for line in logged]
     poly = [(0.01 - 1e-4) * (1 - i / 9) ** 0.9 + 1e-4 for i in range(9)]
     np.testing.assert_allclose(rates, poly, atol=1e-5)
@@ -181,14 +208,34 @@ def test_two_processes_select_and_end_together(root, tmp_path):
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     work_dir = tmp_path / 'two'
-    processes = [subprocess.Popen(
-        [sys.executable, '-m', 'segal.train_active_learning', str(config),
-         '--launcher', 'pytorch', '--work-dir', str(work_dir)],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, 'RANK': str(rank), 'LOCAL_RANK': str(rank),
-             'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1',
-             'MASTER_PORT': str(port), 'OMP_NUM_THREADS': '1'})
-        for rank in range(2)]
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                '-m',
+                'segal.train_active_learning',
+                str(config),
+                '--launcher',
+                'pytorch',
+                '--work-dir',
+                str(work_dir),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                'RANK': str(rank),
+                'LOCAL_RANK': str(rank),
+                'WORLD_SIZE': '2',
+                'MASTER_ADDR': '127.0.0.1',
+                'MASTER_PORT': str(port),
+                'OMP_NUM_THREADS': '1',
+            },
+        )
+        for rank in range(2)
+    ]
     output = [process.communicate(timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], output
     got = rows(work_dir)
@@ -215,8 +262,9 @@ def broken(root, what):
         mmcv.imwrite(np.zeros((5, 6), np.uint8), str(annotations / '03.png'))
         return 3, '03.png'
     if what == 'class':
-        mmcv.imwrite(np.full((24, 32), 7, np.uint8),
-                     str(annotations / '03.png'))
+        mmcv.imwrite(
+            np.full((24, 32), 7, np.uint8), str(annotations / '03.png')
+        )
         return 3, '03.png'
     if what == 'annotation':
         (annotations / '03.png').unlink()
@@ -226,7 +274,8 @@ def broken(root, what):
 
 
 @pytest.mark.parametrize(
-    'what', ['image', 'size', 'class', 'annotation', 'folder'])
+    'what', ['image', 'size', 'class', 'annotation', 'folder']
+)
 def test_bad_data_is_one_message(root, tmp_path, capfd, what):
     code, named = broken(root, what)
     assert run(write_config(root), tmp_path / 'run') == code
@@ -239,8 +288,9 @@ def test_bad_data_is_one_message(root, tmp_path, capfd, what):
 def test_bad_data_later_loses_no_label(root, tmp_path, capfd):
     config = write_config(root)
     work_dir = tmp_path / 'run'
-    assert run(config, work_dir, '--cfg-options',
-               'runner.sample_rounds=1') == 0
+    assert (
+        run(config, work_dir, '--cfg-options', 'runner.sample_rounds=1') == 0
+    )
     before = labels(work_dir)
     broken(root, 'class')
     assert run(config, work_dir) == 3
@@ -267,9 +317,16 @@ def test_another_experiment_is_refused(root, tmp_path, capfd):
 def test_weights_that_do_not_fit_are_refused(root, tmp_path, capfd):
     file = tmp_path / 'weights.pth'
     torch.save({'state_dict': {'backbone.conv.weight': torch.zeros(3)}}, file)
-    assert run(write_config(root), tmp_path / 'run', '--cfg-options',
-               'runner.pretrained=supervised',
-               f'runner.checkpoint={file}') == 4
+    assert (
+        run(
+            write_config(root),
+            tmp_path / 'run',
+            '--cfg-options',
+            'runner.pretrained=supervised',
+            f'runner.checkpoint={file}',
+        )
+        == 4
+    )
     error = capfd.readouterr().err
     assert 'does not fit the backbone UNet' in error
     assert 'runner.checkpoint' in error

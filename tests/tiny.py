@@ -85,16 +85,21 @@ def write_images(root: Path, count: int = 8, size=(24, 32)) -> Path:
         labels[-2:] = 255
         (root / 'images').mkdir(parents=True, exist_ok=True)
         (root / 'annotations').mkdir(exist_ok=True)
-        mmcv.imwrite(image.clip(0, 255).astype(np.uint8),
-                     str(root / 'images' / f'{i:02d}.png'))
+        mmcv.imwrite(
+            image.clip(0, 255).astype(np.uint8),
+            str(root / 'images' / f'{i:02d}.png'),
+        )
         mmcv.imwrite(labels, str(root / 'annotations' / f'{i:02d}.png'))
     return root
 
 
 def write_config(root: Path, mode: str = 'pixel', extra: str = '') -> Path:
     """The tiny experiment on images in ``root``, as a config file."""
-    text = (CONFIG.replace('{root}', str(root)).replace('{mode}', mode)
-            .replace('{classes}', repr(CLASSES)))
+    text = (
+        CONFIG.replace('{root}', str(root))
+        .replace('{mode}', mode)
+        .replace('{classes}', repr(CLASSES))
+    )
     path = root / f'tiny_{mode}.py'
     path.write_text(text + extra)
     return path

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from segal.active.label_store import LabelStore
 
+from segal.active.label_store import LabelStore
 from segal.structures import PoolImage, Selection
 
 

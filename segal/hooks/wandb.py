@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STATE_FILE = 'wandb_run.json'
 """In the work_dir: the run's id, and how many points it has."""
 
+_SKIPPED = ('time', 'data_time', 'eval_iter_num')
 _BY_STEP = ('train/*', 'val/*', 'learning_rate*', 'momentum*')
 _BY_ROUND = ('round/*', 'IoU/*', 'pictures/*')
 
@@ -52,6 +53,7 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
         super().__init__(*args, **kwargs)
         self.pictures = pictures
         self._home: Path | None = None
+        self._under_way = 0
 
     @master_only
     def before_run(self, runner: Any) -> None:
@@ -63,15 +65,29 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
         LoggerHook.before_run(self, runner)
         self._open(Path(context.work_dir))
 
+    def after_train_iter(self, runner: Any) -> None:
+        """As mmcv's; the iteration that is over is not counted yet."""
+        self._under_way = 1
+        super().after_train_iter(runner)
+        self._under_way = 0
+
     @master_only
     def log(self, runner: Any) -> None:
-        """Log what the runner's buffer holds, training or validation."""
+        """Log what the runner's buffer holds, training or validation.
+
+        The step is how many iterations are over: mmcv's ``get_iter`` is one
+        ahead after an epoch, and would put the validation beside the training
+        point that follows.
+        """
         if self._home is None:
             super().log(runner)
             return
-        values = self.get_loggable_tags(runner)
+        values = self.get_loggable_tags(runner, tags_to_skip=_SKIPPED)
         if values:
-            self._write({**values, 'step': self.get_iter(runner)})
+            context = runner.context
+            here = runner.iter - getattr(context, 'first_iter', 0)
+            step = context.step_offset + here + self._under_way
+            self._write({**values, 'step': step})
 
     @master_only
     def after_round(self, runner: Any, report: RoundReport) -> None:

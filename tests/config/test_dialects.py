@@ -149,7 +149,7 @@ def test_the_budget_per_round_dialect():
         ]
         assert entry.pipeline[-1]['keys'] == ['img', 'gt_semantic_seg']
         assert 'mask_filename' not in entry.pipeline[-1]['meta_keys']
-    loading, test = cfg.data.query.pipeline
+    _, test = cfg.data.query.pipeline
     assert test['img_scale'] == (64, 48)
     assert types(test['transforms']) == [
         'Resize',
@@ -308,7 +308,7 @@ def test_evaluation_defaults_to_the_end_of_each_phase():
 
 
 def test_iterations():
-    cfg, config, notes = read(
+    cfg, config, _ = read(
         runner__by_epoch=False, checkpoint_config=dict(interval=2)
     )
     assert config.by_epoch is False

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+
 from segal.active.heuristics import BaseHeuristic
 from segal.errors import SegALError
 from segal.registry import HEURISTICS
@@ -128,7 +129,7 @@ def test_a_memory_layout_changes_nothing(heuristic):
 
 def test_what_it_needs_is_all_that_it_reads(heuristic):
     given = {need: some_probs() for need in heuristic.needs}
-    prediction = predict(None, size=SIZE, **{'probs': None, **given})
+    prediction = predict(given.pop('probs', None), size=SIZE, **given)
     assert heuristic(prediction).shape == SIZE
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from segal.active.heuristics.utils import normalised_entropy, top_two
 
 

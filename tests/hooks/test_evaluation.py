@@ -6,6 +6,7 @@ import torch
 from mmcv.parallel import MMDataParallel
 from mmseg.apis import single_gpu_test
 from mmseg.datasets import build_dataloader
+
 from segal import compat
 from segal.config import load_config, read_config
 from segal.hooks.evaluation import EvaluationHook
@@ -17,6 +18,7 @@ class Runner:
 
     def __init__(self, model, work_dir):
         from mmcv.runner import LogBuffer
+
         self.model, self.work_dir = model, str(work_dir)
         self.log_buffer, self.logger = LogBuffer(), logging.getLogger('test')
         self.meta, self.mode, self._hooks = {}, 'train', []
@@ -27,9 +29,11 @@ class Runner:
 
 @pytest.fixture
 def parts(tmp_path):
-    import segal.utils.train  # noqa: F401
     from mmseg.datasets import build_dataset
     from mmseg.models import build_segmentor
+
+    import segal.utils.train  # noqa: F401
+
     compat.apply()
     cfg = load_config(str(write_config(write_images(tmp_path))))
     read_config(cfg)
@@ -42,18 +46,23 @@ def hook_on(dataset, indices, **kwargs):
     from functools import partial
 
     from mmcv.parallel import collate
+
     loader = torch.utils.data.DataLoader(
-        dataset, batch_sampler=[[i] for i in indices],
-        collate_fn=partial(collate, samples_per_gpu=1))
+        dataset,
+        batch_sampler=[[i] for i in indices],
+        collate_fn=partial(collate, samples_per_gpu=1),
+    )
     return EvaluationHook(loader, list(indices), metric='mIoU', **kwargs)
 
 
 def test_gives_mmsegs_own_numbers(parts):
     model, dataset, folder = parts
-    loader = build_dataloader(dataset, 1, 0, dist=False, shuffle=False,
-                              persistent_workers=False)
+    loader = build_dataloader(
+        dataset, 1, 0, dist=False, shuffle=False, persistent_workers=False
+    )
     wanted = dataset.evaluate(
-        single_gpu_test(model, loader, pre_eval=True), metric='mIoU')
+        single_gpu_test(model, loader, pre_eval=True), metric='mIoU'
+    )
     hook = hook_on(dataset, range(8))
     hook._do_evaluate(Runner(model, folder))
     assert hook.latest.keys() == wanted.keys()
@@ -65,21 +74,28 @@ def test_gives_mmsegs_own_numbers(parts):
 def test_shares_sum_to_the_whole(parts):
     model, dataset, _ = parts
     whole = hook_on(dataset, range(8))._results(model.module)
-    halves = [hook_on(dataset, range(k, 8, 2))._results(model.module)[0]
-              for k in range(2)]
+    halves = [
+        hook_on(dataset, range(k, 8, 2))._results(model.module)[0]
+        for k in range(2)
+    ]
     for total, a, b in zip(whole[0], *halves, strict=True):
         np.testing.assert_array_equal(total, a + b)
 
 
-@pytest.mark.parametrize(('epoch', 'evaluates'), [(0, False), (1, False),
-                                                  (2, True), (3, True)])
+@pytest.mark.parametrize(
+    ('epoch', 'evaluates'), [(0, False), (1, False), (2, True), (3, True)]
+)
 def test_the_last_epoch_is_always_evaluated(parts, epoch, evaluates):
     from mmcv.runner import EpochBasedRunner
+
     _, dataset, folder = parts
     hook = hook_on(dataset, range(1), interval=3, by_epoch=True)
     runner = Runner(None, folder)
     runner.epoch = epoch
     runner.every_n_epochs = None
-    runner.__class__ = type('R', (Runner, EpochBasedRunner), {
-        'epoch': epoch, '__abstractmethods__': frozenset()})
+    runner.__class__ = type(
+        'R',
+        (Runner, EpochBasedRunner),
+        {'epoch': epoch, '__abstractmethods__': frozenset()},
+    )
     assert hook._should_evaluate(runner) is evaluates

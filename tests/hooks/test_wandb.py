@@ -57,11 +57,6 @@ def one_round(work_dir, number, **options):
         step_offset=number * PER_ROUND,
     )
 
-    def get_iter(runner, inner_iter=False):
-        done = runner.iter + ('time' in runner.log_buffer.output)
-        return runner.context.step_offset + done
-
-    hook.get_iter = get_iter
     runner.register_hook_from_cfg({'type': 'OptimizerHook'})
     runner.register_hook_from_cfg({'type': 'IterTimerHook'})
     runner.register_hook(Evaluate())

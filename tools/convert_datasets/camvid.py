@@ -93,7 +93,7 @@ def find_pairs(source: Path) -> tuple[list[Pair], int]:
             f'{sorted(path.name for path in source.glob("*"))[:10]}'
         )
     pairs = []
-    for split, (images, annotations) in folders.items():
+    for split, (images, labels) in folders.items():
         files = sorted(
             path
             for path in images.glob('*')
@@ -102,9 +102,7 @@ def find_pairs(source: Path) -> tuple[list[Pair], int]:
         if not files:
             raise DataError(f'{images}: wanted .png or .jpg images, got none')
         pairs += [
-            Pair(
-                path, annotations / f'{path.stem}.png', f'{split}/{path.stem}'
-            )
+            Pair(path, labels / f'{path.stem}.png', f'{split}/{path.stem}')
             for path in files
         ]
     return pairs, void

@@ -7,10 +7,10 @@ from typing import Any
 
 from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
-from segal.active.label_store import LabelStore
 from torch.utils.data import Dataset
 
 from segal.active.dataset.base import LoadFirst, image_file
+from segal.active.label_store import LabelStore
 from segal.errors import DataError
 from segal.seeding import seeded
 

@@ -1,0 +1,1 @@
+"""The pool, and the training set made of what was bought in it."""
