@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from collections.abc import MutableMapping
@@ -69,6 +70,18 @@ def init_process_group(
         backend = None
     backend = backend or ('nccl' if gpus else 'gloo')
     dist.init_process_group(backend, 'env://', timeout=timeout)
+
+
+def leave_process_group() -> None:
+    """Part from the other processes, at the end of a run.
+
+    Models wrapped in DDP must be gone before: one that outlives its process
+    group waits, now and then for ever, for a thread that waits for Python's
+    lock. So call this where no variable and no traceback holds one any more.
+    """
+    gc.collect()
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def running_on() -> str:

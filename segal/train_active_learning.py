@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from segal.launching import init_process_group
 
     compat.apply()
+    warnings.filterwarnings('ignore', message='When align_corners=True')
     args = parse(arguments)
     try:
         init_process_group(args.launcher)

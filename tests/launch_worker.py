@@ -13,7 +13,11 @@ from mmcv.runner import build_optimizer
 from torch import nn
 
 from segal import compat
-from segal.launching import init_process_group, running_on
+from segal.launching import (
+    init_process_group,
+    leave_process_group,
+    running_on,
+)
 from segal.utils.process import end_with_parent
 
 
@@ -30,10 +34,7 @@ class Model(nn.Module):
         return {'loss': loss, 'num_samples': 1}
 
 
-def main(folder):
-    end_with_parent()
-    compat.apply()
-    init_process_group('pytorch', backend='nccl')
+def train(folder):
     rank = dist.get_rank()
     model = mmseg.utils.build_ddp(
         Model(float(rank)),
@@ -55,8 +56,11 @@ def main(folder):
         'running_on': running_on(),
     }
     Path(folder, f'{rank}.json').write_text(json.dumps(told))
-    dist.destroy_process_group()
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    end_with_parent()
+    compat.apply()
+    init_process_group('pytorch', backend='nccl')
+    train(sys.argv[1])
+    leave_process_group()

@@ -12,9 +12,11 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from mmcv.runner import HOOKS, Hook
 
 from segal.active.label_store import LabelStore
 from segal.config import fingerprint, load_config, read_config
+from segal.runner.lock import locked
 from segal.structures import PoolImage
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
@@ -142,6 +144,60 @@ def names_in(work_dir):
     config, _, _ = read_config(cfg)
     store = LabelStore(work_dir / 'labels', images, fingerprint(cfg, config))
     return set(store.labelled_names())
+
+
+@HOOKS.register_module()
+class FailAt(Hook):
+    """Ends the process' work at a global iteration, as a kill would."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def after_train_iter(self, runner):
+        if runner.step == self.step and not DONE:
+            DONE.append(self.step)
+            raise KeyboardInterrupt
+
+
+DONE = []
+
+
+@pytest.mark.parametrize(
+    ('by_epoch', 'step'), [(True, 5), (True, 13), (False, 10)]
+)
+def test_goes_on_within_a_phase(root, tmp_path, by_epoch, step):
+    """Killed while training, it ends as if nothing had happened."""
+    extra = (
+        f"\ncustom_hooks = [dict(type='FailAt', step={step})]\n"
+        f'runner.update(by_epoch={by_epoch})\n'
+        f"workflow = [('train', {2 if by_epoch else 7}), ('query', 1)]\n"
+        'checkpoint_config = dict(interval=2)\n'
+    )
+    config = write_config(root, extra=extra)
+    DONE[:] = [step]
+    assert run(config, tmp_path / 'whole') == 0
+    DONE.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path / 'cut')
+    assert list((tmp_path / 'cut').rglob('resume_*.pth')) != []
+    assert run(config, tmp_path / 'cut') == 0
+    assert labels(tmp_path / 'cut') == labels(tmp_path / 'whole')
+    assert without_times(tmp_path / 'cut') == without_times(tmp_path / 'whole')
+    for number in range(3):
+        assert same_weights(
+            weights(tmp_path / 'cut', number),
+            weights(tmp_path / 'whole', number),
+        )
+    assert not list((tmp_path / 'cut').rglob('resume_*.pth'))
+
+
+def test_a_work_dir_in_use_is_refused(root, tmp_path, capfd):
+    work_dir = tmp_path / 'run'
+    work_dir.mkdir()
+    with locked(work_dir):
+        assert run(write_config(root), work_dir) == 4
+    assert f'"process": {os.getpid()}' in capfd.readouterr().err
+    assert not (work_dir / 'config.json').exists()
 
 
 def test_no_annotation_of_an_unbought_image_is_read(root, tmp_path):

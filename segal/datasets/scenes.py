@@ -92,7 +92,7 @@ class _Scene:
             (self._litter, 2),
         ):
             objects += [
-                (self.rng.uniform(0.08, 0.75) ** 1.3, kind)
+                (self.rng.uniform(0.12, 0.7), kind)
                 for _ in range(self.rng.integers(1, most + 1))
             ]
         for depth, kind in sorted(objects, key=lambda item: item[0]):
@@ -318,8 +318,8 @@ class _Scene:
         side = self.rng.choice((-1, 1))
         half = self.half_road * self.rng.uniform(1.05, 1.25)
         column, row = self._side(half, depth, side), self._row(depth)
-        top = self.rng.uniform(0.5, 1.1) * self.height * depth
-        thick = max(1.6, 0.02 * self.width * depth)
+        top = self.rng.uniform(0.7, 1.2) * self.height * depth
+        thick = max(2.0, 0.035 * self.width * depth)
         shade = self._grey(0.12, 0.75)
         mask = self._polygon(
             [
@@ -330,7 +330,7 @@ class _Scene:
             ]
         )
         if self.rng.random() < 0.5:
-            plate = top * 0.12
+            plate = top * 0.14
             centre = (column, row - top)
             mask |= self._ellipse(centre, (plate, plate))
         self._paint(mask, shade + self._noise(8) * 0.02, POLE)
@@ -382,7 +382,7 @@ class _Scene:
         side = self.rng.choice((-1, 1))
         half = self.half_road * self.rng.uniform(0.9, 1.4)
         column, row = self._side(half, depth, side), self._row(depth)
-        top = self.height * depth * self.rng.uniform(0.3, 0.38)
+        top = self.height * depth * self.rng.uniform(0.4, 0.55)
         self._shadow((column, row), (top * 0.2, top * 0.05))
         for centre, axes in (
             ((column - top * 0.07, row - top * 0.22), (0.06, 0.23)),
@@ -437,6 +437,6 @@ class _Scene:
             image, self.size[::-1], interpolation=cv2.INTER_AREA
         )
         grain = self.rng.standard_normal(small.shape, np.float32)
-        small = small + grain * self.rng.uniform(0.01, 0.04)
+        small = small + grain * self.rng.uniform(0.01, 0.03)
         small = np.clip(small, 0, 1) ** self.rng.uniform(0.75, 1.3)
         return np.round(small * 255).astype(np.uint8), self.labels[::2, ::2]

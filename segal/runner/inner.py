@@ -23,7 +23,6 @@ from mmcv.runner import (
 from mmcv.runner.checkpoint import weights_to_cpu
 from torch.utils.data import DataLoader
 
-from segal import distributed as ranks
 from segal.runner.rounds import plain
 
 
@@ -122,31 +121,55 @@ class _RoundRunner(BaseRunner):
             meta: To store beside the runner's own.
             create_symlink: Whether ``latest.pth`` shall point to it.
         """
-        model = (
-            self.model.module if is_module_wrapper(self.model) else self.model
-        )
-        checkpoint: dict[str, Any] = dict(
-            meta=plain(
-                {
-                    **(self.meta or {}),
-                    **(meta or {}),
-                    'epoch': self.epoch + 1,
-                    'iter': self.iter + 1,
-                }
-            ),
-            state_dict=dict(weights_to_cpu(model.state_dict())),
-        )
-        if save_optimizer and self.optimizer is not None:
-            checkpoint['optimizer'] = self.optimizer.state_dict()
-        by_epoch = isinstance(self, EpochBasedRunner)
-        done = (self.epoch if by_epoch else self.iter) + 1
+        epochs, iters = self._behind_us()
+        done = epochs if isinstance(self, EpochBasedRunner) else iters
         path = Path(out_dir) / filename_tmpl.format(done)
-        save_atomically(checkpoint, path)
+        content = self.checkpoint(epochs, iters, meta)
+        if not save_optimizer:
+            del content['optimizer']
+        save_atomically(content, path)
         if create_symlink:
-            link = path.with_name(f'.latest.{ranks.rank()}')
+            link = path.with_name('.latest.tmp')
             link.unlink(missing_ok=True)
             link.symlink_to(path.name)
             link.replace(path.with_name('latest.pth'))
+
+    def checkpoint(
+        self, epochs: int, iters: int, meta: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Everything the phase can go on from: tensors and plain values.
+
+        Args:
+            epochs: Finished, as the runner counts them.
+            iters: Finished, as the runner counts them.
+            meta: To store beside the runner's own.
+        """
+        model = (
+            self.model.module if is_module_wrapper(self.model) else self.model
+        )
+        own = dict(epoch=epochs, iter=iters)
+        return dict(
+            meta=plain({**(self.meta or {}), **(meta or {}), **own}),
+            state_dict=dict(weights_to_cpu(model.state_dict())),
+            optimizer=self.optimizer.state_dict(),
+        )
+
+    def go_on_from(self, checkpoint: dict[str, Any]) -> None:
+        """Put the phase where it was when ``checkpoint`` was made."""
+        model = (
+            self.model.module if is_module_wrapper(self.model) else self.model
+        )
+        model.load_state_dict(checkpoint['state_dict'])
+        self.optimizer.load_state_dict(checkpoint['optimizer'])
+        self._epoch = checkpoint['meta']['epoch']
+        self._iter = checkpoint['meta']['iter']
+        self.meta.update(checkpoint['meta'])
+
+    def _behind_us(self) -> tuple[int, int]:
+        """Finished epochs and iterations, asked by a hook after either."""
+        if isinstance(self, EpochBasedRunner):
+            return self.epoch + 1, self.iter
+        return self.epoch, self.iter + 1
 
 
 @RUNNERS.register_module()

@@ -16,7 +16,13 @@ import torch
 from mmcv import Config
 from mmcv.cnn.utils import revert_sync_batchnorm
 from mmcv.parallel import collate
-from mmcv.runner import RUNNERS, LoggerHook, build_optimizer, load_checkpoint
+from mmcv.runner import (
+    RUNNERS,
+    EpochBasedRunner,
+    LoggerHook,
+    build_optimizer,
+    load_checkpoint,
+)
 from mmseg.models import build_segmentor
 from mmseg.utils import build_ddp, build_dp
 from torch import nn
@@ -32,9 +38,10 @@ from segal.errors import DataError, StateError
 from segal.hooks.curve import CurveHook
 from segal.hooks.evaluation import EvaluationHook
 from segal.hooks.randomness import KeyedRandomnessHook
+from segal.hooks.snapshot import SnapshotHook, snapshots
 from segal.hooks.visualize import VisualizeHook
 from segal.model_wrapper import ModelWrapper
-from segal.runner.inner import RoundContext
+from segal.runner.inner import RoundContext, save_atomically
 from segal.runner.rounds import plain
 from segal.seeding import seed_all
 from segal.utils.data import Data
@@ -77,11 +84,13 @@ class Training:
         seconds = time.perf_counter() - begin
         ranks.sync_buffers(self.wrapper.model)
         if ranks.is_main():
-            runner._epoch, runner._iter = runner.epoch - 1, runner.iter - 1
-            runner.save_checkpoint(
-                runner.work_dir, 'final.pth', create_symlink=False
+            folder = Path(runner.work_dir)
+            save_atomically(
+                runner.checkpoint(runner.epoch, runner.iter),
+                folder / 'final.pth',
             )
-            runner._epoch, runner._iter = runner.epoch + 1, runner.iter + 1
+            for path in snapshots(folder):
+                path.unlink()
         result = dict(
             iterations=runner.iter - runner.context.first_iter,
             metrics=self.evaluation.latest,
@@ -146,11 +155,7 @@ class PhaseBuilder:
         network = self._parallel(model)
         optimizer = build_optimizer(network, copy.deepcopy(self.cfg.optimizer))
         if round and not self.config.reset.optimizer:
-            optimizer.load_state_dict(
-                load_plain(last_checkpoint(self.work_dir, round - 1))[
-                    'optimizer'
-                ]
-            )
+            optimizer.load_state_dict(self._final(round - 1)['optimizer'])
         context = self._context(round, iterations, len(sampler))
         length = self.config.phases[round].train
         by_epoch = self.config.by_epoch
@@ -184,15 +189,51 @@ class PhaseBuilder:
         runner._iter = context.first_iter
         runner._epoch = first if by_epoch else 0
         evaluation = self._add_hooks(runner, round)
+        snapshot = self._snapshot(Path(runner.work_dir))
+        if snapshot is not None:
+            runner.go_on_from(snapshot)
+            sampler.start_at(runner.iter - context.first_iter)
+            self.logger.info(
+                'round %d goes on after %d of its iterations',
+                round,
+                runner.iter - context.first_iter,
+            )
         return Training(
             runner, loader, evaluation, ModelWrapper(model, self.device)
         )
 
+    def _snapshot(self, folder: Path) -> dict[str, Any] | None:
+        """What a phase that was killed left, read by rank 0 for all."""
+        found = None
+        for path in snapshots(folder) if ranks.is_main() else []:
+            try:
+                found = load_plain(path)
+                break
+            except StateError:
+                self.logger.warning(
+                    '%s cannot be read; the one before it is taken', path
+                )
+        return ranks.broadcast(found)
+
+    def _final(self, round: int) -> dict[str, Any]:
+        """The last checkpoint of a round, read by rank 0 for all.
+
+        Raises:
+            StateError: It is missing or hurt.
+        """
+        content, trouble = None, None
+        if ranks.is_main():
+            try:
+                content = load_plain(last_checkpoint(self.work_dir, round))
+            except StateError as error:
+                trouble = error
+        ranks.fail_together(trouble)
+        return ranks.broadcast(content)
+
     def wrapper(self, round: int) -> ModelWrapper:
         """The model that a finished phase left."""
         model = self.build_model()
-        path = last_checkpoint(self.work_dir, round)
-        model.load_state_dict(load_plain(path)['state_dict'])
+        model.load_state_dict(self._final(round)['state_dict'])
         return ModelWrapper(model.to(self.device), self.device)
 
     def build_model(self) -> nn.Module:
@@ -214,8 +255,7 @@ class PhaseBuilder:
         seed_all(self.config.seed, round if fresh else 0, 'weights')
         model: Any = self.build_model()
         if not fresh:
-            path = last_checkpoint(self.work_dir, round - 1)
-            model.load_state_dict(load_plain(path)['state_dict'])
+            model.load_state_dict(self._final(round - 1)['state_dict'])
             return model
         backbone: Any = model.backbone
         source = self.config.checkpoint
@@ -374,6 +414,11 @@ class PhaseBuilder:
             custom_hooks_config=cfg.get('custom_hooks'),
         )
         runner.register_hook(KeyedRandomnessHook(self.config.seed))
+        every = (checkpoints or {}).get('interval', 1000)
+        runner.register_hook(
+            SnapshotHook(None if self.config.by_epoch else every),
+            priority='LOWEST',
+        )
         evaluation = self._evaluation()
         runner.register_hook(evaluation, priority='LOW')
         if self.config.visualize is not None:
@@ -412,7 +457,10 @@ def _global_iter(
     """Mmcv's ``get_iter``, counted over all rounds."""
     if hook.by_epoch and inner_iter:
         return runner.inner_iter + 1
-    return runner.step + 1
+    epoch_is_over = (
+        isinstance(runner, EpochBasedRunner) and hook.get_mode(runner) == 'val'
+    )
+    return runner.step + (0 if epoch_is_over else 1)
 
 
 def checkpoint_bytes(model: nn.Module) -> int:

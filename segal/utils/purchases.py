@@ -219,6 +219,11 @@ def _part(count: int, total: int) -> str:
 
 
 def all_scores(selection: Selection) -> NDArray[np.float32]:
-    """The scores of all picks of a round, float32 (N,)."""
+    """The scores of all picks of a round, float32 (N,).
+
+    Empty for the initial labels: where they have scores, these are draws.
+    """
+    if selection.round == 0:
+        return np.zeros(0, np.float32)
     parts = [np.asarray(part) for part in selection.scores.values()]
     return np.concatenate([np.zeros(0, np.float32), *parts])

@@ -39,6 +39,7 @@ from segal.config import (
 from segal.errors import ConfigError, StateError
 from segal.launching import running_on
 from segal.registry import HEURISTICS, ORACLES, SELECTORS
+from segal.runner.lock import locked
 from segal.runner.rounds import read_rounds, replace_text
 from segal.structures import Budget, PoolImage
 from segal.utils.data import Data, build_data, missing_paths
@@ -120,71 +121,81 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     if options.dry_run:
         logger.info('\n%s', _plan(cfg, config, data, device, logger))
         return []
-    if ranks.is_main():
-        _claim(cfg, work_dir, options.resume)
-        _describe(data, work_dir)
-    ranks.barrier()
-    store = LabelStore(work_dir / 'labels', data.pool.images, experiment)
-    oracle = build_from_cfg(
-        dict(config.oracle),
-        ORACLES,
-        dict(
-            read=data.annotation,
-            pool=data.pool.images,
-            classes=data.classes,
-            ignore_index=config.ignore_index,
-        ),
-    )
-    logger.info(oracle.describe())
-    loader = {
-        'samples_per_gpu': 1,
-        'workers_per_gpu': cfg.data.get('workers_per_gpu', 2),
-        **cfg.data.get('query_dataloader', {}),
-    }
-    loop = ActiveLearningLoop(
-        data.pool,
-        store,
-        oracle,
-        config.seed,
-        loader['samples_per_gpu'],
-        loader['workers_per_gpu'],
-    )
-    initial = {
-        key: value
-        for key, value in config.selector.items()
-        if key != 'top_percent'
-    }
-    runner = build_runner(
-        dict(cfg.runner),
-        default_args=dict(
-            config=config,
-            loop=loop,
-            work_dir=work_dir,
-            logger=logger,
-            factory=PhaseBuilder(
-                cfg, config, data, store, work_dir, device, logger
+    with locked(work_dir):
+        if ranks.is_main():
+            _claim(cfg, work_dir, options.resume)
+            _describe(data, work_dir)
+        ranks.barrier()
+        store = LabelStore(work_dir / 'labels', data.pool.images, experiment)
+        oracle = build_from_cfg(
+            dict(config.oracle),
+            ORACLES,
+            dict(
+                read=data.annotation,
+                pool=data.pool.images,
+                classes=data.classes,
+                ignore_index=config.ignore_index,
             ),
-            heuristic=build_from_cfg(dict(config.heuristic), HEURISTICS),
-            initial_heuristic=build_from_cfg(dict(type='Random'), HEURISTICS),
-            make_selector=partial(
-                _selector,
-                config.selector,
-                config.budget,
-                config.seed,
-                config.shuffle_prop,
+        )
+        logger.info(oracle.describe())
+        loader = {
+            'samples_per_gpu': 1,
+            'workers_per_gpu': cfg.data.get('workers_per_gpu', 2),
+            **cfg.data.get('query_dataloader', {}),
+        }
+        loop = ActiveLearningLoop(
+            data.pool,
+            store,
+            oracle,
+            config.seed,
+            loader['samples_per_gpu'],
+            loader['workers_per_gpu'],
+        )
+        initial = {
+            key: value
+            for key, value in config.selector.items()
+            if key != 'top_percent'
+        }
+        runner = build_runner(
+            dict(cfg.runner),
+            default_args=dict(
+                config=config,
+                loop=loop,
+                work_dir=work_dir,
+                logger=logger,
+                factory=PhaseBuilder(
+                    cfg, config, data, store, work_dir, device, logger
+                ),
+                heuristic=build_from_cfg(dict(config.heuristic), HEURISTICS),
+                initial_heuristic=build_from_cfg(
+                    dict(type='Random'), HEURISTICS
+                ),
+                make_selector=partial(
+                    _selector,
+                    config.selector,
+                    config.budget,
+                    config.seed,
+                    config.shuffle_prop,
+                ),
+                make_initial_selector=partial(
+                    _selector, initial, config.initial, config.seed, 0.0
+                ),
+                classes=data.classes,
+                palette=data.palette,
             ),
-            make_initial_selector=partial(
-                _selector, initial, config.initial, config.seed, 0.0
-            ),
-            classes=data.classes,
-            palette=data.palette,
-        ),
-    )
-    begin = time.perf_counter()
-    rows = runner.run()
-    if ranks.is_main():
-        _summarise(rows, config, work_dir, time.perf_counter() - begin, logger)
-    return rows
+        )
+        begin = time.perf_counter()
+        rows = runner.run()
+        if ranks.is_main():
+            _summarise(
+                rows,
+                len(data.pool),
+                config,
+                work_dir,
+                time.perf_counter() - begin,
+                logger,
+            )
+        return rows
 
 
 def _selector(
@@ -333,6 +344,7 @@ def _plan(
 
 def _summarise(
     rows: list[dict[str, Any]],
+    images: int,
     config: ActiveLearningConfig,
     work_dir: Path,
     seconds: float,
@@ -341,7 +353,7 @@ def _summarise(
     """The table of rounds, and where to look."""
     lines = [
         '',
-        format_rounds(rows),
+        format_rounds(rows, images),
         '',
         f'{seconds:.0f} s in all. Look at:',
         f'  curve     {work_dir / "curve.png"}',

@@ -1,5 +1,7 @@
 """Configs of the first SegAL, and what is done to mmseg's sections."""
 
+import copy
+
 import pytest
 import torch
 from mmcv import Config
@@ -8,7 +10,13 @@ from mmseg.models import build_segmentor
 
 from segal.config import Phase, read_config
 from segal.structures import Budget
-from tests.config.minimal import PIPELINE, dataset, minimal, read
+from tests.config.minimal import (
+    PIPELINE,
+    TEST_PIPELINE,
+    dataset,
+    minimal,
+    read,
+)
 
 MASKED_TRAIN = [
     dict(type='LoadImageFromFile'),
@@ -186,6 +194,15 @@ def test_a_query_pipeline_without_resize_keeps_the_size(tmp_path):
     cfg, _, _ = read(data__query__pipeline=pipeline)
     assert cfg.data.query.pipeline[1]['img_scale'] is None
     assert cfg.data.query.pipeline[1]['img_ratios'] == [1.0]
+
+
+def test_a_test_pipeline_that_collects_the_truth():
+    pipeline = copy.deepcopy(TEST_PIPELINE)
+    pipeline.insert(1, dict(type='LoadAnnotations'))
+    pipeline[2]['transforms'][-1]['keys'] = ['img', 'gt_semantic_seg']
+    cfg, _, notes = read(data__query__pipeline=pipeline)
+    assert cfg.data.query.pipeline == TEST_PIPELINE
+    assert sum('ground truth is neither' in note for note in notes) == 1
 
 
 def test_a_test_pipeline_is_left_alone():

@@ -85,7 +85,7 @@ def test_pixel_round_is_told_and_drawn(work_dir):
 
 def test_initial_round_has_void_and_no_scores(work_dir):
     store = new_store(work_dir, pool_of(4))
-    buy_pixels(store, [at(2, 2), at(12, 20), at(40, 50)], scores=False)
+    buy_pixels(store, [at(2, 2), at(12, 20), at(40, 50)])
     buy_pixels(store, [at(30, 10)])
     text = run(work_dir, 0)
     assert 'the initial labels' in text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
-from segal.structures import Budget, PoolImage, Prediction
+from segal.structures import Budget, PoolImage
 from tests.selectors.cases import OPTIONS, WAYS, Scored
 
 quick = settings(max_examples=120, deadline=None)
@@ -170,15 +170,16 @@ def one_image(height, width, scores, available=None):
     return pool
 
 
-class TestTopPercent:
-    options = dict(per_image=True, top_percent=5.0)
+FIVE_PERCENT = dict(per_image=True, top_percent=5.0)
 
+
+class TestTopPercent:
     def test_draws_uniformly_from_the_top_of_the_image(self):
         scores = np.random.default_rng(0).permutation(400)
         pool = one_image(20, 20, scores)
         picked = np.concatenate(
             [
-                pool.select('PixelsPerImage', 10, self.options, seed=seed)[0]
+                pool.select('PixelsPerImage', 10, FIVE_PERCENT, seed=seed)[0]
                 .scores['a']
                 .astype(int)
                 for seed in range(300)
@@ -195,14 +196,14 @@ class TestTopPercent:
         seen = set()
         for seed in range(60):
             selection, _ = pool.select(
-                'PixelsPerImage', 10, self.options, seed=seed
+                'PixelsPerImage', 10, FIVE_PERCENT, seed=seed
             )
             seen |= set(selection.places['a'].tolist())
         assert seen == set(range(80, 100))
 
     def test_is_at_least_the_quota(self):
         pool = one_image(20, 20, np.arange(400))
-        selection, _ = pool.select('PixelsPerImage', 30, self.options)
+        selection, _ = pool.select('PixelsPerImage', 30, FIVE_PERCENT)
         assert selection.places['a'].tolist() == list(range(370, 400))
 
     @pytest.mark.parametrize('percent', [0, -1, 100.5])
@@ -387,9 +388,7 @@ def test_a_budget_larger_than_the_running_top_ever_held():
     assert as_set(selector.choose([selector.candidates()])) == wanted
 
 
-def test_a_prediction_of_random_spends_the_initial_budget():
-    heuristic_free = Prediction('a', (4, 5), seed=0, round=0)
-    assert heuristic_free.probs is None
+def test_the_initial_draw_is_a_selection_like_others():
     pool = one_image(4, 5, np.zeros(20))
     selection, _ = pool.select(
         'PixelsPerImage', 7, dict(per_image=True), number=0

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmcv.runner import HOOKS, Hook
+
+from segal import distributed as ranks
+from segal.runner.inner import save_atomically
+
+KEPT = 2
+
+
+@HOOKS.register_module()
+class SnapshotHook(Hook):
+    """Lets a phase that was killed go on where it was.
+
+    After each epoch (by iteration: every ``interval`` iterations) the phase
+    is written to ``resume_<iteration>.pth`` in the round's folder; two are
+    kept, and none once the phase is over. All ranks take rank 0's buffers at
+    these points, whether or not the run is ever killed, so that one that goes
+    on is the same as one that never stopped.
+
+    Args:
+        interval: Iterations between snapshots; None: every epoch.
+    """
+
+    def __init__(self, interval: int | None = None) -> None:
+        self.interval = interval
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Write after an epoch."""
+        if self.interval is None:
+            self._write(runner, runner.epoch + 1, runner.iter)
+
+    def after_train_iter(self, runner: Any) -> None:
+        """Write after every ``interval`` iterations."""
+        if self.interval is not None and self.every_n_iters(
+            runner, self.interval
+        ):
+            self._write(runner, runner.epoch, runner.iter + 1)
+
+    def _write(self, runner: Any, epochs: int, iters: int) -> None:
+        ranks.sync_buffers(runner.model)
+        if ranks.is_main():
+            folder = Path(runner.work_dir)
+            save_atomically(
+                runner.checkpoint(epochs, iters),
+                folder / f'resume_{iters:08d}.pth',
+            )
+            for path in snapshots(folder)[KEPT:]:
+                path.unlink()
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """Snapshots of a round's folder, the newest first."""
+    return sorted(folder.glob('resume_*.pth'), reverse=True)
