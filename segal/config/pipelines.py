@@ -174,7 +174,7 @@ def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:
             keys = dict.get(step, 'keys') or ()
             if any(key in keys for key in TRUTH):
                 truth = True
-                step['keys'] = [key for key in keys if key != 'mask']
+                step['keys'] = [key for key in keys if key not in TRUTH]
         kept.append(step)
     note = (
         'data.query.pipeline: ground truth is neither loaded nor collected '

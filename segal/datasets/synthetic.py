@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import cv2
 from mmseg.datasets import CustomDataset
@@ -136,9 +136,11 @@ class SyntheticScenesDataset(CustomDataset):
     the same scenes.
 
     Args:
+        part: ``'train'`` or ``'val'``.
         data_root: The folder of the data set.
         scenes: Options of :class:`SyntheticScenes`.
-        **kwargs: As for mmseg's ``CustomDataset``.
+        **kwargs: As for mmseg's ``CustomDataset``; folders and suffixes
+            follow from ``part``.
     """
 
     CLASSES: ClassVar = scenes.CLASSES
@@ -146,6 +148,7 @@ class SyntheticScenesDataset(CustomDataset):
 
     def __init__(
         self,
+        part: Literal['train', 'val'],
         data_root: str = 'data/synthetic_scenes',
         scenes: dict[str, Any] | None = None,
         **kwargs: Any,
@@ -153,6 +156,8 @@ class SyntheticScenesDataset(CustomDataset):
         SyntheticScenes(**(scenes or {})).make(Path(data_root))
         super().__init__(
             data_root=data_root,
+            img_dir=f'images/{part}',
+            ann_dir=f'annotations/{part}',
             img_suffix='.png',
             seg_map_suffix='.png',
             **kwargs,

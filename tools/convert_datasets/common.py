@@ -42,6 +42,7 @@ def convert(
     size: tuple[int, int] | None,
     remap: Callable[[NDArray, Path], NDArray[np.uint8]],
     force: bool,
+    place: Callable[[str], tuple[str, str]] | None = None,
 ) -> None:
     """Check and write every pair; all of them or nothing.
 
@@ -55,6 +56,8 @@ def convert(
         remap: Source ids (H, W) and their file -> training ids uint8 (H, W),
             255 where void.
         force: Whether an output that is there may be replaced.
+        place: A pair's target -> paths of image and label map; by default
+            below ``images`` and ``annotations``.
 
     Raises:
         DataError: A file is missing, broken or does not fit its partner; all
@@ -68,7 +71,7 @@ def convert(
             pairs, desc=f'writing {output}', unit='image', mininterval=1
         ):
             try:
-                _write(pair, folder, size, remap)
+                _write(pair, folder, size, remap, place)
             except DataError as error:
                 problems.append(str(error))
         if problems:
@@ -107,6 +110,7 @@ def _write(
     folder: Path,
     size: tuple[int, int] | None,
     remap: Callable[[NDArray, Path], NDArray[np.uint8]],
+    place: Callable[[str], tuple[str, str]] | None,
 ) -> None:
     image = read(pair.image, 'color')
     labels = read(pair.labels, 'unchanged')
@@ -121,8 +125,15 @@ def _write(
             f'{pair.image}, got {labels.shape}'
         )
     ids = remap(labels, pair.labels)
-    suffix = pair.image.suffix
-    target = folder / 'images' / f'{pair.target}{suffix}'
+    image_path, labels_path = (
+        place(pair.target)
+        if place
+        else (
+            f'images/{pair.target}{pair.image.suffix}',
+            f'annotations/{pair.target}.png',
+        )
+    )
+    target = folder / image_path
     target.parent.mkdir(parents=True, exist_ok=True)
     if size is None:
         shutil.copyfile(pair.image, target)
@@ -134,7 +145,7 @@ def _write(
             [cv2.IMWRITE_JPEG_QUALITY, 95],
         )
         ids = cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST)
-    mmcv.imwrite(ids, str(folder / 'annotations' / f'{pair.target}.png'))
+    mmcv.imwrite(ids, str(folder / labels_path))
 
 
 def read(path: Path, flag: str) -> NDArray:

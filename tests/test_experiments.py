@@ -1,0 +1,70 @@
+"""Every config in the tree is read without a problem, and its model builds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import segal.utils.train  # noqa: F401  (fills the registries)
+import torch
+from mmcv.runner import build_optimizer
+from mmseg.datasets import CustomDataset
+from mmseg.datasets.pipelines import Compose
+from mmseg.models import build_segmentor
+from segal.config import load_config, read_config
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = sorted((ROOT / 'experiments').rglob('*.py'))
+
+
+def read(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    cfg = load_config(str(path))
+    config, problems, _ = read_config(cfg)
+    # weights and data are the user's to bring
+    return cfg, config, [one for one in problems if '.pth' not in one]
+
+
+@pytest.mark.parametrize(
+    'path', CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_is_read_and_built(path, monkeypatch):
+    cfg, config, problems = read(path, monkeypatch)
+    assert problems == []
+    assert config.phases[-1].query is False
+    model = cfg.model
+    model.pretrained = None
+    model.backbone.init_cfg = None
+    model = build_segmentor(model)
+    build_optimizer(model, cfg.optimizer)
+    for entry in (cfg.data.train, cfg.data.query, cfg.data.val):
+        Compose(entry['pipeline'])
+    height, width = 32, 48
+    model.eval()
+    with torch.no_grad():
+        probs = model.inference(
+            torch.zeros(1, 3, height, width),
+            [dict(ori_shape=(height, width, 3), flip=False,
+                  img_shape=(height, width, 3))], rescale=True)
+    assert probs.shape[2:] == (height, width)
+
+
+def test_the_experiments_that_are_promised_are_here():
+    names = {str(path.relative_to(ROOT / 'experiments')) for path in CONFIGS}
+    assert names >= {
+        'quickstart/quickstart.py', 'camvid/pixel_margin.py',
+        'camvid/image_margin.py', 'cityscapes/pixel_margin.py',
+        'voc2012/pixel_margin.py'}
+
+
+def test_the_camvid_pipeline_carries_labels(tmp_path, monkeypatch):
+    from tests.tiny import write_images
+    cfg, _, _ = read(ROOT / 'experiments/camvid/pixel_margin.py', monkeypatch)
+    dataset = CustomDataset(
+        cfg.data.train.pipeline, 'images', img_suffix='.png',
+        ann_dir='annotations', data_root=str(write_images(tmp_path, 2)),
+        classes=[str(i) for i in range(11)])
+    np.random.seed(0)
+    sample = dataset[0]
+    assert sample['img'].data.shape == (3, 360, 480)
+    labels = sample['gt_semantic_seg'].data
+    assert labels.shape == (1, 360, 480)
+    assert set(labels.unique().tolist()) <= {0, 1, 2, 255}
