@@ -147,17 +147,25 @@ def share_file(folder: Path, stem: str) -> None:
     files: list[Path] = []
     if is_main():
         files = [*sorted((folder / stem).glob('*')), folder / f'{stem}.npz']
-    paths = broadcast([path.relative_to(folder) for path in files])
-    there = all((folder / path).exists() for path in paths)
-    if not all(gather_everywhere(there)):
-        for path in paths:
-            content = broadcast(
-                (folder / path).read_bytes() if is_main() else None
-            )
+    wanted = broadcast(
+        [(path.relative_to(folder), _digest(path)) for path in files]
+    )
+    same = all(_digest(folder / path) == digest for path, digest in wanted)
+    if not all(gather_everywhere(same)):
+        for path, digest in wanted:
             target = folder / path
-            if not target.exists():
+            content = broadcast(target.read_bytes() if is_main() else None)
+            if _digest(target) != digest:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary = target.with_suffix(f'.{rank()}')
                 temporary.write_bytes(content)
                 temporary.replace(target)
     barrier()
+
+
+def _digest(path: Path) -> str | None:
+    """Fingerprint of a file, None where there is none."""
+    try:
+        return hashlib.blake2b(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None

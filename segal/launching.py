@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import subprocess
@@ -70,14 +71,14 @@ def init_process_group(
         backend = None
     backend = backend or ('nccl' if gpus else 'gloo')
     dist.init_process_group(backend, 'env://', timeout=timeout)
+    atexit.register(leave_process_group)
 
 
 def leave_process_group() -> None:
-    """Part from the other processes, at the end of a run.
+    """Part from the other processes; happens by itself when Python ends.
 
-    Models wrapped in DDP must be gone before: one that outlives its process
-    group waits, now and then for ever, for a thread that waits for Python's
-    lock. So call this where no variable and no traceback holds one any more.
+    Models wrapped in DDP go first: one that outlives its process group waits,
+    now and then for ever, for a thread that waits for Python's lock.
     """
     gc.collect()
     if dist.is_initialized():

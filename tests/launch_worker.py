@@ -15,7 +15,6 @@ from torch import nn
 from segal import compat
 from segal.launching import (
     init_process_group,
-    leave_process_group,
     running_on,
 )
 from segal.utils.process import end_with_parent
@@ -63,4 +62,3 @@ if __name__ == '__main__':
     compat.apply()
     init_process_group('pytorch', backend='nccl')
     train(sys.argv[1])
-    leave_process_group()

@@ -25,7 +25,8 @@ def read(path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'path', CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
+    'path', CONFIGS, ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_is_read_and_built(path, monkeypatch):
     cfg, config, problems = read(path, monkeypatch)
     assert problems == []
@@ -42,26 +43,41 @@ def test_is_read_and_built(path, monkeypatch):
     with torch.no_grad():
         probs = model.inference(
             torch.zeros(1, 3, height, width),
-            [dict(ori_shape=(height, width, 3), flip=False,
-                  img_shape=(height, width, 3))], rescale=True)
+            [
+                dict(
+                    ori_shape=(height, width, 3),
+                    flip=False,
+                    img_shape=(height, width, 3),
+                )
+            ],
+            rescale=True,
+        )
     assert probs.shape[2:] == (height, width)
 
 
 def test_the_experiments_that_are_promised_are_here():
     names = {str(path.relative_to(ROOT / 'experiments')) for path in CONFIGS}
     assert names >= {
-        'quickstart/quickstart.py', 'camvid/pixel_margin.py',
-        'camvid/image_margin.py', 'cityscapes/pixel_margin.py',
-        'voc2012/pixel_margin.py'}
+        'quickstart/quickstart.py',
+        'camvid/pixel_margin.py',
+        'camvid/image_margin.py',
+        'cityscapes/pixel_margin.py',
+        'voc2012/pixel_margin.py',
+    }
 
 
 def test_the_camvid_pipeline_carries_labels(tmp_path, monkeypatch):
     from tests.tiny import write_images
+
     cfg, _, _ = read(ROOT / 'experiments/camvid/pixel_margin.py', monkeypatch)
     dataset = CustomDataset(
-        cfg.data.train.pipeline, 'images', img_suffix='.png',
-        ann_dir='annotations', data_root=str(write_images(tmp_path, 2)),
-        classes=[str(i) for i in range(11)])
+        cfg.data.train.pipeline,
+        'images',
+        img_suffix='.png',
+        ann_dir='annotations',
+        data_root=str(write_images(tmp_path, 2)),
+        classes=[str(i) for i in range(11)],
+    )
     np.random.seed(0)
     sample = dataset[0]
     assert sample['img'].data.shape == (3, 360, 480)

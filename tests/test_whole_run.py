@@ -247,6 +247,57 @@ workflow = [(('train', 3), ('query', 1)), (('train', 2), ('query', 1)),
     np.testing.assert_allclose(rates, poly, atol=1e-5)
 
 
+def test_one_budget_over_the_pool(root, tmp_path):
+    """The budget goes where the scores are highest, and is spent exactly."""
+    config = write_config(
+        root,
+        extra="""
+active_learning['settings'] = dict(pixel=dict(
+    budget_per_round=21, initial_label_pixels=13, sample_evenly=False))
+active_learning.update(heuristic='entropy', shuffle_prop=0.2)
+runner.update(sample_rounds=2)
+train_pipeline[2]['type'] = 'LabelKeepingResize'
+""",
+    )
+    work_dir = tmp_path / 'run'
+    assert run(config, work_dir) == 0
+    assert [row['requested'] for row in rows(work_dir)] == [13, 21]
+
+
+def test_an_old_config_runs_as_it_is(root, tmp_path):
+    """The dialect of 2022: masks, a query that loads ground truth, ..."""
+    config = write_config(
+        root,
+        extra="""
+train_pipeline[1:6] = [
+    dict(type='LoadAnnotations'), dict(type='LoadMasks'),
+    dict(type='ResizeWithMask', img_scale=(32, 24), ratio_range=(0.8, 1.4)),
+    dict(type='RandomCropWithMask', crop_size=(20, 28), cat_max_ratio=0.75)]
+train_pipeline[-1]['keys'] = ['img', 'gt_semantic_seg', 'mask']
+data['query']['pipeline'] = [
+    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+    dict(type='Resize', img_scale=(32, 24)),
+    dict(type='RandomFlip', prob=0.5), dict(type='Normalize', **norm),
+    dict(type='DefaultFormatBundle'),
+    dict(type='Collect', keys=['img', 'gt_semantic_seg'])]
+mask_dir = 'masks'
+active_learning = dict(
+    settings=dict(
+        image=dict(initial_pool=3, query_size=2),
+        pixel=dict(sample_threshold=5, query_size=5, initial_label_pixels=5,
+                   sample_evenly=True, ignore_index=255)),
+    visualize=dict(size=2, overlay=True, dir='viz_old'),
+    heuristic='margin', shuffle_prop=0.0)
+runner.update(sample_rounds=2)
+evaluation = dict(interval=1, by_epoch=False, metric='mIoU', pre_eval=True)
+""",
+    )
+    work_dir = tmp_path / 'run'
+    assert run(config, work_dir) == 0
+    assert [row['requested'] for row in rows(work_dir)] == [40, 40]
+    assert list((work_dir / 'viz_old').rglob('*.png'))
+
+
 def test_reset_starts_the_schedule_anew(root, tmp_path):
     work_dir = tmp_path / 'run'
     assert run(write_config(root), work_dir) == 0

@@ -22,7 +22,7 @@ fail() {
 # --- nothing to do? ---------------------------------------------------------
 
 stamp=$venv/.segal-setup
-wanted="$PWD ${TORCH:-} $(cat requirements/*.txt setup.py "$0" | cksum)"
+wanted="$PWD ${TORCH:-} $(cat requirements/*.txt setup.py tools/setup_env.sh | cksum)"
 finished() { [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; }
 if finished; then exit 0; fi
 

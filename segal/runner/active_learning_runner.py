@@ -18,6 +18,7 @@ from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
 from segal.config.schema import ActiveLearningConfig
+from segal.errors import StateError
 from segal.hooks.report import RoundReport
 from segal.model_wrapper import ModelWrapper
 from segal.runner.rounds import read_rounds, write_rounds
@@ -145,6 +146,12 @@ class ActiveLearningRunner:
 
     def _say_where(self) -> None:
         done, files = len(self.rows), self.store.rounds
+        if done > files:
+            raise StateError(
+                f'{self.store.folder}: wanted the label files of {done} '
+                f'rounds that rounds.json tells of, got {files}; restore '
+                f'round_{files:03d}.npz and those after it from a copy'
+            )
         if files:
             self.logger.info(
                 'going on in %s: %d of %d rounds are done, %d label files '

@@ -110,6 +110,8 @@ def test_half_precision_is_near_full(heuristic, case, dtype):
     full = heuristic(predict(probs))
     half = heuristic(predict(probs.to(dtype)))
     assert half.dtype == torch.float32
+    rounded = heuristic(predict(probs.to(dtype).float()))
+    assert torch.equal(half, rounded)  # all arithmetic is in full
     tolerance = case.half_tolerance * (8 if dtype == torch.bfloat16 else 1)
     torch.testing.assert_close(half, full, rtol=0, atol=tolerance)
 

@@ -148,15 +148,39 @@ def test_global_random_picks_are_the_lowest_draws(seed, amount, share):
 
 
 @quick
-@given(seeds, st.integers(0, 12), st.sampled_from([1, 2, 100]))
-def test_per_image_takes_the_best_of_each(seed, amount, levels):
+@given(
+    seeds,
+    st.integers(0, 12),
+    st.sampled_from([1, 2, 100]),
+    st.sampled_from([0.0, 0.4]),
+    st.sampled_from([None, 10.0, 50.0]),
+)
+def test_per_image_is_the_sort_of_each(seed, amount, levels, share, percent):
     pool = Scored(seed, levels=levels)
-    selection, _ = pool.select('PixelsPerImage', amount, dict(per_image=True))
+    selection, _ = pool.select(
+        'PixelsPerImage',
+        amount,
+        dict(per_image=True, shuffle_prop=share, top_percent=percent),
+    )
     everything = brute_force(pool, 'PixelsPerImage', None)
     for image in pool.images:
-        mine = [x[3] for x in everything if x[2] == image.name][:amount]
+
+        def drawn(places, purpose, name=image.name):
+            keys = place_keys(key(0, 3, purpose, name), np.array(places, int))
+            return [places[i] for i in np.argsort(keys)]
+
+        best = [x[3] for x in everything if x[2] == image.name]
+        quota = min(amount, len(best))
+        randoms = int(quota * share + 0.5)
+        wanted = drawn(sorted(best), 'shuffle')[:randoms]
+        rest = [place for place in best if place not in wanted]
+        quota -= randoms
+        if percent is not None:
+            top = max(quota, int(image.pixels * percent / 100))
+            rest = drawn(rest[:top], 'draw')
+        wanted += rest[:quota]
         places = selection.places.get(image.name, np.empty(0))
-        assert places.tolist() == sorted(mine)
+        assert places.tolist() == sorted(wanted)
 
 
 def one_image(height, width, scores, available=None):
