@@ -269,7 +269,7 @@ def test_an_old_config_runs_as_it_is(root, tmp_path):
     config = write_config(
         root,
         extra="""
-train_pipeline[1:6] = [
+train_pipeline[1:4] = [
     dict(type='LoadAnnotations'), dict(type='LoadMasks'),
     dict(type='ResizeWithMask', img_scale=(32, 24), ratio_range=(0.8, 1.4)),
     dict(type='RandomCropWithMask', crop_size=(20, 28), cat_max_ratio=0.75)]
