@@ -144,7 +144,7 @@ def check_build_dataloader(tmp_path, monkeypatch):
 def check_class_subset(tmp_path, monkeypatch):
     class Animals(CustomDataset):
         CLASSES = ('cat', 'dog', 'cow')
-        PALETTE = [[1, 1, 1], [2, 2, 2], [3, 3, 3]]  # noqa: RUF012
+        PALETTE = [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
 
     truth = np.array([[0, 1], [2, 255]], np.uint8)
     mmcv.imwrite(np.zeros((2, 2, 3), np.uint8), str(tmp_path / 'a.jpg'))

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import segal.utils.train  # noqa: F401  (fills the registries)
 import torch
 from mmcv.runner import build_optimizer
 from mmseg.datasets import CustomDataset
 from mmseg.datasets.pipelines import Compose
 from mmseg.models import build_segmentor
+
+import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, read_config
 
 ROOT = Path(__file__).resolve().parent.parent
