@@ -17,6 +17,8 @@ import torch.distributed as dist
 from mmcv.runner import get_dist_info
 from torch import nn
 
+from segal.errors import SegALError
+
 T = TypeVar('T')
 
 TIMEOUT = timedelta(minutes=60)
@@ -98,6 +100,8 @@ def fail_together(error: Exception | None) -> None:
     """
     for trouble in gather_everywhere(error):
         if trouble is not None:
+            if isinstance(trouble, SegALError):
+                trouble.shared = True
             raise trouble
 
 

@@ -14,9 +14,11 @@ class SegALError(Exception):
 
     Attributes:
         exit_code: What the process ends with, for scripts to rely on.
+        shared: Whether every rank raises it, so that one may speak for all.
     """
 
     exit_code = 1
+    shared = False
 
 
 class ConfigError(SegALError):

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end_with_parent()
     from segal import compat
     from segal import distributed as ranks
-    from segal.errors import SegALError, last_words
+    from segal.errors import DataError, SegALError, last_words
     from segal.launching import init_process_group
 
     compat.apply()
@@ -85,8 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SegALError as error:
         if args.debug:
             raise
+        alone = isinstance(error, DataError) and not error.shared
         if ranks.is_main():
             sys.stderr.write(f'\nError: {last_words(error)}\n')
+        elif alone:
+            sys.stderr.write(
+                f'\nError in process {ranks.rank()}: {last_words(error)}\n'
+            )
         return error.exit_code
     return 0
 

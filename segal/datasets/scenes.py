@@ -8,6 +8,7 @@ change from scene to scene.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -212,7 +213,7 @@ class _Scene:
             edges = [0.06]
             while edges[-1] < 1.1:
                 edges.append(edges[-1] * self.rng.uniform(1.35, 2.1))
-            for far, near in zip(edges[:-1], edges[1:], strict=True):
+            for far, near in pairwise(edges):
                 kind = self.rng.random()
                 if kind < 0.55:
                     self._house(side, far, near)

@@ -77,7 +77,7 @@ class SyntheticScenes:
     def _stands_in(self, folder: Path) -> bool:
         try:
             return (folder / FINGERPRINT).read_text() == self._fingerprint()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _replace(self, folder: Path) -> None:
