@@ -96,8 +96,8 @@ class _Scene:
                 (self.rng.uniform(0.12, 0.7), kind)
                 for _ in range(self.rng.integers(1, most + 1))
             ]
-        for depth, kind in sorted(objects, key=lambda item: item[0]):
-            kind(depth)
+        for depth, paint in sorted(objects, key=lambda item: item[0]):
+            paint(depth)
         self._bonnet()
         return self._photograph()
 

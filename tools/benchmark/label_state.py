@@ -98,6 +98,7 @@ def worker_private(store: LabelStore, pool: list[PoolImage]) -> int:
         child = os.fork()
         if child == 0:
             for image in pool:
+                hash((image.name, image.size))  # touches what is the pool's
                 if reads:
                     store.labels(image.name)
             os.write(writer, str(private_bytes()).encode())
