@@ -8,6 +8,7 @@ the identity of one process.
 from __future__ import annotations
 
 import hashlib
+import traceback
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -96,13 +97,20 @@ def fail_together(error: Exception | None) -> None:
         error: This rank's trouble, None where there was none.
 
     Raises:
-        Exception: The trouble of the lowest rank that had any.
+        Exception: A rank's own trouble; on ranks without any, that of the
+            lowest that had some.
     """
-    for trouble in gather_everywhere(error):
-        if trouble is not None:
-            if isinstance(trouble, SegALError):
-                trouble.shared = True
-            raise trouble
+    sent = error
+    if error is not None and not isinstance(error, SegALError):
+        sent = RuntimeError(''.join(traceback.format_exception(error)))
+    troubles = [one for one in gather_everywhere(sent) if one is not None]
+    for trouble in (error, *troubles):
+        if isinstance(trouble, SegALError):
+            trouble.shared = True
+    if error is not None:
+        raise error
+    if troubles:
+        raise troubles[0]
 
 
 def state_hash(module: nn.Module) -> str:

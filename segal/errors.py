@@ -38,6 +38,9 @@ class ConfigError(SegALError):
         head = f'{count} problem{"s" if count > 1 else ""} in the config:'
         super().__init__('\n  - '.join([head, *self.problems]))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[str]]]:
+        return ConfigError, (self.problems,)
+
 
 class DataError(SegALError):
     """An image, annotation or folder that cannot be used as it is."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end_with_parent()
     from segal import compat
     from segal import distributed as ranks
-    from segal.errors import DataError, SegALError, last_words
+    from segal.errors import ConfigError, SegALError, last_words
     from segal.launching import init_process_group
 
     compat.apply()
@@ -85,13 +86,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SegALError as error:
         if args.debug:
             raise
-        alone = isinstance(error, DataError) and not error.shared
+        alone = not error.shared and not isinstance(error, ConfigError)
         if ranks.is_main():
             sys.stderr.write(f'\nError: {last_words(error)}\n')
         elif alone:
             sys.stderr.write(
                 f'\nError in process {ranks.rank()}: {last_words(error)}\n'
             )
+        if alone and ranks.world_size() > 1:
+            # The others may wait for us where nobody can tell them.
+            sys.stderr.flush()
+            os._exit(error.exit_code)
         return error.exit_code
     return 0
 
@@ -102,10 +107,12 @@ def _run(args: argparse.Namespace) -> None:
     from segal.config import load_config
     from segal.utils.train import Options, run_experiment
 
+    cfg = load_config(args.config, args.cfg_options)
+    if cfg.get('cudnn_benchmark') and not args.deterministic:
+        torch.backends.cudnn.benchmark = True
     if args.deterministic:
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
-    cfg = load_config(args.config, args.cfg_options)
     if args.seed is not None:
         cfg.seed = args.seed
     work_dir = args.work_dir or Path(

@@ -236,6 +236,8 @@ workflow = [(('train', 3), ('query', 1)), (('train', 2), ('query', 1)),
     work_dir = tmp_path / 'run'
     assert run(config, work_dir) == 0
     assert [row['iterations'] for row in rows(work_dir)] == [3, 2, 4]
+    kept = {path.name for path in (work_dir / 'round_002').glob('*_*.pth')}
+    assert kept == {'iter_8.pth', 'iter_9.pth'}
     logged = [
         json.loads(line)
         for path in sorted(work_dir.rglob('*.log.json'))

@@ -51,6 +51,7 @@ class EvaluationHook(MMCVEvalHook):
         self.indices = indices
         self.latest: dict[str, float] = {}
         self.seconds = 0.0
+        self.initial_flag = False  # never before the first iteration
 
     def _should_evaluate(self, runner: Any) -> bool:
         last = (
@@ -78,6 +79,7 @@ class EvaluationHook(MMCVEvalHook):
                 if name != 'eval_iter_num'
             }
         self.latest = ranks.broadcast(self.latest)
+        runner.meta['metrics'] = self.latest
         runner.model.train()
         self.seconds += time.perf_counter() - begin
 

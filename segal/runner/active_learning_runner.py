@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from mmcv.runner import RUNNERS, BaseRunner
+from mmcv.runner import RUNNERS, Hook
 from mmcv.runner.priority import get_priority
 from numpy.typing import NDArray
 
@@ -104,7 +105,7 @@ class ActiveLearningRunner:
         self.logger = logger
         self.classes = tuple(classes)
         self.palette = palette
-        self.rows = read_rounds(self.work_dir)
+        self.rows: list[dict[str, Any]] = self._read_rows()
 
     @property
     def rounds(self) -> int:
@@ -122,11 +123,13 @@ class ActiveLearningRunner:
         Returns:
             The rows of ``rounds.json``.
         """
+        self._share_labels()
         self._say_where()
         self._draw_initial()
-        runner: BaseRunner | None = None
+        hooks: list[Hook] = []
         for index, phase in enumerate(self.config.phases):
-            training = None
+            training = wrapper = None  # a round's network ends with it
+            gc.collect()
             if index == len(self.rows):
                 training = self.factory.training(index, self.step)
                 self._train(index, training)
@@ -138,11 +141,27 @@ class ActiveLearningRunner:
             )
             selection = self._query(index, wrapper) if asks else None
             if training:
-                runner = training.runner
-                self._report(runner, wrapper, selection)
-        if runner is not None:
-            _call(runner, 'after_experiment', self)
+                hooks = training.runner.hooks
+                self._report(training.runner, wrapper, selection)
+        _call(hooks, 'after_experiment', self)
         return self.rows
+
+    def _read_rows(self) -> list[dict[str, Any]]:
+        """The rows so far, read by rank 0 for all."""
+        rows, trouble = None, None
+        if ranks.is_main():
+            try:
+                rows = read_rounds(self.work_dir)
+            except StateError as error:
+                trouble = error
+        ranks.fail_together(trouble)
+        return ranks.broadcast(rows)
+
+    def _share_labels(self) -> None:
+        """Bring rank 0's label files to machines that lack them."""
+        for file in range(ranks.broadcast(self.store.rounds)):
+            ranks.share_file(self.store.folder, f'round_{file:03d}')
+        self.store.reload()
 
     def _say_where(self) -> None:
         done, files = len(self.rows), self.store.rounds
@@ -151,6 +170,14 @@ class ActiveLearningRunner:
                 f'{self.store.folder}: wanted the label files of {done} '
                 f'rounds that rounds.json tells of, got {files}; restore '
                 f'round_{files:03d}.npz and those after it from a copy'
+            )
+        if files > done + 1:
+            self.logger.warning(
+                'rounds %d to %d are trained on all %d label files, those '
+                'of later rounds too: their rows do not belong on a curve',
+                done,
+                files - 2,
+                files,
             )
         if files:
             self.logger.info(
@@ -289,14 +316,12 @@ class ActiveLearningRunner:
                 classes=self.classes,
                 palette=self.palette,
             )
-            _call(runner, 'after_round', runner, report)
+            _call(runner.hooks, 'after_round', runner, report)
         ranks.barrier()
 
 
-def _call(runner: BaseRunner, method: str, *arguments: Any) -> None:
-    """Call a method on those hooks of a runner that have it."""
-    for hook in sorted(
-        runner.hooks, key=lambda hook: get_priority(hook.priority)
-    ):
+def _call(hooks: Sequence[Hook], method: str, *arguments: Any) -> None:
+    """Call a method on those hooks that have it, by priority."""
+    for hook in sorted(hooks, key=lambda hook: get_priority(hook.priority)):
         if hasattr(hook, method):
             getattr(hook, method)(*arguments)

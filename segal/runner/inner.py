@@ -104,7 +104,7 @@ class _RoundRunner(BaseRunner):
     def save_checkpoint(
         self,
         out_dir: str,
-        filename_tmpl: str = 'epoch_{}.pth',
+        filename_tmpl: str | None = None,
         save_optimizer: bool = True,
         meta: dict[str, Any] | None = None,
         create_symlink: bool = True,
@@ -116,14 +116,17 @@ class _RoundRunner(BaseRunner):
 
         Args:
             out_dir: Folder.
-            filename_tmpl: Name, with a place for the epoch or iteration.
+            filename_tmpl: Name, with a place for the epoch or iteration;
+                mmcv's own by default.
             save_optimizer: Whether the optimizer's state goes along.
             meta: To store beside the runner's own.
             create_symlink: Whether ``latest.pth`` shall point to it.
         """
         epochs, iters = self._behind_us()
-        done = epochs if isinstance(self, EpochBasedRunner) else iters
-        path = Path(out_dir) / filename_tmpl.format(done)
+        by_epoch = isinstance(self, EpochBasedRunner)
+        done = epochs if by_epoch else iters
+        name = filename_tmpl or f'{"epoch" if by_epoch else "iter"}_{{}}.pth'
+        path = Path(out_dir) / name.format(done)
         content = self.checkpoint(epochs, iters, meta)
         if not save_optimizer:
             del content['optimizer']

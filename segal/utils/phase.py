@@ -93,7 +93,7 @@ class Training:
                 path.unlink()
         result = dict(
             iterations=runner.iter - runner.context.first_iter,
-            metrics=self.evaluation.latest,
+            metrics=self.evaluation.latest or runner.meta.get('metrics', {}),
             seconds=dict(
                 train=seconds - self.evaluation.seconds,
                 evaluation=self.evaluation.seconds,
@@ -192,7 +192,10 @@ class PhaseBuilder:
         snapshot = self._snapshot(Path(runner.work_dir))
         if snapshot is not None:
             runner.go_on_from(snapshot)
-            sampler.start_at(runner.iter - context.first_iter)
+            done = runner.iter - context.first_iter
+            if by_epoch:  # another number of processes has other epochs
+                done = (runner.epoch - first) * len(sampler)
+            sampler.start_at(done)
             self.logger.info(
                 'round %d goes on after %d of its iterations',
                 round,
@@ -414,7 +417,7 @@ class PhaseBuilder:
             custom_hooks_config=cfg.get('custom_hooks'),
         )
         runner.register_hook(KeyedRandomnessHook(self.config.seed))
-        every = (checkpoints or {}).get('interval', 1000)
+        every = min((checkpoints or {}).get('interval', 1000), 1000)
         runner.register_hook(
             SnapshotHook(None if self.config.by_epoch else every),
             priority='LOWEST',
