@@ -37,6 +37,9 @@ if [ -z "${OMP_NUM_THREADS:-}" ]; then
     export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
 fi
 
+# Threads that wait shall sleep: spinning, they starve whoever shares the cores.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
+
 nodes=${NNODES:-1}
 work=(segal.train_active_learning "$config" --launcher pytorch "$@")
 
