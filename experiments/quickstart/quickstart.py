@@ -83,7 +83,7 @@ data = dict(
 optimizer = dict(type='Adam', lr=3e-3)
 optimizer_config = dict()
 lr_config = dict(policy='poly', power=0.9, min_lr=0, by_epoch=False)
-evaluation = dict(interval=30, metric='mIoU')
+evaluation = dict(interval=40, metric='mIoU')
 
 active_learning = dict(
     settings=dict(
@@ -104,4 +104,4 @@ runner = dict(
     sample_rounds=4,
     pretrained='random',
 )
-workflow = [('train', 30), ('query', 1)]
+workflow = [('train', 40), ('query', 1)]

@@ -37,7 +37,7 @@ class SyntheticScenes:
     """
 
     train: int = 48
-    val: int = 40
+    val: int = 24
     size: tuple[int, int] = (96, 128)
     seed: int = 0
 
