@@ -109,6 +109,21 @@ class LabelState:
         )
         return by_pixels | by_whole
 
+    def until(self, rounds: int) -> list[NDArray]:
+        """Everything asked in the first so many rounds, as new flat arrays."""
+        early = self.rounds < rounds  # (N,)
+        image = np.repeat(np.arange(len(self.pool)), np.diff(self.offsets))
+        long = (image, self.places, self.classes, self.status, self.rounds)
+        whole = np.flatnonzero(
+            (self.whole_round != NEVER) & (self.whole_round < rounds)
+        )
+        return [
+            *(array[early] for array in long),
+            whole,
+            self.whole_round[whole],
+            self.whole_status[whole],
+        ]
+
     def problem(self, content: LabelFile) -> str | None:
         """What forbids taking in a round; None where nothing does."""
         positions: dict[int, str] = {}

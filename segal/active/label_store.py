@@ -242,6 +242,24 @@ class LabelStore:
         images = int(self._state.labelled().sum())
         return Counts(requested, labelled, void, refused, images)
 
+    def fingerprint(self, rounds: int | None = None) -> str:
+        """Of the labels of the first so many files, as memory holds them.
+
+        Args:
+            rounds: How many files; None for all.
+
+        Returns:
+            The same for two stores just where they hold the same answers to
+            the same requests, from the same files.
+        """
+        rounds = self.rounds if rounds is None else rounds
+        digest = hashlib.blake2b(self._fingerprint.encode(), digest_size=16)
+        for file in self._files[:rounds]:
+            digest.update(file.sha256.encode())
+        for array in self._state.until(rounds):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
     def selection(self, round: int) -> Selection:
         """What a round asked, with its scores, read back from its file.
 
