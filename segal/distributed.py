@@ -8,7 +8,10 @@ the identity of one process.
 from __future__ import annotations
 
 import hashlib
+import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -22,10 +25,58 @@ from segal.errors import SegALError
 
 T = TypeVar('T')
 
-TIMEOUT = timedelta(minutes=60)
-"""How long a rank waits for another; rank 0 may be waiting for a person."""
+TIMEOUT = timedelta(minutes=float(os.environ.get('SEGAL_TIMEOUT') or 60))
+"""How long a rank waits for another; ``SEGAL_TIMEOUT`` gives other minutes."""
 
 _control: dist.ProcessGroup | None = None
+
+
+class LostRankError(SegALError):
+    """Another process of this run is gone, or does not answer in time."""
+
+    exit_code = 5
+
+
+def lost_rank(error: BaseException, what: str) -> LostRankError | None:
+    """What a failed meeting of the ranks means, in words.
+
+    Args:
+        error: What gloo or NCCL raised.
+        what: Where this process was waiting.
+
+    Returns:
+        The error to raise; None where this one tells of something else.
+    """
+    said = f'{type(error).__name__}: {error}'
+    if world_size() == 1 or not any(
+        word in said.lower()
+        for word in ('gloo', 'nccl', 'connection', 'timed out', 'timeout')
+    ):
+        return None
+    late = 'timed out' in said.lower() or 'timeout' in said.lower()
+    return LostRankError(
+        f'process {rank()} was waiting for the others {what}, '
+        + (
+            f'and not all of them came within {TIMEOUT} (SEGAL_TIMEOUT=...'
+            ' sets other minutes)'
+            if late
+            else 'and one of them is gone'
+        )
+        + '; look for what it said, mend that, and run the same command '
+        'again: it goes on where it was, and no label is lost'
+    )
+
+
+@contextmanager
+def _meeting(what: str) -> Iterator[None]:
+    """Put words to a collective that fails."""
+    try:
+        yield
+    except RuntimeError as error:
+        lost = lost_rank(error, what)
+        if lost is None:
+            raise
+        raise lost from error
 
 
 def rank() -> int:
@@ -46,14 +97,16 @@ def is_main() -> bool:
 def _group() -> dist.ProcessGroup:
     global _control
     if _control is None:
-        _control = dist.new_group(backend='gloo', timeout=TIMEOUT)
+        with _meeting('to meet them'):
+            _control = dist.new_group(backend='gloo', timeout=TIMEOUT)
     return _control
 
 
 def barrier() -> None:
     """Wait until every rank is here."""
     if world_size() > 1:
-        dist.barrier(group=_group())
+        with _meeting('at a barrier'):
+            dist.barrier(group=_group())
 
 
 def broadcast(value: T | None) -> T:
@@ -64,7 +117,8 @@ def broadcast(value: T | None) -> T:
     """
     box = [value]
     if world_size() > 1:
-        dist.broadcast_object_list(box, src=0, group=_group())
+        with _meeting('to hear from rank 0'):
+            dist.broadcast_object_list(box, src=0, group=_group())
     return box[0]  # type: ignore[return-value]
 
 
@@ -75,7 +129,8 @@ def gather(value: T) -> list[T]:
     box: list[T | None] | None = None
     if is_main():
         box = [None] * world_size()
-    dist.gather_object(value, box, dst=0, group=_group())
+    with _meeting('to gather on rank 0'):
+        dist.gather_object(value, box, dst=0, group=_group())
     return box if box is not None else []  # type: ignore[return-value]
 
 
@@ -84,8 +139,19 @@ def gather_everywhere(value: T) -> list[T]:
     if world_size() == 1:
         return [value]
     box: list[T | None] = [None] * world_size()
-    dist.all_gather_object(box, value, group=_group())
+    with _meeting('to compare notes'):
+        dist.all_gather_object(box, value, group=_group())
     return box  # type: ignore[return-value]
+
+
+def largest(value: int) -> int:
+    """The largest of a number over all ranks, on every rank."""
+    if world_size() == 1:
+        return value
+    box = torch.tensor([value])
+    with _meeting('after an iteration'):
+        dist.all_reduce(box, dist.ReduceOp.MAX, group=_group())
+    return int(box)
 
 
 def fail_together(error: Exception | None) -> None:
@@ -113,6 +179,21 @@ def fail_together(error: Exception | None) -> None:
         raise troubles[0]
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """What one rank runs into in here, all of them raise.
+
+    Raises:
+        Exception: See :func:`fail_together`.
+    """
+    trouble: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        trouble = error
+    fail_together(trouble)
+
+
 def state_hash(module: nn.Module) -> str:
     """A fingerprint of all parameters and buffers, bit by bit."""
     digest = hashlib.blake2b(digest_size=16)
@@ -130,8 +211,9 @@ def sync_buffers(module: nn.Module) -> None:
     not broadcast them, and two ranks would score one image differently.
     """
     if world_size() > 1:
-        for buffer in module.buffers():
-            dist.broadcast(buffer, 0)
+        with _meeting("for rank 0's buffers"):
+            for buffer in module.buffers():
+                dist.broadcast(buffer, 0)
 
 
 def check_same_state(module: nn.Module, when: str) -> None:

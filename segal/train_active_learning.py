@@ -6,13 +6,28 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from segal.stopping import listening
 from segal.utils.process import end_with_parent
+
+if TYPE_CHECKING:
+    from segal.errors import SegALError
+
+_FULL_OR_FORBIDDEN = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -69,12 +84,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line, ``sys.argv`` by default.
 
     Returns:
-        The exit code: 0, or that of the error (2 config, 3 data, 4 state).
+        The exit code: 0, or that of the error (2 config, 3 data, 4 state, 5
+        another process is gone, 128 + n ended by signal n).
     """
     end_with_parent()
+    with listening():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     from segal import compat
     from segal import distributed as ranks
-    from segal.errors import ConfigError, SegALError, last_words
+    from segal.errors import ConfigError, last_words
     from segal.launching import init_process_group
 
     compat.apply()
@@ -83,8 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         init_process_group(args.launcher)
         _run(args)
-    except SegALError as error:
-        if args.debug:
+    except Exception as caught:
+        error = _in_words(caught)
+        if args.debug or error is None:
             raise
         alone = not error.shared and not isinstance(error, ConfigError)
         if ranks.is_main():
@@ -101,6 +123,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _in_words(error: Exception) -> SegALError | None:
+    """The error as one that a user can mend; None for a fault of ours."""
+    import torch
+
+    from segal import distributed as ranks
+    from segal.errors import ConfigError, DataError, SegALError, StateError
+    from segal.files import unwritable
+
+    if isinstance(error, SegALError):
+        return error
+    if isinstance(error, OSError) and error.errno in _FULL_OR_FORBIDDEN:
+        where = error.filename or 'a file of the work_dir'
+        return StateError(unwritable(where, error))
+    said = str(error)
+    if isinstance(error, torch.OutOfMemoryError):
+        return ConfigError(
+            'data.samples_per_gpu: the GPU has too little memory for it '
+            f'({said.splitlines()[0]}); lower it, or the size of the crops'
+        )
+    if 'DataLoader worker' in said and ('killed' in said or 'exited' in said):
+        return DataError(
+            f'a process that loads images was ended from outside ({said}): '
+            'memory or shared memory (/dev/shm) ran out; lower '
+            'data.workers_per_gpu, and run the same command again'
+        )
+    return ranks.lost_rank(error, 'in training')
+
+
 def _run(args: argparse.Namespace) -> None:
     import torch
 
@@ -108,11 +158,13 @@ def _run(args: argparse.Namespace) -> None:
     from segal.utils.train import Options, run_experiment
 
     cfg = load_config(args.config, args.cfg_options)
-    if cfg.get('cudnn_benchmark') and not args.deterministic:
-        torch.backends.cudnn.benchmark = True
-    if args.deterministic:
+    if args.deterministic or cfg.get('deterministic'):
+        # cuBLAS reads it when it is first used
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
+    elif cfg.get('cudnn_benchmark'):
+        torch.backends.cudnn.benchmark = True
     if args.seed is not None:
         cfg.seed = args.seed
     work_dir = args.work_dir or Path(

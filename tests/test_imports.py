@@ -15,6 +15,8 @@ LEVELS = {
     'segal': 0,  # the version
     'segal.structures': 0,
     'segal.errors': 0,
+    'segal.files': 0,
+    'segal.stopping': 0,
     'segal.seeding': 0,
     'segal.registry': 0,
     'segal.distributed': 0,

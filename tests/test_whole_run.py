@@ -1,11 +1,14 @@
 """Three rounds on eight tiny images, as a user runs them."""
 
 import json
+import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mmcv
@@ -17,6 +20,7 @@ from mmcv.runner import HOOKS, Hook
 from segal.active.label_store import LabelStore
 from segal.config import fingerprint, load_config, read_config
 from segal.runner.lock import locked
+from segal.runner.rounds import read_rounds
 from segal.structures import PoolImage
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
@@ -34,7 +38,7 @@ def run(config, work_dir, *options):
 
 
 def rows(work_dir):
-    return json.loads((work_dir / 'rounds.json').read_text())['rounds']
+    return read_rounds(work_dir)
 
 
 def without_times(work_dir):
@@ -194,10 +198,25 @@ def test_goes_on_within_a_phase(root, tmp_path, by_epoch, step):
 def test_a_work_dir_in_use_is_refused(root, tmp_path, capfd):
     work_dir = tmp_path / 'run'
     work_dir.mkdir()
-    with locked(work_dir):
+    reader, writer = os.pipe()
+    holder = os.fork()
+    if not holder:
+        with locked(work_dir, logging.getLogger()):
+            os.write(writer, b'.')
+            time.sleep(60)
+    try:
+        os.read(reader, 1)
         assert run(write_config(root), work_dir) == 4
-    assert f'"process": {os.getpid()}' in capfd.readouterr().err
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+    error = capfd.readouterr().err
+    assert f'rank 0 is process {holder} on {socket.gethostname()}' in error
     assert not (work_dir / 'config.json').exists()
+    # What a killed run leaves is taken over, and goes with a run that ends.
+    assert str(holder) in (work_dir / '.lock').read_text()
+    assert run(write_config(root), work_dir) == 0
+    assert (work_dir / '.lock').read_text() == ''
 
 
 def test_no_annotation_of_an_unbought_image_is_read(root, tmp_path):

@@ -21,7 +21,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal.errors import SegALError, StateError
-from segal.runner.rounds import read_rounds, replace_text
+from segal.files import replace_json
+from segal.runner.rounds import read_rounds
 
 
 def main() -> int:
@@ -47,7 +48,7 @@ def main() -> int:
         else f'CPU, {os.cpu_count()} cores',
         runs=runs,
     )
-    replace_text(args.out, json.dumps(results, indent=1) + '\n')
+    replace_json(args.out, results)
     for run in runs:
         curve = '  '.join(
             f'{row["labels_per_image"]:g}: {100 * row["mIoU"]:.1f}'

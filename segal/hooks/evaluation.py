@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from mmcv.runner import EvalHook as MMCVEvalHook
 from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
+from segal import stopping
 from segal.model_wrapper import ModelWrapper
 
 
@@ -85,15 +87,10 @@ class EvaluationHook(MMCVEvalHook):
 
     def _results(self, model: torch.nn.Module) -> list[Any]:
         """Mmseg's pre_eval counts, summed on each rank, of all ranks."""
-        device = next(model.parameters()).device
-        dataset = self.dataloader.dataset
         total: tuple[torch.Tensor, ...] | None = None
-        with ModelWrapper(model, device).evaluating() as wrapper:
-            for batch, index in zip(
-                self.dataloader, self.indices, strict=True
-            ):
-                classes = wrapper.class_map(batch)[0]  # (H, W)
-                counts = dataset.pre_eval(classes, index)[0]
+        with ranks.together():
+            for counts in self._counts(model):
+                stopping.check()
                 total = (
                     counts
                     if total is None
@@ -102,3 +99,15 @@ class EvaluationHook(MMCVEvalHook):
                     )
                 )
         return [counts for counts in ranks.gather(total) if counts is not None]
+
+    def _counts(
+        self, model: torch.nn.Module
+    ) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Mmseg's pre_eval counts of this rank's images, one by one."""
+        device = next(model.parameters()).device
+        with ModelWrapper(model, device).evaluating() as wrapper:
+            for batch, index in zip(
+                self.dataloader, self.indices, strict=True
+            ):
+                classes = wrapper.class_map(batch)[0]  # (H, W)
+                yield self.dataloader.dataset.pre_eval(classes, index)[0]

@@ -6,14 +6,15 @@ from typing import Any
 from mmcv.runner import HOOKS, Hook
 
 from segal import distributed as ranks
-from segal.runner.inner import save_atomically
+from segal import stopping
+from segal.runner.inner import save_checkpoint
 
 KEPT = 2
 
 
 @HOOKS.register_module()
 class SnapshotHook(Hook):
-    """Lets a phase that was killed go on where it was.
+    """Lets a phase that was killed go on where it was, or end when asked to.
 
     After each epoch (by iteration: every ``interval`` iterations) the phase
     is written to ``resume_<iteration>.pth`` in the round's folder; two are
@@ -21,8 +22,16 @@ class SnapshotHook(Hook):
     these points, whether or not the run is ever killed, so that one that goes
     on is the same as one that never stopped.
 
+    A phase that is asked to end (see :mod:`segal.stopping`) does so after
+    its iteration. By iteration it is written first; by epoch, where half an
+    epoch cannot be gone on from exactly, the epoch in hand is given up,
+    unless that iteration was its last.
+
     Args:
         interval: Iterations between snapshots; None: every epoch.
+
+    Raises:
+        StoppedError: The run was asked to end.
     """
 
     def __init__(self, interval: int | None = None) -> None:
@@ -32,19 +41,25 @@ class SnapshotHook(Hook):
         """Write after an epoch."""
         if self.interval is None:
             self._write(runner, runner.epoch + 1, runner.iter)
+            stopping.check_together()
 
     def after_train_iter(self, runner: Any) -> None:
-        """Write after every ``interval`` iterations."""
-        if self.interval is not None and self.every_n_iters(
-            runner, self.interval
-        ):
+        """Write after every ``interval`` iterations, and when asked to end."""
+        if self.interval is None:
+            if not self.end_of_epoch(runner):
+                stopping.check_together()
+            return
+        asked = ranks.largest(stopping.requested())
+        if asked or self.every_n_iters(runner, self.interval):
             self._write(runner, runner.epoch, runner.iter + 1)
+        if asked:
+            stopping.check_together()
 
     def _write(self, runner: Any, epochs: int, iters: int) -> None:
         ranks.sync_buffers(runner.model)
         if ranks.is_main():
             folder = Path(runner.work_dir)
-            save_atomically(
+            save_checkpoint(
                 runner.checkpoint(epochs, iters),
                 folder / f'resume_{iters:08d}.pth',
             )

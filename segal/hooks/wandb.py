@@ -12,6 +12,9 @@ from mmcv.runner import HOOKS, master_only
 from mmcv.runner.hooks.logger import LoggerHook, WandbLoggerHook
 from mmcv.utils import get_logger
 
+from segal.errors import StateError
+from segal.files import replace_json
+
 if TYPE_CHECKING:
     from segal.hooks.report import RoundReport
 
@@ -246,10 +249,17 @@ def _handful(pictures: list[Path], count: int) -> list[Path]:
 
 def _read_state(work_dir: Path) -> dict[str, Any]:
     path = work_dir / STATE_FILE
-    return json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise StateError(
+            f'{path}: wanted the id of the W&B run, got a file that cannot '
+            f'be read as that ({error}); restore it from a copy, or delete '
+            'it: a new W&B run is then begun'
+        ) from error
 
 
 def _write_state(work_dir: Path, run_id: str, logged: int) -> None:
-    partial = work_dir / f'{STATE_FILE}.partial'
-    partial.write_text(json.dumps({'id': run_id, 'logged': logged}) + '\n')
-    partial.replace(work_dir / STATE_FILE)
+    replace_json(work_dir / STATE_FILE, {'id': run_id, 'logged': logged})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from mmcv.runner.priority import get_priority
 from numpy.typing import NDArray
 
 from segal import distributed as ranks
+from segal import stopping
 from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
@@ -22,7 +23,7 @@ from segal.config.schema import ActiveLearningConfig
 from segal.errors import StateError
 from segal.hooks.report import RoundReport
 from segal.model_wrapper import ModelWrapper
-from segal.runner.rounds import read_rounds, write_rounds
+from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Prediction, Selection
 
 
@@ -33,7 +34,14 @@ class RoundFactory(Protocol):
         """Model, optimizer, loader, hooks and inner runner of a phase."""
 
     def wrapper(self, round: int) -> ModelWrapper:
-        """The model that a finished phase left."""
+        """The model that a finished phase left.
+
+        Raises:
+            StateError: Its checkpoint is missing or hurt.
+        """
+
+    def reporters(self) -> list[Hook]:
+        """The hooks of a phase that are told of a round that is over."""
 
 
 class Training(Protocol):
@@ -112,10 +120,9 @@ class ActiveLearningRunner:
         """How many training phases there are."""
         return len(self.config.phases)
 
-    @property
-    def step(self) -> int:
-        """Iterations of all rounds so far."""
-        return sum(row['iterations'] for row in self.rows)
+    def _step(self, round: int) -> int:
+        """Iterations of all rounds before this one."""
+        return sum(row['iterations'] for row in self.rows[:round])
 
     def run(self) -> list[dict[str, Any]]:
         """Go on from where the files stand until the last phase is done.
@@ -125,36 +132,64 @@ class ActiveLearningRunner:
         """
         self._share_labels()
         self._say_where()
+        stopping.check_together()
         self._draw_initial()
         hooks: list[Hook] = []
         for index, phase in enumerate(self.config.phases):
             training = wrapper = None  # a round's network ends with it
             gc.collect()
-            if index == len(self.rows):
-                training = self.factory.training(index, self.step)
-                self._train(index, training)
+            stopping.check_together()
             asks = phase.query and self.store.rounds == index + 1
-            if training is None and not asks:
-                continue
-            wrapper = (
-                training.wrapper if training else self.factory.wrapper(index)
-            )
+            if index < len(self.rows):
+                if not asks and self._is_told(index):
+                    continue
+                wrapper = self._wrapper(index)
+                if wrapper is None and not asks:
+                    continue  # other labels were bought since
+            if wrapper is None:
+                training = self.factory.training(index, self._step(index))
+                self._train(index, training)
+                wrapper = training.wrapper
             selection = self._query(index, wrapper) if asks else None
-            if training:
-                hooks = training.runner.hooks
-                self._report(training.runner, wrapper, selection)
+            if selection is None and self.store.rounds > index + 1:
+                selection = self.store.selection(index + 1)
+            hooks = (
+                training.runner.hooks if training else self.factory.reporters()
+            )
+            self._report(index, hooks, training, wrapper, selection)
         _call(hooks, 'after_experiment', self)
         return self.rows
 
+    def _is_told(self, round: int) -> bool:
+        """Whether a finished round was drawn and logged."""
+        last = round == len(self.rows) - 1
+        return not last or 'report' in self.rows[round]['seconds']
+
+    def _wrapper(self, round: int) -> ModelWrapper | None:
+        """The model of a finished round; None where it is lost.
+
+        Where its query is still to come, the labels are those it was trained
+        on, and trained again it becomes the same again.
+        """
+        try:
+            return self.factory.wrapper(round)
+        except StateError as error:
+            asks = self.store.rounds == round + 1
+            self.logger.warning(
+                '%s. %s',
+                error,
+                f'Round {round} is trained again.'
+                if asks and self.config.phases[round].query
+                else f'Round {round} is not drawn.',
+            )
+            return None
+
     def _read_rows(self) -> list[dict[str, Any]]:
         """The rows so far, read by rank 0 for all."""
-        rows, trouble = None, None
-        if ranks.is_main():
-            try:
+        rows = None
+        with ranks.together():
+            if ranks.is_main():
                 rows = read_rounds(self.work_dir)
-            except StateError as error:
-                trouble = error
-        ranks.fail_together(trouble)
         return ranks.broadcast(rows)
 
     def _share_labels(self) -> None:
@@ -246,10 +281,8 @@ class ActiveLearningRunner:
         )
         if result.get('best'):
             row['best'] = result['best']
-        self.rows.append(row)
-        if ranks.is_main():
-            write_rounds(self.work_dir, self.rows)
-        ranks.barrier()
+        self.rows[round:] = [row]
+        self._write(write_rounds)
 
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
         """Buy the labels of the next round."""
@@ -267,17 +300,31 @@ class ActiveLearningRunner:
             counts.void,
             counts.refused,
         )
-        if ranks.is_main():
-            write_rounds(self.work_dir, self.rows)
+        self._write(write_times)
         return selection
+
+    def _write(
+        self, write: Callable[[Path, list[dict[str, Any]]], None]
+    ) -> None:
+        """Let rank 0 write the rows, or their times.
+
+        Raises:
+            StateError: They cannot be written.
+        """
+        with ranks.together():
+            if ranks.is_main():
+                write(self.work_dir, self.rows)
 
     def _report(
         self,
-        runner: Any,
+        round: int,
+        hooks: Sequence[Hook],
+        training: Training | None,
         wrapper: ModelWrapper,
         selection: Selection | None,
     ) -> None:
         """Let the hooks draw and log, on rank 0."""
+        begin = time.perf_counter()
 
         def predict(
             name: str,
@@ -292,7 +339,7 @@ class ActiveLearningRunner:
                     name=name,
                     size=image.size,
                     seed=self.loop.seed,
-                    round=self.rows[-1]['round'] + 1,
+                    round=round + 1,
                     probs=probs,
                 )
             )
@@ -303,10 +350,10 @@ class ActiveLearningRunner:
 
         if ranks.is_main():
             report = RoundReport(
-                row=self.rows[-1],
+                row=self.rows[round],
                 rows=self.rows,
                 work_dir=self.work_dir,
-                step=self.step,
+                step=self._step(round + 1),
                 selection=selection,
                 store=self.store,
                 pool=self.loop.pool,
@@ -316,8 +363,10 @@ class ActiveLearningRunner:
                 classes=self.classes,
                 palette=self.palette,
             )
-            _call(runner.hooks, 'after_round', runner, report)
-        ranks.barrier()
+            runner = training.runner if training else None
+            _call(hooks, 'after_round', runner, report)
+        self.rows[round]['seconds']['report'] = time.perf_counter() - begin
+        self._write(write_times)
 
 
 def _call(hooks: Sequence[Hook], method: str, *arguments: Any) -> None:

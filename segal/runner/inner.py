@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from mmcv.runner import (
 from mmcv.runner.checkpoint import weights_to_cpu
 from torch.utils.data import DataLoader
 
+from segal.files import whole_file
 from segal.runner.rounds import plain
 
 
@@ -66,14 +66,14 @@ def without_sleeps() -> Iterator[None]:
             module.time = clock
 
 
-def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint whole: to a temporary file, synced and renamed."""
-    temporary = path.with_name(f'.{path.name}.tmp')
-    with open(temporary, 'wb') as file:
+def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint of tensors and plain values, whole or not at all.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    with whole_file(path) as file:
         torch.save(checkpoint, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 class _RoundRunner(BaseRunner):
@@ -130,7 +130,7 @@ class _RoundRunner(BaseRunner):
         content = self.checkpoint(epochs, iters, meta)
         if not save_optimizer:
             del content['optimizer']
-        save_atomically(content, path)
+        save_checkpoint(content, path)
         if create_symlink:
             link = path.with_name('.latest.tmp')
             link.unlink(missing_ok=True)
@@ -155,6 +155,17 @@ class _RoundRunner(BaseRunner):
             meta=plain({**(self.meta or {}), **(meta or {}), **own}),
             state_dict=dict(weights_to_cpu(model.state_dict())),
             optimizer=self.optimizer.state_dict(),
+        )
+
+    def resume(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: mmcv's own runs what a checkpoint's meta says.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(
+            'a round goes on from its own snapshots (go_on_from); to begin '
+            "with a checkpoint's weights, set load_from in the config"
         )
 
     def go_on_from(self, checkpoint: dict[str, Any]) -> None:

@@ -1,16 +1,22 @@
-"""``rounds.json``: one row for each round."""
+"""``rounds.json``: one row for each round; ``times.json``: how long it took.
+
+A row is written once, when its phase is trained and evaluated, and holds
+nothing that another run of the same experiment would not have. Its seconds
+lie beside it, because no two runs share them.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 from segal.errors import StateError
+from segal.files import replace_json
 
 FILE = 'rounds.json'
+TIMES = 'times.json'
 
 
 def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
@@ -20,7 +26,9 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
         work_dir: The experiment's folder.
 
     Returns:
-        One dict a round; none where no round is finished.
+        One dict a round; none where no round is finished. ``seconds`` is
+        what ``times.json`` knows of the round: ``train``, ``evaluation``,
+        ``query``, and ``report`` once the round was drawn and logged.
 
     Raises:
         StateError: The file is there but hurt.
@@ -38,25 +46,46 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
             'copy, or move it away: the rounds are then trained anew on the '
             'labels that are there'
         ) from error
+    for row, seconds in zip(rows, _read_times(work_dir, rows), strict=True):
+        row['seconds'] = seconds
     return rows
 
 
+def _read_times(
+    work_dir: Path, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Seconds of each row; times that are lost or hurt are only unknown."""
+    try:
+        known = json.loads((Path(work_dir) / TIMES).read_text())['rounds']
+        known = [dict(seconds) for seconds in known]
+    except (OSError, ValueError, KeyError, TypeError):
+        known = [row.get('seconds') or {} for row in rows]
+    missing: list[dict[str, Any]] = [{} for _ in rows[len(known) :]]
+    return (known + missing)[: len(rows)]
+
+
 def write_rounds(work_dir: Path, rows: list[dict[str, Any]]) -> None:
-    """Replace the rows, whole or not at all."""
-    replace_text(
-        Path(work_dir) / FILE,
-        json.dumps({'rounds': plain(rows)}, indent=1) + '\n',
-    )
+    """Replace the rows, whole or not at all, and the times before them.
+
+    Raises:
+        StateError: They cannot be written.
+    """
+    write_times(work_dir, rows)
+    kept = [
+        {key: value for key, value in row.items() if key != 'seconds'}
+        for row in rows
+    ]
+    replace_json(Path(work_dir) / FILE, {'rounds': plain(kept)})
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole, synced and renamed."""
-    temporary = path.with_name(f'.{path.name}.tmp')
-    with open(temporary, 'w') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def write_times(work_dir: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace the times alone.
+
+    Raises:
+        StateError: They cannot be written.
+    """
+    seconds = [row.get('seconds') or {} for row in rows]
+    replace_json(Path(work_dir) / TIMES, {'rounds': plain(seconds)})
 
 
 def plain(value: Any) -> Any:

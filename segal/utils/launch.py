@@ -19,7 +19,7 @@ from torch.distributed.run import parse_args, run
 
 from segal.utils.process import LAUNCHER_PID
 
-SAID_WHY = (2, 3, 4)
+SAID_WHY = (2, 3, 4, 5, 130, 143)
 """Exit codes of workers that have told the user what to mend."""
 
 

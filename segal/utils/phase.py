@@ -17,12 +17,16 @@ from mmcv import Config
 from mmcv.cnn.utils import revert_sync_batchnorm
 from mmcv.parallel import collate
 from mmcv.runner import (
+    HOOKS,
     RUNNERS,
     EpochBasedRunner,
+    Hook,
     LoggerHook,
     build_optimizer,
     load_checkpoint,
 )
+from mmcv.runner.priority import get_priority
+from mmcv.utils import build_from_cfg
 from mmseg.models import build_segmentor
 from mmseg.utils import build_ddp, build_dp
 from torch import nn
@@ -41,7 +45,7 @@ from segal.hooks.randomness import KeyedRandomnessHook
 from segal.hooks.snapshot import SnapshotHook, snapshots
 from segal.hooks.visualize import VisualizeHook
 from segal.model_wrapper import ModelWrapper
-from segal.runner.inner import RoundContext, save_atomically
+from segal.runner.inner import RoundContext, save_checkpoint
 from segal.runner.rounds import plain
 from segal.seeding import seed_all
 from segal.utils.data import Data
@@ -49,7 +53,7 @@ from segal.utils.weights import (
     init_own_way,
     last_checkpoint,
     load_backbone,
-    load_plain,
+    newest_whole,
 )
 
 
@@ -85,7 +89,7 @@ class Training:
         ranks.sync_buffers(self.wrapper.model)
         if ranks.is_main():
             folder = Path(runner.work_dir)
-            save_atomically(
+            save_checkpoint(
                 runner.checkpoint(runner.epoch, runner.iter),
                 folder / 'final.pth',
             )
@@ -159,11 +163,7 @@ class PhaseBuilder:
         context = self._context(round, iterations, len(sampler))
         length = self.config.phases[round].train
         by_epoch = self.config.by_epoch
-        first = (
-            0
-            if self.config.reset.schedule
-            else sum(phase.train for phase in self.config.phases[:round])
-        )
+        first = sum(self._lengths(round))
         kind = RUNNERS.get(
             'RoundEpochRunner' if by_epoch else 'RoundIterRunner'
         )
@@ -208,36 +208,82 @@ class PhaseBuilder:
     def _snapshot(self, folder: Path) -> dict[str, Any] | None:
         """What a phase that was killed left, read by rank 0 for all."""
         found = None
-        for path in snapshots(folder) if ranks.is_main() else []:
-            try:
-                found = load_plain(path)
-                break
-            except StateError:
-                self.logger.warning(
-                    '%s cannot be read; the one before it is taken', path
-                )
+        if ranks.is_main():
+            found = newest_whole(snapshots(folder), self.logger)
         return ranks.broadcast(found)
 
     def _final(self, round: int) -> dict[str, Any]:
         """The last checkpoint of a round, read by rank 0 for all.
 
+        The checkpoint hook's own file of the same moment stands in for it.
+
         Raises:
-            StateError: It is missing or hurt.
+            StateError: Both are missing or hurt.
         """
-        content, trouble = None, None
+        content = None
+        path = last_checkpoint(self.work_dir, round)
         if ranks.is_main():
-            try:
-                content = load_plain(last_checkpoint(self.work_dir, round))
-            except StateError as error:
-                trouble = error
-        ranks.fail_together(trouble)
-        return ranks.broadcast(content)
+            end = sum(self._lengths(round)) + self.config.phases[round].train
+            unit = 'epoch' if self.config.by_epoch else 'iter'
+            stand_in = path.with_name(f'{unit}_{end}.pth')
+            paths = [path, *([stand_in] if stand_in.exists() else [])]
+            content = newest_whole(paths, self.logger)
+        content = ranks.broadcast(content)
+        if content is None:
+            raise StateError(
+                f'{path}: wanted the checkpoint of round {round}, but it is '
+                'missing or cannot be read; restore it from a copy, or take '
+                'the rows from this round on out of rounds.json: they are '
+                'then trained anew, and no label is lost'
+            )
+        return content
+
+    def _lengths(self, round: int) -> list[int]:
+        """Lengths of the phases before this one in the same schedule."""
+        if self.config.reset.schedule:
+            return []
+        return [phase.train for phase in self.config.phases[:round]]
 
     def wrapper(self, round: int) -> ModelWrapper:
-        """The model that a finished phase left."""
+        """The model that a finished phase left.
+
+        Raises:
+            StateError: Its checkpoint is missing or hurt.
+        """
         model = self.build_model()
         model.load_state_dict(self._final(round)['state_dict'])
         return ModelWrapper(model.to(self.device), self.device)
+
+    def reporters(self) -> list[Hook]:
+        """The hooks that are told of a round that is over.
+
+        For a round that this process did not train; else they are those of
+        the phase.
+        """
+        hooks = []
+        logs = copy.deepcopy(self.cfg.get('log_config') or {})
+        for cfg in [
+            *logs.get('hooks', []),
+            *copy.deepcopy(self.cfg.get('custom_hooks') or []),
+        ]:
+            kind = HOOKS.get(cfg['type'])
+            if hasattr(kind, 'after_round'):
+                priority = cfg.pop('priority', 'NORMAL')
+                hook = build_from_cfg(cfg, HOOKS)
+                hook.priority = get_priority(priority)
+                hooks.append(hook)
+        for hook in self._drawing_hooks():
+            hook.priority = get_priority('LOW')
+            hooks.append(hook)
+        return hooks
+
+    def _drawing_hooks(self) -> list[Hook]:
+        """What draws a round."""
+        viz = self.config.visualize
+        hooks: list[Hook] = []
+        if viz is not None:
+            hooks.append(VisualizeHook(viz.size, viz.overlay, viz.dir))
+        return [*hooks, CurveHook()]
 
     def build_model(self) -> nn.Module:
         """The network of the config, uninitialised."""
@@ -424,12 +470,8 @@ class PhaseBuilder:
         )
         evaluation = self._evaluation()
         runner.register_hook(evaluation, priority='LOW')
-        if self.config.visualize is not None:
-            viz = self.config.visualize
-            runner.register_hook(
-                VisualizeHook(viz.size, viz.overlay, viz.dir), priority='LOW'
-            )
-        runner.register_hook(CurveHook(), priority='LOW')
+        for hook in self._drawing_hooks():
+            runner.register_hook(hook, priority='LOW')
         for hook in runner.hooks:
             if isinstance(hook, LoggerHook):
                 hook.get_iter = partial(_global_iter, hook)

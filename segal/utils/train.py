@@ -37,10 +37,12 @@ from segal.config import (
     read_config,
 )
 from segal.errors import ConfigError, StateError
+from segal.files import replace_file, replace_json
 from segal.launching import running_on
 from segal.registry import HEURISTICS, ORACLES, SELECTORS
 from segal.runner.lock import locked
-from segal.runner.rounds import read_rounds, replace_text
+from segal.runner.machine import keep_machine
+from segal.runner.rounds import read_rounds
 from segal.structures import Budget, PoolImage
 from segal.utils.data import Data, build_data, missing_paths
 from segal.utils.phase import PhaseBuilder, checkpoint_bytes
@@ -121,11 +123,12 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     if options.dry_run:
         logger.info('\n%s', _plan(cfg, config, data, device, logger))
         return []
-    with locked(work_dir):
-        if ranks.is_main():
-            _claim(cfg, work_dir, options.resume)
-            _describe(data, work_dir)
-        ranks.barrier()
+    with locked(work_dir, logger):
+        with ranks.together():
+            if ranks.is_main():
+                _claim(cfg, work_dir, options.resume)
+                _describe(data, work_dir)
+        keep_machine(work_dir, device, logger)
         store = LabelStore(work_dir / 'labels', data.pool.images, experiment)
         oracle = build_from_cfg(
             dict(config.oracle),
@@ -278,28 +281,26 @@ def _claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
             f'{work_dir}: wanted an experiment to go on with (--resume), got '
             'none there; correct --work-dir, or leave --resume out'
         )
-    replace_text(path, dump_config(cfg))
-    replace_text(work_dir / 'config.py', cfg.pretty_text)
+    replace_file(path, dump_config(cfg))
+    replace_file(work_dir / 'config.py', cfg.pretty_text)
 
 
 def _describe(data: Data, work_dir: Path) -> None:
     """``pool.json``: what tools need to know of the pool."""
     pool = data.pool
-    replace_text(
+    replace_json(
         work_dir / 'pool.json',
-        json.dumps(
-            dict(
-                images=[
-                    dict(
-                        name=image.name,
-                        size=list(image.size),
-                        file=str(Path(pool.file(image.name)).absolute()),
-                    )
-                    for image in pool
-                ],
-                classes=list(data.classes),
-                palette=data.palette.tolist(),
-            )
+        dict(
+            images=[
+                dict(
+                    name=image.name,
+                    size=list(image.size),
+                    file=str(Path(pool.file(image.name)).absolute()),
+                )
+                for image in pool
+            ],
+            classes=list(data.classes),
+            palette=data.palette.tolist(),
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mmcv.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from segal.errors import StateError
+from segal.loading import load_file
 
 HEADS = re.compile(
     r'(^|\.)(fc|classifier|head|last_linear|norm_pre|aux)(\.|$)'
@@ -180,12 +181,28 @@ def load_plain(path: Path) -> dict[str, Any]:
     Raises:
         StateError: It is missing or hurt.
     """
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
+    content = load_file(path)
+    wanted = ('meta', 'state_dict', 'optimizer')
+    if not isinstance(content, dict) or not set(wanted) <= content.keys():
         raise StateError(
-            f'{path}: wanted the checkpoint of this round, but it cannot be '
-            f'read ({type(error).__name__}); restore it from a copy, or take '
-            'the rows from this round on out of rounds.json: they are then '
-            'trained anew, and no label is lost'
-        ) from error
+            f'{path}: wanted a checkpoint of this experiment, with '
+            f'{", ".join(wanted)}; got another file'
+        )
+    return content
+
+
+def newest_whole(
+    paths: Sequence[Path], logger: logging.Logger
+) -> dict[str, Any] | None:
+    """The first checkpoint that can be read, None where none can.
+
+    Args:
+        paths: The one that is wanted first.
+        logger: Told of each that is passed over.
+    """
+    for path in paths:
+        try:
+            return load_plain(path)
+        except StateError as error:
+            logger.warning('%s. The one before it is taken, if any.', error)
+    return None

@@ -1,0 +1,88 @@
+"""Files that are there whole or not at all, however the process ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from segal.errors import StateError
+
+SUFFIX = '.tmp'
+"""Ends the name of a file that is being written; may be deleted."""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file so that its name stands for all of it or for nothing.
+
+    Temporary name in the same folder, flush, sync, rename, sync of the
+    folder. What a killed process left under the temporary name is written
+    over.
+
+    Args:
+        path: Of the file; its folder exists.
+
+    Raises:
+        StateError: It cannot be written: the disk is full, or read-only.
+    """
+    temporary = path.with_name(path.name + SUFFIX)
+    try:
+        with open(temporary, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # torch.save wraps the first
+        reason = error
+        while not isinstance(reason, OSError) and reason.__context__:
+            reason = reason.__context__  # type: ignore[assignment]
+        temporary.unlink(missing_ok=True)
+        if not isinstance(reason, OSError):
+            raise
+        raise StateError(unwritable(path, reason)) from error
+
+
+def unwritable(path: Path | str, error: OSError) -> str:
+    """One sentence about a file that cannot be written, and the mend."""
+    return (
+        f'{path}: cannot be written ({error.strerror or error}); make room, '
+        'or make the folder writable, and run the same command again: '
+        'everything bought so far is safe'
+    )
+
+
+def replace_file(path: Path, data: bytes | str) -> None:
+    """Write all of a file; see :func:`whole_file`.
+
+    Args:
+        path: Of the file; its folder exists.
+        data: All of it; text is written as UTF-8.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """Write plain values as JSON; see :func:`whole_file`.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    replace_file(path, json.dumps(value, indent=1) + '\n')
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,92 @@
+"""What an experiment was begun on, and is gone on with."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segal import distributed as ranks
+from segal.errors import StateError
+from segal.files import replace_json
+
+FILE = 'machine.json'
+
+
+def this_machine(device: torch.device) -> dict[str, Any]:
+    """What decides, beside config and seed, which bits come out."""
+    on_gpu = device.type == 'cuda'
+    return dict(
+        processes=ranks.world_size(),
+        threads=torch.get_num_threads(),
+        device=torch.cuda.get_device_name(device) if on_gpu else 'cpu',
+        instructions=torch.backends.cpu.get_cpu_capability(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+    )
+
+
+def keep_machine(
+    work_dir: Path, device: torch.device, logger: logging.Logger
+) -> None:
+    """Record the machine at the start, and be as it was when going on.
+
+    On CPU the number of threads is set again, since it changes the last bits
+    of sums; whatever else differs is said, because it cannot be set.
+
+    Args:
+        work_dir: The experiment's folder.
+        device: Where this process trains.
+        logger: Told what differs.
+
+    Raises:
+        StateError: The record cannot be read or written.
+    """
+    path = work_dir / FILE
+    now = this_machine(device)
+    then = now
+    with ranks.together():
+        if ranks.is_main() and path.exists():
+            then = _read(path)
+        elif ranks.is_main():
+            replace_json(path, now)
+    then = ranks.broadcast(then)
+    threads = int(then['threads'])
+    if now['device'] == 'cpu' and threads != now['threads']:
+        torch.set_num_threads(threads)
+        logger.info(
+            '%d threads a process are set, as when the experiment began '
+            '(this start would have had %d)',
+            threads,
+            now['threads'],
+        )
+        now['threads'] = threads
+    for name, value in now.items():
+        if name in then and then[name] != value:
+            logger.warning(
+                '%s: %s when the experiment began, %s now; %s',
+                name,
+                then[name],
+                value,
+                'batches are of another size, so results will differ'
+                if name == 'processes'
+                else 'results may differ in their last bits',
+            )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        then = json.loads(path.read_text())
+        if not (isinstance(then['threads'], int) and then['threads'] > 0):
+            raise ValueError(f'threads: {then["threads"]!r}')
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f'{path}: wanted the machine that the experiment was begun on, '
+            f'got a file that cannot be read as that ({error}); restore it '
+            'from a copy, or delete it: this machine is then written down'
+        ) from error
+    return then
