@@ -4,7 +4,8 @@
 pickle, that NumPy reads alone. It holds a JSON ``header``, and flat arrays
 over all images of the round. Its last 64 bytes, the comment of the zip
 archive, are the SHA-256 of everything before the comment, so that no changed
-byte goes unseen; each header names the SHA-256 of the file before. Label maps
+byte goes unseen; each header names the SHA-256 of the file before, and
+:mod:`segal.active.label_chain` tells of the list of them all. Label maps
 of whole images are PNG files in ``round_003/``; they are written first, and
 count only once the archive that names their SHA-256 is there.
 """
@@ -30,6 +31,9 @@ VERSION = 1
 _EMPTY_COMMENT = b'\x00\x00'
 _COMMENT = b'\x40\x00'
 """The length of the zip comment, 0 and 64, little-endian, ends the archive."""
+
+_END, _END_LENGTH = b'PK\x05\x06', 20
+"""Begin and length of the zip archive's last record, without the comment."""
 
 
 class Counts(NamedTuple):
@@ -123,6 +127,19 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def mend(folder: Path) -> str:
+    """The end of a message about a label folder that is hurt.
+
+    Args:
+        folder: Of the label files, ``work_dir/labels``.
+    """
+    return (
+        f'`python tools/labels.py check {folder.parent}` lists all that is '
+        'wrong, `repair` instead of `check` mends what can be proven; else '
+        'restore it from a copy, or start in another work_dir'
+    )
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that its name stands for all of it or for nothing.
 
@@ -146,8 +163,62 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def encode(content: LabelFile) -> bytes:
-    """A label file as bytes."""
+def seal(body: bytes) -> bytes:
+    """A label file whose comment, the SHA-256 of the rest, is put on."""
+    return body + _COMMENT + sha256(body).encode()
+
+
+def unsealed(data: bytes) -> bytes | None:
+    """What :func:`seal` was given, whatever became of the seal.
+
+    Args:
+        data: Of a label file; its seal may be cut off, changed or followed
+            by more.
+
+    Returns:
+        None where the end of a zip archive is not in it.
+    """
+    begin = data.rfind(_END)
+    if begin < 0 or len(data) < begin + _END_LENGTH:
+        return None
+    return data[: begin + _END_LENGTH]
+
+
+def packed_images(data: bytes) -> bytes:
+    """The compressed list of images of a label file, as it stands there.
+
+    Another zlib may compress the same list to other bytes.
+
+    Args:
+        data: A label file that :func:`decode` accepts.
+    """
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        packed: bytes = archive['images'].tobytes()
+        return packed
+
+
+def unpack_images(packed: bytes) -> list[tuple[str, int, int]]:
+    """Name, H, W of each image, from their compressed list.
+
+    Raises:
+        ValueError: It is no such list.
+    """
+    try:
+        rows = json.loads(zlib.decompress(packed))
+        return [(name, height, width) for name, height, width in rows]
+    except (TypeError, zlib.error) as error:
+        raise ValueError(str(error)) from error
+
+
+def encode(content: LabelFile, images: bytes | None = None) -> bytes:
+    """A label file as bytes.
+
+    Args:
+        content: All of it.
+        images: Its list of images, compressed; made anew where None.
+    """
+    if images is None:
+        images = zlib.compress(json.dumps(content.images).encode())
     header = {
         'format': VERSION,
         **{name: getattr(content, name) for name in _HEADER},
@@ -159,13 +230,12 @@ def encode(content: LabelFile) -> bytes:
     np.savez(
         buffer,
         header=_as_bytes(json.dumps(header).encode()),
-        images=_as_bytes(zlib.compress(json.dumps(content.images).encode())),
+        images=_as_bytes(images),
         **arrays,
     )
     data = buffer.getvalue()
     assert data.endswith(_EMPTY_COMMENT)
-    data = data[: -len(_EMPTY_COMMENT)]
-    return data + _COMMENT + sha256(data).encode()
+    return seal(data[: -len(_EMPTY_COMMENT)])
 
 
 def decode(path: Path, data: bytes) -> LabelFile:
@@ -183,8 +253,7 @@ def decode(path: Path, data: bytes) -> LabelFile:
         raise StateError(
             f'{path}: wanted a label file that ends with the SHA-256 of its '
             f'content, got {len(data)} bytes that do not: it is truncated, '
-            'was altered, or is no label file; restore it from a copy, or '
-            'start in another work_dir'
+            f'was altered, or is no label file; {mend(path.parent)}'
         )
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
@@ -195,14 +264,14 @@ def decode(path: Path, data: bytes) -> LabelFile:
                     f'{header["format"]}; use the version of SegAL that '
                     'wrote it'
                 )
-            images = json.loads(zlib.decompress(archive['images'].tobytes()))
+            images = unpack_images(archive['images'].tobytes())
             arrays = {
                 name: archive[name].astype(dtype, casting='safe')
                 for name, dtype in _ARRAYS.items()
             }
         content = LabelFile(
             **{name: header[name] for name in _HEADER},
-            images=[(name, height, width) for name, height, width in images],
+            images=images,
             maps=[x if x is None else (x[0], x[1]) for x in header['maps']],
             **arrays,
         )
@@ -210,8 +279,7 @@ def decode(path: Path, data: bytes) -> LabelFile:
     except (KeyError, TypeError, ValueError, OSError, zlib.error) as error:
         raise StateError(
             f'{path}: wanted a label file of format {VERSION}, got one that '
-            f'does not read as such ({error}); restore it from a copy, or '
-            'start in another work_dir'
+            f'does not read as such ({error}); {mend(path.parent)}'
         ) from error
     _check_shape(path, content, counts)
     return content
@@ -246,8 +314,8 @@ def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
     if not sound:
         raise StateError(
             f'{path}: its arrays contradict each other ({images} images, '
-            f'{pixels} places, {len(content.status)} answers); restore it '
-            'from a copy, or start in another work_dir'
+            f'{pixels} places, {len(content.status)} answers); '
+            f'{mend(path.parent)}'
         )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +15,10 @@ from PIL import Image
 from segal.errors import StateError
 from segal.structures import LABELLED, Answers, PoolImage, Selection
 
-from .label_file import (
-    Counts,
-    LabelFile,
-    decode,
-    encode,
-    replace_file,
-    round_path,
-    sha256,
-    sync_folder,
-)
-from .label_packing import map_name, pack
+from .label_chain import Chain
+from .label_file import Counts, LabelFile, decode, encode, mend, sha256
+from .label_folder import LabelFolder, Trouble, Wanted
+from .label_packing import pack
 from .label_state import LabelState
 
 __all__ = [
@@ -39,7 +31,6 @@ __all__ = [
 ]
 
 _NO_CLASS = 255
-_MEND = 'restore it from a copy, or start in another work_dir'
 
 
 @dataclass(frozen=True)
@@ -116,8 +107,11 @@ class LabelStore:
     """All answers that were bought: the union of the files of a folder.
 
     One file a round, written whole and never edited (the format is told in
-    :mod:`segal.active.label_file`). Single pixels are held in memory, label
-    maps of whole images stay on disk. One rank appends, the others reload.
+    :mod:`segal.active.label_file`), and a list of them all that is replaced
+    after each (:mod:`segal.active.label_chain`); where there is none, as in
+    folders of older versions and on machines that receive the files, the
+    next append writes it. Single pixels are held in memory, label maps of
+    whole images stay on disk. One rank appends, the others reload.
 
     A place is asked once. Of a whole image whose pixels were partly asked
     before, the earlier answers stand, and only the other pixels are counted.
@@ -129,21 +123,34 @@ class LabelStore:
             '' takes over that of the files there, for tools that only read.
 
     Raises:
-        StateError: A file there is missing, truncated, altered, or belongs to
-            another experiment or pool. Nothing is changed on disk.
+        StateError: A file there is missing, truncated, altered, no label
+            file, or belongs to another experiment or pool. Nothing is changed
+            on disk.
         DataError: A name occurs twice in the pool.
     """
 
     def __init__(
         self, folder: Path, pool: Sequence[PoolImage], experiment: str = ''
     ) -> None:
-        self.folder = Path(folder)
+        self._disk = LabelFolder(folder)
         self.pool = pool
         self.experiment = experiment
         self._fingerprint = pool_fingerprint(pool)
         self._state = LabelState(pool)
         self._files: list[_Read] = []
-        self.reload()
+        _raise_first(self._disk.foreign_trouble())
+        chain = self._reload()
+        if chain:
+            _raise_first(
+                self._disk.chain_trouble(
+                    chain, self.experiment, self._fingerprint, self.rounds
+                )
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Of the label files."""
+        return self._disk.path
 
     @property
     def rounds(self) -> int:
@@ -266,14 +273,7 @@ class LabelStore:
         Raises:
             StateError: The file is not what it was.
         """
-        path = round_path(self.folder, round)
-        data = _read(path)
-        if sha256(data) != self._files[round].sha256:
-            raise StateError(
-                f'{path}: wanted the label file that was read before, got '
-                'another one; nothing may write there but this experiment'
-            )
-        content = decode(path, data)
+        content, _ = self.read(round)
         selection = Selection(round, content.unit, {})
         for k, (name, _, _) in enumerate(content.images):
             row = slice(*content.offsets[k : k + 2].tolist())
@@ -283,6 +283,26 @@ class LabelStore:
                     row = slice(k, k + 1)
                 selection.scores[name] = content.scores[row]
         return selection
+
+    def read(self, round: int) -> tuple[LabelFile, bytes]:
+        """A round's label file: its content, and its bytes.
+
+        Raises:
+            StateError: The file is not what it was.
+        """
+        path = self._disk.file(round)
+        data = self._disk.read(path)
+        if sha256(data) != self._files[round].sha256:
+            raise StateError(
+                f'{path}: wanted the label file that was read before, got '
+                'another one; nothing may write there but this experiment; '
+                f'{mend(self.folder)}'
+            )
+        return decode(path, data), data
+
+    def sha256(self, round: int) -> str:
+        """The SHA-256 of a round's label file, in hexadecimal."""
+        return self._files[round].sha256
 
     def append(self, answers: Answers) -> None:
         """Keep the answers of a round, on disk first.
@@ -297,7 +317,8 @@ class LabelStore:
         Raises:
             RuntimeError: The answers are not those to the selection, or the
                 selection asks what was asked before.
-            StateError: The files cannot be written.
+            StateError: The files cannot be written, or those that are there
+                are not what they were.
         """
         number = self.rounds
         if answers.selection.round != number:
@@ -314,9 +335,27 @@ class LabelStore:
         problem = self._state.problem(content)
         if problem:
             raise RuntimeError(f'round {number}: {problem}')
-        data = encode(content)
-        self._write(round_path(self.folder, number), data, maps)
-        self._take_in(content, data)
+        self._add(content, encode(content), maps)
+
+    def restore(self, data: bytes, maps: dict[str, bytes]) -> None:
+        """Keep a label file that was written before, byte by byte.
+
+        Args:
+            data: The file that comes next; it names the one before.
+            maps: File name -> PNG of each label map that it names.
+
+        Raises:
+            StateError: It is not the next file of this store, its label maps
+                are not those that it names, or it cannot be written.
+        """
+        content = self._checked(self.rounds, data, None)
+        wanted = dict(named for named in content.maps if named)
+        if {name: sha256(png) for name, png in maps.items()} != wanted:
+            raise StateError(
+                f'{self._disk.file(self.rounds)}: wanted the '
+                f'{len(wanted)} label maps that it names, got others'
+            )
+        self._add(content, data, maps)
 
     def reload(self) -> None:
         """Read the files that are new.
@@ -324,131 +363,103 @@ class LabelStore:
         Raises:
             StateError: See the class.
         """
-        numbers = self._on_disk()
-        for wanted in range(max(self.rounds, len(numbers))):
-            if wanted not in numbers:
-                raise StateError(
-                    f'{round_path(self.folder, wanted)}: wanted the label '
-                    f'file of round {wanted}, got none, though '
-                    + (
-                        'it was there before'
-                        if wanted < self.rounds
-                        else f'that of round {max(numbers)} is there'
-                    )
-                    + f'; {_MEND}'
-                )
-        for number in range(self.rounds, len(numbers)):
-            self._read_round(number)
+        self._reload()
 
-    def _write(self, path: Path, data: bytes, maps: dict[str, bytes]) -> None:
-        """The label maps, then the file that names them.
+    def _reload(self) -> Chain | None:
+        disk = self._disk
+        chain = disk.chain()  # first: it never names more than is there
+        numbers = disk.numbers()
+        _raise_first(disk.missing_trouble(numbers, chain, self.rounds))
+        for number in range(self.rounds, len(numbers)):
+            data = disk.read(disk.file(number))
+            content = self._checked(number, data, chain)
+            positions = [self._state.at(name) for name, _, _ in content.images]
+            _raise_first(disk.map_trouble(content, number, positions))
+            self._take_in(content, data)
+        return chain
+
+    def _add(
+        self, content: LabelFile, data: bytes, maps: dict[str, bytes]
+    ) -> None:
+        """Write a file that is right, between two looks at the chain."""
+        _raise_first(self._disk.foreign_trouble())
+        self._witness()
+        self._disk.write(self.rounds, data, maps)
+        self._take_in(content, data)
+        self._witness()
+
+    def _witness(self) -> None:
+        """Have ``chain.json`` name all files.
 
         Raises:
-            StateError: It cannot be done.
+            StateError: It names what is not known here.
         """
-        if path.exists():
+        hashes = tuple(file.sha256 for file in self._files)
+        found = self._disk.chain()
+        if found and found.files != hashes[: len(found.files)]:
             raise StateError(
-                f'{path}: wanted to write a new label file, got one that is '
-                'there already; is another process running in this work_dir?'
+                f'{self._disk.chain_path}: wanted a list of the '
+                f'{len(hashes)} label files that this process knows, got one '
+                f'of {len(found.files)} that begins otherwise or goes on; is '
+                'another process running in this work_dir? '
+                f'{mend(self.folder)}'
             )
-        maps_folder = path.with_suffix('')
-        try:
-            for folder in (self.folder, *([maps_folder] if maps else [])):
-                if not folder.is_dir():
-                    folder.mkdir(parents=True)
-                    sync_folder(folder.parent)
-            for name, png in maps.items():
-                replace_file(maps_folder / name, png)
-            if maps:
-                sync_folder(maps_folder)
-            replace_file(path, data)
-            sync_folder(self.folder)
-        except OSError as error:
-            raise StateError(
-                f'{path}: cannot be written ({error}); mend that and start '
-                'again: everything bought before is safe'
-            ) from error
-
-    def _on_disk(self) -> set[int]:
-        """The numbers of the label files that are there."""
-        if not self.folder.exists():
-            return set()
-        numbers = set()
-        for path in self.folder.iterdir():
-            match = re.fullmatch(r'round_(\d+)\.npz', path.name)
-            if match and path == round_path(self.folder, int(match[1])):
-                numbers.add(int(match[1]))
-        return numbers
+        wanted = Chain(self.experiment, self._fingerprint, hashes)
+        if hashes and found != wanted:
+            self._disk.write_chain(wanted)
 
     def _last_sha256(self) -> str:
         return self._files[-1].sha256 if self._files else ''
 
-    def _read_round(self, number: int) -> None:
-        """Read a file, and take it in if everything about it is right."""
-        path = round_path(self.folder, number)
-        data = _read(path)
+    def _checked(
+        self, number: int, data: bytes, chain: Chain | None
+    ) -> LabelFile:
+        """The content of a file about which everything is right.
+
+        Raises:
+            StateError: Something is not.
+        """
+        path = self._disk.file(number)
         content = decode(path, data)
-        for what, wanted, got in (
-            ('experiment', self.experiment or content.experiment,
-             content.experiment),
-            ('pool', self._fingerprint, content.pool),
-            ('round', number, content.round),
-            ('previous file', self._last_sha256(), content.previous),
-        ):  # fmt: skip
-            if wanted != got:
-                raise StateError(
-                    f'{path}: wanted labels of {what} {wanted!r}, got those '
-                    f'of {what} {got!r}; start in another work_dir, or with '
-                    'the config and the data that wrote this one'
-                )
+        named = chain.files[number : number + 1] if chain else ()
+        wanted = Wanted(
+            number,
+            self.experiment,
+            self._fingerprint,
+            self._last_sha256(),
+            named[0] if named else None,
+        )
+        trouble = self._disk.file_trouble(content, sha256(data), wanted)
+        _raise_first([trouble] if trouble else [])
         problem = self._state.problem(content)
         if problem:
-            raise StateError(f'{path}: {problem}; {_MEND}')
-        for (name, _, _), named in zip(
-            content.images, content.maps, strict=False
-        ):
-            if named is None:
-                continue
-            map_path = self._map_path(self._state.at(name), number)
-            if (map_path.name, sha256(_read(map_path))) != named:
-                raise StateError(
-                    f'{map_path}: wanted the label map of {name!r} with '
-                    f'SHA-256 {named[1]}, got another file; {_MEND}'
-                )
-        self._take_in(content, data)
+            raise StateError(f'{path}: {problem}; {mend(self.folder)}')
+        return content
 
     def _take_in(self, content: LabelFile, data: bytes) -> None:
         self._state.take_in(content)
         self._files.append(_Read(sha256(data), content.counts()))
         self.experiment = content.experiment
 
-    def _map_path(self, at: int, number: int) -> Path:
-        folder = round_path(self.folder, number).with_suffix('')
-        return folder / map_name(at)
-
     def _read_map(self, at: int) -> NDArray[np.uint8]:
         """The label map of an image that was asked as a whole, (H, W)."""
-        path = self._map_path(at, int(self._state.whole_round[at]))
+        path = self._disk.map(int(self._state.whole_round[at]), at)
         try:
-            with Image.open(io.BytesIO(_read(path))) as png:
+            with Image.open(io.BytesIO(self._disk.read(path))) as png:
                 label_map = np.array(png)
         except (OSError, SyntaxError, ValueError) as error:
             raise StateError(
-                f'{path}: wanted a label map, got {error}; {_MEND}'
+                f'{path}: wanted a label map, got {error}; {mend(self.folder)}'
             ) from error
         wanted = tuple(self.pool[at].size)
         if label_map.shape != wanted or label_map.dtype != np.uint8:
             raise StateError(
                 f'{path}: wanted a label map uint8 {wanted}, got '
-                f'{label_map.dtype} {label_map.shape}; {_MEND}'
+                f'{label_map.dtype} {label_map.shape}; {mend(self.folder)}'
             )
         return label_map
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StateError(
-            f'{path}: wanted a file of bought labels, got {error}; {_MEND}'
-        ) from error
+def _raise_first(troubles: Iterable[Trouble]) -> None:
+    for trouble in troubles:
+        raise StateError(trouble.message)
