@@ -9,85 +9,28 @@ network of round K - 1. Without ``--round``, the last that was asked.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segal.active.label_file import decode, round_path
 from segal.active.label_store import LabelStore
-from segal.errors import DataError, SegALError, StateError
+from segal.active.pool_file import PoolFile, open_store, read_pool
+from segal.errors import SegALError, StateError
 from segal.hooks.pictures import overlay
 from segal.hooks.visualize import save, scene_of, sheet_of, slug
-from segal.structures import PoolImage, Selection
+from segal.structures import Selection
 from segal.utils.purchases import Bought, all_scores, describe, gather
 
 
-@dataclass
-class Pool:
-    """What ``pool.json`` says."""
-
-    images: list[PoolImage]
-    files: dict[str, Path]
-    classes: list[str]
-    palette: NDArray[np.uint8]
-
-    def read(self, name: str) -> NDArray[np.uint8]:
-        """An image, uint8 (H, W, 3) RGB."""
-        try:
-            with Image.open(self.files[name]) as picture:
-                turned = ImageOps.exif_transpose(picture).convert('RGB')
-                return np.asarray(turned)
-        except OSError as error:
-            raise DataError(
-                f'{self.files[name]}: wanted the image {name!r}, got {error}; '
-                'put it back, or leave the pictures out with --images 0'
-            ) from error
-
-
-def read_pool(work_dir: Path) -> Pool:
-    """``work_dir/pool.json``.
-
-    Raises:
-        StateError: It is missing or cannot be understood.
-    """
-    path = work_dir / 'pool.json'
-    if not path.is_file():
-        raise StateError(
-            f'{path}: wanted the work_dir of an experiment, which has this '
-            'file; got a folder without it'
-            if work_dir.is_dir()
-            else f'{work_dir}: wanted the work_dir of an experiment; there is '
-            'no such folder'
-        )
-    try:
-        content = json.loads(path.read_text())
-        rows = content['images']
-        return Pool(
-            [PoolImage(row['name'], tuple(row['size'])) for row in rows],
-            {row['name']: Path(row['file']) for row in rows},
-            list(content['classes']),
-            np.asarray(content['palette'], np.uint8).reshape(-1, 3),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise StateError(
-            f'{path}: wanted images, classes and palette, got a file that '
-            f'cannot be read as that ({type(error).__name__}: {error}); the '
-            'next start of the experiment writes it anew'
-        ) from error
-
-
 def draw_histogram(
-    bought: Bought, selection: Selection, pool: Pool, path: Path
+    bought: Bought, selection: Selection, pool: PoolFile, path: Path
 ) -> None:
     """Labels of each class, the scores, and how the images share them."""
     scores = all_scores(selection)
@@ -134,7 +77,7 @@ def draw_histogram(
 def draw_gallery(
     store: LabelStore,
     selection: Selection,
-    pool: Pool,
+    pool: PoolFile,
     folder: Path,
     count: int,
 ) -> list[Path]:
@@ -158,22 +101,6 @@ def draw_gallery(
     return paths
 
 
-def open_store(folder: Path, pool: Pool) -> LabelStore:
-    """The label store of whichever experiment wrote the folder.
-
-    Raises:
-        StateError: There are no label files, or they are hurt.
-    """
-    first = round_path(folder, 0)
-    if not first.is_file():
-        raise StateError(
-            f'{first}: wanted the first label file, got none; nothing was '
-            'bought here yet'
-        )
-    experiment = decode(first, first.read_bytes()).experiment
-    return LabelStore(folder, pool.images, experiment)
-
-
 def inspect(
     work_dir: Path, number: int | None, images: int, out: Path | None
 ) -> str:
@@ -193,7 +120,7 @@ def inspect(
         SegALError: No work_dir, or no such round.
     """
     pool = read_pool(work_dir)
-    store = open_store(work_dir / 'labels', pool)
+    store = open_store(work_dir, pool)
     if number is None:
         number = store.rounds - 1
     if not 0 <= number < store.rounds:
