@@ -1,17 +1,27 @@
 """What the label state costs: on disk, in memory, and in loader workers.
 
+The last line is the sum over some processes, each with its own arrays and
+loader workers that were forked from it and read every label.
+
 Usage: python tools/benchmark/label_state.py [--images 2975] [--per-image 10]
+    [--rounds 10] [--processes 2] [--workers 4]
+
+Ends with 1 where the sum is 8 MiB or more.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from common import ROOT  # noqa: F401  (makes segal importable)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
 
 from segal.active.label_store import LabelStore
 from segal.structures import (
@@ -23,16 +33,19 @@ from segal.structures import (
 )
 
 SIZE = (1024, 2048)
+LIMIT = 8 * 2**20
+"""Bytes that the label state may take in all processes and workers."""
 
 
-def main() -> None:
-    """Measure and print."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--images', type=int, default=2975)
     parser.add_argument('--per-image', type=int, default=10)
-    parser.add_argument('--rounds', type=int, default=1)
+    parser.add_argument('--rounds', type=int, default=10)
+    parser.add_argument('--processes', type=int, default=2)
     parser.add_argument('--workers', type=int, default=4)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     pool = [
         PoolImage(
             'CityscapesDataset/leftImg8bit/train/aachen/'
@@ -60,13 +73,28 @@ def main() -> None:
             f'in memory  {store.nbytes / labels:6.2f} bytes a label '
             f'({store.nbytes / 2**20:.2f} MiB)'
         )
-        private = [worker_private(store, pool) for _ in range(args.workers)]
-        print(
-            f'a loader worker that reads all labels adds '
-            f'{max(private) / labels:6.2f} bytes a label of its own '
-            f'({max(private) / 2**20:.2f} MiB beyond a worker that reads '
-            'none)'
-        )
+        # One rank has written the labels, the others read them.
+        arrays, private = 0, []
+        for number in range(args.processes):
+            ours = LabelStore(Path(folder), pool) if number else store
+            arrays += ours.nbytes
+            private += [
+                worker_private(ours, pool) for _ in range(args.workers)
+            ]
+            del ours
+    print(
+        f'a loader worker that reads all labels adds '
+        f'{max(private) / labels:6.2f} bytes a label of its own '
+        f'({max(private) / 2**20:.2f} MiB beyond a worker that reads none)'
+    )
+    total = arrays + sum(private)
+    print(
+        f'in all     {total / labels:6.2f} bytes a label '
+        f'({total / 2**20:.2f} MiB: {args.processes} processes x '
+        f'{args.workers} workers, {arrays / 2**20:.2f} MiB of arrays, '
+        f'{sum(private) / 2**20:.2f} MiB private to workers)'
+    )
+    return 0 if total < LIMIT else 1
 
 
 def made_up(
@@ -119,4 +147,4 @@ def private_bytes() -> int:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())
