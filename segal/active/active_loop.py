@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from segal import distributed as ranks
+from segal import stopping
 from segal.active.dataset.pool import Pool, query_loader
 from segal.active.heuristics import BaseHeuristic
 from segal.active.label_store import LabelStore
+from segal.active.ledger import (
+    Standing,
+    check_answers,
+    check_bought,
+    check_same_labels,
+    check_selection,
+)
 from segal.active.oracles import BaseOracle
 from segal.active.selectors import BaseSelector
 from segal.model_wrapper import ModelWrapper
@@ -21,6 +30,17 @@ from segal.structures import PoolImage, Prediction, Selection
 SelectorFactory = Callable[
     [Sequence[PoolImage], NDArray[np.int64], int], BaseSelector
 ]
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """At the end, every rank raises what one rank ran into."""
+    trouble: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        trouble = error
+    ranks.fail_together(trouble)
 
 
 class ActiveLearningLoop:
@@ -61,7 +81,8 @@ class ActiveLearningLoop:
         """Score the pool, spend the budget, ask, and store the answers.
 
         Every rank scores its own images and keeps the best; rank 0 chooses,
-        asks and writes; then every rank reads the same file.
+        asks and writes; then every rank reads the same file. The ledger is
+        checked before and after it is written.
 
         Args:
             heuristic: Gives the scores.
@@ -72,41 +93,49 @@ class ActiveLearningLoop:
 
         Returns:
             What was asked, with its scores.
+
+        Raises:
+            RuntimeError: The ledger of the round does not add up.
         """
         file = self.store.rounds
-        free = self.free()  # (P,)
+        before = Standing.of(self.store)
+        free = self.free()
         selector = make_selector(self.pool.images, free, file)
-        trouble: Exception | None = None
-        try:
+        with _together():
             for prediction in self._predictions(
                 heuristic, wrapper, free, file
             ):
+                stopping.check()
                 image = self.pool[self.pool.position[prediction.name]]
                 score = heuristic(prediction).cpu().numpy()  # (H, W)
                 selector.shortlist(image, score, self.available(image))
-        except Exception as error:
-            trouble = error
-        ranks.fail_together(trouble)
-        shards = ranks.gather(selector.candidates())
-        if ranks.is_main():
-            try:
+            shard = selector.candidates()
+        shards = ranks.gather(shard)
+        with _together():
+            if ranks.is_main():
                 selection = selector.choose(shards)
-                self.store.append(self.oracle.answer(selection))
-            except Exception as error:
-                trouble = error
-        ranks.fail_together(trouble)
+                check_selection(selection, selector.budget, free, self.store)
+                answers = self.oracle.answer(selection)
+                gain = check_answers(selection, answers, self.store)
+                self.store.append(answers)
         ranks.share_file(self.store.folder, f'round_{file:03d}')
-        if not ranks.is_main():
-            self.store.reload()
-        return self.store.selection(file)
+        with _together():
+            if ranks.is_main():
+                check_bought(before, gain, self.store)
+            else:
+                self.store.reload()
+            selection = self.store.selection(file)
+        prints = ranks.gather_everywhere(self.store.fingerprint())
+        check_same_labels(prints, file)
+        return selection
 
     def free(self) -> NDArray[np.int64]:
         """How many places may still be asked in each image: int64 (P,)."""
-        return ranks.broadcast(
-            self.oracle.free(self.pool.images, self.store)
-            if ranks.is_main()
-            else None
-        )
+        free = None
+        with _together():
+            if ranks.is_main():
+                free = self.oracle.free(self.pool.images, self.store)
+        return ranks.broadcast(free)
 
     def available(self, image: PoolImage) -> NDArray[np.bool_]:
         """Which places may be asked: bool (H, W)."""

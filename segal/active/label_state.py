@@ -112,17 +112,39 @@ class LabelState:
     def until(self, rounds: int) -> list[NDArray]:
         """Everything asked in the first so many rounds, as new flat arrays."""
         early = self.rounds < rounds  # (N,)
-        image = np.repeat(np.arange(len(self.pool)), np.diff(self.offsets))
-        long = (image, self.places, self.classes, self.status, self.rounds)
         whole = np.flatnonzero(
             (self.whole_round != NEVER) & (self.whole_round < rounds)
         )
         return [
-            *(array[early] for array in long),
+            *self._pixels(early),
+            self.rounds[early],
             whole,
             self.whole_round[whole],
             self.whole_status[whole],
         ]
+
+    def holds(self, content: LabelFile) -> bool:
+        """Whether a round was taken in just as its file has it."""
+        image = np.array([self.at(name) for name, _, _ in content.images], int)
+        held: list[NDArray]
+        wanted: list[NDArray]
+        if content.unit == 'image':
+            whole = np.flatnonzero(self.whole_round == content.round)
+            held = [whole, self.whole_status[whole]]
+            wanted = [image, content.status]
+        else:
+            held = self._pixels(self.rounds == content.round)
+            image = np.repeat(image, np.diff(content.offsets))
+            wanted = [image, content.places, content.classes, content.status]
+        return all(
+            np.array_equal(a, b) for a, b in zip(held, wanted, strict=True)
+        )
+
+    def _pixels(self, which: NDArray[np.bool_]) -> list[NDArray]:
+        """Image, place, class and status of some of the N pixels."""
+        image = np.repeat(np.arange(len(self.pool)), np.diff(self.offsets))
+        long = (image, self.places, self.classes, self.status)
+        return [array[which] for array in long]
 
     def problem(self, content: LabelFile) -> str | None:
         """What forbids taking in a round; None where nothing does."""

@@ -18,7 +18,7 @@ from segal.structures import LABELLED, Answers, PoolImage, Selection
 from .label_chain import Chain
 from .label_file import Counts, LabelFile, decode, encode, mend, sha256
 from .label_folder import LabelFolder, Trouble, Wanted
-from .label_packing import pack
+from .label_packing import map_name, pack
 from .label_state import LabelState
 
 __all__ = [
@@ -267,6 +267,17 @@ class LabelStore:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
+    def as_on_disk(self, round: int) -> bool:
+        """Whether memory holds of a round just what its files do.
+
+        Raises:
+            StateError: The files are not what they were.
+        """
+        content, _ = self.read(round)
+        positions = [self._state.at(name) for name, _, _ in content.images]
+        _raise_first(self._disk.map_trouble(content, round, positions))
+        return self._state.holds(content)
+
     def selection(self, round: int) -> Selection:
         """What a round asked, with its scores, read back from its file.
 
@@ -349,7 +360,11 @@ class LabelStore:
                 are not those that it names, or it cannot be written.
         """
         content = self._checked(self.rounds, data, None)
-        wanted = dict(named for named in content.maps if named)
+        wanted = {
+            map_name(self._state.at(image[0])): named[1]
+            for image, named in zip(content.images, content.maps, strict=False)
+            if named
+        }
         if {name: sha256(png) for name, png in maps.items()} != wanted:
             raise StateError(
                 f'{self._disk.file(self.rounds)}: wanted the '
@@ -368,15 +383,21 @@ class LabelStore:
     def _reload(self) -> Chain | None:
         disk = self._disk
         chain = disk.chain()  # first: it never names more than is there
+        own = chain if chain and self._is_ours(chain) else None
         numbers = disk.numbers()
-        _raise_first(disk.missing_trouble(numbers, chain, self.rounds))
+        _raise_first(disk.missing_trouble(numbers, own, self.rounds))
         for number in range(self.rounds, len(numbers)):
             data = disk.read(disk.file(number))
-            content = self._checked(number, data, chain)
+            content = self._checked(number, data, own)
             positions = [self._state.at(name) for name, _, _ in content.images]
             _raise_first(disk.map_trouble(content, number, positions))
             self._take_in(content, data)
         return chain
+
+    def _is_ours(self, chain: Chain) -> bool:
+        return chain.pool == self._fingerprint and (
+            self.experiment in ('', chain.experiment)
+        )
 
     def _add(
         self, content: LabelFile, data: bytes, maps: dict[str, bytes]

@@ -272,12 +272,11 @@ def check_bought(before: Standing, gain: Gain, store: LabelStore) -> None:
         ('images that lost their labels', 0,
          len((before.labelled | gain.labelled) - after.labelled)),
         ('earlier labels', before.fingerprint, store.fingerprint(number)),
-        ('labels on disk', after.fingerprint, _on_disk(store).fingerprint()),
+        ('labels in memory as in their files', True,
+         store.as_on_disk(number)),
     ):  # fmt: skip
         if wanted != got:
-            raise _fault(
-                number, f'{what}: {wanted}', f'{got}', written=True
-            )
+            raise _fault(number, f'{what}: {wanted}', f'{got}', written=True)
     if not same_selection(gain.selection, store.selection(number)):
         raise _fault(
             number,
@@ -285,11 +284,6 @@ def check_bought(before: Standing, gain: Gain, store: LabelStore) -> None:
             'another',
             written=True,
         )
-
-
-def _on_disk(store: LabelStore) -> LabelStore:
-    """The store as one who comes later would find it."""
-    return LabelStore(store.folder, store.pool, store.experiment)
 
 
 def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
