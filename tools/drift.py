@@ -1,0 +1,197 @@
+"""How far two runs of one config end up apart.
+
+Runs it from scratch, each time in fresh processes, and compares what is left:
+label files byte by byte, mIoU, and every tensor of each round's final.pth.
+
+Usage: python tools/drift.py CONFIG [--gpus 1] [--runs 2] [--seed N]
+    [--cfg-options key=value ...] [--work-dir DIR] [--keep] [--json FILE]
+
+Ends with 0 where all runs are identical, with 1 where they are not, and with
+a run's own exit code where that fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from segal.errors import SegALError, StateError
+from segal.runner.rounds import plain
+from segal.utils.compare import Comparison, RoundDrift, compare
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, compare, print, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description='How far two runs of one config end up apart.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--gpus', type=int, default=1, help='or processes, without a GPU'
+    )
+    parser.add_argument('--runs', type=int, default=2)
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--cfg-options', nargs='+', default=[])
+    parser.add_argument(
+        '--work-dir', type=Path, help='where to run (default: a new folder)'
+    )
+    parser.add_argument(
+        '--keep', action='store_true', help='keep runs that are identical, too'
+    )
+    parser.add_argument('--json', type=Path, help='the figures as JSON')
+    args = parser.parse_args(arguments)
+    if args.runs < 2 or args.gpus < 1:
+        parser.error('wanted 2 --runs or more, and 1 --gpus or more')
+    folder = args.work_dir or Path(tempfile.mkdtemp(prefix='segal_drift_'))
+    try:
+        return measure(args, folder)
+    except SegALError as error:
+        sys.stderr.write(f'\nError: {error}\n')
+        return error.exit_code
+
+
+def measure(args: argparse.Namespace, folder: Path) -> int:
+    """Run and compare.
+
+    Args:
+        args: The command line.
+        folder: For the runs.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        StateError: The folder holds runs already.
+    """
+    work_dirs = [folder / f'run_{i + 1}' for i in range(args.runs)]
+    for work_dir in work_dirs:
+        if work_dir.exists():
+            raise StateError(
+                f'{work_dir}: wanted a new folder for a run from scratch, got '
+                'one that is there; name another with --work-dir'
+            )
+    for i, work_dir in enumerate(work_dirs):
+        print(f'--- run {i + 1} of {args.runs}: {work_dir}', flush=True)
+        code = run(args, work_dir)
+        if code:
+            print(f'--- run {i + 1} ended with exit code {code}')
+            return code
+    results = [compare(work_dirs[0], other) for other in work_dirs[1:]]
+    for i, result in enumerate(results):
+        print(f'\n--- run 1 and run {i + 2}')
+        print(describe(result))
+    identical = all(result.identical for result in results)
+    if args.json:
+        write_json(args, results, identical)
+    if identical and not args.keep:
+        for work_dir in work_dirs:
+            shutil.rmtree(work_dir)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    else:
+        print(f'the runs lie in {folder}')
+    return 0 if identical else 1
+
+
+def run(args: argparse.Namespace, work_dir: Path) -> int:
+    """Run the config from scratch in processes of its own.
+
+    Returns:
+        The exit code; 128 + n where signal n ended it.
+    """
+    if args.gpus == 1:
+        command = [sys.executable, '-m', 'segal.train_active_learning']
+        command.append(args.config)
+    else:
+        command = ['bash', str(ROOT / 'dist_train.sh')]
+        command += [args.config, str(args.gpus)]
+    command += ['--work-dir', str(work_dir), '--deterministic', '--no-resume']
+    if args.seed is not None:
+        command += ['--seed', str(args.seed)]
+    if args.cfg_options:
+        command += ['--cfg-options', *args.cfg_options]
+    path = os.environ.get('PYTHONPATH')
+    environment = {
+        'CUBLAS_WORKSPACE_CONFIG': ':4096:8',  # else cuBLAS is free to differ
+        'OMP_WAIT_POLICY': 'PASSIVE',
+        **os.environ,
+        'PYTHON': sys.executable,
+        'PYTHONPATH': f'{ROOT}:{path}' if path else str(ROOT),
+    }
+    code = subprocess.run(command, env=environment).returncode
+    return code if code >= 0 else 128 - code
+
+
+def describe(result: Comparison) -> str:
+    """A table of rounds, then all else that differs, then the verdict."""
+    heads = ['round', 'labels', 'mIoU', 'tensors', 'absolute', 'relative']
+    table = [heads, *map(cells, result.rounds)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        '  '.join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
+        for row in table
+    ]
+    lines += ['', *result.differences()[:20]]
+    tensors = sum(one.tensors.compared for one in result.rounds)
+    if result.identical:
+        lines.append(
+            f'identical: the labels, rows and {tensors} tensors of '
+            f'{len(result.rounds)} rounds, bit by bit'
+        )
+    else:
+        lines.append(f'NOT identical: {len(result.differences())} differences')
+    return '\n'.join(lines)
+
+
+def cells(one: RoundDrift) -> list[str]:
+    """A round as a row of the table."""
+    drift = one.tensors
+    if one.labels and one.picks_differ is not None:
+        labels = f'{one.picks_differ} of {one.picks} picks differ'
+    else:
+        labels = 'missing or hurt' if one.labels else 'identical'
+    return [
+        str(one.round),
+        labels,
+        '-' if one.miou is None else f'{100 * one.miou:.3g} %',
+        f'{drift.differ} of {drift.compared} differ',
+        f'{drift.absolute:.3g}',
+        f'{drift.relative:.3g}',
+    ]
+
+
+def write_json(
+    args: argparse.Namespace, results: list[Comparison], identical: bool
+) -> None:
+    """Everything that was found; what is infinite is null."""
+    content = dict(
+        config=args.config,
+        gpus=args.gpus,
+        runs=args.runs,
+        cfg_options=args.cfg_options,
+        identical=identical,
+        compared_with_run_1=[
+            dict(
+                asdict(result),
+                identical=result.identical,
+                differences=result.differences(),
+            )
+            for result in results
+        ],
+    )
+    args.json.write_text(json.dumps(plain(content), indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
