@@ -1,0 +1,211 @@
+"""The instants at which a run is killed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Point:
+    """One instant of a run.
+
+    Attributes:
+        name: For the table.
+        when: ``'before'`` or ``'after'`` a call of a function; or of a file
+            that is written: ``'half'`` of it, ``'before'`` or ``'after'`` it
+            gets its name.
+        what: ``'module:function'``, or a pattern for the file's path.
+        nth: Which call, or which file that fits, counted from 0.
+        scenario: Which run; see ``SCENARIOS``.
+        rank: Which process is killed.
+    """
+
+    name: str
+    when: str
+    what: str
+    nth: int = 0
+    scenario: str = 'pixels'
+    rank: int = 0
+
+    def arm(self) -> None:
+        """Let this process be killed there."""
+        count = iter(range(self.nth + 1))
+
+        def reached() -> bool:
+            return next(count, None) == self.nth
+
+        if ':' in self.what:
+            self._arm_call(reached)
+        else:
+            self._arm_file(reached)
+
+    def _arm_call(self, reached: Callable[[], bool]) -> None:
+        module, _, path = self.what.partition(':')
+        *way, last = path.split('.')
+        owner: Any = importlib.import_module(module)
+        for part in way:
+            owner = getattr(owner, part)
+        function = getattr(owner, last)
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            now = reached()
+            if now and self.when == 'before':
+                die()
+            result = function(*args, **kwargs)
+            if now:
+                die()
+            return result
+
+        setattr(owner, last, wrapped)
+
+    def _arm_file(self, reached: Callable[[], bool]) -> None:
+        pattern, fsync, replace = re.compile(self.what), os.fsync, os.replace
+
+        def half(descriptor: int) -> None:
+            path = os.readlink(f'/proc/self/fd/{descriptor}')
+            name = path.removesuffix('.tmp')
+            if Path(path).is_file() and pattern.search(name) and reached():
+                os.truncate(path, os.stat(path).st_size // 2)
+                die()
+            fsync(descriptor)
+
+        def renamed(source: Any, target: Any, **kwargs: Any) -> None:
+            now = bool(pattern.search(str(target))) and reached()
+            if now and self.when == 'before':
+                die()
+            replace(source, target, **kwargs)
+            if now:
+                die()
+
+        if self.when == 'half':
+            os.fsync = half  # type: ignore[assignment]
+        else:
+            os.replace = renamed  # type: ignore[assignment]
+
+
+def die() -> None:
+    """As the kernel ends a process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+RUNNER = 'segal.runner.active_learning_runner:ActiveLearningRunner'
+INITIAL, REPORT = f'{RUNNER}._draw_initial', f'{RUNNER}._report'
+TRAIN = 'segal.utils.train'
+BUILD = 'segal.utils.phase:PhaseBuilder.training'
+STEP = 'segal.active.active_loop:ActiveLearningLoop.step'
+STORE = 'segal.active.label_store:LabelStore'
+APPEND, RELOAD = f'{STORE}.append', f'{STORE}.reload'
+SELECTOR = 'segal.active.selectors.per_image:PixelsPerImage'
+SHORTLIST, CHOOSE = f'{SELECTOR}.shortlist', f'{SELECTOR}.choose'
+ANSWER = 'segal.active.oracles:GroundTruthOracle.answer'
+DRAW = 'segal.hooks.visualize:VisualizeHook.after_round'
+SAVE, CURVE = 'segal.hooks.visualize:save', 'segal.hooks.curve:draw_curve'
+EVALUATE = 'segal.hooks.evaluation:EvaluationHook._do_evaluate'
+EVALUATED = 'mmseg.datasets:CustomDataset.pre_eval'
+ITER = 'mmcv.runner.epoch_based_runner:EpochBasedRunner.run_iter'
+ITER_BY_ITER = 'mmcv.runner.iter_based_runner:IterBasedRunner.train'
+SNAPSHOT = r'/resume_\d+\.pth$'
+LABELS = r'/round_\d+\.npz$'
+
+PIXELS = (
+    # The start
+    ('before the config is written', 'before', f'{TRAIN}:_claim'),
+    ('half of config.json', 'half', r'/config\.json$'),
+    ('before the pool is written down', 'before', f'{TRAIN}:_describe'),
+    ('half of machine.json', 'half', r'/machine\.json$'),
+    ('before the initial draw', 'before', INITIAL),
+    ('in the initial draw', 'after', SHORTLIST, 3),
+    ('after the initial draw', 'after', INITIAL),
+    # Training
+    ('before a network is built', 'before', BUILD, 1),
+    ('before the first iteration', 'before', ITER),
+    ('in the middle of an epoch', 'after', ITER, 1),
+    ('in the second epoch of round 1', 'before', ITER, 14),
+    ('half of a snapshot', 'half', SNAPSHOT, 2),
+    ('before a snapshot gets its name', 'before', SNAPSHOT, 1),
+    ('after a snapshot got its name', 'after', SNAPSHOT, 3),
+    ('half of a checkpoint', 'half', r'/epoch_\d+\.pth$', 1),
+    ('before latest.pth points to it', 'before', r'/latest\.pth$', 1),
+    # Evaluation, and the end of a phase
+    ('before an evaluation', 'before', EVALUATE, 1),
+    ('in an evaluation', 'after', EVALUATED, 3),
+    ('after an evaluation', 'after', EVALUATE, 1),
+    ('half of final.pth', 'half', r'/final\.pth$', 1),
+    ('before final.pth gets its name', 'before', r'/final\.pth$', 1),
+    ('after final.pth got its name', 'after', r'/final\.pth$', 1),
+    ('half of times.json', 'half', r'/times\.json$', 3),
+    ('half of rounds.json', 'half', r'/rounds\.json$', 1),
+    ('before a row gets its name', 'before', r'/rounds\.json$', 1),
+    ('after a row got its name', 'after', r'/rounds\.json$', 1),
+    # The query
+    ('before a query', 'before', STEP, 1),
+    ('while scoring', 'after', SHORTLIST, 12),
+    ('before the choice', 'before', CHOOSE, 1),
+    ('before the answers', 'before', ANSWER, 2),
+    ('after the answers', 'after', ANSWER, 1),
+    ('half of a label file', 'half', LABELS, 1),
+    ('before a label file gets its name', 'before', LABELS, 1),
+    ('after a label file got its name', 'after', LABELS, 2),
+    ('half of chain.json', 'half', r'/chain\.json$', 1),
+    ('after the labels are kept', 'after', APPEND, 1),
+    ('after a query', 'after', STEP, 2),
+    # Drawing, and between rounds
+    ('before the pictures', 'before', DRAW, 1),
+    ('between two pictures', 'after', SAVE, 1),
+    ('before the curve', 'before', CURVE, 1),
+    ('after the last pictures', 'after', DRAW, 2),
+    ('between two rounds', 'after', REPORT),
+    ('before the last table', 'before', f'{TRAIN}:_summarise'),
+)
+IMAGES = (
+    ('by iteration, before a snapshot', 'before', SNAPSHOT, 1),
+    ('by iteration, after a snapshot', 'after', SNAPSHOT, 3),
+    ('by iteration, between snapshots', 'after', ITER_BY_ITER, 6),
+    ('half of a label map', 'half', r'/round_001/\d+\.png$', 1),
+    ('label maps without their file', 'before', r'/round_001\.npz$'),
+    ('after a round of images', 'after', APPEND, 1),
+    ('before weights are carried on', 'before', BUILD, 1),
+)
+WORKERS = (
+    ('with loader workers, in an epoch', 'after', ITER, 6),
+    ('with loader workers, while scoring', 'after', SHORTLIST, 11),
+)
+RANK_0 = (
+    ('rank 0, in an epoch', 'after', ITER, 3),
+    ('rank 0, half of a snapshot', 'half', SNAPSHOT, 1),
+    ('rank 0, while scoring', 'after', SHORTLIST, 6),
+    ('rank 0, before a label file gets its name', 'before', LABELS, 1),
+    ('rank 0, after a label file got its name', 'after', LABELS, 1),
+    ('rank 0, while drawing', 'after', SAVE, 1),
+)
+RANK_1 = (
+    ('rank 1, in an epoch', 'after', ITER, 3),
+    ('rank 1, in an evaluation', 'after', EVALUATED, 3),
+    ('rank 1, while scoring', 'after', SHORTLIST, 6),
+    ('rank 1, before it reads the labels', 'before', RELOAD, 2),
+)
+POINTS = (
+    *(Point(*row) for row in PIXELS),
+    *(Point(*row, scenario='images') for row in IMAGES),
+    *(Point(*row, scenario='workers') for row in WORKERS),
+    *(Point(*row, scenario='two') for row in RANK_0),
+    *(Point(*row, scenario='two', rank=1) for row in RANK_1),
+)
+
+QUICK = (
+    'half of a snapshot',
+    'after final.pth got its name',
+    'half of a label file',
+    'after a label file got its name',
+    'between two pictures',
+    'by iteration, between snapshots',
+    'rank 1, while scoring',
+)
+"""Those that the suite goes through each time."""
