@@ -404,13 +404,13 @@ class LabelStore:
     ) -> None:
         """Write a file that is right, between two looks at the chain."""
         _raise_first(self._disk.foreign_trouble())
-        self._witness()
+        self.witness()
         self._disk.write(self.rounds, data, maps)
         self._take_in(content, data)
-        self._witness()
+        self.witness()
 
-    def _witness(self) -> None:
-        """Have ``chain.json`` name all files.
+    def witness(self) -> None:
+        """Have ``chain.json`` name all files; for the one rank that writes.
 
         Raises:
             StateError: It names what is not known here.

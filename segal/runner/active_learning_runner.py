@@ -194,6 +194,9 @@ class ActiveLearningRunner:
 
     def _share_labels(self) -> None:
         """Bring rank 0's label files to machines that lack them."""
+        with ranks.together():
+            if ranks.is_main():
+                self.store.witness()  # one may have been killed before it
         for file in range(ranks.broadcast(self.store.rounds)):
             ranks.share_file(self.store.folder, f'round_{file:03d}')
         self.store.reload()
