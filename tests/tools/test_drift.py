@@ -1,4 +1,5 @@
 import json
+import subprocess
 
 import pytest
 import torch
@@ -88,9 +89,24 @@ def test_a_missing_number_is_no_number_in_json(tmp_path, made_up):
     assert rounds[1]['tensors']['absolute'] is None
 
 
-def test_the_code_of_a_run_that_fails_is_passed_on(tmp_path, capfd):
-    config = write_config(write_images(tmp_path / 'data', 2))
-    options = ['--work-dir', str(tmp_path / 'runs')]
-    options += ['--cfg-options', 'active_learning.heuristic=margn']
-    assert drift.main([str(config), *options]) == 2
-    assert "did you mean 'Margin'" in capfd.readouterr().err
+@pytest.mark.parametrize(('ended', 'code'), [(2, 2), (-9, 137)])
+@pytest.mark.parametrize('gpus', [1, 3])
+def test_the_code_of_a_run_that_fails_is_passed_on(
+    tmp_path, monkeypatch, ended, code, gpus
+):
+    started = []
+
+    def run(command, env):
+        started.append(command)
+        return subprocess.CompletedProcess(command, ended)
+
+    monkeypatch.setattr(drift.subprocess, 'run', run)
+    options = ['--gpus', str(gpus), '--seed', '5']
+    options += ['--work-dir', str(tmp_path), '--cfg-options', 'a.b=1']
+    assert drift.main(['some.py', *options]) == code
+    (command,) = started  # there is no second run
+    at = command.index('some.py')
+    assert command[at + 1 : at + 2] == (['3'] if gpus == 3 else ['--work-dir'])
+    assert command[command.index('--work-dir') + 1] == str(tmp_path / 'run_1')
+    assert {'--deterministic', '--no-resume', 'a.b=1'} <= {*command}
+    assert command[command.index('--seed') + 1] == '5'
