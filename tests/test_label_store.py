@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segal.active import label_file, label_store
+from segal.active import label_chain, label_file, label_folder, label_store
+from segal.active.label_chain import decode_chain, encode_chain
 from segal.active.label_store import (
     LabelStore,
     PixelLabels,
@@ -509,6 +510,233 @@ class TestHurtFiles:
         data = path.read_bytes()[:-2] + b'\x40\x00'
         path.write_bytes(data + label_file.sha256(data[:-2]).encode())
         self.check(folder, 'round_000.npz', 'does not read as such')
+
+
+class TestTheList:
+    """chain.json names every file, and so shows that the last is there."""
+
+    def chain(self, folder):
+        return json.loads((folder / 'chain.json').read_text())
+
+    def hashes(self, folder):
+        paths = sorted(folder.glob('*.npz'))
+        return [label_file.sha256(path.read_bytes()) for path in paths]
+
+    def behind(self, folder, files):
+        """Leave a list of so many files."""
+        path = folder / 'chain.json'
+        chain = decode_chain(path, path.read_bytes())
+        path.write_bytes(
+            encode_chain(chain._replace(files=chain.files[:files]))
+        )
+
+    def refuse(self, folder, *said):
+        TestHurtFiles().check(folder, *said)
+        with pytest.raises(StateError):
+            LabelStore(folder, POOL)
+
+    def test_it_names_every_file(self, store, folder):
+        chain = self.chain(folder)
+        assert chain['files'] == self.hashes(folder)
+        assert len(chain['files']) == 3
+        assert chain['experiment'] == 'an experiment'
+        assert chain['pool'] == pool_fingerprint(POOL)
+
+    def test_the_last_file_lost(self, store, folder):
+        (folder / 'round_002.npz').unlink()
+        self.refuse(folder, 'round_002.npz', 'chain.json names 3 label files')
+
+    def test_the_last_two_lost(self, store, folder):
+        for number in (1, 2):
+            (folder / f'round_{number:03d}.npz').unlink()
+        self.refuse(folder, 'round_001.npz', 'chain.json names 3 label files')
+
+    def test_all_lost(self, store, folder):
+        for path in folder.glob('*.npz'):
+            path.unlink()
+        self.refuse(folder, 'round_000.npz', 'chain.json names 3 label files')
+
+    def test_another_last_file(self, store, folder):
+        """Well sealed, of this experiment, pool and round."""
+        path = folder / 'round_002.npz'
+        content = label_file.decode(path, path.read_bytes())
+        content.scores = content.scores + 1
+        path.write_bytes(label_file.encode(content))
+        self.refuse(folder, 'round_002.npz', 'that chain.json names')
+
+    def test_one_behind_is_completed_by_the_next_round(self, store, folder):
+        self.behind(folder, 2)
+        before = (folder / 'chain.json').read_bytes()
+        again = LabelStore(folder, POOL, 'an experiment')
+        again.reload()
+        same_state(again, store)
+        assert (folder / 'chain.json').read_bytes() == before
+        again.append(pixels(3, {NAMES[2]: [0]}))
+        assert self.chain(folder)['files'] == self.hashes(folder)
+
+    def test_two_behind_is_no_killed_write(self, store, folder):
+        self.behind(folder, 1)
+        self.refuse(folder, 'chain.json', 'got one of 1')
+
+    def test_it_never_falls_two_behind(self, store, folder, monkeypatch):
+        """Killed twice between a file and the list."""
+        self.behind(folder, 2)
+        again = LabelStore(folder, POOL, 'an experiment')
+        seen = []
+        real = label_file.os.replace
+
+        def wrapped(old, new):
+            if new.name == 'round_003.npz':
+                seen.append(len(self.chain(folder)['files']))
+                real(old, new)
+                raise Killed
+            real(old, new)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(label_file.os, 'replace', wrapped)
+            with pytest.raises(Killed):
+                again.append(pixels(3, {NAMES[2]: [0]}))
+        assert seen == [3]
+        assert LabelStore(folder, POOL, 'an experiment').rounds == 4
+
+    def test_an_older_folder_has_none(self, store, folder):
+        """It is read, and has one from the next round on."""
+        (folder / 'chain.json').unlink()
+        again = LabelStore(folder, POOL, 'an experiment')
+        same_state(again, store)
+        assert not (folder / 'chain.json').exists()
+        again.append(pixels(3, {NAMES[2]: [0]}))
+        assert self.chain(folder)['files'] == self.hashes(folder)
+
+    def test_a_machine_that_receives_the_files_has_none(
+        self, store, folder, tmp_path
+    ):
+        """Rank 0 sends it the files of a round, and nothing else."""
+        other = tmp_path / 'other' / 'labels'
+        other.mkdir(parents=True)
+        receiver = LabelStore(other, POOL, 'an experiment')
+        store.append(pixels(3, {NAMES[2]: [0]}))
+        for number in range(4):
+            shutil.copy(folder / f'round_{number:03d}.npz', other)
+            if number == 2:
+                shutil.copytree(folder / 'round_002', other / 'round_002')
+            receiver.reload()
+        same_state(receiver, store)
+        same_state(receiver, LabelStore(other, POOL, 'an experiment'))
+        assert not (other / 'chain.json').exists()
+
+    def test_a_machine_with_an_old_list_goes_on(self, store, folder, tmp_path):
+        other = tmp_path / 'other' / 'labels'
+        shutil.copytree(folder, other)
+        receiver = LabelStore(other, POOL, 'an experiment')
+        for number in (3, 4):
+            store.append(pixels(number, {NAMES[2]: [number - 3]}))
+            shutil.copy(folder / f'round_{number:03d}.npz', other)
+            receiver.reload()
+        same_state(receiver, store)
+
+    @pytest.mark.parametrize(
+        'text',
+        ['', '{', '[]', '{}', 'null', '{"seal": 1}', '\xff'],
+    )
+    def test_no_list(self, store, folder, text):
+        (folder / 'chain.json').write_bytes(text.encode('latin-1'))
+        self.refuse(folder, 'chain.json', 'labels.py repair', 'rebuilds it')
+        with pytest.raises(StateError, match='rebuilds it'):
+            store.append(pixels(3, {NAMES[2]: [0]}))
+        assert store.rounds == 3
+
+    def test_any_changed_value(self, store, folder):
+        path = folder / 'chain.json'
+        before = self.chain(folder)
+        for key, value in (
+            ('files', [*before['files'][:2], '0' * 64]),
+            ('files', before['files'][:2]),
+            ('files', before['files'] * 2),
+            ('files', 'x'),
+            ('experiment', 'another'),
+            ('pool', '0'),
+            ('format', 2),
+        ):
+            path.write_text(json.dumps({**before, key: value}))
+            self.refuse(folder, 'chain.json', 'altered')
+
+    def test_a_later_format(self, store, folder, monkeypatch):
+        path = folder / 'chain.json'
+        chain = decode_chain(path, path.read_bytes())
+        with monkeypatch.context() as patch:
+            patch.setattr(label_chain, 'VERSION', 2)
+            path.write_bytes(encode_chain(chain))
+        with pytest.raises(StateError, match='format 1, got format 2'):
+            LabelStore(folder, POOL, 'an experiment')
+
+    def test_the_list_of_another_experiment(self, store, folder, tmp_path):
+        other = LabelStore(tmp_path / 'other', POOL, 'something else')
+        other.append(pixels(0, {NAMES[0]: [1]}))
+        shutil.copy(other.folder / 'chain.json', folder)
+        TestHurtFiles().check(folder, 'chain.json', "'something else'")
+
+    def test_the_list_of_another_pool(self, store, folder, tmp_path):
+        other = LabelStore(tmp_path / 'other', POOL[:2], 'an experiment')
+        other.append(pixels(0, {NAMES[0]: [1]}))
+        shutil.copy(other.folder / 'chain.json', folder)
+        self.refuse(folder, 'chain.json', 'of pool')
+
+    def test_it_changed_while_running(self, store, folder):
+        other = LabelStore(folder, POOL, 'an experiment')
+        other.append(pixels(3, {NAMES[2]: [1]}))
+        (folder / 'round_003.npz').unlink()
+        before = (folder / 'chain.json').read_bytes()
+        with pytest.raises(StateError, match='another process'):
+            store.append(pixels(3, {NAMES[2]: [0]}))
+        assert (folder / 'chain.json').read_bytes() == before
+
+    def test_a_full_disk_after_the_file(self, store, folder, monkeypatch):
+        """The round is kept; what is missing is one line of the list."""
+
+        def full(chain):
+            raise OSError(28, 'No space left on device')
+
+        with monkeypatch.context() as patch:
+            patch.setattr(label_folder, 'encode_chain', full)
+            with pytest.raises(StateError, match='No space left'):
+                store.append(pixels(3, {NAMES[2]: [0]}))
+        assert store.rounds == 4
+        store.append(pixels(4, {NAMES[2]: [1]}))
+        same_state(store, LabelStore(folder, POOL, 'an experiment'))
+        assert self.chain(folder)['files'] == self.hashes(folder)
+
+
+class TestForeignFiles:
+    @pytest.mark.parametrize(
+        'name',
+        ['round_7.npz', 'round_003 (copy).npz', 'x.npz', 'round_0001.npz',
+         'round_-01.npz', 'ROUND_003.NPZ', '.npz', 'round_٣٤٥.npz'],
+    )  # fmt: skip
+    def test_an_archive_of_another_name(self, store, folder, name):
+        shutil.copy(folder / 'round_002.npz', folder / name)
+        TestHurtFiles().check(folder, f'/{name}: ', 'move it away')
+        with pytest.raises(StateError, match='move it away'):
+            store.append(pixels(3, {NAMES[2]: [0]}))
+        assert not (folder / 'round_003.npz').exists()
+
+    def test_a_foreign_archive_alone(self, folder):
+        folder.mkdir(parents=True)
+        (folder / 'x.npz').write_bytes(b'')
+        TestHurtFiles().check(folder, 'x.npz')
+
+    @pytest.mark.parametrize(
+        'name',
+        ['round_003.npz.tmp', 'chain.json.tmp', 'round_003/000001.png',
+         'notes.txt', 'damaged/round_001.npz', 'round_003.1'],
+    )  # fmt: skip
+    def test_what_is_harmless(self, store, folder, name):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b'left over')
+        again = LabelStore(folder, POOL, 'an experiment')
+        same_state(again, store)
+        again.append(pixels(3, {NAMES[2]: [0]}))
+        same_state(again, LabelStore(folder, POOL, 'an experiment'))
 
 
 class Killed(BaseException):
