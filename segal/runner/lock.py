@@ -52,9 +52,11 @@ def locked(work_dir: Path, logger: logging.Logger) -> Iterator[None]:
         if ranks.is_main():
             held.sign(owners)
         ranks.barrier()
-        yield
-        if ranks.is_main():
-            held.sign([])
+        try:
+            yield
+        finally:  # an error is no kill
+            if ranks.is_main():
+                held.sign([])
 
 
 class _Held:

@@ -113,6 +113,10 @@ class Run:
         path = self.folder / f'{rank}.txt'
         return path.read_text() if path.exists() else ''
 
+    def progress(self) -> str:
+        """The names of all that it has written."""
+        return '\n'.join(sorted(map(str, self.work_dir.rglob('*'))))
+
     def start(self, point: Point | None = None) -> list[BaseProcess]:
         """Begin, or go on; every rank a process."""
         with socket.socket() as probe:
