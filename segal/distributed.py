@@ -21,12 +21,12 @@ import torch.distributed as dist
 from mmcv.runner import get_dist_info
 from torch import nn
 
-from segal.errors import SegALError
+from segal.errors import ConfigError, SegALError
 
 T = TypeVar('T')
 
-TIMEOUT = timedelta(minutes=float(os.environ.get('SEGAL_TIMEOUT') or 60))
-"""How long a rank waits for another; ``SEGAL_TIMEOUT`` gives other minutes."""
+TIMEOUT = 60.0
+"""Minutes that a rank waits for another, unless ``SEGAL_TIMEOUT`` is set."""
 
 _control: dist.ProcessGroup | None = None
 
@@ -35,6 +35,26 @@ class LostRankError(SegALError):
     """Another process of this run is gone, or does not answer in time."""
 
     exit_code = 5
+
+
+def patience() -> timedelta:
+    """How long a rank waits for another.
+
+    Raises:
+        ConfigError: ``SEGAL_TIMEOUT`` is no number of minutes.
+    """
+    said = os.environ.get('SEGAL_TIMEOUT') or TIMEOUT
+    try:
+        minutes = float(said)
+        if not 0 < minutes < 1e6:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(
+            'SEGAL_TIMEOUT: wanted the minutes that one process waits for '
+            f'another, above 0; got {said!r}; correct it, or unset it for '
+            f'{TIMEOUT:g}'
+        ) from None
+    return timedelta(minutes=minutes)
 
 
 def lost_rank(error: BaseException, what: str) -> LostRankError | None:
@@ -57,8 +77,9 @@ def lost_rank(error: BaseException, what: str) -> LostRankError | None:
     return LostRankError(
         f'process {rank()} was waiting for the others {what}, '
         + (
-            f'and not all of them came within {TIMEOUT} (SEGAL_TIMEOUT=...'
-            ' sets other minutes)'
+            'and not all of them came within '
+            f'{patience().total_seconds() / 60:g} min (SEGAL_TIMEOUT=... '
+            'gives them longer)'
             if late
             else 'and one of them is gone'
         )
@@ -98,7 +119,7 @@ def _group() -> dist.ProcessGroup:
     global _control
     if _control is None:
         with _meeting('to meet them'):
-            _control = dist.new_group(backend='gloo', timeout=TIMEOUT)
+            _control = dist.new_group(backend='gloo', timeout=patience())
     return _control
 
 

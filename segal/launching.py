@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from mmcv.runner import get_dist_info
 
-from segal.distributed import TIMEOUT
+from segal.distributed import patience
 from segal.errors import SegALError
 
 _VARIABLES = {
@@ -39,7 +39,7 @@ _VARIABLES = {
 def init_process_group(
     launcher: str = 'pytorch',
     backend: str | None = None,
-    timeout: timedelta = TIMEOUT,
+    timeout: timedelta | None = None,
 ) -> None:
     """Meet the other processes; with NCCL where there is a GPU, else gloo.
 
@@ -48,7 +48,8 @@ def init_process_group(
             variables set by hand), ``'slurm'``, ``'mpi'``, or ``'none'`` for
             a process of its own, which meets nobody.
         backend: Another backend than that; NCCL without a GPU becomes gloo.
-        timeout: How long one process waits for another.
+        timeout: How long one process waits for another; that of
+            :func:`~segal.distributed.patience` by default.
 
     Raises:
         SegALError: Nobody launched this, or more processes than GPUs.
@@ -70,7 +71,7 @@ def init_process_group(
     elif backend == 'nccl':
         backend = None
     backend = backend or ('nccl' if gpus else 'gloo')
-    dist.init_process_group(backend, 'env://', timeout=timeout)
+    dist.init_process_group(backend, 'env://', timeout=timeout or patience())
     atexit.register(leave_process_group)
 
 
