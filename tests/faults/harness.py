@@ -46,7 +46,7 @@ checkpoint_config = dict(interval=2)
 
 
 def play(
-    arguments: list[str], env: dict[str, str], log: str, point: Point | None
+    arguments: list[str], env: dict[str, str], log: str, point: Any
 ) -> None:
     """What a forked process does: the entry point, and maybe its end."""
     import torch
@@ -117,8 +117,15 @@ class Run:
         """The names of all that it has written."""
         return '\n'.join(sorted(map(str, self.work_dir.rglob('*'))))
 
-    def start(self, point: Point | None = None) -> list[BaseProcess]:
-        """Begin, or go on; every rank a process."""
+    def start(
+        self, point: Any = None, env: dict[str, str] | None = None
+    ) -> list[BaseProcess]:
+        """Begin, or go on; every rank a process.
+
+        Args:
+            point: Something with a ``rank`` and ``arm()``, for that process.
+            env: Environment of all of them.
+        """
         with socket.socket() as probe:
             probe.bind(('127.0.0.1', 0))
             port = probe.getsockname()[1]
@@ -127,17 +134,18 @@ class Run:
             arguments += ['--launcher', 'pytorch']
         started = []
         for rank in range(self.processes):
-            env = dict(
+            mine = dict(
+                env or {},
                 RANK=str(rank),
                 LOCAL_RANK=str(rank),
                 WORLD_SIZE=str(self.processes),
                 MASTER_ADDR='127.0.0.1',
                 MASTER_PORT=str(port),
             )
-            mine = point if point and point.rank == rank else None
             log = str(self.folder / f'{rank}.txt')
+            armed = point if point and point.rank == rank else None
             process = server().Process(
-                target=play, args=(arguments, env, log, mine)
+                target=play, args=(arguments, mine, log, armed)
             )
             process.start()
             started.append(process)
