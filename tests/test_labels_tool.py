@@ -434,6 +434,30 @@ def test_without_a_list(template, labels, damage, mended):
         assert after == before
 
 
+def test_a_file_damaged_again_and_again(template, labels):
+    """Each damaged copy is kept under a name of its own."""
+    whole = snapshot(labels)
+    for offset in (-1, -2, -3):
+        flip(1, offset)(labels, template)
+        before = snapshot(labels)
+        assert repair(LabelFolder(labels), POOL).left == []
+        after = snapshot(labels)
+        assert all(y in after.values() for y in before.values())
+    assert len(list((labels / 'damaged').iterdir())) == 3
+    assert {name: after[name] for name in whole} == whole
+
+
+def test_a_stranger_at_the_end_proves_nothing(template, labels):
+    """Though all that it names is at hand."""
+    (labels / 'chain.json').unlink()
+    take(3, 'stranger')(labels, template)
+    shutil.copytree(template / 'stranger/labels', labels / 'damaged')
+    before = snapshot(labels)
+    (left,) = repair(LabelFolder(labels), POOL).left
+    assert f'{LAST} (other experiment)' in left
+    assert snapshot(labels) == before
+
+
 def test_everything_at_once(template, work_dir, labels, capsys):
     """Check goes on past what is broken; an export mends it all."""
     whole = snapshot(labels)

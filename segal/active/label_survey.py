@@ -229,9 +229,10 @@ def _notice(found: Survey) -> None:
         if entry
     }
     known = {one.path for one in found.files} | named | {folder.chain_path}
+    known |= set(folder.foreign())
     for path in sorted(folder.path.rglob('*')):
         inside = path.relative_to(folder.path).parts
-        if path.is_dir() or path in known or path in folder.foreign():
+        if path.is_dir() or path in known:
             continue
         if inside[0] != DAMAGED:
             found.notes.append(f'{path}: left over; it does not count')
