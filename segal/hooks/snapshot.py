@@ -29,13 +29,25 @@ class SnapshotHook(Hook):
 
     Args:
         interval: Iterations between snapshots; None: every epoch.
+        found: The snapshot to go on from, None at the beginning of a phase.
 
     Raises:
         StoppedError: The run was asked to end.
     """
 
-    def __init__(self, interval: int | None = None) -> None:
+    def __init__(
+        self,
+        interval: int | None = None,
+        found: dict[str, Any] | None = None,
+    ) -> None:
         self.interval = interval
+        self.found = found
+
+    def before_run(self, runner: Any) -> None:
+        """Go on from what was found, once every other hook is ready."""
+        if self.found is not None:
+            runner.go_on_from(self.found)
+            self.found = None
 
     def after_train_epoch(self, runner: Any) -> None:
         """Write after an epoch."""

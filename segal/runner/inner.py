@@ -168,16 +168,22 @@ class _RoundRunner(BaseRunner):
             "with a checkpoint's weights, set load_from in the config"
         )
 
+    def count_from(self, checkpoint: dict[str, Any]) -> None:
+        """Put counters and meta where they were; hooks read them early."""
+        self._epoch = checkpoint['meta']['epoch']
+        self._iter = checkpoint['meta']['iter']
+        self.meta.update(checkpoint['meta'])
+
     def go_on_from(self, checkpoint: dict[str, Any]) -> None:
-        """Put the phase where it was when ``checkpoint`` was made."""
+        """Put network and optimizer where they were.
+
+        Called when all hooks are ready: some, such as EMA, add buffers.
+        """
         model = (
             self.model.module if is_module_wrapper(self.model) else self.model
         )
         model.load_state_dict(checkpoint['state_dict'])
         self.optimizer.load_state_dict(checkpoint['optimizer'])
-        self._epoch = checkpoint['meta']['epoch']
-        self._iter = checkpoint['meta']['iter']
-        self.meta.update(checkpoint['meta'])
 
     def _behind_us(self) -> tuple[int, int]:
         """Finished epochs and iterations, asked by a hook after either."""

@@ -188,10 +188,10 @@ class PhaseBuilder:
         runner.context = context
         runner._iter = context.first_iter
         runner._epoch = first if by_epoch else 0
-        evaluation = self._add_hooks(runner, round)
         snapshot = self._snapshot(Path(runner.work_dir))
+        evaluation = self._add_hooks(runner, snapshot)
         if snapshot is not None:
-            runner.go_on_from(snapshot)
+            runner.count_from(snapshot)
             done = runner.iter - context.first_iter
             if by_epoch:  # another number of processes has other epochs
                 done = (runner.epoch - first) * len(sampler)
@@ -238,6 +238,27 @@ class PhaseBuilder:
             )
         return content
 
+    def _load_final(self, model: nn.Module, round: int) -> None:
+        """Give a network the weights that a round ended with.
+
+        What hooks added to the round's own (EMA's second set) is left out.
+
+        Raises:
+            StateError: They are missing, hurt, or of another network.
+        """
+        found = self._final(round)['state_dict']
+        wanted = model.state_dict().keys()
+        try:
+            model.load_state_dict(
+                {name: found[name] for name in wanted if name in found}
+            )
+        except RuntimeError as error:
+            raise StateError(
+                f'{last_checkpoint(self.work_dir, round)}: wanted the weights '
+                f'of this network, got others ({error}); restore the file '
+                'from a copy'
+            ) from error
+
     def _lengths(self, round: int) -> list[int]:
         """Lengths of the phases before this one in the same schedule."""
         if self.config.reset.schedule:
@@ -251,7 +272,7 @@ class PhaseBuilder:
             StateError: Its checkpoint is missing or hurt.
         """
         model = self.build_model()
-        model.load_state_dict(self._final(round)['state_dict'])
+        self._load_final(model, round)
         return ModelWrapper(model.to(self.device), self.device)
 
     def reporters(self) -> list[Hook]:
@@ -304,7 +325,7 @@ class PhaseBuilder:
         seed_all(self.config.seed, round if fresh else 0, 'weights')
         model: Any = self.build_model()
         if not fresh:
-            model.load_state_dict(self._final(round - 1)['state_dict'])
+            self._load_final(model, round - 1)
             return model
         backbone: Any = model.backbone
         source = self.config.checkpoint
@@ -440,7 +461,9 @@ class PhaseBuilder:
             schedule_epochs=total if by_epoch else None,
         )
 
-    def _add_hooks(self, runner: Any, round: int) -> EvaluationHook:
+    def _add_hooks(
+        self, runner: Any, snapshot: dict[str, Any] | None
+    ) -> EvaluationHook:
         """Mmcv's training hooks and ours, each from a copy of its config."""
         cfg = copy.deepcopy(self.cfg)
         checkpoints = cfg.get('checkpoint_config')
@@ -465,7 +488,7 @@ class PhaseBuilder:
         runner.register_hook(KeyedRandomnessHook(self.config.seed))
         every = min((checkpoints or {}).get('interval', 1000), 1000)
         runner.register_hook(
-            SnapshotHook(None if self.config.by_epoch else every),
+            SnapshotHook(None if self.config.by_epoch else every, snapshot),
             priority='LOWEST',
         )
         evaluation = self._evaluation()

@@ -35,7 +35,7 @@ from tests.faults.points import POINTS
 
 WORDS = {
     'pixels': 'pixels, by epoch, one process',
-    'workers': 'the same, with loader workers',
+    'workers': 'the same, with loader workers and EMA weights',
     'images': 'whole images, by iteration, weights and schedule go on',
     'two': 'pixels, two processes',
 }

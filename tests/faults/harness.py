@@ -28,7 +28,9 @@ _SHOWN = '\nactive_learning.update(visualize=dict(size=2))\n'
 SCENARIOS = {
     'pixels': dict(extra=_SHOWN),
     'workers': dict(
-        extra=_SHOWN + 'data.update(workers_per_gpu=1)\n'
+        extra=_SHOWN
+        + 'data.update(workers_per_gpu=1)\n'
+        + "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
     ),
     'images': dict(
         mode='image',
