@@ -45,7 +45,8 @@ from segal.runner.machine import keep_machine
 from segal.runner.rounds import read_rounds
 from segal.structures import Budget, PoolImage
 from segal.utils.data import Data, build_data, missing_paths
-from segal.utils.phase import PhaseBuilder, checkpoint_bytes
+from segal.utils.network import Networks, checkpoint_bytes
+from segal.utils.phase import PhaseBuilder
 from segal.utils.table import format_rounds
 
 
@@ -324,21 +325,13 @@ def _plan(
         lengths.append(
             phase.train * (-(-count // together) if config.by_epoch else 1)
         )
-    builder = PhaseBuilder(
-        cfg,
-        config,
-        data,
-        None,  # type: ignore[arg-type]
-        Path(),
-        device,
-        logger,
-    )
+    networks = Networks(cfg, config, data.classes, device, logger)
     return plan(
         cfg,
         config,
         data.pool.images,
         lengths,
-        checkpoint_bytes(builder.build_model()),
+        checkpoint_bytes(networks.build()),
         ranks.world_size(),
     )
 

@@ -1,0 +1,174 @@
+"""The network of a config: built, filled with weights, wrapped to train."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmcv import Config
+from mmcv.cnn.utils import revert_sync_batchnorm
+from mmcv.runner import load_checkpoint
+from mmseg.models import build_segmentor
+from mmseg.utils import build_ddp, build_dp
+from torch import Tensor, nn
+
+from segal import distributed as ranks
+from segal.config.schema import ActiveLearningConfig
+from segal.errors import StateError
+from segal.seeding import seed_all
+from segal.utils.weights import init_own_way, load_backbone
+
+
+class Networks:
+    """Makes networks, one like the other.
+
+    Args:
+        cfg: Translated config.
+        config: Its active learning, read.
+        classes: Names of the C classes.
+        device: Where to train.
+        logger: Told which weights were loaded.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        config: ActiveLearningConfig,
+        classes: tuple[str, ...],
+        device: torch.device,
+        logger: logging.Logger,
+    ) -> None:
+        self.cfg = cfg
+        self.config = config
+        self.classes = classes
+        self.device = device
+        self.logger = logger
+
+    def build(self) -> nn.Module:
+        """The network of the config, uninitialised."""
+        cfg = copy.deepcopy(self.cfg)
+        model = build_segmentor(
+            cfg.model,
+            train_cfg=cfg.get('train_cfg'),
+            test_cfg=cfg.get('test_cfg'),
+        )
+        if self.device.type != 'cuda':
+            model = revert_sync_batchnorm(model)
+        model.CLASSES = self.classes
+        return model
+
+    def first(self, round: int) -> nn.Module:
+        """The network with its first weights.
+
+        Args:
+            round: Seeds what is drawn.
+
+        Raises:
+            StateError: Weights that are missing or do not fit.
+        """
+        seed_all(self.config.seed, round, 'weights')
+        model: Any = self.build()
+        backbone: Any = model.backbone
+        init = getattr(backbone, 'init_cfg', None)
+        named = (
+            init.get('checkpoint')
+            if isinstance(init, dict) and init.get('type') == 'Pretrained'
+            else None
+        )
+        source = self.config.checkpoint or named
+        own_way = named and 'init_weights' in vars(type(backbone))
+        if own_way and not self.config.checkpoint:
+            init_own_way(backbone, str(named))
+            model.init_weights()
+        else:
+            if source is not None:
+                backbone.init_cfg = None
+            model.init_weights()
+            if source is not None:
+                load_backbone(backbone, source, self.logger)
+        if self.cfg.get('load_from'):
+            self._load_from(model, self.cfg.load_from)
+        return model
+
+    def again(self, weights: Mapping[str, Tensor], where: str) -> nn.Module:
+        """The network with the weights that a round ended with.
+
+        What hooks added to the round's own (EMA's second set) is left out.
+
+        Args:
+            weights: Of the round's checkpoint.
+            where: Its path, for the error.
+
+        Raises:
+            StateError: They are of another network.
+        """
+        model = self.build()
+        wanted = model.state_dict().keys()
+        try:
+            model.load_state_dict(
+                {name: weights[name] for name in wanted if name in weights}
+            )
+        except RuntimeError as error:
+            raise StateError(
+                f'{where}: wanted the weights of this network, got others '
+                f'({error}); restore the file from a copy'
+            ) from error
+        return model
+
+    def _load_from(self, model: nn.Module, source: str) -> None:
+        """A whole network's weights, such as those of a source domain."""
+        before = ranks.state_hash(model)
+        try:
+            load_checkpoint(
+                model, source, map_location='cpu', logger=self.logger
+            )
+        except Exception as error:
+            raise StateError(
+                f'load_from: {source} cannot be loaded '
+                f'({type(error).__name__}: {error})'
+            ) from error
+        if ranks.state_hash(model) == before:
+            raise StateError(
+                f'load_from: no weight of {source} fits the '
+                'model; name a checkpoint of the same network'
+            )
+
+    def parallel(self, model: nn.Module) -> nn.Module:
+        """The network wrapped as mmseg trains it."""
+        if ranks.world_size() == 1:
+            ids = (
+                [torch.cuda.current_device()]
+                if (self.device.type == 'cuda')
+                else None
+            )
+            return build_dp(model, self.device.type, device_ids=ids)
+        ids = (
+            [torch.cuda.current_device()]
+            if (self.device.type == 'cuda')
+            else None
+        )
+        return build_ddp(
+            model,
+            self.device.type,
+            device_ids=ids,
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get(
+                'find_unused_parameters', False
+            ),
+        )
+
+
+def checkpoint_bytes(model: nn.Module) -> int:
+    """How much disk a checkpoint takes with Adam's two moments, in bytes."""
+    weights = sum(
+        value.numel() * value.element_size()
+        for value in model.state_dict().values()
+    )
+    moments = 2 * sum(
+        parameter.numel() * parameter.element_size()
+        for parameter in model.parameters()
+    )
+    return weights + moments
