@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from load import tool
 
 bench = tool('benchmark/label_state')
@@ -7,13 +8,22 @@ SMALL = ['--images', '30', '--rounds', '2', '--workers', '1']
 
 
 def test_all_processes_and_workers_are_summed(capsys):
-    assert bench.main(SMALL) == 0
+    options = ['--images', '600', '--rounds', '4', '--workers', '1']
+    assert bench.main(options) == 0
     said = capsys.readouterr().out
-    assert '30 images x 10 labels x 2 rounds = 600 labels' in said
-    each = float(re.search(r'in memory +([\d.]+) bytes', said)[1])
+    assert '600 images x 10 labels x 4 rounds = 24000 labels' in said
+    each, mib = map(
+        float,
+        re.search(r'in memory +([\d.]+) bytes.*\(([\d.]+) MiB', said).groups(),
+    )
     assert 8 < each < 16
-    total = float(re.search(r'in all +([\d.]+) bytes', said)[1])
-    assert total > 2 * each
+    arrays = float(re.search(r'([\d.]+) MiB of arrays', said)[1])
+    assert arrays == pytest.approx(2 * mib, abs=0.011)
+    total, private = (
+        float(re.search(rf'{words}([\d.]+)', said)[1])
+        for words in (r'in all .*\(', 'of arrays, ')
+    )
+    assert total == pytest.approx(arrays + private, abs=0.011)
 
 
 def test_too_much_is_told(monkeypatch):
