@@ -270,7 +270,9 @@ def describe_survey(found: Survey) -> str:
     if found.notes:
         lines += ['', 'notes:', *(f'  - {note}' for note in found.notes)]
     if found.problems:
-        lines += ['', 'problems:', *(f'  - {x}' for x in found.problems)]
+        known = f'; {mend(found.folder.path)}'  # the verdict says it once
+        short = [problem.removesuffix(known) for problem in found.problems]
+        lines += ['', 'problems:', *(f'  - {problem}' for problem in short)]
     lines += ['', verdict(found)]
     return '\n'.join(lines)
 
@@ -282,7 +284,8 @@ def verdict(found: Survey) -> str:
         return (
             f'{path}: {count} problem{"s" if count > 1 else ""}; nothing was '
             f'changed; `python tools/labels.py repair {path.parent}` mends '
-            'what can be proven'
+            'what can be proven; else restore it from a copy, or start in '
+            'another work_dir'
         )
     if not found.files:
         return f'{path}: no label files; nothing was bought here yet'
