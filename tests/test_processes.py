@@ -16,8 +16,16 @@ import pytest
 from segal import files
 from segal.runner import inner
 from tests.faults.harness import Run, differences, wait
+from tests.faults.points import Point
+from tests.hooks.wandb_log import points, run_ids
 from tests.tiny import write_config, write_images
 
+POINT_IN_ROUND_1 = Point(
+    'in the second epoch of round 1',
+    'before',
+    'mmcv.runner.epoch_based_runner:EpochBasedRunner.run_iter',
+    14,
+)
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(
     sys.platform != 'linux', reason='as Linux ends processes'
@@ -133,15 +141,20 @@ class FullDisk:
             module.whole_file = whole_file
 
 
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('one')
+    run = Run('pixels', folder / 'one', folder / 'pool')
+    run.finish()
+    return run
+
+
 @pytest.mark.parametrize(
     'full', ['round_001.npz', 'round_001/final.pth', 'rounds.json']
 )
-def test_a_full_disk(full, small_disk, tmp_path):
+def test_a_full_disk(full, small_disk, whole, tmp_path):
     """The file that did not fit is named; with room, all goes on."""
-    images = tmp_path / 'pool'
-    whole = Run('pixels', tmp_path / 'whole', images)
-    whole.finish()
-    run = Run('pixels', tmp_path / 'run', images)
+    run = Run('pixels', tmp_path / 'run', whole.images)
     run.folder.joinpath('run').symlink_to(small_disk / 'run')
     (small_disk / 'run').mkdir()
     filled = run.start(FullDisk(full, small_disk / 'ballast'))
@@ -161,6 +174,31 @@ def test_a_full_disk(full, small_disk, tmp_path):
     run.finish()
     assert differences(run, whole) == []
     assert all(path.read_bytes() == was for path, was in labels.items())
+
+
+def test_the_wandb_run_goes_on(tmp_path):
+    run = Run('pixels', tmp_path / 'run', tmp_path / 'pool')
+    with open(run.config, 'a') as file:
+        file.write(
+            "log_config['hooks'].append("
+            "dict(type='WandbLoggerHookWithVal', interval=1))\n"
+        )
+    env = dict(WANDB_MODE='offline', WANDB_SILENT='true')
+    (victim,) = run.start(POINT_IN_ROUND_1, env)
+    assert wait([victim], 120) == [-signal.SIGKILL], run.log()
+    logged = json.loads((run.work_dir / 'wandb_run.json').read_text())
+    assert wait(run.start(env=env), 120) == [0], run.log()
+    logs = sorted(run.work_dir.glob('wandb/*run-*/*.wandb'))
+    assert len(logs) == 2
+    state = json.loads((run.work_dir / 'wandb_run.json').read_text())
+    assert {one for log in logs for one in run_ids(log)} == {state['id']}
+    rows = points(logs[1])
+    assert [row['round'] for row in rows if 'round' in row] == [1, 2]
+    # The epoch in hand is logged again, from its first iteration.
+    steps = [row['step'] for row in rows if 'train/loss' in row]
+    assert steps == list(range(13, 25))
+    assert logged['id'] == state['id']
+    assert rows[0]['_step'] == logged['logged'] > 12
 
 
 @pytest.mark.slow
