@@ -80,13 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         samples = run(folder / 'long', args.rounds, args, show=True)
         print()
         grown = judge(samples)
-        again = start_again(folder / 'long', args)
-        words = f'{again:.2f} s after {len(samples)} rounds'
+        print('\nstarted again where it ended, imports aside:')
         if args.rounds > SETTLED:
             run(folder / 'short', SETTLED, args)
-            words += f', {start_again(folder / "short", args):.2f} s'
-            words += f' after {SETTLED}'
-        print(f'\nstarted again, going on after {words} (imports aside)')
+            print(f'  {SETTLED} rounds: {start_again(folder / "short", args)}')
+        print(f'  {args.rounds} rounds: {start_again(folder / "long", args)}')
     print('no growth' if not grown else f'grew: {", ".join(grown)}')
     return 1 if grown else 0
 
@@ -149,14 +147,15 @@ def start(folder: Path, args: argparse.Namespace) -> subprocess.Popen:
 
 def start_again(
     folder: Path, args: argparse.Namespace, starts: int = 3
-) -> float:
-    """Seconds to "going on", the median of some starts."""
+) -> str:
+    """Seconds to "going on" and to the end, the medians of some starts."""
     seconds = []
     for _ in range(starts):
         if start(folder, args).wait():
             raise SystemExit((folder / 'output.log').read_text()[-2000:])
-        seconds.append(float((folder / 'going_on.txt').read_text()))
-    return float(np.median(seconds))
+        seconds.append(json.loads((folder / 'again.json').read_text()))
+    going_on, over = np.median(seconds, axis=0)
+    return f'going on after {going_on:.2f} s, over after {over:.2f} s'
 
 
 def read(samples: Path) -> list[dict[str, float]]:
@@ -216,19 +215,21 @@ def in_child(folder: Path, options: list[str]) -> int:
 
     register()
     begin = time.perf_counter()
+    seconds = []
 
     class GoingOn(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.getMessage().startswith('going on in'):
-                seconds = time.perf_counter() - begin
-                (folder / 'going_on.txt').write_text(f'{seconds:.3f}')
+                seconds.append(time.perf_counter() - begin)
 
-    (folder / 'going_on.txt').unlink(missing_ok=True)
     logging.getLogger('mmseg').addHandler(GoingOn())
     command = [str(folder / 'config.py'), '--work-dir', str(folder / 'run')]
     if options:
         command += ['--cfg-options', *options]
-    return train(command)
+    code = train(command)
+    seconds.append(time.perf_counter() - begin)
+    (folder / 'again.json').write_text(json.dumps(seconds))
+    return code
 
 
 def register() -> None:
