@@ -1,5 +1,6 @@
 # make demo    set up, and watch a model learn from a few labelled pixels
 # make test    set up, and check everything: lint, types, tests
+# make faults  kill runs everywhere, go on with them, and compare
 # Set-up happens once; PYTHON=... chooses the Python 3.11 or 3.12 it uses.
 
 BIN := .venv/bin
@@ -7,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup demo test test-slow faults lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -24,6 +25,9 @@ test: lint
 # Those that take over half a minute each.
 test-slow: setup
 	$(PYTEST) -m slow
+
+faults: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --out docs/faults.md
 
 lint: setup
 	$(BIN)/ruff check

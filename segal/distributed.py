@@ -250,18 +250,21 @@ def check_same_state(module: nn.Module, when: str) -> None:
         )
 
 
-def share_file(folder: Path, stem: str) -> None:
+def share_files(folder: Path, stem: str, *others: str) -> None:
     """Bring what rank 0 wrote to ranks that do not see its disk.
 
     Args:
         folder: Where it lies, by the same path on every machine.
         stem: The file ``stem.npz`` and, if there is one, the folder ``stem``.
+        *others: Names of further files.
     """
     if world_size() == 1:
         return
     files: list[Path] = []
     if is_main():
-        files = [*sorted((folder / stem).glob('*')), folder / f'{stem}.npz']
+        names = (f'{stem}.npz', *others)
+        files = [*sorted((folder / stem).glob('*'))]
+        files += [folder / name for name in names]
     wanted = broadcast(
         [(path.relative_to(folder), _digest(path)) for path in files]
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segal.active import label_chain, label_file, label_folder, label_store
+from segal.active import label_chain, label_file, label_store
 from segal.active.label_chain import decode_chain, encode_chain
 from segal.active.label_store import (
     LabelStore,
@@ -583,7 +583,7 @@ class TestTheList:
         self.behind(folder, 2)
         again = LabelStore(folder, POOL, 'an experiment')
         seen = []
-        real = label_file.os.replace
+        real = os.replace
 
         def wrapped(old, new):
             if new.name == 'round_003.npz':
@@ -593,7 +593,7 @@ class TestTheList:
             real(old, new)
 
         with monkeypatch.context() as patch:
-            patch.setattr(label_file.os, 'replace', wrapped)
+            patch.setattr(os, 'replace', wrapped)
             with pytest.raises(Killed):
                 again.append(pixels(3, {NAMES[2]: [0]}))
         assert seen == [3]
@@ -694,11 +694,15 @@ class TestTheList:
     def test_a_full_disk_after_the_file(self, store, folder, monkeypatch):
         """The round is kept; what is missing is one line of the list."""
 
-        def full(chain):
-            raise OSError(28, 'No space left on device')
+        real = os.replace
+
+        def full(old, new):
+            if new.name == 'chain.json':
+                raise OSError(28, 'No space left on device')
+            real(old, new)
 
         with monkeypatch.context() as patch:
-            patch.setattr(label_folder, 'encode_chain', full)
+            patch.setattr(os, 'replace', full)
             with pytest.raises(StateError, match='No space left'):
                 store.append(pixels(3, {NAMES[2]: [0]}))
         assert store.rounds == 4
@@ -753,7 +757,7 @@ def kill_at(monkeypatch, function, nth):
             raise Killed
         return real(*args)
 
-    monkeypatch.setattr(label_file.os, function, wrapped)
+    monkeypatch.setattr(os, function, wrapped)
 
 
 @pytest.mark.parametrize('function', ['fsync', 'replace'])
@@ -793,7 +797,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(store, folder, monkeypatch):
         raise OSError(28, 'No space left on device')
 
     with monkeypatch.context() as patch:
-        patch.setattr(label_file.os, 'fsync', full)
+        patch.setattr(os, 'fsync', full)
         with pytest.raises(StateError, match='No space left') as error:
             store.append(pixels(3, {NAMES[2]: [0]}))
     assert 'round_003.npz' in str(error.value)

@@ -118,7 +118,7 @@ class ActiveLearningLoop:
                 answers = self.oracle.answer(selection)
                 gain = check_answers(selection, answers, self.store)
                 self.store.append(answers)
-        ranks.share_file(self.store.folder, f'round_{file:03d}')
+        self.store.share(file)
         with _together():
             if ranks.is_main():
                 check_bought(before, gain, self.store)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segal.errors import StateError
+from segal.files import sync_folder
 
-from .label_file import sync_folder
 from .label_folder import LabelFolder
 from .label_records import file_record, map_path, parse, request_records
 from .label_store import LabelStore

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,29 +137,6 @@ def mend(folder: Path) -> str:
         'wrong, `repair` instead of `check` mends what can be proven; else '
         'restore it from a copy, or start in another work_dir'
     )
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that its name stands for all of it or for nothing.
-
-    Temporary name in the same folder, flush, sync, rename; the folder is for
-    the caller to sync. What a killed process left is overwritten.
-    """
-    temporary = path.with_name(path.name + '.tmp')
-    with open(temporary, 'wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def seal(body: bytes) -> bytes:

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segal.errors import StateError
+from segal.files import replace_file, sync_folder, unwritable
 
 from .label_chain import NAME, Chain, decode_chain, encode_chain
 from .label_file import (
     LabelFile,
     mend,
-    replace_file,
     round_path,
     sha256,
-    sync_folder,
 )
 from .label_packing import map_name
 
@@ -129,11 +128,7 @@ class LabelFolder:
         Raises:
             StateError: It cannot be done.
         """
-        try:
-            replace_file(self.chain_path, encode_chain(chain))
-            sync_folder(self.path)
-        except OSError as error:
-            raise _unwritable(self.chain_path, error) from error
+        replace_file(self.chain_path, encode_chain(chain))
 
     def write(self, number: int, data: bytes, maps: dict[str, bytes]) -> None:
         """The label maps, then the file that names them.
@@ -158,14 +153,11 @@ class LabelFolder:
                 if not folder.is_dir():
                     folder.mkdir(parents=True)
                     sync_folder(folder.parent)
-            for name, png in maps.items():
-                replace_file(maps_folder / name, png)
-            if maps:
-                sync_folder(maps_folder)
-            replace_file(path, data)
-            sync_folder(self.path)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise StateError(unwritable(path, error)) from error
+        for name, png in maps.items():
+            replace_file(maps_folder / name, png)
+        replace_file(path, data)
 
     def foreign_trouble(self) -> Iterator[Trouble]:
         """One for each archive that is no label file by its name."""
@@ -332,10 +324,3 @@ class LabelFolder:
         if match and path == self.file(int(match[1])):
             return int(match[1])
         return None
-
-
-def _unwritable(path: Path, error: OSError) -> StateError:
-    return StateError(
-        f'{path}: cannot be written ({error}); mend that and start again: '
-        'everything bought before is safe'
-    )

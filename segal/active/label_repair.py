@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segal.errors import StateError
+from segal.files import replace_file, sync_folder
 from segal.structures import PoolImage
 
 from .label_chain import NAME, Chain
 from .label_file import (
     LabelFile,
     decode,
-    replace_file,
     seal,
     sha256,
-    sync_folder,
     unsealed,
 )
 from .label_folder import DAMAGED, LabelFolder
@@ -367,7 +366,6 @@ def _do(folder: LabelFolder, plan: _Plan) -> None:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, data)
-        sync_folder(path.parent)
         sync_folder(folder.path)
     if plan.chain:
         folder.write_chain(plan.chain)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segal import distributed as ranks
 from segal.errors import StateError
 from segal.structures import LABELLED, Answers, PoolImage, Selection
 
@@ -408,6 +409,11 @@ class LabelStore:
         self._disk.write(self.rounds, data, maps)
         self._take_in(content, data)
         self.witness()
+
+    def share(self, round: int) -> None:
+        """Bring rank 0's file of a round to machines that lack it."""
+        path = self._disk.file(round)
+        ranks.share_files(self.folder, path.stem, self._disk.chain_path.name)
 
     def witness(self) -> None:
         """Have ``chain.json`` name all files; for the one rank that writes.

@@ -198,7 +198,7 @@ class ActiveLearningRunner:
             if ranks.is_main():
                 self.store.witness()  # one may have been killed before it
         for file in range(ranks.broadcast(self.store.rounds)):
-            ranks.share_file(self.store.folder, f'round_{file:03d}')
+            self.store.share(file)
         self.store.reload()
 
     def _say_where(self) -> None:
