@@ -6,6 +6,7 @@ Every message names the key or file, what was wanted, what came, and the mend.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Sequence
 
 
@@ -72,6 +73,14 @@ def nearest(name: object, valid: Iterable[object]) -> str:
     )
     guess = f"; did you mean '{folded[close[0]]}'?" if close else ''
     return f'{guess} (valid: {", ".join(names)})'
+
+
+def raised_at(error: BaseException) -> str:
+    """File and line that raised an error, for the author of that file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ''
+    return f'{frames[-1].filename}, line {frames[-1].lineno}'
 
 
 def last_words(error: SegALError) -> str:

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from segal.errors import SegALError
+
 SUPPLIES = ('probs',)
 """What of ``BaseHeuristic.needs`` a wrapped mmseg model can give."""
 
@@ -59,6 +61,7 @@ class ModelWrapper:
 
         Raises:
             RuntimeError: The model's output is no distribution over classes.
+            SegALError: It is not finite.
         """
         total: Tensor | None = None
         views = batch['img']
@@ -72,6 +75,13 @@ class ModelWrapper:
         if probs.shape[1] == 1:
             probs = torch.cat([1 - probs, probs], dim=1)  # (B, 2, H, W)
         off = (probs.sum(dim=1) - 1).abs().max()
+        if not torch.isfinite(off):
+            raise SegALError(
+                'the network gives NaN or infinite probabilities for '
+                f'{batch["img_metas"][0].data[0][0].get("filename")}: '
+                'training has diverged; lower optimizer.lr, or clip gradients '
+                '(optimizer_config.grad_clip), in another work_dir'
+            )
         if not off < TOLERANCE:
             raise RuntimeError(
                 f'{type(self.model).__name__}.inference does not give '

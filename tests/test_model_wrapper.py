@@ -3,6 +3,7 @@ import torch
 from mmcv.parallel import DataContainer
 from torch import nn
 
+from segal.errors import SegALError
 from segal.model_wrapper import ModelWrapper
 
 SIZE = (4, 6)
@@ -67,13 +68,17 @@ def test_half_precision_is_made_single():
     [
         torch.rand(2, 5, *SIZE),  # logits
         torch.rand(2, 5, *SIZE).flatten(2).softmax(2).view(2, 5, *SIZE),
-        torch.full((2, 5, *SIZE), float('nan')),
     ],
-    ids=['no softmax', 'softmax over space', 'nan'],
+    ids=['no softmax', 'softmax over space'],
 )
 def test_refuses_what_is_no_distribution_over_classes(wrong):
     with pytest.raises(RuntimeError, match=r'sum over the classes.*0\.png'):
         probabilities(wrong)
+
+
+def test_says_that_training_has_diverged():
+    with pytest.raises(SegALError, match=r'0\.png: training has diverged'):
+        probabilities(torch.full((2, 5, *SIZE), float('nan')))
 
 
 def test_leaves_the_mode_as_it_was():

@@ -182,8 +182,8 @@ class GroundTruthOracle(BaseOracle):
         if truth.shape != tuple(image.size):
             raise DataError(
                 f'{name!r}: wanted an annotation of the size of its image, '
-                f'{tuple(image.size)} (height, width), got {truth.shape}; '
-                'write both with one converter'
+                f'{tuple(image.size)} (height, width), got {truth.shape}'
+                f'{colours_in(truth)}; write both with one converter'
             )
         if not np.issubdtype(truth.dtype, np.integer):
             raise DataError(
@@ -202,3 +202,13 @@ class GroundTruthOracle(BaseOracle):
                 'with a tool of tools/convert_datasets'
             )
         return np.where(void, _NO_CLASS, truth).astype(np.uint8)
+
+
+def colours_in(truth: NDArray[np.generic]) -> str:
+    """What to say where an annotation has several channels."""
+    if truth.ndim < 3:
+        return ''
+    return (
+        ', colours in place of class ids (for a PNG with a palette, '
+        "LoadAnnotations(imdecode_backend='pillow') reads its ids)"
+    )

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcv import Config
+from mmcv import Config, load
 
 from segal.config.bases import bases_set_aside, join_sections
-from segal.errors import ConfigError, SegALError
+from segal.config.kinds import short
+from segal.errors import ConfigError, SegALError, raised_at
 
+SUFFIXES = ('.py', '.json', '.yml', '.yaml')
 _NOTES = '_segal_notes'
 """Where notes wait in the Config until it is read."""
 
@@ -33,10 +35,14 @@ def load_config(
         ConfigError: No such file, an error in it, or an option that fits
             nowhere.
     """
-    if not Path(path).expanduser().is_file():
-        raise ConfigError(f'{path}: no such file')
+    _check_path(path)
     search_path = list(sys.path)
     try:
+        if Path(path).suffix != '.py' and not isinstance(load(path), dict):
+            raise ConfigError(
+                f'{path}: wanted sections such as model and data, by name; '
+                f'got {short(load(path))}'
+            )
         with bases_set_aside(path):
             cfg = Config.fromfile(path)
         notes = join_sections(cfg)
@@ -54,6 +60,30 @@ def load_config(
     if notes:
         cfg[_NOTES] = notes
     return cfg
+
+
+def _check_path(path: str) -> None:
+    """Whether a config can be read from there.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise ConfigError(
+            f'{path}: wanted a config file, got a folder; name a file in it'
+        )
+    if not file.is_file():
+        raise ConfigError(
+            f'{path}: wanted a config file, but there is no such file (seen '
+            f'from {Path.cwd()}); correct the path'
+        )
+    if file.suffix not in SUFFIXES:
+        raise ConfigError(
+            f'{path}: wanted a config that ends in one of '
+            f'{", ".join(SUFFIXES)}; got {file.suffix or "no suffix"!r}; '
+            'rename it'
+        )
 
 
 def waiting_notes(cfg: Config) -> list[str]:
@@ -75,11 +105,30 @@ def _drop_temporary_files(error: Exception) -> None:
         sys.unraisablehook = hook
 
 
-def _in_words(error: Exception) -> str:
-    text = str(error).strip('\'"') or 'no further words'
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, ImportError) and not str(error) and error.__context__:
+        # mmcv's custom_imports raises it without a word about the cause
+        return f'custom_imports: {_in_words(error.__context__)}'
+    text = str(error) or 'no further words'
+    if isinstance(error, KeyError):
+        text = text.strip('\'"')
     if isinstance(error, FileNotFoundError):
         return f'a base or file is missing: {text}'
-    return f'{type(error).__name__}: {text}'
+    return f'{type(error).__name__}: {text}{_line(error)}'
+
+
+def _line(error: BaseException) -> str:
+    """Where a config raised; mmcv runs a copy of it, which is gone by now."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or not frames:
+        return ''
+    last = frames[-1]
+    if Path(last.filename).exists():
+        ours = not last.filename.startswith((sys.prefix, sys.base_prefix))
+        return f' ({raised_at(error)})' if ours else ''
+    if not last.filename.endswith('.py'):
+        return ''
+    return f' (line {last.lineno} of it or of a base)'
 
 
 def _apply(cfg: Config, options: dict[str, Any]) -> None:

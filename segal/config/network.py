@@ -217,8 +217,9 @@ def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
     wrong = []
     for where, head in heads(cfg):
         wrong.append((f'{where}.ignore_index', head.get('ignore_index', 255)))
-    for name in ('train', 'val'):
-        for entry in entries((cfg.get('data') or {}).get(name)):
+    data = cfg.get('data')
+    for name in ('train', 'val') if isinstance(data, Mapping) else ():
+        for entry in entries(data.get(name)):
             if not isinstance(entry, Mapping):
                 continue
             key = f'data.{name}.ignore_index'

@@ -137,7 +137,8 @@ def _without_masks(pipeline: Any, changed: set[str]) -> list[Any]:
 
 def clean_query(cfg: Config) -> list[str]:
     """Make the query pipeline a test pipeline, in place."""
-    query: Any = (cfg.get('data') or {}).get('query')
+    data = cfg.get('data')
+    query: Any = data.get('query') if isinstance(data, Mapping) else None
     if not isinstance(query, dict) or not query.get('pipeline'):
         return []
     steps, notes = _without_truth(query['pipeline'])

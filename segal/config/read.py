@@ -7,7 +7,15 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.config import checks, dialects, network, parts, pipelines, schedule
+from segal.config import (
+    checks,
+    dialects,
+    network,
+    parts,
+    pipelines,
+    schedule,
+    sections,
+)
 from segal.config.keys import BY_NAME
 from segal.config.load import waiting_notes
 from segal.config.lookup import Lookup
@@ -202,6 +210,7 @@ class _Reader(Lookup):
         """Everything of mmseg's that a round depends on."""
         cfg = self.cfg
         self.problems += checks.check_data(cfg)
+        self.problems += sections.check_sections(cfg)
         for problems, notes in (
             network.average_over_labels(cfg),
             network.settle_weights(

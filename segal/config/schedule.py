@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmcv import Config
+from mmcv.runner import HOOKS
 
 from segal.config.kinds import short
 from segal.config.schema import Phase
@@ -80,6 +81,13 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
             "lr_config.policy: required, such as 'poly', 'step' or 'fixed'; "
             'got nothing'
         ], []
+    policies = _policies()
+    policy = schedule['policy']
+    if policy not in policies:
+        return [
+            f'lr_config.policy: {policy!r} is not registered'
+            + nearest(policy, {name.lower() for name in policies})
+        ], []
     if schedule.get('by_epoch') and not by_epoch:
         return [
             'lr_config.by_epoch: wanted False, since runner.by_epoch=False '
@@ -87,6 +95,18 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
         ], []
     cfg.lr_config.setdefault('by_epoch', by_epoch)
     return [], []
+
+
+def _policies() -> set[str]:
+    """What mmcv makes an LrUpdaterHook of: any case, if all are lower."""
+    ending = 'LrUpdaterHook'
+    names = {
+        name.removesuffix(ending)
+        for name in HOOKS.module_dict
+        if name.endswith(ending) and name != ending
+    }
+    lower = {name.lower() for name in names if name == name.title()}
+    return names | lower
 
 
 def check_optimizer(cfg: Config) -> list[str]:

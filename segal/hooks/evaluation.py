@@ -5,15 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from mmcv.runner import HOOKS, EpochBasedRunner
 from mmcv.runner import EvalHook as MMCVEvalHook
+from mmseg.datasets import CustomDataset
 from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
 from segal import stopping
+from segal.active.dataset.base import LoadFirst, reading, reading_truth
 from segal.model_wrapper import ModelWrapper
+
+_CHECKED: WeakSet[CustomDataset] = WeakSet()
+"""Data sets whose ground truth was looked at, once in each process."""
 
 
 @HOOKS.register_module()
@@ -105,9 +111,20 @@ class EvaluationHook(MMCVEvalHook):
     ) -> Iterator[tuple[torch.Tensor, ...]]:
         """Mmseg's pre_eval counts of this rank's images, one by one."""
         device = next(model.parameters()).device
+        dataset = self.dataloader.dataset
+        known = dataset in _CHECKED or not isinstance(dataset, CustomDataset)
+        batches = iter(self.dataloader)
         with ModelWrapper(model, device).evaluating() as wrapper:
-            for batch, index in zip(
-                self.dataloader, self.indices, strict=True
-            ):
+            for index in self.indices:
+                with reading(dataset, index, 'data.val'):
+                    batch = next(batches)
                 classes = wrapper.class_map(batch)[0]  # (H, W)
-                yield self.dataloader.dataset.pre_eval(classes, index)[0]
+                if not known:
+                    LoadFirst(dataset, 'data.val').checked_annotation(
+                        index, classes.shape, len(dataset.CLASSES)
+                    )
+                with reading_truth(dataset, index, 'data.val'):
+                    counts = dataset.pre_eval(classes, index)
+                yield counts[0]
+        if not known:
+            _CHECKED.add(dataset)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst, image_name
 from segal.active.dataset.pool import Pool, open_pool
+from segal.config.built import not_built
 from segal.config.pipelines import entries
 from segal.errors import ConfigError, SegALError
 
@@ -78,9 +79,7 @@ def build_data(cfg: Config, cache: Path | None) -> Data:
         except SegALError as error:
             problems.append(f'{key}: {error}')
         except Exception as error:
-            problems.append(
-                f'{key}: cannot be built: {type(error).__name__}: {error}'
-            )
+            problems.append(not_built(key, entry, error))
         return None
 
     query = build('data.query', cfg.data.query, test_mode=True)

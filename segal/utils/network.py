@@ -19,7 +19,7 @@ from segal import distributed as ranks
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import StateError
 from segal.seeding import seed_all
-from segal.utils.weights import init_own_way, load_backbone
+from segal.utils.weights import init_own_way, load_backbone, read_weights
 
 
 class Networks:
@@ -72,16 +72,9 @@ class Networks:
         seed_all(self.config.seed, round, 'weights')
         model: Any = self.build()
         backbone: Any = model.backbone
-        init = getattr(backbone, 'init_cfg', None)
-        named = (
-            init.get('checkpoint')
-            if isinstance(init, dict) and init.get('type') == 'Pretrained'
-            else None
-        )
-        source = self.config.checkpoint or named
-        own_way = named and 'init_weights' in vars(type(backbone))
-        if own_way and not self.config.checkpoint:
-            init_own_way(backbone, str(named))
+        source, own_way = self._source(backbone)
+        if source is not None and own_way:
+            init_own_way(backbone, source)
             model.init_weights()
         else:
             if source is not None:
@@ -92,6 +85,38 @@ class Networks:
         if self.cfg.get('load_from'):
             self._load_from(model, self.cfg.load_from)
         return model
+
+    def check_weights(self, model: nn.Module) -> None:
+        """Read the first weights, and see whether they fit.
+
+        Args:
+            model: From :meth:`build`; it may get some of them.
+
+        Raises:
+            StateError: Weights that are missing or do not fit.
+        """
+        backbone: Any = model.backbone
+        source, own_way = self._source(backbone)
+        if source is not None and own_way:
+            read_weights(source)
+        elif source is not None:
+            load_backbone(backbone, source, self.logger)
+        if self.cfg.get('load_from'):
+            self._load_from(model, self.cfg.load_from)
+
+    def _source(self, backbone: nn.Module) -> tuple[str | None, bool]:
+        """Where a backbone's first weights come from.
+
+        Returns:
+            Path or address, None where there is none; and whether the
+            backbone converts them itself (Swin, ViT).
+        """
+        if self.config.checkpoint:
+            return self.config.checkpoint, False
+        init = getattr(backbone, 'init_cfg', None)
+        if not isinstance(init, dict) or init.get('type') != 'Pretrained':
+            return None, False
+        return init.get('checkpoint'), 'init_weights' in vars(type(backbone))
 
     def again(self, weights: Mapping[str, Tensor], where: str) -> nn.Module:
         """The network with the weights that a round ended with.

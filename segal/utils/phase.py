@@ -262,6 +262,7 @@ class PhaseBuilder:
     ) -> tuple[DataLoader, RoundBatchSampler]:
         """Batches of everything labelled so far."""
         options = {
+            'workers_per_gpu': 2,
             **self.cfg.data,
             **self.cfg.data.get('train_dataloader', {}),
         }

@@ -62,33 +62,23 @@ class PhaseHooks:
         Returns:
             The one that evaluates.
         """
-        cfg = copy.deepcopy(self.cfg)
-        checkpoints = cfg.get('checkpoint_config')
-        if checkpoints is not None:
-            checkpoints.setdefault('max_keep_ckpts', 2)
-        for hook in cfg.get('log_config', {}).get('hooks', []):
-            if hook['type'] == 'TensorboardLoggerHook':
-                hook.setdefault('log_dir', str(self.work_dir / 'tf_logs'))
-        optimizer_config = cfg.get('optimizer_config') or {}
-        if cfg.get('fp16') and self.device.type == 'cuda':
-            optimizer_config.setdefault('type', 'Fp16OptimizerHook')
-            for name, value in cfg.fp16.items():
-                optimizer_config.setdefault(name, value)
+        cfg = self.sections()
         runner.register_training_hooks(
-            cfg.get('lr_config'),
-            optimizer_config,
-            checkpoints,
-            cfg.get('log_config'),
-            cfg.get('momentum_config'),
-            custom_hooks_config=cfg.get('custom_hooks'),
+            cfg['lr_config'],
+            cfg['optimizer_config'],
+            cfg['checkpoint_config'],
+            cfg['log_config'],
+            cfg['momentum_config'],
+            custom_hooks_config=cfg['custom_hooks'],
         )
         runner.register_hook(KeyedRandomnessHook(self.config.seed))
-        every = min((checkpoints or {}).get('interval', 1000), 1000)
+        checkpoints = cfg['checkpoint_config'] or {}
+        every = min(checkpoints.get('interval', 1000), 1000)
         runner.register_hook(
             SnapshotHook(None if self.config.by_epoch else every, snapshot),
             priority='LOWEST',
         )
-        evaluation = self._evaluation()
+        evaluation = self.evaluation()
         runner.register_hook(evaluation, priority='LOW')
         for hook in self._drawing_hooks():
             runner.register_hook(hook, priority='LOW')
@@ -97,10 +87,37 @@ class PhaseHooks:
                 hook.get_iter = partial(_global_iter, hook)
         return evaluation
 
-    def _evaluation(self) -> EvaluationHook:
+    def sections(self) -> dict[str, Any]:
+        """What the config says of mmcv's hooks, as copies; None: nothing."""
+        cfg = copy.deepcopy(self.cfg)
+        checkpoints = cfg.get('checkpoint_config')
+        if checkpoints is not None:
+            checkpoints.setdefault('max_keep_ckpts', 2)
+        for hook in (cfg.get('log_config') or {}).get('hooks') or []:
+            if hook['type'] == 'TensorboardLoggerHook':
+                hook.setdefault('log_dir', str(self.work_dir / 'tf_logs'))
+        optimizer_config = cfg.get('optimizer_config') or {}
+        if cfg.get('fp16') and self.device.type == 'cuda':
+            optimizer_config.setdefault('type', 'Fp16OptimizerHook')
+            for name, value in cfg.fp16.items():
+                optimizer_config.setdefault(name, value)
+        return dict(
+            lr_config=cfg.get('lr_config'),
+            momentum_config=cfg.get('momentum_config'),
+            optimizer_config=optimizer_config,
+            checkpoint_config=checkpoints,
+            log_config=cfg.get('log_config'),
+            custom_hooks=cfg.get('custom_hooks'),
+        )
+
+    def evaluation(self) -> EvaluationHook:
         """The evaluation of this rank's share of ``data.val``."""
         indices = list(range(ranks.rank(), len(self.val), ranks.world_size()))
-        options = {**self.cfg.data, **self.cfg.data.get('val_dataloader', {})}
+        options = {
+            'workers_per_gpu': 2,
+            **self.cfg.data,
+            **self.cfg.data.get('val_dataloader', {}),
+        }
         loader = DataLoader(
             self.val,
             batch_sampler=[[index] for index in indices],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from mmcv.runner import build_runner
 from mmcv.utils import build_from_cfg
 from mmseg.utils import get_root_logger
 from numpy.typing import NDArray
+from torch import nn
 
 import segal.datasets
 import segal.hooks
@@ -45,8 +46,9 @@ from segal.runner.machine import keep_machine
 from segal.runner.rounds import read_rounds
 from segal.structures import Budget, PoolImage
 from segal.utils.data import Data, build_data, missing_paths
-from segal.utils.network import Networks, checkpoint_bytes
+from segal.utils.network import checkpoint_bytes
 from segal.utils.phase import PhaseBuilder
+from segal.utils.rehearsal import Rehearsal, rehearse
 from segal.utils.table import format_rounds
 
 
@@ -84,8 +86,8 @@ def read_experiment(
     """
     config, problems, notes = read_config(cfg)
     if problems:
-        sections = cfg.get('data', {})
-        for key in ('query', 'val'):
+        sections = cfg.get('data')
+        for key in ('query', 'val') if isinstance(sections, Mapping) else ():
             if isinstance(sections.get(key), dict):
                 problems += missing_paths(f'data.{key}', sections[key])
         raise ConfigError(problems)
@@ -121,9 +123,39 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     for note in notes:
         logger.info(note)
     experiment = fingerprint(cfg, config)
+    make_selector = partial(
+        _selector,
+        config.selector,
+        config.budget,
+        config.seed,
+        config.shuffle_prop,
+    )
+    initial = {
+        key: value
+        for key, value in config.selector.items()
+        if key != 'top_percent'
+    }
+    make_initial_selector = partial(
+        _selector, initial, config.initial, config.seed, 0.0
+    )
+    model = rehearse(
+        Rehearsal(
+            cfg,
+            config,
+            data,
+            {
+                'active_learning.selector': make_selector,
+                'active_learning.selector (at first)': make_initial_selector,
+            },
+            device,
+        ),
+        weights=not options.dry_run
+        and ranks.broadcast(not (work_dir / 'labels').exists()),
+    )
     if options.dry_run:
-        logger.info('\n%s', _plan(cfg, config, data, device, logger))
+        logger.info('\n%s', _plan(cfg, config, data, model))
         return []
+    del model
     with locked(work_dir, logger):
         with ranks.together():
             if ranks.is_main():
@@ -155,11 +187,6 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             loader['samples_per_gpu'],
             loader['workers_per_gpu'],
         )
-        initial = {
-            key: value
-            for key, value in config.selector.items()
-            if key != 'top_percent'
-        }
         runner = build_runner(
             dict(cfg.runner),
             default_args=dict(
@@ -174,16 +201,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
                 initial_heuristic=build_from_cfg(
                     dict(type='Random'), HEURISTICS
                 ),
-                make_selector=partial(
-                    _selector,
-                    config.selector,
-                    config.budget,
-                    config.seed,
-                    config.shuffle_prop,
-                ),
-                make_initial_selector=partial(
-                    _selector, initial, config.initial, config.seed, 0.0
-                ),
+                make_selector=make_selector,
+                make_initial_selector=make_initial_selector,
                 classes=data.classes,
                 palette=data.palette,
             ),
@@ -234,7 +253,13 @@ def _open_log(
     """Mmseg's logger, into a file of the work_dir."""
     file = None
     if not dry_run:
-        work_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            work_dir.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StateError(
+                f'--work-dir {work_dir}: wanted a folder, or a name for one, '
+                f'got a file ({error.filename}); name another'
+            ) from error
         file = str(work_dir / time.strftime('%Y%m%d_%H%M%S.log'))
     return get_root_logger(file, cfg.get('log_level', 'INFO'))
 
@@ -310,14 +335,14 @@ def _plan(
     cfg: Config,
     config: ActiveLearningConfig,
     data: Data,
-    device: torch.device,
-    logger: logging.Logger,
+    model: nn.Module,
 ) -> str:
     """What ``--dry-run`` says."""
     lengths = []
     images = 0
     per_image = config.unit == 'pixel'
-    together = cfg.data.samples_per_gpu * ranks.world_size()
+    batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
+    together = batch['samples_per_gpu'] * ranks.world_size()
     for index, phase in enumerate(config.phases):
         images += (config.budget if index else config.initial).amount
         count = len(data.pool) if per_image else min(images, len(data.pool))
@@ -325,13 +350,12 @@ def _plan(
         lengths.append(
             phase.train * (-(-count // together) if config.by_epoch else 1)
         )
-    networks = Networks(cfg, config, data.classes, device, logger)
     return plan(
         cfg,
         config,
         data.pool.images,
         lengths,
-        checkpoint_bytes(networks.build()),
+        checkpoint_bytes(model),
         ranks.world_size(),
     )
 

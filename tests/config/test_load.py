@@ -277,7 +277,10 @@ def test_cfg_options_reach_into_lists_and_switched_off_sections(tmp_path):
         ('x = (', 'SyntaxError'),
         ('x = y', "NameError: name 'y' is not defined"),
         ("_base_ = 'nowhere.py'", 'a base or file is missing'),
-        ("custom_imports = dict(imports=['nowhere'])", 'ImportError'),
+        (
+            "custom_imports = dict(imports=['nowhere'])",
+            "custom_imports: ModuleNotFoundError: No module named 'nowhere'",
+        ),
         (
             'from segal.config import mmseg_config\n'
             "_base_ = mmseg_config('pspnet/pspnet_r50-d8_512x512_40k.py')",

@@ -9,9 +9,8 @@ from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from torch.utils.data import Dataset
 
-from segal.active.dataset.base import LoadFirst, image_file
+from segal.active.dataset.base import LoadFirst, reading
 from segal.active.label_store import LabelStore
-from segal.errors import DataError
 from segal.seeding import seeded
 
 
@@ -79,28 +78,21 @@ class ActiveDataset(Dataset):
         position -= len(self.names)
         for number, source in enumerate(self.sources):
             if position < len(source):
-                with seeded(*self._draw, epoch, number, position):
-                    return self._pad_with_ignore(source[position])
+                with (
+                    seeded(*self._draw, epoch, number, position),
+                    reading(source, position, 'data.train'),
+                ):
+                    sample = _labelled(source, position, len(self.CLASSES))
+                    return self._pad_with_ignore(sample)
             position -= len(source)
         raise IndexError(index)
 
     def _bought(self, name: str) -> dict[str, Any]:
         """The sample of a pool image, with its bought labels alone."""
+        labels = self._store.draw(name, self.ignore_index)  # (H, W)
         position = self._positions[name]
         results = self._loader.load_image(position)
-        labels = self._store.draw(name, self.ignore_index)  # (H, W)
-        if results['img'].shape[:2] != labels.shape:
-            raise DataError(
-                f'{image_file(self._loader.dataset, position)}: wanted the '
-                f'size (H, W) = {labels.shape} of the pool, got '
-                f'{results["img"].shape[:2]}; the image was changed after '
-                'the experiment began'
-            )
-        results['gt_semantic_seg'] = labels
-        results['seg_fields'].append('gt_semantic_seg')
-        for step in self._loader.transforms:
-            results = step(results)
-        return results
+        return self._loader.transform(position, results, labels)
 
     def _pad_with_ignore(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Let collate pad labels with ``ignore_index``, not with class 0."""
@@ -113,3 +105,29 @@ class ActiveDataset(Dataset):
                 padding_value=self.ignore_index,
             )
         return sample
+
+
+def _labelled(source: Any, position: int, classes: int) -> dict[str, Any]:
+    """A sample of a labelled source.
+
+    Of mmseg's own data sets, image and annotation are looked at before they
+    are transformed: labels of another size would be cut to fit.
+
+    Raises:
+        DataError: One of the two cannot be used.
+    """
+    kind = type(source)
+    if (
+        isinstance(source, CustomDataset)
+        and kind.__getitem__ is CustomDataset.__getitem__
+        and kind.prepare_train_img is CustomDataset.prepare_train_img
+        and not source.test_mode
+    ):
+        loader = LoadFirst(source, 'data.train')
+        results = loader.load_image(position)
+        labels = loader.checked_annotation(
+            position, results['img'].shape[:2], classes
+        )
+        return loader.transform(position, results, labels)
+    sample: dict[str, Any] = source[position]
+    return sample

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os.path as osp
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
-from segal.errors import ConfigError, DataError
+from segal.active.oracles import colours_in
+from segal.errors import ConfigError, DataError, SegALError, raised_at
+
+_LONG = 300
+"""Characters of another library's error that are repeated."""
 
 
 def image_name(dataset: CustomDataset, index: int) -> str:
@@ -42,6 +50,71 @@ def image_name(dataset: CustomDataset, index: int) -> str:
 def image_file(dataset: CustomDataset, index: int) -> str:
     """Path of an image file."""
     return osp.join(dataset.img_dir, dataset.img_infos[index]['filename'])
+
+
+@contextmanager
+def reading(
+    dataset: Any, index: int, key: str, step: object = None
+) -> Iterator[None]:
+    """Put words to a sample that cannot be made.
+
+    Args:
+        dataset: A data set, of mmseg's or the user's own.
+        index: Position in it.
+        key: Where it stands in the config.
+        step: Of the pipeline, where it is known.
+
+    Raises:
+        DataError: An image or annotation that is missing or hurt, or that a
+            step of the pipeline fails on.
+    """
+    try:
+        yield
+    except (SegALError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        where = f'sample {index}'
+        if isinstance(dataset, CustomDataset):
+            where = image_file(dataset, index)
+            LoadFirst(dataset, key).look(index)  # is it that?
+        said = str(error).strip()[:_LONG]
+        if 'Original Traceback' in str(error):  # from a loader's worker
+            said = str(error).strip().splitlines()[-1][:_LONG]
+        else:
+            said = f'{type(error).__name__}: {said}; {raised_at(error)}'
+        raise DataError(
+            f'{where}: {key}.pipeline fails on it'
+            f'{f" in {type(step).__name__}" if step else ""} ({said}); '
+            'correct the pipeline, or take the image out'
+        ) from error
+
+
+@contextmanager
+def reading_truth(dataset: Any, index: int, key: str) -> Iterator[None]:
+    """Put words to ground truth that cannot be evaluated against.
+
+    Args:
+        dataset: A data set, of mmseg's or the user's own.
+        index: Position in it.
+        key: Where it stands in the config.
+
+    Raises:
+        DataError: An annotation that is missing, hurt or of another size.
+    """
+    try:
+        yield
+    except (SegALError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        where = f'sample {index}'
+        if isinstance(dataset, CustomDataset):
+            loader = LoadFirst(dataset, key)
+            loader.load_annotation(index)  # is it missing or hurt?
+            where = loader.annotation_file(index)
+        raise DataError(
+            f'{where}: the prediction cannot be compared with it '
+            f'({type(error).__name__}: {error}); correct {key}'
+        ) from error
 
 
 class LoadFirst:
@@ -116,11 +189,102 @@ class LoadFirst:
                 if isinstance(error, FileNotFoundError)
                 else 'it cannot be decoded as an image'
             )
+            if not isinstance(error, AttributeError | cv2.error | OSError):
+                reason += f' ({type(error).__name__}: {error})'
             raise DataError(
-                f'{path}: {reason} ({type(error).__name__}); restore the '
-                f'file, or take it out of {self.key}'
+                f'{path}: {reason}; restore the file, or take it out of '
+                f'{self.key}'
             ) from error
         return results
+
+    def transform(
+        self, index: int, results: dict[str, Any], labels: NDArray[np.uint8]
+    ) -> dict[str, Any]:
+        """An image with labels, through the rest of the pipeline.
+
+        Args:
+            index: Position in the data set.
+            results: From :meth:`load_image`.
+            labels: uint8 (H, W), such as what was bought of the image.
+
+        Returns:
+            mmseg's training sample.
+
+        Raises:
+            DataError: The image is of another size, or a step fails on it.
+        """
+        if results['img'].shape[:2] != labels.shape:
+            raise DataError(
+                f'{image_file(self.dataset, index)}: wanted the size (H, W) '
+                f'= {labels.shape} of the pool, got '
+                f'{results["img"].shape[:2]}; the image was changed after '
+                'the experiment began: restore it'
+            )
+        results['gt_semantic_seg'] = labels
+        results['seg_fields'].append('gt_semantic_seg')
+        for step in self.transforms:
+            with reading(self.dataset, index, self.key, step):
+                results = step(results)
+        return results
+
+    def checked_annotation(
+        self, index: int, size: tuple[int, ...], classes: int
+    ) -> NDArray[np.uint8]:
+        """The ground truth, of the size of its image and with known ids.
+
+        mmseg leaves ids that are no class out of an evaluation, and says
+        nothing.
+
+        Args:
+            index: Position in the data set.
+            size: (H, W) of the image.
+            classes: How many there are.
+
+        Returns:
+            uint8 (H, W), see :meth:`load_annotation`.
+
+        Raises:
+            DataError: It is not so.
+        """
+        truth = self.load_annotation(index)
+        path = self.annotation_file(index)
+        if truth.shape != tuple(size):
+            raise DataError(
+                f'{path}: wanted class ids of the size of the image, (H, W) '
+                f'= {tuple(size)}, got {truth.shape}{colours_in(truth)}; '
+                f'correct {self.key}.ann_dir, or convert the annotations'
+            )
+        dataset = self.dataset
+        ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256))
+        last = classes - 1
+        if dataset.test_mode and dataset.reduce_zero_label:
+            last += 1  # reduced when it is compared
+        odd = ids[(ids > last) & (ids != 255) & (ids != dataset.ignore_index)]
+        if len(odd):
+            raise DataError(
+                f'{path}: wanted class ids 0 to {last}, or '
+                f'{dataset.ignore_index} where void, got '
+                f'{odd[:10].tolist()} too; correct {self.key}.classes or '
+                'reduce_zero_label, or convert the annotations'
+            )
+        return truth
+
+    def look(self, index: int) -> None:
+        """Load image and annotation, for the words of what is wrong.
+
+        Raises:
+            DataError: One is missing or cannot be decoded.
+        """
+        self.load_image(index)
+        if 'ann' in self.dataset.img_infos[index] and not (
+            self.dataset.test_mode
+        ):
+            self.load_annotation(index)
+
+    def annotation_file(self, index: int) -> str:
+        """Path of an annotation."""
+        name = self.dataset.img_infos[index]['ann']['seg_map']
+        return osp.join(self.dataset.ann_dir or '', name)
 
     def load_annotation(self, index: int) -> NDArray[np.uint8]:
         """The ground truth, in training class ids.
@@ -143,7 +307,8 @@ class LoadFirst:
             )
         results = dict(img_info=info, ann_info=info['ann'])
         self.dataset.pre_pipeline(results)
-        path = osp.join(self.dataset.ann_dir or '', info['ann']['seg_map'])
+        path = self.annotation_file(index)
+        _check_depth(path)
         try:
             return self._annotations(results)['gt_semantic_seg']
         except Exception as error:
@@ -157,3 +322,33 @@ class LoadFirst:
                 f'restore the file, or correct {self.key}.ann_dir and '
                 'seg_map_suffix'
             ) from error
+
+
+def _check_depth(path: str) -> None:
+    """Whether the ids of an annotation fit into a byte, as mmseg casts them.
+
+    Args:
+        path: Looked at where it is a PNG or TIFF on this disk.
+
+    Raises:
+        DataError: They do not: 16-bit ids would lose their upper byte.
+    """
+    if not path.lower().endswith(('.png', '.tif', '.tiff')):
+        return
+    try:
+        with open(path, 'rb') as file:
+            head = file.read(26)
+    except OSError:
+        return  # said where it is read
+    if head[1:4] == b'PNG' and head[24:25] != b'\x10':
+        return
+    ids = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    if ids is None or ids.dtype == np.uint8:
+        return
+    odd = np.unique(ids[ids != ids.astype(np.uint8)])
+    if len(odd):
+        raise DataError(
+            f'{path}: wanted class ids of 0 to 255, got {ids.dtype} with '
+            f'{odd[:10].tolist()}, which would be cut off; convert the '
+            'annotations to 8 bit'
+        )

@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from segal.active.dataset.base import LoadFirst, image_file, image_name
+from segal.active.dataset.base import (
+    LoadFirst,
+    image_file,
+    image_name,
+    reading,
+)
 from segal.errors import ConfigError, DataError
 from segal.seeding import seeded
 from segal.structures import PoolImage
@@ -168,8 +173,32 @@ class _QuerySet(Dataset):
         return len(self.pool)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        with seeded('query', self.pool[index].name):
-            return self.pool.dataset[index]
+        pool = self.pool
+        with (
+            seeded('query', pool[index].name),
+            reading(pool.dataset, index, 'data.query'),
+        ):
+            sample = pool.dataset[index]
+        _check_size(pool, index, sample)
+        return sample
+
+
+def _check_size(pool: Pool, index: int, sample: dict[str, Any]) -> None:
+    """Whether an image is still as large as when the pool was opened.
+
+    Raises:
+        DataError: It is not.
+    """
+    metas = sample.get('img_metas')
+    meta = (metas[0] if isinstance(metas, list) and metas else metas) or None
+    shape = getattr(meta, 'data', {}).get('ori_shape')
+    wanted = tuple(pool[index].size)
+    if shape is not None and tuple(shape[:2]) != wanted:
+        raise DataError(
+            f'{image_file(pool.dataset, index)}: wanted the size (H, W) = '
+            f'{wanted} of the pool, got {tuple(shape[:2])}; the image was '
+            'changed while the experiment runs: restore it'
+        )
 
 
 def query_batch(pool: Pool, names: Sequence[str]) -> dict[str, Any]:

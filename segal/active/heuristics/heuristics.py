@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from segal.errors import SegALError
+from segal.errors import SegALError, raised_at
 from segal.structures import Prediction
 
 
@@ -47,8 +47,9 @@ class BaseHeuristic(ABC):
             float32 (H, W), finite, on the device :meth:`score` left it on.
 
         Raises:
-            SegALError: Something in ``needs`` is missing, or the score is not
-                a finite floating tensor of the image's size.
+            SegALError: Something in ``needs`` is missing, :meth:`score`
+                raised, or what it gave is not a finite floating tensor of
+                the image's size.
         """
         name = type(self).__name__
         missing = [x for x in self.needs if getattr(prediction, x) is None]
@@ -57,23 +58,35 @@ class BaseHeuristic(ABC):
                 f'{name} needs {", ".join(missing)} for {prediction.name!r}, '
                 'which the model wrapper did not supply'
             )
-        score = self.score(prediction)
+        try:
+            score = self.score(prediction)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise SegALError(
+                f'{name}.score of {prediction.name!r} raised '
+                f'{type(error).__name__}: {error} ({raised_at(error)}); '
+                'mend the heuristic, and run the same command again: the '
+                'query is asked anew (--debug shows the traceback)'
+            ) from error
         if not isinstance(score, Tensor) or not score.is_floating_point():
             kind = score.dtype if isinstance(score, Tensor) else type(score)
             raise SegALError(
                 f'{name}.score of {prediction.name!r}: wanted a floating '
-                f'tensor, got {kind}'
+                f'tensor, got {kind}; mend the heuristic'
             )
         if tuple(score.shape) != tuple(prediction.size):
             raise SegALError(
                 f'{name}.score of {prediction.name!r}: wanted shape '
-                f'{tuple(prediction.size)}, got {tuple(score.shape)}'
+                f'{tuple(prediction.size)}, got {tuple(score.shape)}; mend '
+                'the heuristic'
             )
         score = score.float()
         bad = int((~torch.isfinite(score)).sum())
         if bad:
             raise SegALError(
                 f'{name}.score of {prediction.name!r}: wanted finite numbers, '
-                f'got {bad} that are not (NaN or infinite)'
+                f'got {bad} that are not (NaN or infinite); mend the '
+                'heuristic'
             )
         return score

@@ -1,0 +1,123 @@
+"""mmcv's and mmseg's own sections: their shape, and the numbers in them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from mmcv import Config
+from mmcv.runner import CheckpointHook
+
+from segal.config.kinds import integer, short
+from segal.errors import nearest
+
+_LOADERS = (
+    '',
+    'train_dataloader.',
+    'query_dataloader.',
+    'val_dataloader.',
+)
+_COUNTS = {
+    'samples_per_gpu': integer(1),
+    'workers_per_gpu': integer(0),
+}
+_SAVED = {'meta', 'filename_tmpl', 'create_symlink', 'max_keep_ckpts', 'type'}
+"""What CheckpointHook takes or hands on beside its named arguments."""
+
+
+def check_sections(cfg: Config) -> list[str]:
+    """What is wrong with sections whose parts are built much later."""
+    problems = []
+    model = cfg.get('model')
+    if not isinstance(model, Mapping) or 'type' not in model:
+        problems.append(
+            "model: required, dict(type='EncoderDecoder', ...) as mmseg "
+            f'writes it; got {short(model) if model else "nothing"}'
+        )
+    return [
+        *problems,
+        *_loaders(cfg),
+        *_hooks(cfg),
+        *_checkpoints(cfg.get('checkpoint_config')),
+    ]
+
+
+def _loaders(cfg: Config) -> list[str]:
+    """Batch sizes and workers."""
+    data = cfg.get('data')
+    if not isinstance(data, Mapping):
+        return []
+    problems = []
+    for loader in _LOADERS:
+        section = data.get(loader[:-1]) if loader else data
+        if section is None:
+            continue
+        if not isinstance(section, Mapping):
+            problems.append(
+                f'data.{loader[:-1]}: wanted a dict; got {short(section)}'
+            )
+            continue
+        for name, kind in _COUNTS.items():
+            if name in section and not kind.accepts(section[name]):
+                problems.append(
+                    f'data.{loader}{name}: wanted {kind.wanted}; got '
+                    f'{section[name]!r}'
+                )
+    train = data.get('train_dataloader')
+    own = isinstance(train, Mapping) and 'samples_per_gpu' in train
+    if not own and 'samples_per_gpu' not in data:
+        problems.append(
+            'data.samples_per_gpu: required, images a batch in each process; '
+            'got nothing'
+        )
+    return problems
+
+
+def _hooks(cfg: Config) -> list[str]:
+    """The lists of hooks."""
+    problems = []
+    logs = cfg.get('log_config')
+    lists = {'custom_hooks': cfg.get('custom_hooks')}
+    if logs is not None and not isinstance(logs, Mapping):
+        problems.append(
+            'log_config: wanted a dict, as dict(interval=50, hooks=[dict('
+            f"type='TextLoggerHook')]); got {short(logs)}"
+        )
+    elif logs:
+        lists['log_config.hooks'] = logs.get('hooks')
+        if not integer(1).accepts(logs.get('interval')):
+            problems.append(
+                'log_config.interval: wanted an integer, 1 or more; got '
+                f'{logs.get("interval")!r}'
+            )
+    for where, hooks in lists.items():
+        if hooks is None:
+            continue
+        if not isinstance(hooks, (list, tuple)):
+            problems.append(
+                f'{where}: wanted a list of hooks, as [dict(type=..., ...)]; '
+                f'got {short(hooks)}'
+            )
+            continue
+        problems += [
+            f'{where}[{i}]: wanted dict(type=..., ...); got {short(hook)}'
+            for i, hook in enumerate(hooks)
+            if not isinstance(hook, Mapping) or 'type' not in hook
+        ]
+    return problems
+
+
+def _checkpoints(section: Any) -> list[str]:
+    """Keys that mmcv's hook would hand on, to fail when it saves."""
+    if not isinstance(section, Mapping):
+        return []  # said with the intervals
+    if section.get('type', 'CheckpointHook') != 'CheckpointHook':
+        return []
+    named = set(inspect.signature(CheckpointHook).parameters) - {'kwargs'}
+    valid = named | _SAVED
+    return [
+        f'checkpoint_config.{key}: unknown key' + nearest(key, valid)
+        for key in section
+        if key not in valid
+    ]

@@ -1,0 +1,331 @@
+"""Everything a round is made of, made once before anything is bought.
+
+A network, an optimizer or a hook that cannot be built from the config, a
+pipeline that fails on an image, weights that do not fit: found when labels
+are bought, their mend would be another config, which is another experiment.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv import Config
+from mmcv.parallel import DataContainer
+from mmcv.runner import EvalHook, build_optimizer
+from mmcv.utils import build_from_cfg
+from mmseg.datasets import CityscapesDataset, CustomDataset
+from torch import Tensor, nn
+
+from segal import distributed as ranks
+from segal.active.active_loop import SelectorFactory
+from segal.active.dataset.base import LoadFirst, reading
+from segal.active.dataset.pool import query_batch
+from segal.config.built import not_built
+from segal.config.schema import ActiveLearningConfig
+from segal.errors import ConfigError, DataError, SegALError, nearest
+from segal.registry import HEURISTICS
+from segal.runner.inner import RoundEpochRunner
+from segal.structures import Prediction
+from segal.utils.data import Data
+from segal.utils.network import Networks
+from segal.utils.phase_hooks import PhaseHooks
+
+METRICS = ('mIoU', 'mDice', 'mFscore')
+"""What ``CustomDataset.evaluate`` knows."""
+
+_QUIET = logging.getLogger('segal.rehearsal')
+_QUIET.propagate = False
+_QUIET.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What is rehearsed.
+
+    Attributes:
+        cfg: Translated config.
+        config: Its active learning, read.
+        data: The data sets.
+        selectors: Key of its budget -> what builds a selector, as the runner
+            takes it.
+        device: Where to train.
+    """
+
+    cfg: Config
+    config: ActiveLearningConfig
+    data: Data
+    selectors: Mapping[str, SelectorFactory]
+    device: torch.device
+
+    @property
+    def networks(self) -> Networks:
+        """What builds the network, and says nothing."""
+        return Networks(
+            self.cfg, self.config, self.data.classes, self.device, _QUIET
+        )
+
+    @property
+    def hooks(self) -> PhaseHooks:
+        """What builds the hooks."""
+        return PhaseHooks(
+            self.cfg, self.config, self.data.val, Path(), self.device
+        )
+
+
+def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
+    """Build all of a round.
+
+    Args:
+        parts: Of the experiment.
+        weights: Whether the first weights shall be read as well.
+
+    Returns:
+        The network.
+
+    Raises:
+        ConfigError: What cannot be built, all of it at once.
+        DataError: An image that cannot be read.
+        StateError: Weights that are missing or do not fit.
+        SegALError: A score that is none.
+    """
+    problems: list[str] = []
+    with ranks.together():
+        cfg = parts.cfg
+        _query(parts, problems)
+        sample = _samples(parts.data, parts.config.ignore_index, problems)
+        _val(parts.data, problems)
+        _evaluation(parts, problems)
+        _hooks(parts, problems)
+        model: Any = None
+        with _said('model', cfg.model, problems):
+            model = parts.networks.build()
+        if model is not None:
+            with _said('optimizer', cfg.optimizer, problems):
+                build_optimizer(model, copy.deepcopy(cfg.optimizer))
+            if sample is not None and not problems:
+                _forward(model, sample, parts, problems)
+        if problems:
+            raise ConfigError(problems)
+        if weights:
+            parts.networks.check_weights(model.cpu())
+    return model
+
+
+@contextmanager
+def _said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
+    """Turn what is raised in here into a problem of a section."""
+    try:
+        yield
+    except ConfigError as error:
+        problems += [f'{where}: {one}' for one in error.problems]
+    except SegALError:
+        raise
+    except Exception as error:
+        problems.append(not_built(where, section, error))
+
+
+def _query(parts: Rehearsal, problems: list[str]) -> None:
+    """The heuristic on made-up probabilities, and both selectors."""
+    config, images = parts.config, parts.data.pool.images
+    with _said('active_learning.heuristic', config.heuristic, problems):
+        heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
+        image = images[0]
+        draw = torch.Generator().manual_seed(0)
+        probs = torch.randn(
+            len(parts.data.classes), *image.size, generator=draw
+        ).softmax(0)  # (C, H, W)
+        heuristic(
+            Prediction(
+                name=image.name,
+                size=image.size,
+                seed=config.seed,
+                round=1,
+                probs=probs.to(parts.device),
+            )
+        )
+    free = np.array([image.pixels for image in images], np.int64)
+    for where, make in parts.selectors.items():
+        with _said(where, config.selector, problems):
+            make(images, free, 0)
+
+
+def _samples(
+    data: Data, ignore_index: int, problems: list[str]
+) -> dict[str, Any] | None:
+    """One sample of each pipeline of the pool.
+
+    Returns:
+        That of training; None where there is something wrong with it.
+    """
+    pool = data.pool
+    image = pool[0]
+    labels = np.full(image.size, ignore_index, np.uint8)
+    sample: dict[str, Any] | None = None
+    with _pipeline(problems):
+        loader = LoadFirst(data.view, 'data.train')
+        at = data.positions[image.name]
+        sample = loader.transform(at, loader.load_image(at), labels)
+    if sample is not None:
+        wanted = ('img', 'img_metas', 'gt_semantic_seg')
+        lacks = [key for key in wanted if key not in sample]
+        tensor = _content(sample.get('img'))
+        if lacks or not (isinstance(tensor, Tensor) and tensor.ndim == 3):
+            got = f'no {", ".join(lacks)}' if lacks else 'no tensor as img'
+            problems.append(
+                "data.train.pipeline: wanted dict(type='DefaultFormatBundle')"
+                ", dict(type='Collect', keys=['img', 'gt_semantic_seg']) at "
+                f'its end; got samples with {got}'
+            )
+            sample = None
+    with _pipeline(problems):
+        batch = query_batch(pool, [image.name])
+        if not isinstance(batch.get('img'), list) or 'img_metas' not in batch:
+            problems.append(
+                'data.query.pipeline: wanted a test pipeline, whose '
+                "MultiScaleFlipAug ends with dict(type='ImageToTensor', "
+                "keys=['img']), dict(type='Collect', keys=['img']); got "
+                f'samples of {sorted(batch)}'
+            )
+    return sample
+
+
+@contextmanager
+def _pipeline(problems: list[str]) -> Iterator[None]:
+    """A pipeline that fails on the first image is the config's fault."""
+    try:
+        yield
+    except DataError as error:
+        if '.pipeline fails on it' not in str(error):
+            raise
+        problems.append(str(error))
+
+
+def _val(data: Data, problems: list[str]) -> None:
+    """What an evaluation would stumble over."""
+    val = data.val
+    if not len(val):
+        problems.append(
+            'data.val: wanted at least one image, got none; correct img_dir, '
+            'img_suffix or split'
+        )
+        return
+    with _pipeline(problems), reading(val, 0, 'data.val'):
+        val[0]
+    if not isinstance(val, CustomDataset):
+        return
+    if len(val.CLASSES or ()) != len(data.classes):
+        problems.append(
+            f'data.val.classes: wanted the {len(data.classes)} of '
+            f'data.train, got {len(val.CLASSES or ())}'
+        )
+    if 'ann' not in val.img_infos[0]:
+        problems.append(
+            'data.val.ann_dir: required, the annotations that each round is '
+            'evaluated on; got nothing'
+        )
+
+
+def _content(value: Any) -> Any:
+    return value.data if isinstance(value, DataContainer) else value
+
+
+def _evaluation(parts: Rehearsal, problems: list[str]) -> None:
+    """The hook, its keys, and the names of its metrics."""
+    section = parts.cfg.get('evaluation') or {}
+    with _said('evaluation', section, problems):
+        parts.hooks.evaluation()
+    kind = type(parts.data.val)
+    if kind.evaluate not in (
+        CustomDataset.evaluate,
+        CityscapesDataset.evaluate,
+    ):
+        return  # its own keys and metrics
+    valid = {
+        *inspect.signature(EvalHook).parameters,
+        *inspect.signature(kind.evaluate).parameters,
+        *('pre_eval', 'efficient_test'),
+    } - {'self', 'results', 'logger', 'dataloader', 'eval_kwargs', 'kwargs'}
+    problems += [
+        f'evaluation.{key}: unknown key' + nearest(key, valid)
+        for key in section
+        if key not in valid
+    ]
+    metrics = section.get('metric', 'mIoU')
+    names = metrics if isinstance(metrics, list | tuple) else [metrics]
+    known = (*METRICS, 'cityscapes')[: 3 + (kind is not CustomDataset)]
+    problems += [
+        f'evaluation.metric: {name!r} is not supported' + nearest(name, known)
+        for name in names
+        if name not in known
+    ]
+    if 'mIoU' not in names and set(names) <= set(known):
+        problems.append(
+            "evaluation.metric: wanted 'mIoU' among them, which is the "
+            f'curve; got {metrics!r}'
+        )
+
+
+class _Nothing(nn.Module):
+    """In place of a network, for a runner that will not run."""
+
+    def train_step(self) -> None:
+        """Mmcv asks whether it is there."""
+
+
+def _hooks(parts: Rehearsal, problems: list[str]) -> None:
+    """Every hook that a section of the config describes."""
+    cfg = parts.hooks.sections()
+    runner = RoundEpochRunner(_Nothing(), logger=_QUIET, max_epochs=1)
+    sections = {
+        'lr_config': runner.register_lr_hook,
+        'momentum_config': runner.register_momentum_hook,
+        'optimizer_config': runner.register_optimizer_hook,
+        'checkpoint_config': runner.register_checkpoint_hook,
+        'log_config': runner.register_logger_hooks,
+    }
+    for name, register in sections.items():
+        written = copy.deepcopy(cfg[name])  # mmcv changes what it gets
+        with _said(name, written, problems):
+            register(cfg[name])
+    for index, hook in enumerate(cfg['custom_hooks'] or []):
+        written = copy.deepcopy(hook)
+        with _said(f'custom_hooks[{index}]', written, problems):
+            runner.register_custom_hooks(hook)
+
+
+def _forward(
+    model: Any, sample: dict[str, Any], parts: Rehearsal, problems: list[str]
+) -> None:
+    """The network on one training image, without gradients."""
+    if not hasattr(model, 'encode_decode'):
+        return
+    image = _content(sample['img'])[None].to(parts.device)  # (1, 3, h, w)
+    metas = [_content(sample['img_metas'])]
+    classes = len(parts.data.classes)
+    model.to(parts.device).eval()
+    try:
+        with torch.no_grad():
+            logits = model.encode_decode(image, metas)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        problems.append(
+            'model: does not run on a training sample of shape '
+            f'{tuple(image.shape)}: {type(error).__name__}: {error}; correct '
+            "in_channels, in_index and channels of the model's parts"
+        )
+        return
+    got = logits.shape[1]
+    if got != classes and not (got == 1 and classes == 2):
+        problems.append(
+            f'model: wanted {classes} output channels, one a class; got {got}'
+        )
