@@ -27,6 +27,11 @@ class Case:
     options: dict = field(default_factory=dict)
 
 
+def binary(p):
+    """The entropy of a coin."""
+    return -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+
 CASES = {
     'Margin': Case(
         {UNIFORM: 1, CERTAIN: 0, COIN: 1, MIXED: 0.6, (0.9, 0.1): 0.2}
@@ -45,6 +50,30 @@ CASES = {
     ),
     'LeastConfidence': Case(
         {UNIFORM: 0.75, CERTAIN: 0, COIN: 0.5, MIXED: 0.4, (0.9, 0.1): 0.1}
+    ),
+    'Ratio': Case(
+        {UNIFORM: 1, CERTAIN: 0, COIN: 1, MIXED: 1 / 3, (0.9, 0.1): 1 / 9}
+    ),
+    'OneVsRestEntropy': Case(
+        {
+            UNIFORM: 1,
+            CERTAIN: 0,
+            COIN: 2 * binary(0.5) / (4 * binary(0.25)),
+            MIXED: (2 * binary(0.1) + binary(0.6) + binary(0.2))
+            / (4 * binary(0.25)),
+            (0.9, 0.1): binary(0.1) / binary(0.5),
+        },
+        half_tolerance=8e-3,
+    ),
+    # One class all over the image: nothing is impure.
+    'RIPU': Case(
+        {UNIFORM: 0, CERTAIN: 0, MIXED: 0},
+        ranks_certainty=False,
+        half_tolerance=0.2,  # a near tie may go to another class
+    ),
+    'ClassAwareRandom': Case(
+        ranks_certainty=False,
+        half_tolerance=math.inf,  # the same, and counts are whole numbers
     ),
     'Random': Case(ranks_certainty=False),
 }

@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def in_full(probs: Tensor) -> Tensor:
@@ -55,3 +56,18 @@ def normalised_entropy(probs: Tensor) -> Tensor:
     for plane in probs:
         total += torch.special.entr(plane)
     return (total / math.log(len(probs))).clamp_(0, 1)
+
+
+def box_mean(maps: Tensor, k: int) -> Tensor:
+    """The mean of each pixel's square of 2k + 1, cut off at the border.
+
+    Args:
+        maps: float32 or float64 (N, H, W).
+        k: Pixels from the centre to the side, 0 or more.
+
+    Returns:
+        (N, H, W), of the same type.
+    """
+    return F.avg_pool2d(
+        maps[None], 2 * k + 1, stride=1, padding=k, count_include_pad=False
+    )[0]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from segal.errors import ConfigError
+from segal.registry import HEURISTICS
+from segal.structures import Prediction
+
+from .heuristics import BaseHeuristic
+from .utils import box_mean, normalised_entropy
+
+
+@HEURISTICS.register_module()
+class RIPU(BaseHeuristic):
+    """Region impurity x prediction uncertainty, of the square around a pixel.
+
+    Impurity is the entropy of the classes that the square's pixels are
+    predicted as, uncertainty the mean entropy of their probabilities; both as
+    a share of their largest value, so the score is in [0, 1]. It is high
+    where several classes meet and the network is unsure. At the border the
+    square is what of it lies in the image.
+
+    Source: Xie et al., Towards Fewer Annotations: Active Learning via Region
+    Impurity and Prediction Uncertainty for Domain Adaptive Semantic
+    Segmentation, CVPR 2022, equations 1 to 4. There the entropies are not
+    normalised, which changes no order.
+
+    Args:
+        k: Pixels from the centre of the square to its side; it is 2k + 1
+            pixels wide.
+    """
+
+    def __init__(self, k: int = 1) -> None:
+        if k < 1:
+            raise ConfigError(f'k: wanted 1 pixel or more, got {k}')
+        self.k = k
+
+    def score(self, prediction: Prediction) -> Tensor:
+        """See the class; reads ``probs``."""
+        assert prediction.probs is not None
+        probs = prediction.probs  # (C, H, W)
+        uncertainty = box_mean(normalised_entropy(probs)[None], self.k)[0]
+        classes = probs.argmax(dim=0)  # (H, W)
+        impurity = torch.zeros_like(uncertainty)  # (H, W)
+        for number in range(len(probs)):
+            share = box_mean((classes == number)[None].float(), self.k)[0]
+            impurity += torch.special.entr(share)
+        return impurity / math.log(len(probs)) * uncertainty

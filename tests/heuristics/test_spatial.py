@@ -1,0 +1,85 @@
+"""Heuristics that look at more than one pixel, worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from segal.active.heuristics import RIPU, ClassAwareRandom
+from segal.active.heuristics.utils import box_mean, normalised_entropy
+from segal.errors import ConfigError
+from segal.structures import Prediction
+
+
+def predict(probs, **changes):
+    return Prediction(
+        **{
+            **dict(name='a', size=tuple(probs.shape[1:]), seed=0, round=1),
+            'probs': probs,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize('k', [0, 1, 3])
+def test_box_mean_counts_what_lies_in_the_image(k):
+    values = torch.rand(1, 7, 9, generator=torch.Generator().manual_seed(0))
+    wanted = torch.stack(
+        [
+            values[0, max(0, y - k) : y + k + 1, max(0, x - k) : x + k + 1]
+            .double()
+            .mean()
+            for y in range(7)
+            for x in range(9)
+        ]
+    ).view(7, 9)
+    torch.testing.assert_close(box_mean(values, k)[0], wanted.float())
+
+
+class TestRIPU:
+    def test_by_hand(self):
+        """A 2x2 image: every pixel's square is all of it, 3 of 4 class 0."""
+        probs = torch.tensor([[[0.9, 0.6], [0.8, 0.3]]])
+        probs = torch.cat([probs, 1 - probs])  # (2, 2, 2)
+        impurity = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+        uncertainty = normalised_entropy(probs).mean()
+        wanted = impurity / math.log(2) * uncertainty
+        score = RIPU()(predict(probs))
+        torch.testing.assert_close(score, wanted.expand(2, 2))
+
+    def test_highest_where_classes_meet(self):
+        probs = torch.full((3, 9, 12), 0.1)
+        probs[0, :, :6] = probs[1, :, 6:] = 0.8
+        score = RIPU(k=1)(predict(probs))
+        assert set(score.argmax(dim=1).tolist()) <= {5, 6}
+        assert (score[:, :5] == 0).all()
+        assert (score[:, 7:] == 0).all()
+        wider = RIPU(k=2)(predict(probs))
+        assert ((wider > 0).sum(dim=1) == 4).all()
+
+    def test_a_side_of_nothing(self):
+        with pytest.raises(ConfigError, match='k: wanted 1 pixel or more'):
+            RIPU(k=0)
+
+
+class TestClassAwareRandom:
+    def picks(self, **changes):
+        """The 400 best of an image with 1 per cent of class 1."""
+        probs = torch.full((2, 100, 200), 0.1)
+        probs[0] = 0.9
+        probs[:, :1] = probs[:, :1].flip(0)
+        score = ClassAwareRandom()(predict(probs, **changes)).flatten()
+        return score.topk(200).indices
+
+    def test_rare_classes_are_as_likely(self):
+        rare = np.mean(
+            [(self.picks(seed=i) < 200).float().mean() for i in range(20)]
+        )
+        # 200 draws without replacement from 200 rare and 19,800 others
+        assert 0.35 < rare < 0.5
+
+    def test_keyed_by_what_it_is_for(self):
+        first = self.picks()
+        for change in (dict(seed=1), dict(round=2), dict(name='b')):
+            assert not torch.equal(first, self.picks(**change))
