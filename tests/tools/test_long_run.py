@@ -16,6 +16,7 @@ def samples(**changes):
     flat = dict(
         rss=900 * 2**20,
         all=960 * 2**20,
+        used=200 * 2**20,
         files=16,
         processes=2,
         threads=3,
@@ -41,6 +42,7 @@ def samples(**changes):
         (dict(rss=2**20, all=2**20), []),
         (dict(rss=3 * 2**20), ['memory']),
         (dict(all=4 * 2**20), ['with workers']),
+        (dict(used=2**20), ['in use']),
         (dict(files=1), ['files']),
         (dict(processes=1, threads=1), ['processes', 'threads']),
         (dict(files=-1, seconds=1, written=2**20), []),
@@ -79,7 +81,7 @@ def test_rounds_of_a_fresh_process_are_sampled(tmp_path):
     for row in got:
         assert set(row) == set(bench.HEADS)
         assert row['rss'] > 2**26
-        assert row['all'] >= row['rss']
+        assert row['all'] >= row['rss'] > row['used'] > 0
         assert row['processes'] == 1
         assert row['cpu'] > 0 < row['seconds']
         assert row['written'] > 0.9 * row['kept'] > 0
