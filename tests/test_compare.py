@@ -61,7 +61,20 @@ def write(work_dir, seconds=1.0, last=0):
     rows = []
     for number in range(2):
         write_labels(work_dir, number, last * number)
-        row = dict(round=number, mIoU=0.25, IoU=dict(a=0.5, b=None))
+        row = dict(
+            round=number,
+            unit='pixel',
+            requested=9,
+            labelled=9,
+            void=0,
+            refused=0,
+            total=dict(requested=9, labelled=9, void=0, refused=0, images=3),
+            pool=dict(images=3, pixels=192),
+            share=9 / 192,
+            iterations=4,
+            mIoU=0.25,
+            IoU=dict(a=0.5, b=None),
+        )
         rows.append(dict(row, seconds=dict(train=seconds)))
         content = copy.deepcopy(CHECKPOINT)
         best = work_dir / f'round_{number:03d}' / 'best.pth'

@@ -314,12 +314,12 @@ class Sampler:
 class _MallInfo(ctypes.Structure):
     """What glibc's allocator tells of itself."""
 
-    _fields_ = [  # noqa: RUF012  (as ctypes wants it)
+    _fields_ = [
         (name, ctypes.c_size_t)
         for name in (
-            'arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks '
-            'fordblks keepcost'
-        ).split()
+            *('arena', 'ordblks', 'smblks', 'hblks', 'hblkhd'),
+            *('usmblks', 'fsmblks', 'uordblks', 'fordblks', 'keepcost'),
+        )
     ]
 
 
