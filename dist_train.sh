@@ -22,6 +22,9 @@ END
 config=$1 gpus=$2
 shift 2
 [[ $gpus =~ ^[1-9][0-9]*$ ]] || usage "wanted a number of GPUs, got '$gpus'"
+for name in NNODES NODE_RANK PORT OMP_NUM_THREADS; do
+    [[ ${!name:-0} =~ ^[0-9,]+$ ]] || usage "$name: wanted a number, got '${!name}'"
+done
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-}

@@ -6,15 +6,17 @@ import atexit
 import gc
 import os
 import subprocess
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from mmcv.runner import get_dist_info
 
-from segal.distributed import patience
+from segal.distributed import LostRankError, patience
 from segal.errors import SegALError
+
+_LAST_PORT = 65535
 
 _VARIABLES = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
@@ -52,7 +54,9 @@ def init_process_group(
             :func:`~segal.distributed.patience` by default.
 
     Raises:
-        SegALError: Nobody launched this, or more processes than GPUs.
+        SegALError: Nobody launched this, more processes than GPUs, or an
+            address or port that cannot be used.
+        LostRankError: The others did not come in time.
     """
     if launcher == 'none':
         return
@@ -71,8 +75,25 @@ def init_process_group(
     elif backend == 'nccl':
         backend = None
     backend = backend or ('nccl' if gpus else 'gloo')
-    dist.init_process_group(backend, 'env://', timeout=timeout or patience())
+    timeout = timeout or patience()
+    try:
+        dist.init_process_group(backend, 'env://', timeout=timeout)
+    except (RuntimeError, ValueError, OSError) as error:
+        where = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
+        trouble = LostRankError if _is_late(error) else SegALError
+        raise trouble(
+            f'the processes cannot meet at {where} (MASTER_ADDR, '
+            f'MASTER_PORT): {str(error)[:300]}; see that all of them are '
+            'started, that the address is that of the first machine, and '
+            'that the port is free there, or name another (PORT=... '
+            'dist_train.sh)'
+        ) from error
     atexit.register(leave_process_group)
+
+
+def _is_late(error: Exception) -> bool:
+    said = str(error).lower()
+    return 'timed out' in said or 'timeout' in said
 
 
 def leave_process_group() -> None:
@@ -108,7 +129,8 @@ def read_launcher(launcher: str, env: MutableMapping[str, str]) -> None:
         env: The environment, read and completed.
 
     Raises:
-        SegALError: The launcher's variables are not there.
+        SegALError: The launcher's variables are not there, or are no numbers
+            of a process.
     """
     names = _VARIABLES[launcher]
     missing = [name for name in names if name not in env]
@@ -119,6 +141,7 @@ def read_launcher(launcher: str, env: MutableMapping[str, str]) -> None:
             'tools/slurm_train.sh, or leave --launcher out'
         )
     rank, size, local_rank = (env[name] for name in names[:3])
+    _check_numbers(names, env)
     env.update(RANK=rank, WORLD_SIZE=size, LOCAL_RANK=local_rank)
     if launcher == 'slurm':
         if 'MASTER_ADDR' not in env:
@@ -129,6 +152,35 @@ def read_launcher(launcher: str, env: MutableMapping[str, str]) -> None:
         )
     env.setdefault('MASTER_ADDR', '127.0.0.1')
     env.setdefault('MASTER_PORT', '29500')
+    port = env['MASTER_PORT']
+    if not port.isdecimal() or int(port) > _LAST_PORT:
+        raise SegALError(
+            f'MASTER_PORT: wanted a number of 0 (any free port) to '
+            f'{_LAST_PORT}; got {port!r}; correct it, or PORT for '
+            'dist_train.sh'
+        )
+
+
+def _check_numbers(
+    names: Sequence[str], env: MutableMapping[str, str]
+) -> None:
+    """Whether rank, size and local rank can be those of a process.
+
+    Raises:
+        SegALError: They cannot.
+    """
+    for name in names[:3]:
+        if not env[name].isdecimal():
+            raise SegALError(
+                f'{name}: wanted a number, 0 or more; got {env[name]!r}; '
+                'start with dist_train.sh or torchrun, which set it'
+            )
+    rank, size = (int(env[name]) for name in names[:2])
+    if not rank < size:
+        raise SegALError(
+            f'{names[0]}: wanted a number below {names[1]}={size}, got '
+            f'{rank}; start with dist_train.sh or torchrun, which set both'
+        )
 
 
 def _first_host(nodes: str) -> str:

@@ -106,7 +106,9 @@ def _explain(error: Exception) -> str:
             f'put the download into {torch.hub.get_dir()}/checkpoints'
         )
     reason = said.split('WeightsUnpickler error:')[-1].strip().splitlines()[0]
+    reason = reason.split('. ')[0]
     return (
         'wanted a checkpoint that torch.save wrote, but it cannot be loaded: '
-        f'{reason.rstrip(".")}. Is the path right and the file whole?'
+        f'{reason.rstrip(".")}; correct the path, or restore the file from a '
+        'copy'
     )

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segal.stopping import listening
 from segal.utils.process import end_with_parent
@@ -33,6 +33,20 @@ _FULL_OR_FORBIDDEN = (
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     from mmcv import DictAction
+
+    class Options(DictAction):
+        """mmcv's, with an error in place of a traceback."""
+
+        def __call__(
+            self, parser: Any, namespace: Any, values: Any, *rest: Any
+        ) -> None:
+            try:
+                super().__call__(parser, namespace, values, *rest)
+            except (ValueError, AssertionError) as error:
+                parser.error(
+                    'argument --cfg-options: wanted key=value ..., such as '
+                    f'runner.sample_rounds=3; got {" ".join(values)} ({error})'
+                )
 
     parser = argparse.ArgumentParser(
         prog='segal', description='Rounds of train -> query -> label.'
@@ -63,7 +77,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Options,
         help='keys to change, such as runner.sample_rounds=3',
     )
     parser.add_argument(

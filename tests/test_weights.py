@@ -87,5 +87,5 @@ def test_a_cut_checkpoint_is_named(tmp_path):
     path = save(tmp_path, {'state_dict': {'a': torch.zeros(1000)}})
     with open(path, 'r+b') as file:
         file.truncate(500)
-    with pytest.raises(StateError, match=r'weights\.pth: .*the file whole'):
+    with pytest.raises(StateError, match=r'weights\.pth: .*restore the file'):
         load_plain(path)

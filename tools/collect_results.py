@@ -70,13 +70,20 @@ def read_run(work_dir: Path) -> dict[str, Any]:
         raise StateError(
             f'{work_dir}: wanted a work_dir with finished rounds, got none'
         )
-    cfg = json.loads(config.read_text())
-    heuristic = cfg['active_learning']['heuristic']
+    try:
+        cfg = json.loads(config.read_text())
+        heuristic, seed = cfg['active_learning']['heuristic'], cfg['seed']
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f'{config}: wanted the config of the experiment, got a file that '
+            f'cannot be read as that ({type(error).__name__}: {error}); '
+            'restore it from a copy'
+        ) from error
     return dict(
         heuristic=heuristic
         if isinstance(heuristic, str)
         else heuristic['type'],
-        seed=cfg['seed'],
+        seed=seed,
         config=cfg,
         rounds=[
             dict(

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmcv import DictAction
@@ -22,8 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal import compat
 from segal.config import load_config, read_config
-from segal.errors import ConfigError, SegALError
+from segal.config.built import not_built
+from segal.errors import ConfigError, SegALError, StateError, nearest
 from segal.runner.rounds import plain
+from segal.utils.data import missing_paths
+from segal.utils.rehearsal import METRICS
 
 
 def main() -> int:
@@ -54,25 +58,59 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     _, problems, _ = read_config(cfg)
     if problems:
         raise ConfigError(problems)
-    dataset = build_dataset(
-        cfg.data.get('test') or cfg.data.val, dict(test_mode=True)
+    name = 'test' if cfg.data.get('test') else 'val'
+    known = (*METRICS, 'cityscapes')
+    odd = [metric for metric in args.eval if metric not in known]
+    if odd:
+        raise ConfigError(
+            f'--eval: {odd[0]!r} is not supported' + nearest(odd[0], known)
+        )
+    missing = missing_paths(f'data.{name}', cfg.data[name])
+    if missing:
+        raise ConfigError(missing)
+    dataset = built(
+        f'data.{name}', build_dataset, cfg.data[name], dict(test_mode=True)
     )
     loader = build_dataloader(
         dataset,
         samples_per_gpu=1,
-        workers_per_gpu=cfg.data.workers_per_gpu,
+        workers_per_gpu=cfg.data.get('workers_per_gpu', 2),
         dist=False,
         shuffle=False,
         persistent_workers=False,
     )
-    model = build_segmentor(cfg.model, test_cfg=cfg.get('test_cfg'))
-    load_checkpoint(model, args.checkpoint, map_location='cpu', strict=True)
+    model = built(
+        'model', build_segmentor, cfg.model, test_cfg=cfg.get('test_cfg')
+    )
+    try:
+        load_checkpoint(
+            model, args.checkpoint, map_location='cpu', strict=True
+        )
+    except RuntimeError as error:
+        raise StateError(
+            f'{args.checkpoint}: does not fit the model of {args.config} '
+            f'({str(error)[:300]} ...); name the config it was trained with'
+        ) from error
     on_gpu = torch.cuda.is_available()
     wrapped = MMDataParallel(
         model.cuda() if on_gpu else model, device_ids=[0] if on_gpu else None
     )
     results = single_gpu_test(wrapped, loader, pre_eval=True)
     return dataset.evaluate(results, metric=args.eval)
+
+
+def built(
+    key: str, build: Any, section: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """What a section of the config describes.
+
+    Raises:
+        ConfigError: It cannot be built.
+    """
+    try:
+        return build(section, *args, **kwargs)
+    except Exception as error:
+        raise ConfigError(not_built(key, section, error)) from error
 
 
 if __name__ == '__main__':

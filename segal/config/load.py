@@ -11,10 +11,22 @@ from typing import Any
 from mmcv import Config, load
 
 from segal.config.bases import bases_set_aside, join_sections
+from segal.config.fingerprint import COUNTS
 from segal.config.kinds import short
-from segal.errors import ConfigError, SegALError, raised_at
+from segal.errors import ConfigError, SegALError, nearest, raised_at
 
 SUFFIXES = ('.py', '.json', '.yml', '.yaml')
+_OTHERS = (
+    'checkpoint_config',
+    'log_config',
+    'log_level',
+    'test_cfg',
+    'train_cfg',
+    'work_dir',
+    'workflow',
+)
+"""Sections beside those of COUNTS that an option may bring in."""
+
 _NOTES = '_segal_notes'
 """Where notes wait in the Config until it is read."""
 
@@ -133,6 +145,15 @@ def _line(error: BaseException) -> str:
 
 def _apply(cfg: Config, options: dict[str, Any]) -> None:
     """Merge the command line's options, in place."""
+    sections = {*cfg._cfg_dict, *COUNTS, *_OTHERS}
+    unknown = [
+        f'--cfg-options {key}: fits nowhere, the config has no section '
+        f'{key.split(".")[0]!r}' + nearest(key.split('.')[0], sections)
+        for key in options
+        if key.split('.')[0] not in sections
+    ]
+    if unknown:
+        raise ConfigError(unknown)
     for key in options:
         _open_way(cfg._cfg_dict, key)
     try:
@@ -141,7 +162,7 @@ def _apply(cfg: Config, options: dict[str, Any]) -> None:
         keys = ', '.join(options)
         raise ConfigError(
             f'--cfg-options: one of {keys} fits nowhere in the config: '
-            f'{_in_words(error)}'
+            f'{_in_words(error)[:300]}'
         ) from error
 
 

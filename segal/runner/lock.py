@@ -137,7 +137,8 @@ class _Held:
             found = json.loads(self.file.read() or '[]')
         except ValueError:
             return []
-        return found if isinstance(found, list) else [found]
+        found = found if isinstance(found, list) else [found]
+        return [owner for owner in found if isinstance(owner, dict)]
 
 
 def _named(owners: list[dict[str, object]]) -> str:

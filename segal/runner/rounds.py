@@ -17,6 +17,8 @@ from segal.files import replace_json
 
 FILE = 'rounds.json'
 TIMES = 'times.json'
+_READ = ('round', 'iterations', 'labelled', 'void', 'total', 'pool', 'share')
+"""What is read of a row, beside its metrics."""
 
 
 def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
@@ -38,8 +40,8 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
         return []
     try:
         rows = json.loads(path.read_text())['rounds']
-        assert [row['round'] for row in rows] == list(range(len(rows)))
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        _check_rows(rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(
             f'{path}: wanted one row a round, got a file that cannot be read '
             f'as that ({type(error).__name__}: {error}); restore it from a '
@@ -49,6 +51,32 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
     for row, seconds in zip(rows, _read_times(work_dir, rows), strict=True):
         row['seconds'] = seconds
     return rows
+
+
+def _check_rows(rows: Any) -> None:
+    """Whether rows are those of rounds 0, 1, ..., with what a run reads.
+
+    Raises:
+        ValueError: They are not.
+        TypeError: They are no rows at all.
+    """
+    if not isinstance(rows, list):
+        raise TypeError(f'rounds: wanted a list, got {type(rows).__name__}')
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise TypeError(
+                f'row {number}: wanted a dict, got {type(row).__name__}'
+            )
+        lacks = [key for key in _READ if key not in row]
+        if lacks:
+            raise ValueError(f'row {number} has no {", ".join(lacks)}')
+        if row['round'] != number:
+            raise ValueError(f'row {number} is that of round {row["round"]!r}')
+        if not isinstance(row['iterations'], int):
+            raise TypeError(
+                f'row {number}: wanted a number of iterations, got '
+                f'{row["iterations"]!r}'
+            )
 
 
 def _read_times(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -74,14 +75,16 @@ class Networks:
         backbone: Any = model.backbone
         source, own_way = self._source(backbone)
         if source is not None and own_way:
-            init_own_way(backbone, source)
+            with self._named():
+                init_own_way(backbone, source)
             model.init_weights()
         else:
             if source is not None:
                 backbone.init_cfg = None
             model.init_weights()
             if source is not None:
-                load_backbone(backbone, source, self.logger)
+                with self._named():
+                    load_backbone(backbone, source, self.logger)
         if self.cfg.get('load_from'):
             self._load_from(model, self.cfg.load_from)
         return model
@@ -97,12 +100,23 @@ class Networks:
         """
         backbone: Any = model.backbone
         source, own_way = self._source(backbone)
-        if source is not None and own_way:
-            read_weights(source)
-        elif source is not None:
-            load_backbone(backbone, source, self.logger)
+        if source is not None:
+            with self._named():
+                if own_way:
+                    read_weights(source)
+                else:
+                    load_backbone(backbone, source, self.logger)
         if self.cfg.get('load_from'):
             self._load_from(model, self.cfg.load_from)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say which key named the weights that are wrong."""
+        try:
+            yield
+        except StateError as error:
+            key = 'runner.checkpoint' if self.config.checkpoint else 'model'
+            raise StateError(f'{key}: {error}') from error
 
     def _source(self, backbone: nn.Module) -> tuple[str | None, bool]:
         """Where a backbone's first weights come from.
@@ -139,7 +153,7 @@ class Networks:
         except RuntimeError as error:
             raise StateError(
                 f'{where}: wanted the weights of this network, got others '
-                f'({error}); restore the file from a copy'
+                f'({str(error)[:300]} ...); restore the file from a copy'
             ) from error
         return model
 
@@ -150,6 +164,8 @@ class Networks:
             load_checkpoint(
                 model, source, map_location='cpu', logger=self.logger
             )
+        except StateError as error:
+            raise StateError(f'load_from: {error}') from error
         except Exception as error:
             raise StateError(
                 f'load_from: {source} cannot be loaded '

@@ -27,6 +27,7 @@ import segal.runner  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.label_store import LabelStore
+from segal.active.pool_file import read_pool
 from segal.active.selectors import BaseSelector
 from segal.config import (
     ActiveLearningConfig,
@@ -160,9 +161,12 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         with ranks.together():
             if ranks.is_main():
                 _claim(cfg, work_dir, options.resume)
-                _describe(data, work_dir)
+                _check_pool(data.pool.images, work_dir)
         keep_machine(work_dir, device, logger)
         store = LabelStore(work_dir / 'labels', data.pool.images, experiment)
+        with ranks.together():
+            if ranks.is_main():
+                _describe(data, work_dir)
         oracle = build_from_cfg(
             dict(config.oracle),
             ORACLES,
@@ -283,10 +287,13 @@ def _claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
             )
         try:
             old = json.loads(path.read_text())
-        except ValueError as error:
+            if not isinstance(old, dict):
+                raise ValueError(f'wanted a dict, got {type(old).__name__}')
+        except (OSError, ValueError) as error:
             raise StateError(
                 f'{path}: wanted the config of the experiment, got a file '
-                f'that is no JSON ({error}); restore it from a copy'
+                f'that cannot be read as that ({error}); restore it from a '
+                'copy'
             ) from (error)
         changed = differing_keys(old, cfg)
         if changed:
@@ -307,8 +314,53 @@ def _claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
             f'{work_dir}: wanted an experiment to go on with (--resume), got '
             'none there; correct --work-dir, or leave --resume out'
         )
+    read_rounds(work_dir)  # hurt, it is said before anything is written
     replace_file(path, dump_config(cfg))
     replace_file(work_dir / 'config.py', cfg.pretty_text)
+
+
+def _check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
+    """Whether the pool is the one that the work_dir's labels are of.
+
+    Args:
+        images: Of ``data.query``.
+        work_dir: The experiment's folder; where its ``pool.json`` is missing
+            or hurt, the label files say the same with a fingerprint.
+
+    Raises:
+        StateError: It is not; the images that came and went are named.
+    """
+    if not (work_dir / 'labels').exists():
+        return
+    try:
+        before = {one.name: one.size for one in read_pool(work_dir).images}
+    except StateError:
+        return
+    now = {image.name: tuple(image.size) for image in images}
+    kinds = {
+        'new': [name for name in now if name not in before],
+        'gone': [name for name in before if name not in now],
+        'of another size': [
+            name
+            for name in now
+            if name in before and tuple(before[name]) != now[name]
+        ],
+    }
+    if not any(kinds.values()) and list(before) != list(now):
+        kinds['in another order'] = list(now)
+    said = [
+        f'{len(names)} {kind} ({", ".join(names[:3])}'
+        + (', ...)' if len(names) > 3 else ')')
+        for kind, names in kinds.items()
+        if names
+    ]
+    if said:
+        raise StateError(
+            f'data.query: wanted the pool of {len(before)} images that '
+            f'{work_dir} was begun with, got another: {"; ".join(said)}; put '
+            'the images back as they were, or name another folder with '
+            '--work-dir'
+        )
 
 
 def _describe(data: Data, work_dir: Path) -> None:

@@ -204,5 +204,5 @@ def newest_whole(
         try:
             return load_plain(path)
         except StateError as error:
-            logger.warning('%s. The one before it is taken, if any.', error)
+            logger.warning('%s; the one before it is taken, if any', error)
     return None

@@ -184,11 +184,12 @@ class LoadFirst:
             for step in self._load:
                 results = step(results)
         except Exception as error:
-            reason = (
-                'the file is missing'
-                if isinstance(error, FileNotFoundError)
-                else 'it cannot be decoded as an image'
-            )
+            if isinstance(error, FileNotFoundError):
+                reason = 'the file is missing'
+            elif isinstance(error, OSError) and error.strerror:
+                reason = f'it cannot be read ({error.strerror})'
+            else:
+                reason = 'it cannot be decoded as an image'
             if not isinstance(error, AttributeError | cv2.error | OSError):
                 reason += f' ({type(error).__name__}: {error})'
             raise DataError(

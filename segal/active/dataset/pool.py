@@ -157,10 +157,21 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
 
 def _read_cache(cache: Path | None) -> dict[str, list[int]]:
     """What was remembered, nothing where it cannot be read."""
+    if cache is None:
+        return {}
     try:
-        return json.loads((cache / SIZE_CACHE).read_text()) if cache else {}
+        found = json.loads((cache / SIZE_CACHE).read_text())
     except (OSError, ValueError):
         return {}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        name: known
+        for name, known in found.items()
+        if isinstance(known, list)
+        and len(known) == 4
+        and all(isinstance(number, int) for number in known)
+    }
 
 
 class _QuerySet(Dataset):
