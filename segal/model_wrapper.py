@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from segal.errors import SegALError
 
-SUPPLIES = ('probs',)
-"""What of ``BaseHeuristic.needs`` a wrapped mmseg model can give."""
+SUPPLIES = ('probs', 'pool')
+"""What of ``BaseHeuristic.needs`` a query with an mmseg model can give."""
 
 TOLERANCE = 1e-2
 """How far the sum over classes may be from 1 (half precision included)."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -30,17 +33,6 @@ from segal.structures import PoolImage, Prediction, Selection
 SelectorFactory = Callable[
     [Sequence[PoolImage], NDArray[np.int64], int], BaseSelector
 ]
-
-
-@contextmanager
-def _together() -> Iterator[None]:
-    """At the end, every rank raises what one rank ran into."""
-    trouble: Exception | None = None
-    try:
-        yield
-    except Exception as error:
-        trouble = error
-    ranks.fail_together(trouble)
 
 
 class ActiveLearningLoop:
@@ -71,6 +63,8 @@ class ActiveLearningLoop:
         self.seed = seed
         self.batch_size = batch_size
         self.workers = workers
+        self._statistics: WeakKeyDictionary[Any, dict[str, Tensor]]
+        self._statistics = WeakKeyDictionary()  # a network ends with its round
 
     def step(
         self,
@@ -101,17 +95,28 @@ class ActiveLearningLoop:
         before = Standing.of(self.store)
         free = self.free()
         selector = make_selector(self.pool.images, free, file)
-        with _together():
+        statistics = self.statistics(heuristic, wrapper)
+        left = [
+            image
+            for image, places in zip(self.pool, free, strict=True)
+            if places > 0
+        ]
+        with ranks.together():
             for prediction in self._predictions(
-                heuristic, wrapper, free, file
+                left,
+                wrapper if 'probs' in heuristic.needs else None,
+                f'query {file}',
             ):
-                stopping.check()
                 image = self.pool[self.pool.position[prediction.name]]
-                score = heuristic(prediction).cpu().numpy()  # (H, W)
-                selector.shortlist(image, score, self.available(image))
+                score = heuristic(
+                    replace(prediction, round=file, pool=statistics)
+                )
+                selector.shortlist(
+                    image, score.cpu().numpy(), self.available(image)
+                )
             shard = selector.candidates()
         shards = ranks.gather(shard)
-        with _together():
+        with ranks.together():
             if ranks.is_main():
                 selection = selector.choose(shards)
                 check_selection(selection, selector.budget, free, self.store)
@@ -119,7 +124,7 @@ class ActiveLearningLoop:
                 gain = check_answers(selection, answers, self.store)
                 self.store.append(answers)
         self.store.share(file)
-        with _together():
+        with ranks.together():
             if ranks.is_main():
                 check_bought(before, gain, self.store)
             else:
@@ -132,7 +137,7 @@ class ActiveLearningLoop:
     def free(self) -> NDArray[np.int64]:
         """How many places may still be asked in each image: int64 (P,)."""
         free = None
-        with _together():
+        with ranks.together():
             if ranks.is_main():
                 free = self.oracle.free(self.pool.images, self.store)
         return ranks.broadcast(free)
@@ -143,23 +148,56 @@ class ActiveLearningLoop:
         askable = self.oracle.askable(image)
         return available if askable is None else available & askable
 
+    def statistics(
+        self, heuristic: BaseHeuristic, wrapper: ModelWrapper | None
+    ) -> dict[str, Tensor] | None:
+        """What a heuristic wants to know of the whole pool.
+
+        Args:
+            heuristic: With its ``needs``.
+            wrapper: The network; its statistics are made once.
+
+        Returns:
+            ``class_counts``: int64 (C,), how many pixels of the pool are
+            predicted as each class; None where ``'pool'`` is not needed.
+        """
+        if 'pool' not in heuristic.needs or wrapper is None:
+            return None
+        if wrapper in self._statistics:
+            return self._statistics[wrapper]
+        total: Tensor | None = None
+        with ranks.together():
+            for prediction in self._predictions(
+                self.pool.images, wrapper, 'classes of the pool'
+            ):
+                assert prediction.probs is not None
+                counts = torch.bincount(
+                    prediction.probs.argmax(dim=0).flatten(),
+                    minlength=len(prediction.probs),
+                ).cpu()  # (C,)
+                total = counts if total is None else total + counts
+        parts = ranks.gather_everywhere(total)
+        counts = torch.stack([x for x in parts if x is not None]).sum(dim=0)
+        self._statistics[wrapper] = dict(class_counts=counts)
+        return self._statistics[wrapper]
+
     def _predictions(
         self,
-        heuristic: BaseHeuristic,
+        images: Sequence[PoolImage],
         wrapper: ModelWrapper | None,
-        free: NDArray[np.int64],
-        file: int,
+        what: str,
     ) -> Iterator[Prediction]:
-        """This rank's share of the pool, as the heuristic wants to see it."""
-        left = [
-            image
-            for image, places in zip(self.pool, free, strict=True)
-            if places > 0
-        ]
-        mine = left[ranks.rank() :: ranks.world_size()]
+        """What the network says of this rank's share of some images.
+
+        Args:
+            images: The same on every rank.
+            wrapper: None where no network is needed.
+            what: For the progress bar.
+        """
+        mine = images[ranks.rank() :: ranks.world_size()]
         bar = tqdm(
             total=len(mine),
-            desc=f'query {file}',
+            desc=what,
             unit='image',
             disable=not ranks.is_main(),
             mininterval=1,
@@ -167,19 +205,14 @@ class ActiveLearningLoop:
         )
 
         def prediction(image: PoolImage, probs: Tensor | None) -> Prediction:
-            return Prediction(
-                name=image.name,
-                size=image.size,
-                seed=self.seed,
-                round=file,
-                probs=probs,
-            )
+            stopping.check()
+            bar.update()
+            return Prediction(image.name, image.size, self.seed, 0, probs)
 
         with bar:
-            if 'probs' not in heuristic.needs or wrapper is None:
+            if wrapper is None:
                 for image in mine:
                     yield prediction(image, None)
-                    bar.update()
                 return
             loader, batches = query_loader(
                 self.pool,
@@ -194,4 +227,3 @@ class ActiveLearningLoop:
                     ):
                         image = self.pool[self.pool.position[name]]
                         yield prediction(image, probs)
-                        bar.update()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmcv.utils import Registry
@@ -68,7 +68,8 @@ def resolve(
     """Find a part's class and check its arguments.
 
     Args:
-        role: ``'heuristic'``, ``'selector'`` or ``'oracle'``.
+        role: ``'heuristic'``, ``'selector'`` or ``'oracle'``; with ``.of``
+            behind it for a part inside a part.
         part: Its name in any case, or a dict.
         registry: Where it is registered.
 
@@ -101,7 +102,12 @@ def resolve(
         )
     part['type'] = registered[_folded(name)]
     cls = registry.get(part['type'])
-    return part, cls, _check_arguments(where, part, cls, _GIVEN[role])
+    given = _GIVEN[role.partition('.')[0]]
+    problems = _check_arguments(where, part, cls, given)
+    if 'of' in part and 'of' in _parameters(cls):
+        part['of'], _, inner = resolve(f'{role}.of', part['of'], registry)
+        problems += inner
+    return part, cls, problems
 
 
 def _check_arguments(
@@ -143,14 +149,23 @@ def resolve_heuristic(
         )
     merged, cls, found = resolve('heuristic', merged, HEURISTICS)
     problems += found
-    for need in getattr(cls, 'needs', ()):
+    for name, need in _needs(merged) if cls is not None else ():
         if need not in SUPPLIES:
             problems.append(
-                f'active_learning.heuristic: {merged["type"]} needs {need!r} '
+                f'active_learning.heuristic: {name} needs {need!r} '
                 'from the network, which the model cannot give (it gives '
                 f'{", ".join(SUPPLIES)})'
             )
     return merged, problems
+
+
+def _needs(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and need of a heuristic and of those inside it."""
+    known = HEURISTICS.module_dict
+    while isinstance(part, Mapping) and part.get('type') in known:
+        for need in getattr(known[part['type']], 'needs', ()):
+            yield part['type'], need
+        part = part.get('of', {})
 
 
 def resolve_selector(

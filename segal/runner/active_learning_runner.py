@@ -328,6 +328,7 @@ class ActiveLearningRunner:
     ) -> None:
         """Let the hooks draw and log, on rank 0."""
         begin = time.perf_counter()
+        statistics = self.loop.statistics(self.heuristic, wrapper)
 
         def predict(
             name: str,
@@ -344,6 +345,7 @@ class ActiveLearningRunner:
                     seed=self.loop.seed,
                     round=round + 1,
                     probs=probs,
+                    pool=statistics,
                 )
             )
             return (

@@ -150,6 +150,7 @@ def _query(parts: Rehearsal, problems: list[str]) -> None:
                 seed=config.seed,
                 round=1,
                 probs=probs.to(parts.device),
+                pool=dict(class_counts=torch.ones(len(probs)).long()),
             )
         )
     free = np.array([image.pixels for image in images], np.int64)

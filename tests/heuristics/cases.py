@@ -65,6 +65,25 @@ CASES = {
         },
         half_tolerance=8e-3,
     ),
+    'PowerNoise': Case(
+        ranks_certainty=False,
+        half_tolerance=math.inf,  # a logarithm near 0
+        options=dict(of=dict(type='Margin')),
+    ),
+    'Smoothed': Case(
+        {UNIFORM: 1, MIXED: 0.6},
+        ranks_certainty=False,
+        options=dict(of=dict(type='Margin')),
+    ),
+    'Tempered': Case(
+        {UNIFORM: 0.75, CERTAIN: 0, COIN: 0.5, (0.9, 0.1): 0.25},
+        options=dict(of=dict(type='LeastConfidence'), temperature=2),
+        half_tolerance=2e-2,
+    ),
+    'ClassBalanced': Case(  # of a pool where all classes are as frequent
+        {UNIFORM: 1, CERTAIN: 0, COIN: 1, MIXED: 0.6},
+        options=dict(of=dict(type='Margin')),
+    ),
     # One class all over the image: nothing is impure.
     'RIPU': Case(
         {UNIFORM: 0, CERTAIN: 0, MIXED: 0},

@@ -12,6 +12,7 @@ from segal.structures import Prediction
 from tests.heuristics.cases import CASES
 
 SIZE = (12, 17)
+POOL = dict(class_counts=torch.full((19,), 100))
 OURS = sorted(
     name
     for name, cls in HEURISTICS.module_dict.items()
@@ -20,7 +21,7 @@ OURS = sorted(
 
 
 def predict(probs, **changes):
-    fields = dict(name='set/a.png', seed=0, round=1)
+    fields = dict(name='set/a.png', seed=0, round=1, pool=POOL)
     size = tuple(probs.shape[1:]) if probs is not None else SIZE
     return Prediction(**{**fields, 'size': size, 'probs': probs, **changes})
 
@@ -130,8 +131,10 @@ def test_a_memory_layout_changes_nothing(heuristic):
 
 
 def test_what_it_needs_is_all_that_it_reads(heuristic):
-    given = {need: some_probs() for need in heuristic.needs}
-    prediction = predict(given.pop('probs', None), size=SIZE, **given)
+    given = dict(probs=some_probs(), pool=POOL)
+    given = {need: given[need] for need in heuristic.needs}
+    given = dict(dict(pool=None), size=SIZE, **given)
+    prediction = predict(given.pop('probs', None), **given)
     assert heuristic(prediction).shape == SIZE
 
 

@@ -1,23 +1,33 @@
 """Heuristics: how much a label would teach, pixel by pixel."""
 
 from .class_aware_random import ClassAwareRandom
+from .class_balanced import ClassBalanced
+from .composed import ComposedHeuristic
 from .entropy import Entropy
 from .heuristics import BaseHeuristic
 from .least_confidence import LeastConfidence
 from .margin import Margin
 from .one_vs_rest_entropy import OneVsRestEntropy
+from .power_noise import PowerNoise
 from .random import Random
 from .ratio import Ratio
 from .ripu import RIPU
+from .smoothed import Smoothed
+from .tempered import Tempered
 
 __all__ = [
     'RIPU',
     'BaseHeuristic',
     'ClassAwareRandom',
+    'ClassBalanced',
+    'ComposedHeuristic',
     'Entropy',
     'LeastConfidence',
     'Margin',
     'OneVsRestEntropy',
+    'PowerNoise',
     'Random',
     'Ratio',
+    'Smoothed',
+    'Tempered',
 ]

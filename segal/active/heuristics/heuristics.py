@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +22,7 @@ class BaseHeuristic(ABC):
             ``'pool'``. The model wrapper supplies it.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('probs',)
+    needs: tuple[str, ...] = ('probs',)
 
     @abstractmethod
     def score(self, prediction: Prediction) -> Tensor:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,7 +20,7 @@ class Random(BaseHeuristic):
     pass is needed: only the size of the prediction is read.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
 
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``seed``, ``round``, ``name``, ``size``."""

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from segal.registry import HEURISTICS
+from segal.structures import Prediction
+
+from .heuristics import BaseHeuristic
+
+
+class ComposedHeuristic(BaseHeuristic):
+    """A heuristic that changes another's score, or what the other reads.
+
+    Args:
+        of: The other: ``dict(type='Margin')``, or one that is built.
+    """
+
+    def __init__(self, of: Mapping[str, Any] | BaseHeuristic) -> None:
+        self.of = (
+            of if isinstance(of, BaseHeuristic) else HEURISTICS.build(dict(of))
+        )
+        own = [need for need in self.needs if need not in self.of.needs]
+        self.needs = (*self.of.needs, *own)
+
+    def inner(self, prediction: Prediction) -> Tensor:
+        """The other's score, float32 (H, W)."""
+        return self.of(prediction)

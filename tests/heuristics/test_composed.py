@@ -1,0 +1,151 @@
+"""Heuristics around heuristics."""
+
+import math
+
+import pytest
+import torch
+
+from segal.active.heuristics import (
+    BaseHeuristic,
+    ClassBalanced,
+    Entropy,
+    Margin,
+    PowerNoise,
+    Random,
+    Smoothed,
+    Tempered,
+)
+from segal.errors import ConfigError, SegALError
+from segal.registry import HEURISTICS
+from segal.structures import Prediction
+
+
+def predict(probs, **changes):
+    fields = dict(name='a', size=tuple(probs.shape[1:]), seed=0, round=1)
+    return Prediction(**{**fields, 'probs': probs, **changes})
+
+
+def some_probs(size=(12, 17), classes=3):
+    generator = torch.Generator().manual_seed(0)
+    return (3 * torch.randn(classes, *size, generator=generator)).softmax(0)
+
+
+def test_needs_are_those_of_both():
+    assert Smoothed(Random()).needs == ()
+    assert PowerNoise(Margin()).needs == ('probs',)
+    assert ClassBalanced(Random()).needs == ('probs', 'pool')
+    assert Smoothed(ClassBalanced(Margin())).needs == ('probs', 'pool')
+
+
+def test_they_nest_and_are_built_from_a_config():
+    built = HEURISTICS.build(
+        dict(
+            type='PowerNoise',
+            beta=2.0,
+            of=dict(type='Smoothed', k=2, of=dict(type='Entropy')),
+        )
+    )
+    assert isinstance(built.of.of, Entropy)
+    assert built.of.k == 2
+    probs = some_probs()
+    expected = Smoothed(Entropy(), k=2)(predict(probs))
+    torch.testing.assert_close(built.of(predict(probs)), expected)
+
+
+class Given(BaseHeuristic):
+    """Whatever it is handed."""
+
+    def __init__(self, score):
+        self.given = score
+
+    def score(self, prediction):
+        return self.given
+
+
+class TestPowerNoise:
+    def first(self, weights, beta, draws=4000):
+        """How often each of a few pixels comes first."""
+        score = torch.tensor(weights)[None]
+        wins = torch.zeros(len(weights))
+        for seed in range(draws):
+            noisy = PowerNoise(Given(score), beta)
+            probs = torch.ones(1, 1, len(weights))
+            wins[noisy(predict(probs, seed=seed)).argmax()] += 1
+        return wins / draws
+
+    @pytest.mark.parametrize('beta', [0.5, 1.0, 3.0])
+    def test_drawn_in_proportion_to_a_power(self, beta):
+        weights = torch.tensor([0.1, 0.3, 0.6])
+        wanted = weights**beta / (weights**beta).sum()
+        got = self.first(weights.tolist(), beta)
+        assert (got - wanted).abs().max() < 0.03
+
+    def test_a_schedule_over_queries_holds_its_last(self):
+        probs = some_probs()
+        several = PowerNoise(Margin(), beta=[1, 8])
+        for label_file, beta in ((1, 1), (2, 8), (3, 8), (9, 8)):
+            at = predict(probs, round=label_file)
+            assert torch.equal(several(at), PowerNoise(Margin(), beta)(at))
+
+    def test_keyed_by_what_it_is_for(self):
+        first = PowerNoise(Margin())(predict(some_probs()))
+        for change in (dict(seed=1), dict(round=2), dict(name='b')):
+            again = PowerNoise(Margin())(predict(some_probs(), **change))
+            assert not torch.equal(first, again)
+
+    @pytest.mark.parametrize('beta', [0, -1, [], [1, 0]])
+    def test_a_beta_without_meaning(self, beta):
+        with pytest.raises(ConfigError, match='beta: wanted a number above 0'):
+            PowerNoise(Margin(), beta)
+
+
+@pytest.mark.parametrize('wrapper', [PowerNoise, ClassBalanced])
+def test_a_negative_score_is_refused(wrapper):
+    heuristic = wrapper(Given(torch.full((2, 2), -0.5)))
+    pool = dict(class_counts=torch.tensor([3, 1]))
+    with pytest.raises(SegALError, match=r'Given gave -0\.5'):
+        heuristic(predict(torch.full((2, 2, 2), 0.5), pool=pool))
+
+
+def test_a_temperature_is_that_of_the_softmax():
+    logits = torch.randn(5, 6, 7, generator=torch.Generator().manual_seed(1))
+    got = Tempered(Entropy(), 3.0)(predict(logits.softmax(0)))
+    wanted = Entropy()(predict((logits / 3).softmax(0)))
+    torch.testing.assert_close(got, wanted)
+    with pytest.raises(ConfigError, match='temperature: wanted a number'):
+        Tempered(Margin(), 0)
+
+
+def test_smoothed_is_the_mean_around():
+    score = torch.zeros(5, 5)
+    score[0, 0] = score[2, 2] = 1
+    got = Smoothed(Given(score))(predict(torch.ones(1, 5, 5)))
+    assert got[0, 0] == pytest.approx(1 / 4)
+    assert got[0, 1] == pytest.approx(1 / 6)
+    assert got[1, 1] == pytest.approx(2 / 9)
+    assert got[4, 4] == 0
+
+
+class TestClassBalanced:
+    def balanced(self, power=1.0, counts=(899, 99, 0)):
+        """Three pixels, predicted as classes 0, 1 and 2, equally unsure."""
+        probs = torch.eye(3) * 0.5 + 0.5 / 3
+        pool = dict(class_counts=torch.tensor(counts))
+        heuristic = ClassBalanced(Margin(), power)
+        return heuristic(predict(probs[:, None], pool=pool))[0]
+
+    def test_rare_classes_count_more(self):
+        score = self.balanced()
+        assert score[1] / score[0] == pytest.approx(900 / 100)
+        assert score[2] / score[0] == pytest.approx(900 / 1)
+        assert score[0] == pytest.approx(0.5)
+
+    def test_the_power(self):
+        score = self.balanced(0.5)
+        assert score[1] / score[0] == pytest.approx(3)
+        assert self.balanced(0).unique().numel() == 1
+        with pytest.raises(ConfigError, match='power: wanted 0 or more'):
+            ClassBalanced(Margin(), -1)
+
+    def test_the_pool_counts_not_the_image(self):
+        assert math.isclose(*self.balanced(counts=(5, 5, 5))[:2].tolist())
