@@ -462,3 +462,21 @@ def test_weights_that_do_not_fit_are_refused(root, tmp_path, capfd):
     error = capfd.readouterr().err
     assert 'does not fit the backbone UNet' in error
     assert 'runner.checkpoint' in error
+
+
+def test_a_heuristic_of_several_and_of_the_whole_pool(root, tmp_path):
+    config = write_config(
+        root,
+        extra="""
+active_learning.update(
+    heuristic=dict(type='power_noise', beta=[4, 8],
+                   of=dict(type='class_balanced', of='margin')),
+    visualize=dict(size=1))
+""",
+    )
+    assert run(config, tmp_path / 'a') == 0
+    assert [row['requested'] for row in rows(tmp_path / 'a')] == [40, 40, 40]
+    plain = write_config(root, extra="\nactive_learning['visualize'] = None\n")
+    assert run(plain, tmp_path / 'b') == 0
+    first, second = labels(tmp_path / 'a'), labels(tmp_path / 'b')
+    assert first['round_001.npz'] != second['round_001.npz']
