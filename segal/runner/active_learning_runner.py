@@ -25,6 +25,7 @@ from segal.hooks.report import RoundReport
 from segal.model_wrapper import ModelWrapper
 from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Prediction, Selection
+from segal.utils.process import return_memory
 
 
 class RoundFactory(Protocol):
@@ -137,12 +138,14 @@ class ActiveLearningRunner:
         hooks: list[Hook] = []
         for index, phase in enumerate(self.config.phases):
             training = wrapper = None  # a round's network ends with it
-            gc.collect()
-            stopping.check_together()
             asks = phase.query and self.store.rounds == index + 1
-            if index < len(self.rows):
-                if not asks and self._is_told(index):
-                    continue
+            done = index < len(self.rows)
+            if done and not asks and self._is_told(index):
+                continue
+            gc.collect()
+            return_memory()
+            stopping.check_together()
+            if done:
                 wrapper = self._wrapper(index)
                 if wrapper is None and not asks:
                     continue  # other labels were bought since

@@ -13,6 +13,17 @@ LAUNCHER_PID = 'SEGAL_LAUNCHER_PID'
 _PR_SET_PDEATHSIG = 1
 
 
+def return_memory() -> None:
+    """Give the system back what the allocator holds and nobody uses.
+
+    glibc keeps pages that lie between pieces in use; over many rounds they
+    add up, and the process looks as if it grew.
+    """
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # glibc alone
+    if trim is not None:
+        trim(0)
+
+
 def end_with_parent() -> None:
     """Let a worker of torchrun end when torchrun does, however that ends.
 
