@@ -85,12 +85,12 @@ def _named(where: str, part: Any, name: str) -> Iterator[str]:
 def _guess(name: str, registry: str) -> str:
     """The nearest name, and how to bring in one's own."""
     names = sorted(_REGISTRIES.get(registry, {}))
-    own = '. If it is your own, name its module in custom_imports'
+    own = 'if it is your own, name its module in custom_imports'
     said = nearest(name, names) if names else ''
     if len(names) <= _FEW:
-        return said + own
+        return f'{said}; {own}'
     for ending in ('', *_ENDINGS):
         said = nearest(name + ending, names).split(' (valid')[0].rstrip()
         if said:
             break
-    return said + own
+    return f'{said} ({own})'
