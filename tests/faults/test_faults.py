@@ -49,6 +49,10 @@ def test_killed_at(name, baselines, tmp_path):
 def test_killed_at_some_time(baselines, tmp_path):
     baseline = baselines('pixels')
     at = random.Random(7).uniform(0.3, 0.9) * baseline.seconds
-    outcome = kill_after([at], baseline, tmp_path / 'run')
+    for attempt in range(4):  # this one may be quicker than that one was
+        outcome = kill_after([at], baseline, tmp_path / f'run_{attempt}')
+        if outcome.reached:
+            break
+        at /= 2
     assert outcome.reached
     assert outcome.differences == []
