@@ -7,6 +7,7 @@ import pytest
 
 from segal.config import load_config, read_config
 from segal.config.keys import BY_NAME, KEYS, children
+from segal.registry import HEURISTICS
 
 GUIDE = Path(__file__).parents[2] / 'al_config_guide.md'
 HEADER = '| Key | Takes | Default | Unit | Meaning |'
@@ -24,6 +25,16 @@ def tables():
             name, *cells = (cell.strip() for cell in line.split('|')[1:-1])
             found.append((name.strip('`'), cells))
     return found
+
+
+def test_the_guide_tells_of_every_heuristic():
+    rows = re.findall(r'^\| `(\w+)`.*\|$', GUIDE.read_text(), re.MULTILINE)
+    ours = {
+        name
+        for name, cls in HEURISTICS.module_dict.items()
+        if cls.__module__.startswith('segal.')
+    }
+    assert ours <= set(rows)
 
 
 def test_the_guide_has_every_key_once_and_no_other():
