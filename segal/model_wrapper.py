@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import numpy as np
 import torch
+from mmcv.parallel import DataContainer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segal.errors import SegALError
+from segal.mc_dropout import DropoutPasses
+from segal.seeding import key
 
-SUPPLIES = ('probs', 'pool')
+SUPPLIES = ('probs', 'samples', 'pool')
 """What of ``BaseHeuristic.needs`` a query with an mmseg model can give."""
 
 TOLERANCE = 1e-2
@@ -90,6 +94,40 @@ class ModelWrapper:
                 f'{batch["img_metas"][0].data[0][0].get("filename")}'
             )
         return probs
+
+    def samples(
+        self, batch: dict[str, Any], index: int, *parts: object
+    ) -> Generator[Tensor, None, None]:
+        """Stochastic predictions of one image, by dropout, without end.
+
+        Close it before the network is used for anything else.
+
+        Args:
+            batch: As for :meth:`probabilities`.
+            index: Which image of it.
+            parts: Key of the draws; each pass adds its number.
+
+        Yields:
+            float32 (C, H, W), sums to 1 over C.
+
+        Raises:
+            ConfigError: The network has no dropout.
+        """
+        one = dict(
+            img=[img[index : index + 1] for img in batch['img']],
+            img_metas=[
+                DataContainer([[metas.data[0][index]]], cpu_only=True)
+                for metas in batch['img_metas']
+            ],
+        )
+        devices = [self.device] if self.device.type == 'cuda' else []
+        with DropoutPasses(self.model).open() as again:
+            for number in count():
+                again()
+                with torch.random.fork_rng(devices), torch.no_grad():
+                    torch.manual_seed(key(*parts, number) % (1 << 63))
+                    probs = self.probabilities(one)[0]
+                yield probs  # (C, H, W)
 
     def class_map(self, batch: dict[str, Any]) -> NDArray[np.int64]:
         """The likeliest class of each pixel, for evaluation.

@@ -53,8 +53,8 @@ class Prediction:
         round: Round of the query, from 0.
         probs: float32 (C, H, W), sums to 1 over C. None only for heuristics
             that do not list ``'probs'`` in ``needs``.
-        samples: T stochastic predictions, each float32 (C, H, W), one at a
-            time; only on request.
+        samples: Stochastic predictions, each float32 (C, H, W), one at a
+            time and as many as are taken; only on request.
         embedding: float32 (D,), one vector for the image; only on request.
         features: float32 (F, h, w), a map of features; only on request.
         pool: Statistics of the whole pool; only on request.
@@ -69,6 +69,10 @@ class Prediction:
     embedding: Tensor | None = None
     features: Tensor | None = None
     pool: Mapping[str, Tensor] | None = None
+
+    def key(self, purpose: str) -> tuple[object, ...]:
+        """What a draw for this image and round is keyed by."""
+        return (self.seed, self.round, purpose, self.name)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ LEVELS = {
     'segal.active.selectors': 1,
     'segal.active.label_store': 1,
     'segal.active.oracles': 1,
+    'segal.mc_dropout': 1,
     'segal.model_wrapper': 1,
     'segal.datasets': 1,
     'segal.models': 1,

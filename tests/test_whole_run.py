@@ -464,6 +464,24 @@ def test_weights_that_do_not_fit_are_refused(root, tmp_path, capfd):
     assert 'runner.checkpoint' in error
 
 
+def test_dropout_in_the_query(root, tmp_path, capfd):
+    config = write_config(
+        root,
+        extra="""
+active_learning.update(heuristic=dict(type='smoothed', of='bald'),
+                       visualize=dict(size=1))
+runner.update(sample_rounds=2)
+""",
+    )
+    assert run(config, tmp_path / 'a') == 0
+    assert run(config, tmp_path / 'b') == 0
+    assert labels(tmp_path / 'a') == labels(tmp_path / 'b')
+    option = ['--cfg-options', 'model.decode_head.dropout_ratio=0']
+    assert run(config, tmp_path / 'c', *option) == 2
+    assert 'dropout_ratio of its decode_head' in capfd.readouterr().err
+    assert not (tmp_path / 'c' / 'labels').exists()
+
+
 def test_a_heuristic_of_several_and_of_the_whole_pool(root, tmp_path):
     config = write_config(
         root,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -95,6 +96,7 @@ class ActiveLearningLoop:
         before = Standing.of(self.store)
         free = self.free()
         selector = make_selector(self.pool.images, free, file)
+        needed = set(heuristic.needs)
         statistics = self.statistics(heuristic, wrapper)
         left = [
             image
@@ -104,13 +106,13 @@ class ActiveLearningLoop:
         with ranks.together():
             for prediction in self._predictions(
                 left,
-                wrapper if 'probs' in heuristic.needs else None,
+                wrapper if needed & {'probs', 'samples'} else None,
                 f'query {file}',
+                'samples' in needed,
+                file,
             ):
                 image = self.pool[self.pool.position[prediction.name]]
-                score = heuristic(
-                    replace(prediction, round=file, pool=statistics)
-                )
+                score = heuristic(replace(prediction, pool=statistics))
                 selector.shortlist(
                     image, score.cpu().numpy(), self.available(image)
                 )
@@ -186,6 +188,8 @@ class ActiveLearningLoop:
         images: Sequence[PoolImage],
         wrapper: ModelWrapper | None,
         what: str,
+        sampled: bool = False,
+        file: int = 0,
     ) -> Iterator[Prediction]:
         """What the network says of this rank's share of some images.
 
@@ -193,6 +197,8 @@ class ActiveLearningLoop:
             images: The same on every rank.
             wrapper: None where no network is needed.
             what: For the progress bar.
+            sampled: Whether stochastic predictions are wanted, too.
+            file: Number of the label file, for what is drawn.
         """
         mine = images[ranks.rank() :: ranks.world_size()]
         bar = tqdm(
@@ -207,7 +213,7 @@ class ActiveLearningLoop:
         def prediction(image: PoolImage, probs: Tensor | None) -> Prediction:
             stopping.check()
             bar.update()
-            return Prediction(image.name, image.size, self.seed, 0, probs)
+            return Prediction(image.name, image.size, self.seed, file, probs)
 
         with bar:
             if wrapper is None:
@@ -222,8 +228,13 @@ class ActiveLearningLoop:
             )
             with wrapper.evaluating():
                 for batch, names in zip(loader, batches, strict=True):
-                    for name, probs in zip(
-                        names, wrapper.probabilities(batch), strict=True
-                    ):
+                    together = wrapper.probabilities(batch)
+                    for i, name in enumerate(names):
                         image = self.pool[self.pool.position[name]]
-                        yield prediction(image, probs)
+                        found = prediction(image, together[i])
+                        if not sampled:
+                            yield found
+                            continue
+                        draws = wrapper.samples(batch, i, *found.key('mc'))
+                        with closing(draws):
+                            yield replace(found, samples=draws)

@@ -6,6 +6,8 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -337,12 +339,10 @@ class ActiveLearningRunner:
             name: str,
         ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             image = self.loop.pool[self.loop.pool.position[name]]
+            batch = query_batch(self.loop.pool, [name])
             with wrapper.evaluating():
-                probs = wrapper.probabilities(
-                    query_batch(self.loop.pool, [name])
-                )[0]
-            score = self.heuristic(
-                Prediction(
+                probs = wrapper.probabilities(batch)[0]
+                asked = Prediction(
                     name=name,
                     size=image.size,
                     seed=self.loop.seed,
@@ -350,7 +350,9 @@ class ActiveLearningRunner:
                     probs=probs,
                     pool=statistics,
                 )
-            )
+                draws = wrapper.samples(batch, 0, *asked.key('mc'))
+                with closing(draws):
+                    score = self.heuristic(replace(asked, samples=draws))
             return (
                 probs.argmax(0).cpu().numpy().astype(np.uint8),
                 score.cpu().numpy(),

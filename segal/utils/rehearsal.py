@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from segal import distributed as ranks
 from segal.active.active_loop import SelectorFactory
 from segal.active.dataset.base import LoadFirst, reading
 from segal.active.dataset.pool import query_batch
+from segal.active.heuristics import BaseHeuristic
 from segal.config.built import not_built
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, DataError, SegALError, nearest
+from segal.mc_dropout import check_dropout
 from segal.registry import HEURISTICS
 from segal.runner.inner import RoundEpochRunner
 from segal.structures import Prediction
@@ -100,7 +103,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
     problems: list[str] = []
     with ranks.together():
         cfg = parts.cfg
-        _query(parts, problems)
+        heuristic = _query(parts, problems)
         sample = _samples(parts.data, parts.config.ignore_index, problems)
         _val(parts.data, problems)
         _evaluation(parts, problems)
@@ -111,6 +114,9 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         if model is not None:
             with _said('optimizer', cfg.optimizer, problems):
                 build_optimizer(model, copy.deepcopy(cfg.optimizer))
+            if heuristic is not None and 'samples' in heuristic.needs:
+                with _said('active_learning.heuristic', {}, problems):
+                    check_dropout(model)
             if sample is not None and not problems:
                 _forward(model, sample, parts, problems)
         if problems:
@@ -133,9 +139,14 @@ def _said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
         problems.append(not_built(where, section, error))
 
 
-def _query(parts: Rehearsal, problems: list[str]) -> None:
-    """The heuristic on made-up probabilities, and both selectors."""
+def _query(parts: Rehearsal, problems: list[str]) -> BaseHeuristic | None:
+    """The heuristic on made-up probabilities, and both selectors.
+
+    Returns:
+        The heuristic; None where it cannot be built.
+    """
     config, images = parts.config, parts.data.pool.images
+    heuristic = None
     with _said('active_learning.heuristic', config.heuristic, problems):
         heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
         image = images[0]
@@ -150,6 +161,7 @@ def _query(parts: Rehearsal, problems: list[str]) -> None:
                 seed=config.seed,
                 round=1,
                 probs=probs.to(parts.device),
+                samples=repeat(probs.to(parts.device)),
                 pool=dict(class_counts=torch.ones(len(probs)).long()),
             )
         )
@@ -157,6 +169,7 @@ def _query(parts: Rehearsal, problems: list[str]) -> None:
     for where, make in parts.selectors.items():
         with _said(where, config.selector, problems):
             make(images, free, 0)
+    return heuristic
 
 
 def _samples(

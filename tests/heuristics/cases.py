@@ -84,6 +84,12 @@ CASES = {
         {UNIFORM: 1, CERTAIN: 0, COIN: 1, MIXED: 0.6},
         options=dict(of=dict(type='Margin')),
     ),
+    # All stochastic predictions are the same here.
+    'MeanEntropy': Case({UNIFORM: 1, CERTAIN: 0, COIN: 0.5}),
+    'BALD': Case({UNIFORM: 0, COIN: 0, MIXED: 0}, ranks_certainty=False),
+    'VariationRatio': Case(
+        {CERTAIN: 0, MIXED: 0}, ranks_certainty=False, half_tolerance=1
+    ),
     # One class all over the image: nothing is impure.
     'RIPU': Case(
         {UNIFORM: 0, CERTAIN: 0, MIXED: 0},

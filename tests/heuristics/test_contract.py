@@ -1,6 +1,7 @@
 """Every registered heuristic meets every property."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -22,6 +23,8 @@ OURS = sorted(
 
 def predict(probs, **changes):
     fields = dict(name='set/a.png', seed=0, round=1, pool=POOL)
+    if probs is not None:
+        fields['samples'] = itertools.repeat(probs)
     size = tuple(probs.shape[1:]) if probs is not None else SIZE
     return Prediction(**{**fields, 'size': size, 'probs': probs, **changes})
 
@@ -131,9 +134,11 @@ def test_a_memory_layout_changes_nothing(heuristic):
 
 
 def test_what_it_needs_is_all_that_it_reads(heuristic):
-    given = dict(probs=some_probs(), pool=POOL)
+    given = dict(
+        probs=some_probs(), pool=POOL, samples=itertools.repeat(some_probs())
+    )
     given = {need: given[need] for need in heuristic.needs}
-    given = dict(dict(pool=None), size=SIZE, **given)
+    given = dict(dict(pool=None, samples=None, size=SIZE), **given)
     prediction = predict(given.pop('probs', None), **given)
     assert heuristic(prediction).shape == SIZE
 

@@ -1,5 +1,6 @@
 """Heuristics: how much a label would teach, pixel by pixel."""
 
+from .bald import BALD
 from .class_aware_random import ClassAwareRandom
 from .class_balanced import ClassBalanced
 from .composed import ComposedHeuristic
@@ -7,15 +8,19 @@ from .entropy import Entropy
 from .heuristics import BaseHeuristic
 from .least_confidence import LeastConfidence
 from .margin import Margin
+from .mean_entropy import MeanEntropy
 from .one_vs_rest_entropy import OneVsRestEntropy
 from .power_noise import PowerNoise
 from .random import Random
 from .ratio import Ratio
 from .ripu import RIPU
 from .smoothed import Smoothed
+from .stochastic import StochasticHeuristic
 from .tempered import Tempered
+from .variation_ratio import VariationRatio
 
 __all__ = [
+    'BALD',
     'RIPU',
     'BaseHeuristic',
     'ClassAwareRandom',
@@ -24,10 +29,13 @@ __all__ = [
     'Entropy',
     'LeastConfidence',
     'Margin',
+    'MeanEntropy',
     'OneVsRestEntropy',
     'PowerNoise',
     'Random',
     'Ratio',
     'Smoothed',
+    'StochasticHeuristic',
     'Tempered',
+    'VariationRatio',
 ]

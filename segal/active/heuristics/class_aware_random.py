@@ -29,9 +29,7 @@ class ClassAwareRandom(BaseHeuristic):
         assert prediction.probs is not None
         classes = prediction.probs.argmax(dim=0)  # (H, W)
         counts = torch.bincount(classes.flatten())  # (C,)
-        stream = key(
-            prediction.seed, prediction.round, 'class-aware', prediction.name
-        )
+        stream = key(*prediction.key('class-aware'))
         draws = uniform(place_keys(stream, np.arange(classes.numel())))
         u = torch.from_numpy(draws).to(classes.device).view_as(classes)
         # log(u ** n) keeps its order where the power itself is 0 for all

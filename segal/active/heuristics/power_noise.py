@@ -66,9 +66,7 @@ class PowerNoise(ComposedHeuristic):
             )
         query = max(prediction.round - 1, 0)  # label file 1 is of the first
         beta = self.betas[min(query, len(self.betas) - 1)]
-        stream = key(
-            prediction.seed, prediction.round, 'gumbel', prediction.name
-        )
+        stream = key(*prediction.key('gumbel'))
         draws = uniform(place_keys(stream, np.arange(score.numel())))
         u = torch.from_numpy(draws).to(score.device).view_as(score)
         u = u.clamp(_SMALLEST, 1 - _SMALLEST)

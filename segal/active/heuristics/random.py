@@ -25,8 +25,6 @@ class Random(BaseHeuristic):
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``seed``, ``round``, ``name``, ``size``."""
         height, width = prediction.size
-        stream = key(
-            prediction.seed, prediction.round, 'random', prediction.name
-        )
+        stream = key(*prediction.key('random'))
         draws = place_keys(stream, np.arange(height * width))  # (H * W,)
         return torch.from_numpy(uniform(draws)).view(height, width)  # (H, W)

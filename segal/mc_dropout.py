@@ -1,0 +1,132 @@
+"""Monte Carlo dropout: one network, many opinions.
+
+Source: Gal and Ghahramani, Dropout as a Bayesian Approximation: Representing
+Model Uncertainty in Deep Learning, ICML 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from segal.errors import ConfigError
+
+
+def dropouts(model: nn.Module) -> list[nn.Module]:
+    """The dropout layers of a network that drop anything."""
+    return [
+        module
+        for module in model.modules()
+        if isinstance(module, _DropoutNd) and module.p > 0
+    ]
+
+
+def check_dropout(model: nn.Module) -> None:
+    """Show that a network has dropout.
+
+    Raises:
+        ConfigError: It has none, so all its opinions would be the same.
+    """
+    if not dropouts(model):
+        raise ConfigError(
+            f'model: wanted dropout for stochastic passes, but this '
+            f'{type(model).__name__} has none; set dropout_ratio of its '
+            'decode_head, or choose a heuristic without such passes'
+        )
+
+
+class DropoutPasses:
+    """Runs a network several times, with dropout on and all else as in eval.
+
+    What comes before the first dropout is computed once for an input: the
+    largest modules without dropout inside keep what they gave in the first
+    pass. Backbone and neck do so for each crop of a sliding window; modules
+    of a head only until a dropout was passed.
+
+    Args:
+        model: An mmseg segmentor in eval mode.
+
+    Raises:
+        ConfigError: It has no dropout.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        check_dropout(model)
+        self._drops = dropouts(model)
+        holding = {
+            module
+            for module in model.modules()
+            if any(inner in self._drops for inner in module.modules())
+        }
+        self._fixed = [
+            child
+            for module in holding
+            for child in module.children()
+            if child not in holding
+        ]
+        trunk = [getattr(model, name, None) for name in ('backbone', 'neck')]
+        self._trunk = {module for module in trunk if module in self._fixed}
+
+    @contextmanager
+    def open(self) -> Iterator[Callable[[], None]]:
+        """Dropout on, and memory for one input.
+
+        Yields:
+            To be called before each pass over the same input.
+        """
+        memory: dict[nn.Module, list[Any]] = {m: [] for m in self._fixed}
+        calls = dict.fromkeys(self._fixed, 0)
+        state = {'dropped': False}
+
+        def remembering(module: nn.Module) -> Callable[..., Any]:
+            compute = module.forward
+
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                trunk = module in self._trunk
+                if trunk:
+                    state['dropped'] = False  # a new crop
+                at, kept = calls[module], memory[module]
+                calls[module] += 1
+                if at < len(kept):
+                    return kept[at]
+                result = compute(*args, **kwargs)
+                if trunk or (not state['dropped'] and at == len(kept)):
+                    kept.append(result)
+                return result
+
+            return forward
+
+        def dropping(module: nn.Module) -> Callable[..., Any]:
+            drop = module.forward
+
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                state['dropped'] = True
+                kept = [x.clone() if module.inplace else x for x in args]
+                return drop(*kept, **kwargs)
+
+            return forward
+
+        def again() -> None:
+            calls.update(dict.fromkeys(calls, 0))
+            state['dropped'] = False
+
+        touched = (*self._fixed, *self._drops)
+        own = {m: vars(m).get('forward') for m in touched}
+        for module in self._fixed:
+            vars(module)['forward'] = remembering(module)
+        for module in self._drops:
+            vars(module)['forward'] = dropping(module)
+            module.train()
+        try:
+            yield again
+        finally:
+            for module, before in own.items():
+                del vars(module)['forward']
+                if before is not None:
+                    vars(module)['forward'] = before
+            for module in self._drops:
+                module.eval()

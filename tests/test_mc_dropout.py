@@ -1,0 +1,156 @@
+"""Stochastic passes are those of the network itself, only cheaper."""
+
+from itertools import islice
+
+import pytest
+import torch
+from mmcv import ConfigDict
+from mmcv.parallel import DataContainer
+from mmseg.models import build_segmentor
+from torch import nn
+
+from segal.errors import ConfigError
+from segal.mc_dropout import DropoutPasses, dropouts
+from segal.model_wrapper import ModelWrapper
+
+NORM = dict(type='BN', requires_grad=True)
+UNET = dict(
+    type='UNet', in_channels=3, base_channels=4, num_stages=2,
+    strides=(1, 1), enc_num_convs=(1, 1), dec_num_convs=(1,),
+    downsamples=(True,), enc_dilations=(1, 1), dec_dilations=(1,),
+    norm_cfg=NORM, upsample_cfg=dict(type='InterpConv'),
+)  # fmt: skip
+FCN = dict(
+    type='FCNHead', in_channels=4, in_index=1, channels=4, num_convs=2,
+    concat_input=True, dropout_ratio=0.5, num_classes=3, norm_cfg=NORM,
+    align_corners=False, loss_decode=dict(type='CrossEntropyLoss'),
+)  # fmt: skip
+SLIDE = dict(mode='slide', crop_size=(16, 16), stride=(12, 12))
+
+
+class Inside(nn.Module):
+    """Dropout in the middle, in place, and a module used before and after."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+        self.drop = nn.Dropout(0.5, inplace=True)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.act(self.conv(self.drop(self.act(self.conv(x)))))
+
+
+def network(test_cfg=None, dropout=0.5, inside=False):
+    torch.manual_seed(0)
+    model = build_segmentor(
+        ConfigDict(
+            type='EncoderDecoder',
+            backbone=UNET,
+            decode_head=dict(FCN, dropout_ratio=dropout),
+            test_cfg=test_cfg or dict(mode='whole'),
+        )
+    )
+    model.init_weights()
+    if inside:
+        model.decode_head.convs = nn.Sequential(
+            model.decode_head.convs, Inside()
+        )
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -1, 1)
+    return model.eval()
+
+
+def batch(count=2):
+    generator = torch.Generator().manual_seed(1)
+    shape = (24, 32, 3)
+    meta = dict(ori_shape=shape, img_shape=shape, flip=False)
+    return dict(
+        img=[torch.randn(count, 3, 24, 32, generator=generator)],
+        img_metas=[
+            DataContainer([[dict(meta) for _ in range(count)]], cpu_only=True)
+        ],
+    )
+
+
+def samples(model, index=0, passes=4, count=2):
+    wrapper = ModelWrapper(model, torch.device('cpu'))
+    draws = wrapper.samples(batch(count), index, 0, 1, 'mc', 'a.png')
+    try:
+        return torch.stack(list(islice(draws, passes)))
+    finally:
+        draws.close()
+
+
+def plainly(self, *_):
+    """In place of remembering: every pass computes everything."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def opened():
+        for module in self._drops:
+            module.train()
+        yield lambda: None
+        for module in self._drops:
+            module.eval()
+
+    return opened()
+
+
+@pytest.mark.parametrize('test_cfg', [None, SLIDE])
+@pytest.mark.parametrize('inside', [False, True])
+def test_remembering_changes_nothing(test_cfg, inside, monkeypatch):
+    got = samples(network(test_cfg, inside=inside))
+    monkeypatch.setattr(DropoutPasses, 'open', plainly)
+    wanted = samples(network(test_cfg, inside=inside))
+    assert torch.equal(got, wanted)
+    assert not torch.equal(got[0], got[1])
+
+
+@pytest.mark.parametrize(('test_cfg', 'crops'), [(None, 1), (SLIDE, 2 * 3)])
+def test_what_comes_before_is_computed_once(test_cfg, crops):
+    model = network(test_cfg)
+    calls = dict(backbone=0, convs=0, conv_seg=0)
+
+    def count(name):
+        def hook(*_):
+            calls[name] += 1
+
+        return hook
+
+    parts = dict(
+        backbone=model.backbone.encoder[0],
+        convs=model.decode_head.convs[0],
+        conv_seg=model.decode_head.conv_seg,
+    )
+    for name, module in parts.items():
+        module.register_forward_hook(count(name))
+    samples(model, passes=5)
+    assert calls == dict(backbone=crops, convs=crops, conv_seg=5 * crops)
+
+
+def test_batch_norm_and_all_else_stay_in_eval():
+    model = network()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    state = torch.get_rng_state()
+    samples(model)
+    assert all(
+        torch.equal(v, before[k]) for k, v in model.state_dict().items()
+    )
+    assert not any(module.training for module in model.modules())
+    assert not any('forward' in vars(module) for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_draws_are_those_of_the_image_whatever_the_batch():
+    alone = samples(network(), 0, count=1)
+    assert torch.allclose(alone, samples(network(), 0, count=2), atol=1e-6)
+    assert torch.equal(samples(network()), samples(network()))
+
+
+def test_a_network_without_dropout_is_an_error():
+    model = network(dropout=0)
+    assert dropouts(model) == []
+    with pytest.raises(ConfigError, match='dropout_ratio of its decode_head'):
+        samples(model)
