@@ -23,6 +23,10 @@ SAID_WHY = (2, 3, 4, 5, 130, 143)
 """Exit codes of workers that have told the user what to mend."""
 
 
+BEREFT = 5
+"""Exit code of workers that ended because another one was gone."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Start the workers and wait for them.
 
@@ -39,6 +43,9 @@ def main(arguments: Sequence[str]) -> int:
         run(parse_args(list(arguments)))
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
+        for other, cause in error.failures.items():
+            if failure.exitcode == BEREFT != cause.exitcode:
+                rank, failure = other, cause
         return _passed_on(rank, failure.exitcode)
     except SignalException as error:
         return 128 + int(error.sigval)
