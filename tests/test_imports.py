@@ -37,6 +37,7 @@ LEVELS = {
     'segal.datasets': 1,
     'segal.models': 1,
     'segal.active.active_loop': 2,
+    'segal.active.scoring': 2,
     'segal.active.dataset': 2,
     'segal.runner': 3,
     'segal.hooks': 3,

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import replace
-from typing import Any
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from tqdm import tqdm
 
 from segal import distributed as ranks
-from segal import stopping
-from segal.active.dataset.pool import Pool, query_loader
+from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.label_store import LabelStore
 from segal.active.ledger import (
@@ -27,9 +19,10 @@ from segal.active.ledger import (
     check_selection,
 )
 from segal.active.oracles import BaseOracle
+from segal.active.scoring import Scorer
 from segal.active.selectors import BaseSelector
 from segal.model_wrapper import ModelWrapper
-from segal.structures import PoolImage, Prediction, Selection
+from segal.structures import PoolImage, Selection
 
 SelectorFactory = Callable[
     [Sequence[PoolImage], NDArray[np.int64], int], BaseSelector
@@ -62,10 +55,7 @@ class ActiveLearningLoop:
         self.store = store
         self.oracle = oracle
         self.seed = seed
-        self.batch_size = batch_size
-        self.workers = workers
-        self._statistics: WeakKeyDictionary[Any, dict[str, Tensor]]
-        self._statistics = WeakKeyDictionary()  # a network ends with its round
+        self.scorer = Scorer(pool, seed, batch_size, workers)
 
     def step(
         self,
@@ -96,26 +86,18 @@ class ActiveLearningLoop:
         before = Standing.of(self.store)
         free = self.free()
         selector = make_selector(self.pool.images, free, file)
-        needed = set(heuristic.needs)
-        statistics = self.statistics(heuristic, wrapper)
+        statistics = self.scorer.statistics(heuristic, wrapper)
+        seen = bool({'probs', 'samples'} & set(heuristic.needs))
         left = [
             image
             for image, places in zip(self.pool, free, strict=True)
             if places > 0
         ]
         with ranks.together():
-            for prediction in self._predictions(
-                left,
-                wrapper if needed & {'probs', 'samples'} else None,
-                f'query {file}',
-                'samples' in needed,
-                file,
+            for image, score, _ in self.scorer.scores(
+                left, heuristic, wrapper if seen else None, statistics, file
             ):
-                image = self.pool[self.pool.position[prediction.name]]
-                score = heuristic(replace(prediction, pool=statistics))
-                selector.shortlist(
-                    image, score.cpu().numpy(), self.available(image)
-                )
+                selector.shortlist(image, score, self.available(image))
             shard = selector.candidates()
         shards = ranks.gather(shard)
         with ranks.together():
@@ -149,92 +131,3 @@ class ActiveLearningLoop:
         available = self.store.available(image.name)
         askable = self.oracle.askable(image)
         return available if askable is None else available & askable
-
-    def statistics(
-        self, heuristic: BaseHeuristic, wrapper: ModelWrapper | None
-    ) -> dict[str, Tensor] | None:
-        """What a heuristic wants to know of the whole pool.
-
-        Args:
-            heuristic: With its ``needs``.
-            wrapper: The network; its statistics are made once.
-
-        Returns:
-            ``class_counts``: int64 (C,), how many pixels of the pool are
-            predicted as each class; None where ``'pool'`` is not needed.
-        """
-        if 'pool' not in heuristic.needs or wrapper is None:
-            return None
-        if wrapper in self._statistics:
-            return self._statistics[wrapper]
-        total: Tensor | None = None
-        with ranks.together():
-            for prediction in self._predictions(
-                self.pool.images, wrapper, 'classes of the pool'
-            ):
-                assert prediction.probs is not None
-                counts = torch.bincount(
-                    prediction.probs.argmax(dim=0).flatten(),
-                    minlength=len(prediction.probs),
-                ).cpu()  # (C,)
-                total = counts if total is None else total + counts
-        parts = ranks.gather_everywhere(total)
-        counts = torch.stack([x for x in parts if x is not None]).sum(dim=0)
-        self._statistics[wrapper] = dict(class_counts=counts)
-        return self._statistics[wrapper]
-
-    def _predictions(
-        self,
-        images: Sequence[PoolImage],
-        wrapper: ModelWrapper | None,
-        what: str,
-        sampled: bool = False,
-        file: int = 0,
-    ) -> Iterator[Prediction]:
-        """What the network says of this rank's share of some images.
-
-        Args:
-            images: The same on every rank.
-            wrapper: None where no network is needed.
-            what: For the progress bar.
-            sampled: Whether stochastic predictions are wanted, too.
-            file: Number of the label file, for what is drawn.
-        """
-        mine = images[ranks.rank() :: ranks.world_size()]
-        bar = tqdm(
-            total=len(mine),
-            desc=what,
-            unit='image',
-            disable=not ranks.is_main(),
-            mininterval=1,
-            leave=False,
-        )
-
-        def prediction(image: PoolImage, probs: Tensor | None) -> Prediction:
-            stopping.check()
-            bar.update()
-            return Prediction(image.name, image.size, self.seed, file, probs)
-
-        with bar:
-            if wrapper is None:
-                for image in mine:
-                    yield prediction(image, None)
-                return
-            loader, batches = query_loader(
-                self.pool,
-                [image.name for image in mine],
-                self.batch_size,
-                self.workers,
-            )
-            with wrapper.evaluating():
-                for batch, names in zip(loader, batches, strict=True):
-                    together = wrapper.probabilities(batch)
-                    for i, name in enumerate(names):
-                        image = self.pool[self.pool.position[name]]
-                        found = prediction(image, together[i])
-                        if not sampled:
-                            yield found
-                            continue
-                        draws = wrapper.samples(batch, i, *found.key('mc'))
-                        with closing(draws):
-                            yield replace(found, samples=draws)

@@ -333,7 +333,7 @@ class ActiveLearningRunner:
     ) -> None:
         """Let the hooks draw and log, on rank 0."""
         begin = time.perf_counter()
-        statistics = self.loop.statistics(self.heuristic, wrapper)
+        statistics = self.loop.scorer.statistics(self.heuristic, wrapper)
 
         def predict(
             name: str,

@@ -36,17 +36,20 @@ class Pool(Sequence[PoolImage]):
     Args:
         dataset: ``data.query``, built with ``test_mode=True``.
         images: One for each image of the data set, in its order.
+        key: Where the images are named, for errors.
     """
 
     def __init__(
         self,
         dataset: CustomDataset,
         images: Sequence[PoolImage],
+        key: str = 'data.query',
     ) -> None:
         self.dataset = dataset
+        self.key = key
         self.images = list(images)
         self.position = {image.name: i for i, image in enumerate(images)}
-        self._loader = LoadFirst(dataset, 'data.query')
+        self._loader = LoadFirst(dataset, key)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -68,7 +71,11 @@ class Pool(Sequence[PoolImage]):
         return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8)
 
 
-def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
+def open_pool(
+    dataset: CustomDataset,
+    cache: Path | None = None,
+    key: str = 'data.query',
+) -> Pool:
     """Look at every image of ``data.query`` once.
 
     Sizes come from the decoder that training and query use, because an EXIF
@@ -78,6 +85,7 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
     Args:
         dataset: ``data.query``, built.
         cache: Folder to remember sizes in.
+        key: Where the images are named, for errors.
 
     Returns:
         The pool, in the data set's order.
@@ -89,7 +97,7 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
     names = [image_name(dataset, i) for i in range(len(dataset))]
     if not names:
         raise ConfigError(
-            'data.query: wanted at least one image, got an empty pool: '
+            f'{key}: wanted at least one image, got an empty pool: '
             f'nothing ends in {dataset.img_suffix!r} in {dataset.img_dir}'
             + (f' for the lines of {dataset.split}' if dataset.split else '')
             + '; correct img_dir, img_suffix or split'
@@ -97,11 +105,11 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ConfigError(
-            f'data.query: wanted every image once, got {twice[:3]} twice; '
+            f'{key}: wanted every image once, got {twice[:3]} twice; '
             'remove the second'
         )
     known = _read_cache(cache)
-    loader = LoadFirst(dataset, 'data.query')
+    loader = LoadFirst(dataset, key)
 
     def stamp(index: int) -> list[int]:
         stat = os.stat(image_file(dataset, index))
@@ -116,8 +124,7 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
         except FileNotFoundError:
             return DataError(
                 f'{image_file(dataset, index)}: the file is '
-                'missing; restore it, or take it out of '
-                'data.query'
+                f'missing; restore it, or take it out of {key}'
             )
         except DataError as error:
             return error
@@ -152,7 +159,7 @@ def open_pool(dataset: CustomDataset, cache: Path | None = None) -> Pool:
             temporary = cache / f'{SIZE_CACHE}.{os.getpid()}'
             temporary.write_text(json.dumps(fresh))
             temporary.replace(cache / SIZE_CACHE)
-    return Pool(dataset, images)
+    return Pool(dataset, images, key)
 
 
 def _read_cache(cache: Path | None) -> dict[str, list[int]]:
@@ -187,7 +194,7 @@ class _QuerySet(Dataset):
         pool = self.pool
         with (
             seeded('query', pool[index].name),
-            reading(pool.dataset, index, 'data.query'),
+            reading(pool.dataset, index, pool.key),
         ):
             sample = pool.dataset[index]
         _check_size(pool, index, sample)

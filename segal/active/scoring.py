@@ -1,0 +1,165 @@
+"""What a network says of the images of a pool, and how they score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from segal import distributed as ranks
+from segal import stopping
+from segal.active.dataset.pool import Pool, query_loader
+from segal.active.heuristics import BaseHeuristic
+from segal.model_wrapper import ModelWrapper
+from segal.structures import PoolImage, Prediction
+
+Statistics = dict[str, Tensor] | None
+
+
+class Scorer:
+    """Scores images of a pool; knows of no labels, and of no budget.
+
+    Args:
+        pool: The images.
+        seed: Of all draws.
+        batch_size: Images a forward pass.
+        workers: Loader processes a rank.
+    """
+
+    def __init__(
+        self, pool: Pool, seed: int, batch_size: int = 1, workers: int = 2
+    ) -> None:
+        self.pool = pool
+        self.seed = seed
+        self.batch_size = batch_size
+        self.workers = workers
+        self._statistics: WeakKeyDictionary[Any, dict[str, Tensor]]
+        self._statistics = WeakKeyDictionary()  # a network ends with its round
+
+    def scores(
+        self,
+        images: Sequence[PoolImage],
+        heuristic: BaseHeuristic,
+        wrapper: ModelWrapper | None,
+        statistics: Statistics,
+        file: int,
+    ) -> Iterator[tuple[PoolImage, NDArray[np.float32], Prediction]]:
+        """This rank's share of some images, scored one after the other.
+
+        Args:
+            images: The same on every rank.
+            heuristic: Gives the scores.
+            wrapper: The network, None where the heuristic needs none.
+            statistics: From :meth:`statistics`.
+            file: Number of the label file, for what is drawn.
+
+        Yields:
+            The image; its score, float32 (H, W); and what the score is of.
+        """
+        for prediction in self.predictions(
+            images,
+            wrapper,
+            f'query {file}',
+            'samples' in heuristic.needs,
+            file,
+        ):
+            image = self.pool[self.pool.position[prediction.name]]
+            score = heuristic(replace(prediction, pool=statistics))
+            yield image, score.cpu().numpy(), prediction
+
+    def statistics(
+        self, heuristic: BaseHeuristic, wrapper: ModelWrapper | None
+    ) -> Statistics:
+        """What a heuristic wants to know of the whole pool.
+
+        Args:
+            heuristic: With its ``needs``.
+            wrapper: The network; its statistics are made once.
+
+        Returns:
+            ``class_counts``: int64 (C,), how many pixels of the pool are
+            predicted as each class; None where ``'pool'`` is not needed.
+        """
+        if 'pool' not in heuristic.needs or wrapper is None:
+            return None
+        if wrapper in self._statistics:
+            return self._statistics[wrapper]
+        total: Tensor | None = None
+        with ranks.together():
+            for prediction in self.predictions(
+                self.pool.images, wrapper, 'classes of the pool'
+            ):
+                assert prediction.probs is not None
+                counts = torch.bincount(
+                    prediction.probs.argmax(dim=0).flatten(),
+                    minlength=len(prediction.probs),
+                ).cpu()  # (C,)
+                total = counts if total is None else total + counts
+        parts = ranks.gather_everywhere(total)
+        counts = torch.stack([x for x in parts if x is not None]).sum(dim=0)
+        self._statistics[wrapper] = dict(class_counts=counts)
+        return self._statistics[wrapper]
+
+    def predictions(
+        self,
+        images: Sequence[PoolImage],
+        wrapper: ModelWrapper | None,
+        what: str,
+        sampled: bool = False,
+        file: int = 0,
+    ) -> Iterator[Prediction]:
+        """What the network says of this rank's share of some images.
+
+        Args:
+            images: The same on every rank.
+            wrapper: None where no network is needed.
+            what: For the progress bar.
+            sampled: Whether stochastic predictions are wanted, too.
+            file: Number of the label file, for what is drawn.
+        """
+        mine = images[ranks.rank() :: ranks.world_size()]
+        bar = tqdm(
+            total=len(mine),
+            desc=what,
+            unit='image',
+            disable=not ranks.is_main(),
+            mininterval=1,
+            leave=False,
+        )
+
+        def prediction(image: PoolImage, probs: Tensor | None) -> Prediction:
+            stopping.check()
+            bar.update()
+            return Prediction(image.name, image.size, self.seed, file, probs)
+
+        with bar:
+            if wrapper is None:
+                for image in mine:
+                    yield prediction(image, None)
+                return
+            loader, batches = query_loader(
+                self.pool,
+                [image.name for image in mine],
+                self.batch_size,
+                self.workers,
+            )
+            with wrapper.evaluating():
+                for batch, names in zip(loader, batches, strict=True):
+                    together = wrapper.probabilities(batch)
+                    for i, name in enumerate(names):
+                        image = self.pool[self.pool.position[name]]
+                        found = prediction(image, together[i])
+                        if not sampled:
+                            yield found
+                            continue
+                        draws = wrapper.samples(batch, i, *found.key('mc'))
+                        with closing(draws):
+                            yield replace(found, samples=draws)
