@@ -68,7 +68,7 @@ def fingerprint(cfg: Config, config: ActiveLearningConfig) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    kept: dict[str, Any] = dict(_leaves(_plain(cfg)))
+    kept: dict[str, Any] = dict(leaves(_plain(cfg)))
     kept['first phase'] = config.phases[0].train
     kept['seed'] = config.seed
     text = json.dumps(kept, sort_keys=True, default=str)
@@ -88,7 +88,7 @@ def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
     """
     before = json.loads(old) if isinstance(old, str) else dict(old)
     after = _plain(new)
-    was, now = dict(_leaves(before)), dict(_leaves(after))
+    was, now = dict(leaves(before)), dict(leaves(after))
     absent = 'absent'
     found = [
         f'{key} (was {short(was.get(key, absent))}, '
@@ -120,7 +120,7 @@ def _train_lengths(plain: Mapping[str, Any]) -> list[int]:
     return [phase.train for phase in phases]
 
 
-def _leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that counts."""
 
     def walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:

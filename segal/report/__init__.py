@@ -1,0 +1,1 @@
+"""One page of evidence from many runs of one pool."""

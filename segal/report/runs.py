@@ -1,0 +1,509 @@
+"""Many work_dirs, read and held together: what a report is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import segal.active.heuristics as _  # noqa: F401  (registers them)
+from segal.active.label_store import (
+    LabelStore,
+    WholeLabels,
+    pool_fingerprint,
+)
+from segal.active.pool_file import PoolFile, read_pool
+from segal.config.fingerprint import leaves
+from segal.config.kinds import short
+from segal.config.phases import read_phases
+from segal.errors import StateError
+from segal.registry import HEURISTICS
+from segal.runner.rounds import read_rounds
+from segal.utils.table import labels_per_image
+
+RANDOM = 'Random'
+"""The label of the heuristic that all others are tested against."""
+
+_HEURISTIC = 'active_learning.heuristic'
+_OWN = ('seed', _HEURISTIC, 'active_learning.heuristic_cfg')
+"""Keys in which runs of one report differ by intent."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One work_dir.
+
+    Attributes:
+        name: Of the run, short and unlike all others of a report.
+        work_dir: Where it lies.
+        heuristic: Its label, such as ``PowerNoise(Margin)``.
+        seed: Of the run.
+        rows: Of ``rounds.json``, with their seconds.
+        planned: How many rounds it is to have.
+        config: Of ``config.json``.
+        pool: Of ``pool.json``.
+        budgets: Pixels, or whole images, asked until each round.
+        bought: int64 (rounds, C), labels bought for each round; None where
+            the label files are not there.
+        machine: Of ``machine.json``; empty where it is not there.
+    """
+
+    name: str
+    work_dir: Path
+    heuristic: str
+    seed: int
+    rows: list[dict[str, Any]]
+    planned: int
+    config: dict[str, Any]
+    pool: PoolFile
+    budgets: tuple[int, ...]
+    bought: NDArray[np.int64] | None
+    machine: dict[str, Any]
+
+    @property
+    def unit(self) -> str:
+        """``'pixel'``, ``'image'``, ..."""
+        return str(self.rows[0].get('unit', 'pixel'))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all rounds are trained and evaluated."""
+        return len(self.rows) >= self.planned
+
+    @property
+    def progress(self) -> str:
+        """``4 of 4``, in rounds."""
+        return f'{len(self.rows)} of {self.planned}'
+
+    @cached_property
+    def curve(self) -> list[float | None]:
+        """MIoU of each round's last epoch, in per cent."""
+        return [_per_cent(row.get('mIoU')) for row in self.rows]
+
+    @cached_property
+    def best(self) -> list[float | None]:
+        """The best mIoU of any epoch of each round, where it was kept."""
+        return [
+            _per_cent((row.get('best') or {}).get('mIoU')) for row in self.rows
+        ]
+
+    @cached_property
+    def per_image(self) -> list[float]:
+        """Labelled pixels for each image of the pool, until each round."""
+        images = len(self.pool.images)
+        return [labels_per_image(row, images) or 0.0 for row in self.rows]
+
+    @cached_property
+    def share(self) -> list[float]:
+        """Labelled pixels in per cent of the pool's, until each round."""
+        return [100 * float(row['share']) for row in self.rows]
+
+    def iou(self, row: int) -> list[float | None]:
+        """IoU of each class in a round, in per cent."""
+        known = self.rows[row].get('IoU') or {}
+        return [_per_cent(known.get(name)) for name in self.pool.classes]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the first round already had the whole pool."""
+        first = self.rows[0]
+        if self.unit == 'image':
+            return bool(self.budgets[0] >= len(self.pool.images))
+        return bool(first['total']['requested'] >= first['pool']['pixels'])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Runs that belong together.
+
+    Attributes:
+        runs: By heuristic and seed; none that is fully supervised.
+        full: The fully supervised ones.
+        differing: Key -> value -> names of the runs with it, for keys other
+            than heuristic and seed in which runs differ.
+    """
+
+    runs: list[Run]
+    full: list[Run]
+    differing: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> list[str]:
+        """Their names."""
+        return self.runs[0].pool.classes
+
+    @property
+    def unit(self) -> str:
+        """What is asked: ``'pixel'``, ``'image'``, ..."""
+        return self.runs[0].unit
+
+    @property
+    def whole(self) -> bool:
+        """Whether whole images are asked."""
+        return self.unit == 'image'
+
+    @cached_property
+    def budgets(self) -> tuple[int, ...]:
+        """Asked until each round, of the longest run."""
+        return max((run.budgets for run in self.runs), key=len)
+
+    @cached_property
+    def groups(self) -> dict[str, list[Run]]:
+        """Heuristic -> its runs by seed; random comes last."""
+        names = sorted(
+            {run.heuristic for run in self.runs},
+            key=lambda name: (name == RANDOM, name),
+        )
+        return {
+            name: sorted(
+                (run for run in self.runs if run.heuristic == name),
+                key=lambda run: run.seed,
+            )
+            for name in names
+        }
+
+    def finished(self, heuristic: str) -> list[Run]:
+        """The finished runs of a heuristic."""
+        return [run for run in self.groups[heuristic] if run.finished]
+
+    @property
+    def full_miou(self) -> list[float]:
+        """MIoU of the finished fully supervised runs, in per cent."""
+        last = [run.curve[-1] for run in self.full if run.finished]
+        return [value for value in last if value is not None]
+
+
+def read_evidence(
+    work_dirs: Sequence[Path], full: Sequence[Path] = ()
+) -> Evidence:
+    """Read runs and see whether they belong together.
+
+    Args:
+        work_dirs: Of the runs; those whose labels are the whole pool count
+            as fully supervised.
+        full: Of runs that are fully supervised in any case.
+
+    Raises:
+        StateError: One is no work_dir, hurt, or does not belong.
+    """
+    folders = [*work_dirs, *full]
+    names = _short_names(folders)
+    runs = [
+        read_run(folder, name)
+        for folder, name in zip(folders, names, strict=True)
+    ]
+    supervised = [
+        run
+        for at, run in enumerate(runs)
+        if at >= len(work_dirs) or run.is_full
+    ]
+    others = [run for run in runs if run not in supervised]
+    if not others:
+        raise StateError(
+            f'{", ".join(map(str, folders))}: wanted runs that buy labels, '
+            'got fully supervised ones only; name others beside them'
+        )
+    _refuse_strangers(others, supervised)
+    others = _tell_apart(others)
+    _refuse_twins(others)
+    return Evidence(others, supervised, _differing(others))
+
+
+def read_run(work_dir: Path, name: str = '') -> Run:
+    """What one run has to show.
+
+    Args:
+        work_dir: Where it lies.
+        name: Of the run; that of its folder where empty.
+
+    Raises:
+        StateError: It is no work_dir, has no finished round, or is hurt.
+    """
+    pool = read_pool(work_dir)
+    rows = read_rounds(work_dir)
+    if not rows:
+        raise StateError(
+            f'{work_dir / "rounds.json"}: wanted at least one finished '
+            'round, got none; report on this run when it has one'
+        )
+    path = work_dir / 'config.json'
+    try:
+        config = json.loads(path.read_text())
+        section = config['active_learning']
+        heuristic = heuristic_label(section['heuristic'])
+        seed = int(config.get('seed') or 0)
+        phases, problems, _notes = read_phases(
+            config.get('workflow'), config['runner'].get('sample_rounds')
+        )
+        if problems:
+            raise ValueError(problems[0])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateError(
+            f'{path}: wanted the config of the experiment, got a file that '
+            f'cannot be read as that ({type(error).__name__}: {error}); '
+            'restore it from a copy'
+        ) from error
+    whole = rows[0].get('unit') == 'image'
+    try:
+        bought, images = _purchases(work_dir, pool, len(rows))
+        budgets = tuple(
+            int(row['total']['images' if whole else 'requested'])
+            for row in rows
+        )
+        if whole and images:
+            budgets = tuple(np.cumsum(images).tolist())
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f'{work_dir / "rounds.json"}: wanted what was bought in each '
+            f'round, got rows without it ({type(error).__name__}: {error}); '
+            'restore it from a copy'
+        ) from error
+    return Run(
+        name or work_dir.resolve().name,
+        work_dir,
+        heuristic,
+        seed,
+        rows,
+        len(phases),
+        config,
+        pool,
+        budgets,
+        bought,
+        _machine(work_dir),
+    )
+
+
+def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:
+    """A heuristic as a few words: ``PowerNoise(ClassBalanced(Margin))``.
+
+    Args:
+        heuristic: As a config has it.
+    """
+    if not isinstance(heuristic, Mapping):
+        return _registered(str(heuristic))
+    name = _registered(str(heuristic['type']))
+    inner = heuristic.get('of')
+    return name if inner is None else f'{name}({heuristic_label(inner)})'
+
+
+def _registered(name: str) -> str:
+    """The name of the class, however the config spells it."""
+    folded = {
+        known.lower().replace('_', ''): known
+        for known in HEURISTICS.module_dict
+    }
+    return folded.get(name.lower().replace('_', ''), name)
+
+
+def bought_by_class(
+    store: LabelStore, rounds: int, classes: int
+) -> NDArray[np.int64]:
+    """Labels of each class that each round bought.
+
+    Args:
+        store: Of the run.
+        rounds: How many label files count.
+        classes: How many there are.
+
+    Returns:
+        int64 (rounds, classes).
+    """
+    counts = np.zeros((max(rounds, store.rounds), 256), np.int64)
+    for name in store.labelled_names():
+        labels = store.labels(name)
+        if isinstance(labels, WholeLabels):
+            all_of_it = np.bincount(labels.label_map.ravel(), minlength=256)
+            counts[labels.round] += all_of_it
+            history = store.history(name)
+            before = history.classes != 255  # single pixels, asked earlier
+            at = history.rounds[before], history.classes[before]
+            np.add.at(counts, at, 1)
+            np.add.at(counts, (labels.round, at[1]), -1)
+        else:
+            np.add.at(counts, (labels.rounds, labels.classes), 1)
+    return counts[:rounds, :classes]
+
+
+def _purchases(
+    work_dir: Path, pool: PoolFile, rounds: int
+) -> tuple[NDArray[np.int64] | None, list[int]]:
+    """Labels by round and class, and images asked in each round."""
+    if not any((work_dir / 'labels').glob('round_*.npz')):
+        return None, []
+    store = LabelStore(work_dir / 'labels', pool.images)
+    if store.rounds < rounds:
+        raise StateError(
+            f'{store.folder}: wanted the label files of the {rounds} rounds '
+            f'that rounds.json tells of, got {store.rounds}; restore them '
+            'from a copy'
+        )
+    images = [store.counts(number).images for number in range(rounds)]
+    return bought_by_class(store, rounds, len(pool.classes)), images
+
+
+def _machine(work_dir: Path) -> dict[str, Any]:
+    """Where it ran; nothing where that is not known."""
+    try:
+        found = json.loads((work_dir / 'machine.json').read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _per_cent(value: float | None) -> float | None:
+    return None if value is None else 100 * float(value)
+
+
+def _short_names(folders: Sequence[Path]) -> list[str]:
+    """The last parts of the paths, as many as tell them apart.
+
+    Raises:
+        StateError: The same folder is named twice.
+    """
+    whole = [folder.resolve() for folder in folders]
+    twice = sorted({str(path) for path in whole if whole.count(path) > 1})
+    if twice:
+        raise StateError(
+            f'{", ".join(twice)}: wanted each work_dir once, got it twice; '
+            'name it once'
+        )
+    for count in range(1, max(len(path.parts) for path in whole) + 1):
+        names = ['/'.join(path.parts[-count:]) for path in whole]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in whole]
+
+
+def _refuse_strangers(runs: Sequence[Run], full: Sequence[Run]) -> None:
+    """Whether runs are of one pool, one unit and one budget.
+
+    Raises:
+        StateError: They are not; each group is named.
+    """
+    both = [*runs, *full]
+    _same(both, 'pool', _pool_words, lambda run: pool_fingerprint(
+        run.pool.images))  # fmt: skip
+    _same(both, 'classes', lambda run: ', '.join(run.pool.classes))
+    _same(runs, 'unit', lambda run: run.unit)
+    _same(runs, 'rounds', lambda run: str(run.planned))
+    longest = max((run.budgets for run in runs), key=len)
+    _same(
+        runs,
+        f'budgets ({runs[0].unit}s asked until each round)',
+        lambda run: ', '.join(map(str, run.budgets)),
+        lambda run: (
+            longest
+            if run.budgets == longest[: len(run.budgets)]
+            else run.budgets
+        ),
+    )
+
+
+def _pool_words(run: Run) -> str:
+    images = run.pool.images
+    pixels = sum(image.pixels for image in images)
+    return f'{len(images):,} images of {pixels:,} pixels'
+
+
+def _same(
+    runs: Sequence[Run],
+    what: str,
+    words: Callable[[Run], str],
+    key: Callable[[Run], Hashable] | None = None,
+) -> None:
+    groups: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        groups.setdefault((key or words)(run), []).append(run)
+    if len(groups) < 2:
+        return
+    lines = '\n  '.join(
+        f'{", ".join(str(run.work_dir) for run in group)}: {words(group[0])}'
+        for group in groups.values()
+    )
+    raise StateError(
+        f'these runs do not belong together; wanted the same {what}, '
+        f'got\n  {lines}\nreport on each group alone'
+    )
+
+
+def _tell_apart(runs: Sequence[Run]) -> list[Run]:
+    """Labels that also say by which keys runs of one heuristic differ."""
+    told = list(runs)
+    for label in {run.heuristic for run in runs}:
+        own = [at for at, run in enumerate(runs) if run.heuristic == label]
+        settings = {at: _settings(runs[at]) for at in own}
+        keys = sorted({key for at in own for key in settings[at]})
+        differ = [
+            key
+            for key in keys
+            if len({short(settings[at].get(key)) for at in own}) > 1
+        ]
+        for at in own:
+            words = ', '.join(
+                f'{_last(key)}={short(settings[at].get(key))}'
+                for key in differ
+            )
+            if words:
+                told[at] = replace(runs[at], heuristic=f'{label} [{words}]')
+    return told
+
+
+def _last(key: str) -> str:
+    """The end of a dotted key that still says what it is."""
+    return key.rpartition('.')[2]
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """All that tells a run from others of its heuristic, seed apart."""
+    return {
+        key: value
+        for key, value in leaves(run.config)
+        if key not in ('seed', _HEURISTIC)
+        and not (key.startswith(_HEURISTIC) and key.endswith('.type'))
+    }
+
+
+def _differing(
+    runs: Sequence[Run],
+) -> dict[str, dict[str, list[str]]]:
+    """Keys in which runs differ beside heuristic and seed."""
+    settings = [
+        {
+            key: value
+            for key, value in leaves(run.config)
+            if not any(key == own or key.startswith(own + '.') for own in _OWN)
+        }
+        for run in runs
+    ]
+    found: dict[str, dict[str, list[str]]] = {}
+    for key in sorted({key for own in settings for key in own}):
+        values: dict[str, list[str]] = {}
+        for run, own in zip(runs, settings, strict=True):
+            text = short(own[key]) if key in own else 'absent'
+            values.setdefault(text, []).append(run.name)
+        if len(values) > 1:
+            found[key] = values
+    return found
+
+
+def _refuse_twins(runs: Sequence[Run]) -> None:
+    """Whether each heuristic has each seed once.
+
+    Raises:
+        StateError: It has one twice.
+    """
+    seen: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        first = seen.setdefault((run.heuristic, run.seed), run)
+        if first is not run:
+            raise StateError(
+                f'{first.work_dir}, {run.work_dir}: wanted each seed of a '
+                f'heuristic once, got {run.heuristic} with seed {run.seed} '
+                'twice; leave one out'
+            )

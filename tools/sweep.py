@@ -1,0 +1,291 @@
+"""Run heuristics x seeds of one config, one after the other.
+
+    python tools/sweep.py CONFIG --heuristics margin random --seeds 0 1 2
+        [--work-dir DIR] [--gpus N] [--cfg-options key=value ...]
+
+Each run lies in DIR/<heuristic>_seed<k>. The same command goes on: it skips
+what is finished, and goes on with what was interrupted. A heuristic of others
+is written as ``power_noise(class_balanced(margin))``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from segal.errors import ConfigError, SegALError
+
+_NESTED = re.compile(r'(\w+)(?:\((.+)\))?')
+
+Start = Callable[[list[str]], int]
+"""Runs a command; gives its exit code."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        heuristic: As written on the command line.
+        seed: Of the run.
+        work_dir: Where it lies.
+        options: ``key=value`` of everything that is changed in the config.
+    """
+
+    heuristic: str
+    seed: int
+    work_dir: Path
+    options: tuple[str, ...]
+
+
+def heuristic_options(text: str) -> list[str]:
+    """What has a config use a heuristic, as ``key=value``.
+
+    Args:
+        text: ``margin``, or ``power_noise(margin)``.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    key, rest, options = 'active_learning.heuristic', text, []
+    while rest:
+        found = _NESTED.fullmatch(rest)
+        if not found:
+            raise ConfigError(
+                f'--heuristics: wanted a name, or one of another such as '
+                f'power_noise(margin); got {text!r}'
+            )
+        name, rest = found[1], found[2] or ''
+        if rest or options:
+            options.append(f'{key}.type={name}')
+            key += '.of'
+        else:
+            options.append(f'{key}={name}')
+    if len(options) > 1:
+        options.insert(0, 'active_learning.heuristic._delete_=True')
+    return options
+
+
+def folder_name(heuristic: str, seed: int) -> str:
+    """``margin_seed0``; brackets become a hyphen."""
+    return f'{re.sub("[(]", "-", heuristic.replace(")", ""))}_seed{seed}'
+
+
+def jobs_of(
+    heuristics: Sequence[str],
+    seeds: Sequence[int],
+    folder: Path,
+    options: Sequence[str],
+) -> list[Job]:
+    """All runs: each seed of all heuristics before the next seed.
+
+    So a sweep that is stopped early has paired seeds.
+    """
+    return [
+        Job(
+            heuristic,
+            seed,
+            folder / folder_name(heuristic, seed),
+            (*options, *heuristic_options(heuristic)),
+        )
+        for seed in dict.fromkeys(seeds)
+        for heuristic in dict.fromkeys(heuristics)
+    ]
+
+
+def rounds_wanted(config: str, job: Job) -> int:
+    """How many rounds a run has when it is finished.
+
+    Raises:
+        SegALError: The config is wrong, or the work_dir holds another
+            experiment.
+    """
+    from segal.config import load_config
+    from segal.config.fingerprint import differing_keys
+    from segal.config.read import read_config
+    from segal.errors import StateError
+    from segal.train_active_learning import parse
+
+    args = parse([config, '--cfg-options', *job.options])
+    cfg = load_config(config, args.cfg_options)
+    cfg.seed = job.seed
+    read, problems, _ = read_config(cfg)
+    if problems or read is None:
+        raise ConfigError(problems)
+    path = job.work_dir / 'config.json'
+    if path.is_file():
+        try:
+            changed = differing_keys(path.read_text(), cfg)
+        except (OSError, ValueError) as error:
+            raise StateError(
+                f'{path}: wanted the config of the experiment, got a file '
+                f'that cannot be read as that ({error}); restore it from a '
+                'copy'
+            ) from error
+        if changed:
+            raise StateError(
+                f'{job.work_dir}: wanted a run of this config, got another; '
+                f'these keys differ: {"; ".join(changed[:5])}; name another '
+                'folder with --work-dir, or take the changes back'
+            )
+    return len(read.phases)
+
+
+def is_finished(work_dir: Path, rounds: int) -> bool:
+    """Whether ``rounds.json`` has all rounds.
+
+    Raises:
+        SegALError: The file is hurt.
+    """
+    from segal.runner.rounds import read_rounds
+
+    return len(read_rounds(work_dir)) >= rounds
+
+
+def run_command(command: list[str]) -> int:
+    """Run a command to its end, also where Ctrl-C is pressed meanwhile."""
+    process = subprocess.Popen(command, cwd=Path.cwd())
+    stopped = False
+    while True:
+        try:
+            code = process.wait()
+            return 130 if stopped and not code else code
+        except KeyboardInterrupt:
+            stopped = True  # the run got it too, and ends at a safe point
+
+
+def sweep(
+    config: str,
+    jobs: Sequence[Job],
+    gpus: int,
+    start: Start = run_command,
+    wanted: Callable[[str, Job], int] = rounds_wanted,
+) -> int:
+    """Run what is not finished.
+
+    Args:
+        config: The file.
+        jobs: In the order in which they are run.
+        gpus: For each run.
+        start: Runs a command.
+        wanted: How many rounds a run has.
+
+    Returns:
+        The exit code: 0, 1 where a run failed, or 128 + the signal that
+        stopped one.
+    """
+    failed: list[str] = []
+    took: list[float] = []
+    for number, job in enumerate(jobs, start=1):
+        where = f'[{number}/{len(jobs)}] {job.work_dir}'
+        try:
+            if is_finished(job.work_dir, wanted(config, job)):
+                print(f'{where}: finished before', flush=True)
+                continue
+        except SegALError as error:
+            print(f'{where}: {error}', file=sys.stderr, flush=True)
+            failed.append(f'{job.work_dir} (exit code {error.exit_code})')
+            continue
+        left = len(jobs) - number + 1
+        print(f'{where}: starts{_estimate(took, left)}', flush=True)
+        begin = time.monotonic()
+        code = start(command_of(config, job, gpus))
+        seconds = time.monotonic() - begin
+        if code in (130, 143, -2, -15):
+            print(
+                f'{where}: stopped; the same command goes on from here',
+                file=sys.stderr,
+            )
+            return code if code > 0 else 128 - code
+        if code:
+            failed.append(f'{job.work_dir} (exit code {code})')
+            print(f'{where}: failed with exit code {code}', flush=True)
+        else:
+            took.append(seconds)
+            print(f'{where}: done in {_words(seconds)}', flush=True)
+    done = len(jobs) - len(failed)
+    print(f'{done} of {len(jobs)} runs are finished')
+    if failed:
+        lines = '\n  '.join(failed)
+        print(f'failed:\n  {lines}', file=sys.stderr)
+        return 1
+    return 0
+
+
+def command_of(config: str, job: Job, gpus: int) -> list[str]:
+    """The command line of one run."""
+    return [
+        'bash', str(ROOT / 'dist_train.sh'), config, str(gpus),
+        '--work-dir', str(job.work_dir), '--seed', str(job.seed),
+        '--cfg-options', *job.options,
+    ]  # fmt: skip
+
+
+def _estimate(took: Sequence[float], left: int) -> str:
+    """How long the rest will take, from what the runs so far took."""
+    if not took:
+        return ''
+    seconds = left * sum(took) / len(took)
+    return f'; about {_words(seconds)} for the {left} left'
+
+
+def _words(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f'{seconds:.0f} s'
+    if minutes < 120:
+        return f'{minutes} min'
+    return f'{minutes // 60} h {minutes % 60:02d} min'
+
+
+def main() -> int:
+    """Read the arguments, run, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description='Run heuristics x seeds of one config.',
+        epilog='The same command goes on, and skips what is finished.',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--heuristics',
+        nargs='+',
+        required=True,
+        help='such as margin, random or power_noise(margin)',
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0], help='default: 0'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        help='of all runs (default: work_dirs/<config name>_sweep)',
+    )
+    parser.add_argument('--gpus', type=int, default=1, help='for each run')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        help='keys to change in all runs, such as runner.sample_rounds=3',
+    )
+    args = parser.parse_args()
+    folder = args.work_dir or Path(
+        'work_dirs', f'{Path(args.config).stem}_sweep'
+    )
+    try:
+        jobs = jobs_of(args.heuristics, args.seeds, folder, args.cfg_options)
+        return sweep(args.config, jobs, args.gpus)
+    except SegALError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == '__main__':
+    sys.exit(main())
