@@ -18,6 +18,7 @@ from segal.runner import inner
 from tests.faults.harness import Run, differences, wait
 from tests.faults.points import Point
 from tests.hooks.wandb_log import points, run_ids
+from tests.test_launch import alive
 from tests.tiny import write_config, write_images
 
 POINT_IN_ROUND_1 = Point(
@@ -37,14 +38,6 @@ def until(happened, seconds, what=''):
     while not happened():
         assert time.monotonic() < end, what
         time.sleep(0.02)
-
-
-def alive(pid):
-    try:
-        stat = Path(f'/proc/{pid}/stat').read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rsplit(')', 1)[1].split()[0] != 'Z'
 
 
 def owners(work_dir):

@@ -43,21 +43,10 @@ class ClassBalanced(ComposedHeuristic):
         self.power = power
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``probs`` and ``pool['class_counts']``.
-
-        Raises:
-            ConfigError: The other's score is negative somewhere.
-        """
+        """See the class; reads ``probs`` and ``pool['class_counts']``."""
         assert prediction.probs is not None
         assert prediction.pool is not None
-        score = self.inner(prediction)  # (H, W)
-        lowest = float(score.min())
-        if lowest < 0:
-            raise ConfigError(
-                f'{type(self).__name__}: wanted scores of 0 or more, but '
-                f'{type(self.of).__name__} gave {lowest:.3g}; weight another '
-                'heuristic'
-            )
+        score = self.weights(prediction)  # (H, W)
         counts = prediction.pool['class_counts'].to(score.device) + 1  # (C,)
         weights = (counts.max() / counts).float() ** self.power  # (C,)
         return score * weights[prediction.probs.argmax(dim=0)]  # (H, W)

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from segal.errors import ConfigError
 from segal.registry import HEURISTICS
 from segal.structures import Prediction
 
@@ -28,3 +29,19 @@ class ComposedHeuristic(BaseHeuristic):
     def inner(self, prediction: Prediction) -> Tensor:
         """The other's score, float32 (H, W)."""
         return self.of(prediction)
+
+    def weights(self, prediction: Prediction) -> Tensor:
+        """The other's score, which must be 0 or more: float32 (H, W).
+
+        Raises:
+            ConfigError: It is negative somewhere.
+        """
+        score = self.inner(prediction)
+        lowest = float(score.min())
+        if lowest < 0:
+            raise ConfigError(
+                f'{type(self).__name__}: wanted scores of 0 or more, but '
+                f'{type(self.of).__name__} gave {lowest:.3g}; put it around '
+                'another heuristic'
+            )
+        return score

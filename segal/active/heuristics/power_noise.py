@@ -51,19 +51,8 @@ class PowerNoise(ComposedHeuristic):
             )
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``seed``, ``round``, ``name``, too.
-
-        Raises:
-            ConfigError: The other's score is negative somewhere.
-        """
-        score = self.inner(prediction)  # (H, W)
-        lowest = float(score.min())
-        if lowest < 0:
-            raise ConfigError(
-                f'{type(self).__name__}: wanted scores of 0 or more, but '
-                f'{type(self.of).__name__} gave {lowest:.3g}; put the noise '
-                'around another heuristic'
-            )
+        """See the class; reads ``seed``, ``round``, ``name``, too."""
+        score = self.weights(prediction)  # (H, W)
         query = max(prediction.round - 1, 0)  # label file 1 is of the first
         beta = self.betas[min(query, len(self.betas) - 1)]
         stream = key(*prediction.key('gumbel'))
