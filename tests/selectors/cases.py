@@ -16,6 +16,12 @@ OPTIONS = {
         dict(per_image=True, shuffle_prop=0.5),
         dict(per_image=True, shuffle_prop=1.0),
     ),
+    'PixelsSpread': (
+        dict(per_image=True, distance=3),
+        dict(per_image=False, distance=2),
+        dict(per_image=True, distance=2, shuffle_prop=0.5),
+        dict(per_image=True, distance=1),
+    ),
     'PixelsGlobal': (
         dict(per_image=False),
         dict(per_image=True),
@@ -96,7 +102,8 @@ class Scored:
         """How much is to be spent."""
         if name == 'WholeImages':
             return min(amount, int((self.free > 0).sum()))
-        if name == 'PixelsPerImage' and options['per_image']:
+        even = ('PixelsPerImage', 'PixelsSpread')
+        if name in even and options['per_image']:
             return int(np.minimum(self.free, amount).sum())
         if options['per_image']:
             amount *= len(self.images)

@@ -239,6 +239,75 @@ class TestTopPercent:
             )
 
 
+class TestSpread:
+    @staticmethod
+    def wanted(pool, image, quota, distance):
+        """Argmax and suppress, one after the other; then fill."""
+        ranked = [
+            x[3]
+            for x in brute_force(pool, 'PixelsSpread', None)
+            if x[2] == image.name
+        ]
+        width, chosen = image.size[1], []
+        for place in ranked:
+            far = all(
+                max(
+                    abs(place // width - other // width),
+                    abs(place % width - other % width),
+                )
+                >= distance
+                for other in chosen
+            )
+            if far and len(chosen) < quota:
+                chosen.append(place)
+        rest = [place for place in ranked if place not in chosen]
+        return sorted(chosen + rest[: quota - len(chosen)])
+
+    @quick
+    @given(
+        seeds,
+        st.integers(0, 12),
+        st.sampled_from([1, 2, 100]),
+        st.sampled_from([1, 2, 3, 9]),
+    )
+    def test_is_argmax_and_suppress(self, seed, amount, levels, distance):
+        pool = Scored(seed, levels=levels)
+        options = dict(per_image=True, distance=distance)
+        selection, _ = pool.select('PixelsSpread', amount, options)
+        for image in pool.images:
+            quota = min(amount, int(pool.available[image.name].sum()))
+            got = selection.places.get(image.name, np.empty(0))
+            assert got.tolist() == self.wanted(pool, image, quota, distance)
+
+    def test_more_are_sorted_where_the_best_are_close(self):
+        """A ridge of high scores, and a quota that reaches beyond it."""
+        scores = np.zeros((40, 40), np.float32)
+        scores[5] = 0.9
+        scores += np.arange(1600).reshape(40, 40) / 1e5
+        pool = one_image(40, 40, scores)
+        options = dict(per_image=True, distance=10)
+        selection, _ = pool.select('PixelsSpread', 9, options)
+        rows, columns = np.divmod(selection.places['a'], 40)
+        apart = np.maximum(
+            abs(rows[:, None] - rows), abs(columns[:, None] - columns)
+        )
+        assert (apart + 99 * np.eye(9) >= 10).all()
+        assert (rows == 5).sum() == 4
+
+    @pytest.mark.parametrize(
+        ('options', 'said'),
+        [
+            (dict(distance=0), 'distance: wanted 1 pixel or more'),
+            (dict(top_percent=5.0), 'not together with PixelsSpread'),
+        ],
+    )
+    def test_options_without_meaning(self, options, said):
+        with pytest.raises(ConfigError, match=said):
+            Scored().selector(
+                'PixelsSpread', 3, dict(per_image=True, **options)
+            )
+
+
 def test_a_swapped_candidate_moves_one_pick():
     scores = np.random.default_rng(1).permutation(10000)
     options = dict(per_image=True, top_percent=5.0)

@@ -85,22 +85,15 @@ class PixelsPerImage(BaseSelector):
         else:
             scores_left = scores
 
-        quota -= randoms
-        wanted = quota
-        if self.top_percent is not None:
-            wanted = max(quota, top_count(image.pixels, self.top_percent))
         by_score = left[
-            best(
+            self._by_score(
+                image,
+                places[left],
                 scores_left,
-                lambda at: place_keys(tie, places[left[at]]),
-                wanted,
+                quota - randoms,
+                places[by_chance],
             )
         ]
-        if len(by_score) > quota:
-            stream = self._stream('draw', image.name)
-            draws = place_keys(stream, places[by_score])
-            by_score = by_score[lowest(draws, quota)]
-
         chosen = np.concatenate([by_chance, by_score])
         self._picks.append(
             Picks(
@@ -110,6 +103,36 @@ class PixelsPerImage(BaseSelector):
                 place_keys(tie, places[chosen]),
             )
         )
+
+    def _by_score(
+        self,
+        image: PoolImage,
+        places: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        quota: int,
+        taken: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Which places of one image are picked for their scores.
+
+        Args:
+            image: Which one.
+            places: int64 (n,), those that may be picked.
+            scores: float32 (n,).
+            quota: How many are wanted, n at most.
+            taken: int64 (m,), places that were picked by chance.
+
+        Returns:
+            int64 (quota,), indices into ``places``.
+        """
+        tie = self._stream('tie', image.name)
+        wanted = quota
+        if self.top_percent is not None:
+            wanted = max(quota, top_count(image.pixels, self.top_percent))
+        top = best(scores, lambda at: place_keys(tie, places[at]), wanted)
+        if len(top) > quota:
+            stream = self._stream('draw', image.name)
+            top = top[lowest(place_keys(stream, places[top]), quota)]
+        return top
 
     def candidates(self) -> Candidates:
         """Every image's final picks."""
