@@ -139,7 +139,17 @@ class ModelWrapper:
             int64 (B, H, W). A head with one sigmoid channel is class 1 above
             its own ``threshold``, as in mmseg.
         """
-        probs = self.probabilities(batch)
+        return self.classes(self.probabilities(batch)).cpu().numpy()
+
+    def classes(self, probs: Tensor) -> Tensor:
+        """The likeliest class of each pixel; see :meth:`class_map`.
+
+        Args:
+            probs: (B, C, H, W), from :meth:`probabilities`.
+
+        Returns:
+            int64 (B, H, W).
+        """
         head = getattr(self.model, 'decode_head', None)
         threshold = getattr(head, 'threshold', None)
         if (
@@ -147,5 +157,5 @@ class ModelWrapper:
             and getattr(head, 'out_channels', None) == 1
             and threshold is not None
         ):
-            return (probs[:, 1] > threshold).long().cpu().numpy()
-        return probs.argmax(dim=1).cpu().numpy()
+            return (probs[:, 1] > threshold).long()
+        return probs.argmax(dim=1)

@@ -51,6 +51,7 @@ class Scorer:
         wrapper: ModelWrapper | None,
         statistics: Statistics,
         file: int,
+        what: str = '',
     ) -> Iterator[tuple[PoolImage, NDArray[np.float32], Prediction]]:
         """This rank's share of some images, scored one after the other.
 
@@ -60,6 +61,7 @@ class Scorer:
             wrapper: The network, None where the heuristic needs none.
             statistics: From :meth:`statistics`.
             file: Number of the label file, for what is drawn.
+            what: For the progress bar; ``query`` and the file by default.
 
         Yields:
             The image; its score, float32 (H, W); and what the score is of.
@@ -67,7 +69,7 @@ class Scorer:
         for prediction in self.predictions(
             images,
             wrapper,
-            f'query {file}',
+            what or f'query {file}',
             'samples' in heuristic.needs,
             file,
         ):

@@ -38,6 +38,7 @@ class Scene:
         label_map: uint8 (H, W), where the whole image was labelled; any id
             from C on is void.
         new: Whether ``label_map`` was bought in the round that is shown.
+        newly: What the legend calls a new mark.
     """
 
     name: str
@@ -48,14 +49,15 @@ class Scene:
     when: str = ''
     label_map: NDArray[np.uint8] | None = None
     new: bool = False
+    newly: str = 'new'
 
     @property
     def summary(self) -> str:
         """One line that says when, and how much is labelled."""
         if self.label_map is not None:
             void = float((self.label_map >= len(self.classes)).mean())
-            newly = 'newly labelled' if self.new else 'labelled earlier'
-            words = [f'whole image {newly}', f'{void:.1%} void']
+            since = 'newly labelled' if self.new else 'labelled earlier'
+            words = [f'whole image {since}', f'{void:.1%} void']
         elif not len(self.marks):
             words = ['nothing labelled']
         else:
@@ -88,6 +90,7 @@ def panel(
     scene: Scene,
     prediction: NDArray[np.uint8],
     score: NDArray[np.float32],
+    caption: str = 'bought labels',
 ) -> Image.Image:
     """Image, bought labels, prediction and score map, side by side.
 
@@ -95,12 +98,15 @@ def panel(
         scene: The image and its labels.
         prediction: uint8 (H, W), class ids.
         score: float32 (H, W), higher = label first.
+        caption: Of the labels, or of whatever the marks stand for; where it
+            is empty, they are left out.
     """
     height, width = scene.image.shape[:2]
     columns = 2 if width >= 1.5 * height else 4
-    scale = drawing.display_scale(
-        (height, width), 900 if columns == 2 else 480
-    )
+    if not caption:
+        columns = 3
+    target = {2: 900, 3: 640, 4: 480}[columns]
+    scale = drawing.display_scale((height, width), target)
     colours, low, high = drawing.score_colours(score)
     scores = drawing.resized(colours, scale, smooth=True)
     chosen = scene.marks.new
@@ -109,7 +115,7 @@ def panel(
     classes = drawing.coloured(prediction, scene.palette)
     tiles = [
         ('image', drawing.resized(scene.image, scale, smooth=True)),
-        ('bought labels', _labels_on(scene, scale, clear=False)),
+        *[(caption, _labels_on(scene, scale, clear=False))] * bool(caption),
         ('prediction', drawing.resized(classes, scale, smooth=False)),
         ('score (bright = label first)', scores),
     ]
@@ -264,6 +270,6 @@ def _legend(scene: Scene, also: Sequence[int] = ()) -> Entries:
         stamp, mask = mark(status, new, drawing.FAINT, 11.0)
         square = Image.new('RGB', stamp.size, _GROUND)
         square.paste(stamp, (0, 0), mask)
-        what = ('new' if new else 'earlier') + words.get(status, '')
+        what = (scene.newly if new else 'earlier') + words.get(status, '')
         entries.append((square, what))
     return entries

@@ -1,0 +1,221 @@
+"""A network that was trained before: config and checkpoint, made ready."""
+
+from __future__ import annotations
+
+import hashlib
+import os.path as osp
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmcv import Config
+from mmcv.cnn.utils import revert_sync_batchnorm
+from mmseg.datasets import DATASETS
+from mmseg.models import build_segmentor
+from torch import Tensor, nn
+
+from segal.config.built import not_built
+from segal.config.network import sync_bn_on_cpu
+from segal.config.pipelines import entries
+from segal.errors import ConfigError, StateError
+from segal.loading import load_file
+from segal.model_wrapper import ModelWrapper
+
+_SETS = ('query', 'test', 'val', 'train')
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its weights, and what its classes are called.
+
+    Attributes:
+        wrapper: The network, on its device.
+        classes: Names of the C classes.
+        palette: (C, 3), RGB, each 0 to 255; None where nobody gives one.
+        sha256: Of the checkpoint.
+    """
+
+    wrapper: ModelWrapper
+    classes: tuple[str, ...]
+    palette: list[list[int]] | None
+    sha256: str
+
+
+def load_trained(
+    cfg: Config, checkpoint: Path, device: torch.device
+) -> Trained:
+    """Build the network of a config, and fill it from a checkpoint.
+
+    Args:
+        cfg: As loaded; of it ``model`` counts, and what the data sections
+            say of classes. Nothing of ``data`` has to exist.
+        checkpoint: Any that mmseg wrote, or a bare ``state_dict``.
+        device: Where the network shall lie.
+
+    Raises:
+        ConfigError: The network cannot be built.
+        StateError: The checkpoint cannot be read, or does not fit.
+    """
+    content = load_file(checkpoint)
+    model = _build(cfg, device)
+    _fill(model, _tensors(content, checkpoint), checkpoint)
+    meta = content.get('meta')
+    classes, palette = name_classes(
+        cfg,
+        meta if isinstance(meta, Mapping) else {},
+        max(2, int(getattr(model, 'num_classes', 0))),
+    )
+    with open(checkpoint, 'rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    model.to(device).eval()
+    return Trained(ModelWrapper(model, device), classes, palette, digest)
+
+
+def _build(cfg: Config, device: torch.device) -> nn.Module:
+    """The network of a config, without weights."""
+    section = cfg.get('model')
+    if not isinstance(section, Mapping):
+        raise ConfigError(
+            f'model: required, a network of mmseg; got {section!r}'
+        )
+    if 'pretrained' in section:
+        section['pretrained'] = None  # type: ignore[index]
+    on_gpu = device.type == 'cuda'
+    if not on_gpu:
+        sync_bn_on_cpu(cfg)
+    try:
+        model = build_segmentor(
+            section,
+            train_cfg=cfg.get('train_cfg'),
+            test_cfg=cfg.get('test_cfg'),
+        )
+    except Exception as error:
+        raise ConfigError(not_built('model', section, error)) from error
+    return model if on_gpu else revert_sync_batchnorm(model)
+
+
+def _tensors(content: Any, checkpoint: Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint, without what DDP puts before names."""
+    found = content
+    if isinstance(content, Mapping) and 'state_dict' in content:
+        found = content['state_dict']
+    if isinstance(found, Mapping):
+        tensors = {
+            str(name).removeprefix('module.'): value
+            for name, value in found.items()
+            if isinstance(value, Tensor)
+        }
+        if tensors:
+            return tensors
+    raise StateError(
+        f'{checkpoint}: wanted a checkpoint with weights, got none in it; '
+        'name one that mmseg or SegAL wrote'
+    )
+
+
+def _fill(
+    model: nn.Module, tensors: dict[str, Tensor], checkpoint: Path
+) -> None:
+    """Load all weights, or none.
+
+    A second set that the EMA hook added is left out.
+
+    Raises:
+        StateError: A weight is missing, left over, or of another shape.
+    """
+    wanted = model.state_dict()
+    problems = {
+        'missing': [
+            name
+            for name in wanted
+            if name not in tensors and not name.endswith('num_batches_tracked')
+        ],
+        'not of this network': [
+            name
+            for name in tensors
+            if name not in wanted and not name.startswith('ema_')
+        ],
+        'of another shape': [
+            f'{name} (wanted {tuple(value.shape)}, got '
+            f'{tuple(tensors[name].shape)})'
+            for name, value in wanted.items()
+            if name in tensors and tensors[name].shape != value.shape
+        ],
+    }
+    if any(problems.values()):
+        listed = ''.join(
+            f'\n    {len(names)} {kind}: '
+            + ', '.join(names[:_MOST_NAMED])
+            + ', ...' * (len(names) > _MOST_NAMED)
+            for kind, names in problems.items()
+            if names
+        )
+        raise StateError(
+            f'{checkpoint}: does not fit the {type(model).__name__} of the '
+            f'config; of its {len(wanted)} weights and buffers are{listed}\n'
+            '  name the config that it was trained with'
+        )
+    model.load_state_dict(
+        {name: tensors[name] for name in wanted if name in tensors},
+        strict=False,  # all was looked at above
+    )
+
+
+def name_classes(
+    cfg: Config, meta: Mapping[str, Any], count: int
+) -> tuple[tuple[str, ...], list[list[int]] | None]:
+    """What the classes are called, and their colours.
+
+    Args:
+        cfg: As loaded.
+        meta: Of the checkpoint.
+        count: How many classes the network tells apart; names of another
+            number are passed over.
+
+    Returns:
+        Those of the checkpoint, else of the config's data sets, else
+        ``class_0`` and so on; and the palette that goes with them.
+    """
+    sources = [(meta.get('CLASSES'), meta.get('PALETTE'))]
+    for entry in _data_sets(cfg):
+        kind: Any = entry.get('type')
+        if isinstance(kind, str):
+            kind = DATASETS.get(kind)
+        classes = entry.get('classes') or getattr(kind, 'CLASSES', None)
+        palette = entry.get('palette')
+        if palette is None and not entry.get('classes'):
+            palette = getattr(kind, 'PALETTE', None)
+        sources.append((classes, palette))
+    for classes, palette in sources:
+        if isinstance(classes, str) and osp.isfile(classes):
+            classes = mmcv.list_from_file(classes)
+        if isinstance(classes, (list, tuple)) and len(classes) == count:
+            return tuple(map(str, classes)), _colours(palette, count)
+    return tuple(f'class_{i}' for i in range(count)), None
+
+
+def _data_sets(cfg: Config) -> Iterator[Mapping[str, Any]]:
+    """Every data set of a config, those inside others instead of these."""
+    data = cfg.get('data')
+    for name in _SETS if isinstance(data, Mapping) else ():
+        for entry in entries(data.get(name)):
+            while isinstance(entry, Mapping) and 'dataset' in entry:
+                entry = entry['dataset']
+            if isinstance(entry, Mapping):
+                yield entry
+
+
+def _colours(palette: Any, count: int) -> list[list[int]] | None:
+    """A palette as plain numbers; None where it is none."""
+    try:
+        colours = np.asarray(palette, int)
+    except (TypeError, ValueError):
+        return None
+    if colours.shape != (count, 3):
+        return None
+    return colours.clip(0, 255).tolist()

@@ -1,0 +1,119 @@
+"""Which pixels, or images, of a folder to label next, by a trained network.
+
+Usage: python tools/query.py CONFIG CHECKPOINT IMAGES_DIR --out DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+from mmcv import DictAction
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from segal import compat
+from segal.config import load_config
+from segal.errors import SegALError, last_words
+from segal.stopping import StoppedError, listening
+from segal.structures import Budget
+from segal.utils.query import Request, parse_heuristic, query_folder
+from segal.utils.query_files import check_out, describe, write
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='of SegAL or of mmseg')
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('images_dir', type=Path, help='subfolders count, too')
+    parser.add_argument(
+        '--out', type=Path, required=True, help='an empty or new folder'
+    )
+    parser.add_argument(
+        '--heuristic',
+        help="a name, or \"dict(type='PowerNoise', of='margin')\"; default: "
+        "the config's, else margin",
+    )
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
+        '--pixels-per-image', type=int, default=10, metavar='N'
+    )
+    budget.add_argument(
+        '--pixels', type=int, metavar='N', help='N in all, wherever they are'
+    )
+    budget.add_argument(
+        '--images', type=int, metavar='N', help='N whole images'
+    )
+    parser.add_argument(
+        '--top-percent',
+        type=float,
+        help='draw from so many per cent of each image; default: exactly the '
+        'best pixels',
+    )
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--batch', type=int, default=1, help='images a forward pass'
+    )
+    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument(
+        '--pictures', type=int, default=6, help='how many images to draw'
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument(
+        '--debug', action='store_true', help='show the traceback of errors'
+    )
+    try:
+        return parser.parse_args(arguments)
+    except (ValueError, AssertionError) as error:  # DictAction's
+        parser.error(f'--cfg-options: wanted key=value ... ({error})')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Query, write and tell."""
+    check_out(args.out, args.images_dir)
+    unit, budget = 'pixel', Budget(args.pixels_per_image, True)
+    if args.pixels is not None:
+        budget = Budget(args.pixels, False)
+    elif args.images is not None:
+        unit, budget = 'image', Budget(args.images, False)
+    request = Request(
+        budget,
+        unit,
+        parse_heuristic(args.heuristic) if args.heuristic else None,
+        args.top_percent,
+        args.seed,
+        args.batch,
+        args.workers,
+    )
+    cfg = load_config(args.config, args.cfg_options)
+    query = query_folder(cfg, args.checkpoint, args.images_dir, request)
+    for note in query.notes:
+        sys.stderr.write(f'note: {note}\n')
+    summary = write(query, args.out, args.pictures, args.config)
+    print(describe(summary, args.out))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do it, and return the exit code."""
+    args = parse(arguments)
+    compat.apply()
+    warnings.filterwarnings('ignore', message='When align_corners=True')
+    try:
+        with listening():
+            run(args)
+    except StoppedError as error:
+        sys.stderr.write('\nstopped; nothing is written\n')
+        return error.exit_code
+    except SegALError as error:
+        if args.debug:
+            raise
+        sys.stderr.write(f'\nError: {last_words(error)}\n')
+        return error.exit_code
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
