@@ -1,0 +1,403 @@
+"""The charts of a report, as matplotlib figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from segal.report.runs import RANDOM, Evidence, Run
+from segal.report.statistics import mean_and_spread
+from segal.report.tables import SECONDS, Findings
+
+_COLOURS = (
+    '#1f63b5',
+    '#c8501e',
+    '#1b8a5a',
+    '#8b3fa0',
+    '#b8860b',
+    '#0e8fa8',
+    '#b02a5b',
+    '#5b6b1f',
+)
+_MARKERS = 'osD^vPX*'
+_RANDOM = '#6b7280'
+_INK = '#1f2328'
+_FAINT = '#5a626c'
+_GRID = '#e3e6ea'
+_WIDTH = 5.6
+
+Across = Callable[[Run], Sequence[float]]
+
+
+def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
+    """Heuristic -> colour and marker, the same in all charts."""
+    styles = {}
+    others = [name for name in evidence.groups if name != RANDOM]
+    for at, name in enumerate(others):
+        styles[name] = (
+            _COLOURS[at % len(_COLOURS)],
+            _MARKERS[at % len(_MARKERS)],
+        )
+    if RANDOM in evidence.groups:
+        styles[RANDOM] = (_RANDOM, 'o')
+    return styles
+
+
+def curves(evidence: Evidence, across: Across, words: str) -> Figure:
+    """MIoU over something: mean and spread, and unfinished runs alone.
+
+    Args:
+        evidence: The runs.
+        across: Gives what a run's rounds are drawn over.
+        words: Below that axis.
+    """
+    figure, axes = _new(3.9)
+    for name, (colour, marker) in style_of(evidence).items():
+        done = evidence.finished(name)
+        line = (0, (4, 2)) if name == RANDOM else '-'
+        if done:
+            seeds = f' (n = {len(done)})'
+            at, means, spreads = _points(done, across)
+            axes.plot(
+                at, means, linestyle=line, color=colour, marker=marker,
+                label=name + seeds, markeredgecolor='white',
+                markeredgewidth=0.8, markersize=6, linewidth=1.8, zorder=3,
+            )  # fmt: skip
+            if len(done) > 1:
+                low, high = means - spreads, means + spreads
+                axes.fill_between(
+                    at, low, high, color=colour, alpha=0.14, linewidth=0
+                )
+        for run in evidence.groups[name]:
+            if not run.finished:
+                axes.plot(
+                    across(run), _numbers(run.curve), linestyle=':',
+                    color=colour, marker=marker, markerfacecolor='white',
+                    markersize=5, linewidth=1.3, zorder=2,
+                    label=f'{name}, seed {run.seed}: unfinished',
+                )  # fmt: skip
+    _full_line(axes, evidence)
+    axes.set_xlabel(words)
+    axes.set_ylabel('mIoU of the last epoch (%)')
+    axes.margins(x=0.04, y=0.1)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    _legend(figure, axes)
+    return figure
+
+
+def _points(
+    runs: Sequence[Run], across: Across
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where, mean and spread of finished runs, each (N,)."""
+    at = np.mean([across(run) for run in runs], axis=0)
+    values = np.array([_numbers(run.curve) for run in runs])  # (runs, N)
+    spreads = values.std(axis=0, ddof=1) if len(runs) > 1 else 0 * at
+    return at, values.mean(axis=0), spreads
+
+
+def _numbers(curve: Sequence[float | None]) -> np.ndarray:
+    """A curve as floats; NaN where there is none, which is not drawn."""
+    return np.array([np.nan if v is None else v for v in curve], np.float64)
+
+
+def _full_line(axes: Axes, evidence: Evidence) -> None:
+    mean, spread = mean_and_spread(evidence.full_miou)
+    if mean is None:
+        return
+    count = len(evidence.full_miou)
+    axes.axhline(
+        mean, color=_INK, linestyle='-.', linewidth=1.2,
+        label=f'full supervision (n = {count})',
+    )  # fmt: skip
+    if spread is not None:
+        axes.axhspan(mean - spread, mean + spread, color=_INK, alpha=0.07)
+
+
+def areas(evidence: Evidence, findings: Findings) -> Figure:
+    """The area of each run, with mean and spread beside it."""
+    names = list(evidence.groups)
+    figure, axes = _new(0.9 + 0.42 * len(names))
+    for at, (name, (colour, _)) in enumerate(style_of(evidence).items()):
+        row = names.index(name)
+        own = list(findings.areas[name].values())
+        mean, spread = mean_and_spread(own)
+        if mean is None:
+            continue
+        axes.scatter(
+            own, np.full(len(own), row + 0.14), s=22, color=colour,
+            alpha=0.55, linewidth=0, zorder=2 + at,
+        )  # fmt: skip
+        axes.errorbar(
+            mean, row - 0.14, xerr=spread, color=colour, marker='D',
+            markersize=5.5, capsize=4, linewidth=1.6, zorder=20,
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), [_wrapped(name) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel('area under the budget curve (mIoU, %)')
+    axes.margins(x=0.08)
+    if not any(findings.areas.values()):
+        _say(axes, 'no finished run')
+    return figure
+
+
+def penalty_matrix(findings: Findings) -> Figure:
+    """How often the row beats the column; below, how often each is beaten."""
+    table = findings.penalties
+    count = len(table.names)
+    figure, axes = _new(1.6 + 0.5 * (count + 1), grid=False)
+    rows = [list(row) for row in table.matrix] + [list(table.beaten)]
+    values = np.array(
+        [[np.nan if cell is None else cell for cell in row] for row in rows]
+    )
+    shades = mpl.colormaps['Blues'].copy()
+    shades.set_bad('#f1f2f4')
+    axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect='auto')
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            diagonal = i == j
+            words = '' if diagonal else '–' if cell is None else f'{cell:.2f}'
+            dark = cell is not None and cell > 0.55
+            axes.text(
+                j, i, words, ha='center', va='center', fontsize=10,
+                color='white' if dark else _INK,
+                fontweight='bold' if i == count else 'normal',
+            )  # fmt: skip
+    names = [_wrapped(name, 16) for name in table.names]
+    axes.set_xticks(range(count), names, rotation=30, ha='right')
+    axes.set_yticks(range(count + 1), [*names, 'beaten (mean)'])
+    axes.axhline(count - 0.5, color='white', linewidth=4)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def classes(evidence: Evidence) -> Figure:
+    """IoU of each class in the last round, by heuristic."""
+    names = evidence.classes
+    figure, axes = _new(1.3 + 0.34 * len(names))
+    styles = style_of(evidence)
+    room = 0.5 / max(1, len(styles) - 1)
+    for at, (name, (colour, marker)) in enumerate(styles.items()):
+        means, spreads = class_means(evidence.finished(name), len(names))
+        if not evidence.finished(name):
+            continue
+        rows = np.arange(len(names)) + (at - (len(styles) - 1) / 2) * room
+        axes.errorbar(
+            means, rows, xerr=spreads, color=colour, marker=marker,
+            linestyle='none', markersize=5.5, linewidth=1.2, label=name,
+            markeredgecolor='white', markeredgewidth=0.6,
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    for row in range(1, len(names), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color='#f5f6f8', zorder=0)
+    axes.grid(axis='y', visible=False)
+    axes.set_xlabel('IoU of the last round (%)')
+    axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+    _legend(figure, axes)
+    return figure
+
+
+def class_means(
+    runs: Sequence[Run], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and spread of each class's IoU in the last round, each (C,).
+
+    NaN where a class has none, or where there is one seed and no spread.
+    """
+    means, spreads = np.full(count, np.nan), np.full(count, np.nan)
+    for i in range(count):
+        known = [run.iou(-1)[i] for run in runs]
+        mean, spread = mean_and_spread([v for v in known if v is not None])
+        means[i] = np.nan if mean is None else mean
+        spreads[i] = np.nan if spread is None else spread
+    return means, spreads
+
+
+def purchases(evidence: Evidence) -> Figure | None:
+    """Share of the classes in what each round bought, by heuristic."""
+    groups = {
+        name: counts
+        for name, runs in evidence.groups.items()
+        if (counts := bought_together(runs)) is not None
+    }
+    if not groups:
+        return None
+    columns = min(2, len(groups))
+    lines = -(-len(groups) // columns)
+    names = evidence.classes
+    palette = evidence.runs[0].pool.palette[: len(names)] / 255
+    figure = _figure(2.1 * lines + 0.5 + 0.2 * (-(-len(names) // 4)))
+    grid = figure.subplots(
+        lines, columns, squeeze=False, sharey=True
+    )  # (lines, columns)
+    for axes, (name, counts) in zip(
+        grid.ravel(), groups.items(), strict=False
+    ):
+        _style(axes)
+        share = 100 * counts / np.maximum(1, counts.sum(1, keepdims=True))
+        below = np.zeros(len(counts))
+        for i, label in enumerate(names):
+            axes.bar(
+                range(len(counts)), share[:, i], 0.82, below, label=label,
+                color=palette[i], edgecolor='white', linewidth=0.5,
+            )  # fmt: skip
+            below += share[:, i]
+        axes.set_title(_wrapped(name, 30), fontsize=10, loc='left')
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+        axes.set_ylim(0, 100)
+        axes.grid(axis='x', visible=False)
+        axes.set_xlabel('label file (0: drawn at random)')
+    for axes in grid.ravel()[len(groups) :]:
+        axes.set_visible(False)
+    for row in grid:
+        row[0].set_ylabel('labels (%)')
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc='outside lower center', ncols=min(4, len(names)),
+        frameon=False, fontsize=9, handlelength=1,
+    )  # fmt: skip
+    return figure
+
+
+def bought_together(runs: Sequence[Run]) -> np.ndarray | None:
+    """Labels by round and class, summed over seeds; int64 (rounds, C).
+
+    Rounds that not all of the runs have are left out, so that each bar has
+    the same seeds. None where a run has no label files.
+    """
+    known = [run.bought for run in runs]
+    found = [counts for counts in known if counts is not None]
+    if not found or len(found) < len(known):
+        return None
+    rounds = min(len(counts) for counts in found)
+    return np.sum([counts[:rounds] for counts in found], axis=0)
+
+
+def seconds(evidence: Evidence) -> Figure:
+    """Seconds of train, query and evaluation over the rounds."""
+    figure = _figure(3.0)
+    grid = figure.subplots(1, len(SECONDS), squeeze=False)[0]
+    for axes, key in zip(grid, SECONDS, strict=True):
+        _style(axes)
+        for name, (colour, marker) in style_of(evidence).items():
+            means = round_seconds(evidence.groups[name], key)
+            axes.plot(
+                range(len(means)), means, color=colour, marker=marker,
+                markersize=4.5, linewidth=1.5, label=name,
+                linestyle=(0, (4, 2)) if name == RANDOM else '-',
+            )  # fmt: skip
+        axes.set_title(key, fontsize=10, loc='left')
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.08)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        axes.set_xlabel('round')
+    grid[0].set_ylabel('seconds')
+    _legend(figure, grid[0])
+    return figure
+
+
+def round_seconds(runs: Sequence[Run], key: str) -> np.ndarray:
+    """Mean seconds of each round over the runs that know them, (rounds,)."""
+    longest = max((len(run.rows) for run in runs), default=0)
+    found = np.full(longest, np.nan)
+    for at in range(longest):
+        known = [
+            (run.rows[at].get('seconds') or {}).get(key)
+            for run in runs
+            if at < len(run.rows)
+        ]
+        mean, _ = mean_and_spread([float(v) for v in known if v is not None])
+        found[at] = np.nan if mean is None else mean
+    return found
+
+
+def as_svg(figure: Figure, name: str) -> str:
+    """A figure as an SVG element to stand in a page.
+
+    Args:
+        figure: What is drawn.
+        name: Begins its ids, so that those of two charts differ.
+    """
+    text = StringIO()
+    with mpl.rc_context({'svg.hashsalt': name, 'svg.fonttype': 'path'}):
+        figure.savefig(
+            text, format='svg',
+            metadata={'Date': None, 'Creator': None, 'Format': None,
+                      'Type': None},
+        )  # fmt: skip
+    svg = text.getvalue()
+    svg = svg[svg.index('<svg') :]
+    svg = re.sub(r'\s*<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(href="#|url\(#)', rf'\1{name}-', svg)
+    svg = re.sub(r'\s(width|height)="[\d.]+pt"', '', svg, count=2)
+    return svg.replace('<svg', '<svg role="img" aria-hidden="true"', 1)
+
+
+def as_png(figure: Figure, path: Path) -> None:
+    """A figure as a file, at twice the size of a screen's pixels."""
+    figure.savefig(path, format='png', dpi=200)
+
+
+def _figure(height: float) -> Figure:
+    figure = Figure(figsize=(_WIDTH, height), layout='constrained')
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _new(height: float, grid: bool = True) -> tuple[Figure, Axes]:
+    figure = _figure(height)
+    axes = figure.add_subplot()
+    _style(axes, grid)
+    return figure, axes
+
+
+def _style(axes: Axes, grid: bool = True) -> None:
+    if grid:
+        axes.grid(color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[['right', 'top']].set_visible(False)
+    axes.spines[['left', 'bottom']].set_color('#9aa1aa')
+    axes.tick_params(labelsize=9.5, colors=_FAINT, labelcolor=_INK)
+    axes.xaxis.label.set(color=_INK, fontsize=10)
+    axes.yaxis.label.set(color=_INK, fontsize=10)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the chart, so that it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max(map(len, labels), default=0)
+    columns = max(1, min(len(labels), 3, 66 // (longest + 6)))
+    figure.legend(
+        handles, labels, loc='outside lower left', ncols=columns,
+        frameon=False, fontsize=9.5,
+    )  # fmt: skip
+
+
+def _say(axes: Axes, words: str) -> None:
+    halo = [patheffects.withStroke(linewidth=3, foreground='white')]
+    axes.text(
+        0.5, 0.5, words, ha='center', va='center', color=_FAINT,
+        transform=axes.transAxes, path_effects=halo,
+    )  # fmt: skip
+
+
+def _wrapped(name: str, most: int = 22) -> str:
+    """A long label on several lines, broken at brackets."""
+    lines = ['']
+    for part in re.split(r'(?<=[(\[])|(?<=, )|(?<= )', name):
+        if lines[-1] and len(lines[-1]) + len(part) > most:
+            lines.append('')
+        lines[-1] += part
+    return '\n'.join(lines)

@@ -1,0 +1,141 @@
+"""A few pictures of what each heuristic bought, small enough for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from segal.active.pool_file import open_store
+from segal.errors import DataError
+from segal.hooks.pictures import overlay
+from segal.hooks.visualize import chosen_images, scene_of
+from segal.report.runs import Evidence, Run
+from segal.structures import PoolImage, Selection
+
+_LONGEST = 640
+_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the gallery.
+
+    Attributes:
+        caption: What it shows.
+        source: The picture itself, as a ``data:`` address.
+        size: (height, width), in pixels.
+    """
+
+    caption: str
+    source: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The pictures of one heuristic.
+
+    Attributes:
+        heuristic: Its label.
+        run: Name of the run that they are of.
+        pictures: A few; none where none can be had.
+        note: Why there are none, or why they are others; else empty.
+    """
+
+    heuristic: str
+    run: str
+    pictures: list[Picture]
+    note: str = ''
+
+
+def gallery(evidence: Evidence, count: int = 3) -> list[Shelf]:
+    """What the first run of each heuristic bought.
+
+    Of single pixels, the same images for all heuristics; of whole images,
+    some of those that were asked last.
+
+    Args:
+        evidence: The runs.
+        count: How many pictures for each heuristic.
+    """
+    return [
+        _shelf(name, runs[0], count) for name, runs in evidence.groups.items()
+    ]
+
+
+def _shelf(heuristic: str, run: Run, count: int) -> Shelf:
+    note = 'its label files are not there'
+    if run.bought is not None:
+        try:
+            return Shelf(heuristic, run.name, _drawn(run, count))
+        except DataError:
+            note = 'images of the pool are not where the run found them'
+    kept = _kept(run, count)
+    words = 'the pictures that the run drew itself' if kept else 'no pictures'
+    return Shelf(heuristic, run.name, kept, f'{note}: {words}')
+
+
+def _drawn(run: Run, count: int) -> list[Picture]:
+    """Drawn anew from the label files.
+
+    Raises:
+        DataError: An image of the pool cannot be read.
+    """
+    store = open_store(run.work_dir, run.pool)
+    last = len(run.rows) - 1
+    asked = store.selection(last)
+    return [
+        _picture(
+            overlay(
+                scene_of(
+                    image, store, run.pool.read, run.pool.classes,
+                    run.pool.palette, asked, f'round {last}', until=last,
+                )
+            ),
+            f'{image.name}, round {last}',
+        )
+        for image in _to_show(run, asked, count)
+    ]  # fmt: skip
+
+
+def _to_show(run: Run, asked: Selection, count: int) -> Sequence[PoolImage]:
+    if asked.unit != 'image':
+        return chosen_images(run.pool.images, count)
+    known = {image.name: image for image in run.pool.images}
+    return chosen_images([known[name] for name in sorted(asked.places)], count)
+
+
+def _kept(run: Run, count: int) -> list[Picture]:
+    """What the run's own hook drew in its last round."""
+    active = run.config.get('active_learning') or {}
+    name = str((active.get('visualize') or {}).get('dir', 'viz'))
+    folders = sorted((run.work_dir / name).glob('round_*'))
+    found = sorted(folders[-1].glob('*_overlay.png')) if folders else []
+    pictures = []
+    for path in found[:count]:
+        try:
+            with Image.open(path) as picture:
+                pictures.append(_picture(picture, _caption(path)))
+        except OSError:
+            continue
+    return pictures
+
+
+def _caption(path: Path) -> str:
+    number = int(path.parent.name.rpartition('_')[2])
+    return f'{path.stem.removesuffix("_overlay")}, after round {number}'
+
+
+def _picture(picture: Image.Image, caption: str) -> Picture:
+    small = picture.convert('RGB')
+    small.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    small.save(data, 'JPEG', quality=_QUALITY, optimize=True)
+    text = base64.b64encode(data.getvalue()).decode()
+    source = f'data:image/jpeg;base64,{text}'
+    return Picture(caption, source, (small.height, small.width))

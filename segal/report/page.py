@@ -1,0 +1,288 @@
+"""The page: tables, charts and pictures in one file that needs no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from segal import __version__
+from segal.errors import StateError
+from segal.files import replace_file, unwritable
+from segal.report import charts
+from segal.report.gallery import gallery
+from segal.report.runs import RANDOM, Evidence
+from segal.report.statistics import ALPHA, FEWEST_PAIRS
+from segal.report.tables import SECONDS, Findings, find
+
+FEW = 'needs two paired seeds'
+"""What stands where there are too few seeds for a number."""
+
+ABSENT = '–'
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report came to.
+
+    Attributes:
+        findings: The numbers.
+        paths: The files, the page first.
+    """
+
+    findings: Findings
+    paths: list[Path]
+
+
+def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
+    """Write the page, the charts and the tables.
+
+    Args:
+        evidence: The runs.
+        folder: Made where it is not there.
+        images: How many pictures of each heuristic.
+
+    Raises:
+        StateError: Something cannot be written.
+    """
+    findings = find(evidence)
+    figures = draw_all(evidence, findings)
+    page = render(evidence, findings, figures, images)
+    paths = [folder / 'report.html']
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, figure in figures.items():
+            paths.append(folder / f'{name}.png')
+            charts.as_png(figure, paths[-1])
+    except OSError as error:
+        raise StateError(unwritable(paths[-1], error)) from error
+    for name, table in (
+        ('rounds', findings.rounds),
+        ('summary', findings.summary),
+    ):
+        paths.append(folder / f'{name}.csv')
+        replace_file(paths[-1], table.to_csv(index=False))
+    replace_file(paths[0], page)
+    return Written(findings, paths)
+
+
+def draw_all(evidence: Evidence, findings: Findings) -> dict[str, Figure]:
+    """All charts, by the names of their files."""
+    drawn: dict[str, Figure | None] = {}
+    if evidence.whole:
+        drawn['curve_images'] = charts.curves(
+            evidence, lambda run: run.budgets, 'labelled images'
+        )
+    else:
+        drawn['curve_pixels'] = charts.curves(
+            evidence, lambda run: run.per_image, 'labelled pixels per image'
+        )
+    drawn['curve_share'] = charts.curves(
+        evidence, lambda run: run.share, "labelled pixels (% of the pool's)"
+    )
+    drawn['areas'] = charts.areas(evidence, findings)
+    if any(points for row in findings.penalties.points for points in row):
+        drawn['penalties'] = charts.penalty_matrix(findings)
+    drawn['classes'] = charts.classes(evidence)
+    drawn['purchases'] = charts.purchases(evidence)
+    drawn['seconds'] = charts.seconds(evidence)
+    return {name: figure for name, figure in drawn.items() if figure}
+
+
+def render(
+    evidence: Evidence,
+    findings: Findings,
+    figures: dict[str, Figure],
+    images: int = 3,
+) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader('segal.report', '.'),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        'number': number, 'p': p_words, 'spread': with_spread,
+        'seconds': seconds_words,
+    }  # fmt: skip
+    return environment.get_template('page.html.j2').render(
+        evidence=evidence,
+        findings=findings,
+        summary=findings.summary.to_dict('records'),
+        svg={
+            name: charts.as_svg(figure, name)
+            for name, figure in figures.items()
+        },
+        shelves=gallery(evidence, images) if images else [],
+        class_rows=_class_rows(evidence),
+        bought=_bought(evidence),
+        time_rows=_time_rows(evidence),
+        unfinished=[run for run in evidence.runs if not run.finished],
+        best=findings.rounds['best_epoch_miou_percent'].notna().any(),
+        verdicts=verdicts(evidence, findings),
+        few=FEW,
+        fewest=FEWEST_PAIRS,
+        random=RANDOM,
+        alpha=ALPHA,
+        version=__version__,
+    )
+
+
+def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
+    """What the numbers say, in sentences; nothing that they do not."""
+    areas = findings.summary.dropna(subset=['area_percent'])
+    said = []
+    if len(areas):
+        first = areas.loc[areas['area_percent'].idxmax()]
+        size = with_spread(first['area_percent'], first['area_std'])
+        said.append(
+            f'Largest area under the budget curve: {first["heuristic"]}, '
+            f'{size} %.'
+        )
+    tested = findings.against_random
+    if not tested:
+        said.append(
+            'There is no run of the heuristic random, so nothing is tested '
+            'against it.'
+            if RANDOM not in evidence.groups
+            else 'There is no heuristic beside random.'
+        )
+        return said
+    known = {name: p for name, p in findings.p_holm.items() if p is not None}
+    better, worse = (
+        [
+            name
+            for name, p in known.items()
+            if p < ALPHA and sign * (tested[name].difference or 0) > 0
+        ]
+        for sign in (1, -1)
+    )
+    if better:
+        said.append(f'Better than random (p < {ALPHA}): {_listed(better)}.')
+    if worse:
+        said.append(f'Worse than random (p < {ALPHA}): {_listed(worse)}.')
+    open_ = [name for name in known if name not in (*better, *worse)]
+    if open_:
+        said.append(f'Not told from random by these seeds: {_listed(open_)}.')
+    few = [name for name in tested if tested[name].pairs < FEWEST_PAIRS]
+    if few:
+        said.append(f'A test against random {FEW}: {_listed(few)}.')
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ', '.join(names)
+
+
+def terminal_table(summary: pd.DataFrame) -> str:
+    """The summary in a few aligned columns."""
+    heads = ['heuristic', 'runs', 'mIoU (%)', 'area (%)', '- random', 'p Holm']
+    full = 'share_of_full_percent' in summary
+    table = [heads + ['of full'] * full]
+    for row in summary.to_dict('records'):
+        done, runs = row['finished_runs'], row['runs']
+        share = f'{number(row["share_of_full_percent"], 1)} %' if full else ''
+        few = _is_few(row)
+        table.append(
+            [
+                row['heuristic'],
+                str(runs) if done == runs else f'{done} of {runs}',
+                with_spread(row['miou_percent'], row['miou_std']),
+                with_spread(row['area_percent'], row['area_std']),
+                signed(row['area_minus_random']),
+                f'({FEW})' if few else p_words(row['p_holm']),
+                *([share] * full),
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        '  '.join(
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
+        for cells in table
+    ]
+    return '\n'.join([lines[0], '-' * max(map(len, lines)), *lines[1:]])
+
+
+def _is_few(row: dict[str, Any]) -> bool:
+    """Whether a row's test against random lacks seeds."""
+    pairs = row['paired_seeds_with_random']
+    return not pd.isna(pairs) and pairs < FEWEST_PAIRS
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """With so many digits after the point; a dash for nothing."""
+    return ABSENT if pd.isna(value) else f'{value:,.{digits}f}'
+
+
+def signed(value: Any) -> str:
+    """With its sign, and a true minus."""
+    return ABSENT if pd.isna(value) else f'{value:+.2f}'.replace('-', '−')
+
+
+def with_spread(mean: Any, spread: Any, digits: int = 2) -> str:
+    """``31.20 ± 0.40``, or the mean alone where there is no spread."""
+    text = number(mean, digits)
+    return text if pd.isna(spread) else f'{text} ± {number(spread, digits)}'
+
+
+def p_words(value: Any) -> str:
+    """A p-value to three digits."""
+    if pd.isna(value):
+        return ABSENT
+    return '< 0.001' if value < 0.001 else f'{value:.3f}'
+
+
+def seconds_words(value: Any) -> str:
+    """Seconds with as many digits as matter."""
+    return number(value, 1 if pd.isna(value) or value < 100 else 0)
+
+
+def _class_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """For each class its IoU by heuristic, in the last round."""
+    found = {
+        name: charts.class_means(
+            evidence.finished(name), len(evidence.classes)
+        )
+        for name in evidence.groups
+    }
+    return [
+        {
+            'name': label,
+            'cells': [
+                (means[i], spreads[i]) for means, spreads in found.values()
+            ],
+        }
+        for i, label in enumerate(evidence.classes)
+    ]
+
+
+def _bought(evidence: Evidence) -> dict[str, list[tuple[int, float]]]:
+    """Heuristic -> labels of each class and their share, all rounds."""
+    table = {}
+    for name, runs in evidence.groups.items():
+        counts = charts.bought_together(runs)
+        if counts is not None:
+            total = counts.sum(0)
+            whole = max(1, int(total.sum()))
+            table[name] = [(int(n), 100 * n / whole) for n in total]
+    return table
+
+
+def _time_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """Mean seconds by heuristic and round."""
+    rows = []
+    for name, runs in evidence.groups.items():
+        means = {key: charts.round_seconds(runs, key) for key in SECONDS}
+        for at in range(len(means['train'])):
+            cells = [means[key][at] for key in SECONDS]
+            rows.append({'heuristic': name, 'round': at, 'cells': cells})
+    return rows

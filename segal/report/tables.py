@@ -1,0 +1,233 @@
+"""The numbers of a report, as tables: what the page shows and the CSVs hold.
+
+All mIoU, IoU, areas and shares are in per cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from segal.report.runs import RANDOM, Evidence, Run
+from segal.report.statistics import (
+    PairedTest,
+    Penalties,
+    area,
+    first_reaching,
+    holm,
+    mean_and_spread,
+    paired_test,
+    penalties,
+)
+
+ENOUGH = 0.95
+"""Which share of full supervision the labels are counted for."""
+
+SECONDS = ('train', 'query', 'evaluation')
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What all runs say together.
+
+    Attributes:
+        areas: Heuristic -> seed -> area under the budget curve; finished
+            runs alone.
+        against_random: Heuristic -> its test against random, on the areas;
+            empty where there is no random.
+        p_holm: Heuristic -> the p-value after Holm's correction.
+        penalties: How often each beats each other.
+        rounds: One row for each run and round.
+        summary: One row for each heuristic.
+    """
+
+    areas: dict[str, dict[int, float]]
+    against_random: dict[str, PairedTest]
+    p_holm: dict[str, float | None]
+    penalties: Penalties
+    rounds: pd.DataFrame
+    summary: pd.DataFrame
+
+
+def find(evidence: Evidence) -> Findings:
+    """Compute everything that a report tells.
+
+    Args:
+        evidence: The runs.
+    """
+    areas = {
+        name: areas_of(evidence.finished(name)) for name in evidence.groups
+    }
+    tests = {}
+    if RANDOM in areas:
+        tests = {
+            name: paired_test(own, areas[RANDOM])
+            for name, own in areas.items()
+            if name != RANDOM
+        }
+    corrected = dict(
+        zip(tests, holm([test.p for test in tests.values()]), strict=True)
+    )
+    beats = penalties(
+        {
+            name: {run.seed: run.curve for run in runs}
+            for name, runs in evidence.groups.items()
+        }
+    )
+    return Findings(
+        areas,
+        tests,
+        corrected,
+        beats,
+        rounds_table(evidence),
+        _summary(evidence, areas, tests, corrected, beats),
+    )
+
+
+def areas_of(runs: Sequence[Run]) -> dict[int, float]:
+    """Seed -> area under mIoU over the budget that was asked."""
+    found = {run.seed: area(run.budgets, run.curve) for run in runs}
+    return {seed: one for seed, one in found.items() if one is not None}
+
+
+def mean_curve(runs: Sequence[Run]) -> list[float | None]:
+    """Mean mIoU of each round over runs of the same length."""
+    if not runs:
+        return []
+    columns = zip(*(run.curve for run in runs), strict=True)
+    return [
+        None
+        if any(value is None for value in column)
+        else mean_and_spread([float(value or 0) for value in column])[0]
+        for column in columns
+    ]
+
+
+def rounds_table(evidence: Evidence) -> pd.DataFrame:
+    """One row for each run and round, the fully supervised runs last."""
+    rows = [
+        _round_row(run, at, evidence.classes, full)
+        for runs, full in ((_in_order(evidence), False), (evidence.full, True))
+        for run in runs
+        for at in range(len(run.rows))
+    ]
+    return pd.DataFrame(rows)
+
+
+def _in_order(evidence: Evidence) -> list[Run]:
+    return [run for runs in evidence.groups.values() for run in runs]
+
+
+def _round_row(
+    run: Run, at: int, classes: Sequence[str], full: bool
+) -> dict[str, Any]:
+    row = run.rows[at]
+    seconds = row.get('seconds') or {}
+    return {
+        'run': run.name,
+        'heuristic': run.heuristic,
+        'seed': run.seed,
+        'fully_supervised': full,
+        'finished': run.finished,
+        'round': at,
+        'unit': run.unit,
+        'budget': run.budgets[at],
+        'requested_pixels': row['total']['requested'],
+        'labelled_pixels': row['total']['labelled'],
+        'void_pixels': row['total']['void'],
+        'labelled_images': row['total']['images'],
+        'labelled_pixels_per_image': run.per_image[at],
+        'labelled_percent': run.share[at],
+        'iterations': row['iterations'],
+        'miou_percent': run.curve[at],
+        'best_epoch_miou_percent': run.best[at],
+        **{f'{key}_seconds': seconds.get(key) for key in SECONDS},
+        **{
+            f'iou_percent.{name}': value
+            for name, value in zip(classes, run.iou(at), strict=True)
+        },
+        **{
+            f'bought.{name}': None
+            if run.bought is None
+            else int(run.bought[at][i])
+            for i, name in enumerate(classes)
+        },
+    }
+
+
+def _summary(
+    evidence: Evidence,
+    areas: Mapping[str, Mapping[int, float]],
+    tests: Mapping[str, PairedTest],
+    corrected: Mapping[str, float | None],
+    beats: Penalties,
+) -> pd.DataFrame:
+    full, _ = mean_and_spread(evidence.full_miou)
+    rows = []
+    for at, (name, runs) in enumerate(evidence.groups.items()):
+        done = evidence.finished(name)
+        last = [run.curve[-1] for run in done]
+        miou, spread = mean_and_spread(
+            [value for value in last if value is not None]
+        )
+        best = [run.best[-1] for run in done]
+        area_mean, area_spread = mean_and_spread(list(areas[name].values()))
+        test = tests.get(name)
+        row: dict[str, Any] = {
+            'heuristic': name,
+            'seeds': ' '.join(str(run.seed) for run in runs),
+            'runs': len(runs),
+            'finished_runs': len(done),
+            'miou_percent': miou,
+            'miou_std': spread,
+            'best_epoch_miou_percent': mean_and_spread(
+                [value for value in best if value is not None]
+            )[0],
+            'area_percent': area_mean,
+            'area_std': area_spread,
+            'paired_seeds_with_random': test.pairs if test else None,
+            'area_minus_random': test.difference if test else None,
+            'p': test.p if test else None,
+            'p_holm': corrected.get(name),
+            'beaten_share': beats.beaten[at],
+        }
+        if full:
+            row |= _beside_full(done, miou, full)
+        for key in SECONDS:
+            row[f'{key}_seconds_per_round'] = mean_seconds(runs, key)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _beside_full(
+    runs: Sequence[Run], miou: float | None, full: float
+) -> dict[str, Any]:
+    """What of full supervision is reached, and from which labels on."""
+    point = first_reaching(mean_curve(runs), ENOUGH * full)
+    there = runs and point is not None
+    return {
+        'full_percent': full,
+        'share_of_full_percent': None if miou is None else 100 * miou / full,
+        'budget_for_95_percent_of_full': runs[0].budgets[point]
+        if there and point is not None
+        else None,
+        'labelled_pixels_per_image_for_95_percent_of_full': mean_and_spread(
+            [run.per_image[point] for run in runs]
+        )[0]
+        if there and point is not None
+        else None,
+    }
+
+
+def mean_seconds(runs: Sequence[Run], key: str) -> float | None:
+    """Mean seconds of a round for one thing, over all rounds that took any."""
+    known = [
+        float(value)
+        for run in runs
+        for row in run.rows
+        if (value := (row.get('seconds') or {}).get(key)) is not None
+    ]
+    return mean_and_spread(known)[0]

@@ -1,0 +1,67 @@
+"""One page of evidence from many runs of one pool.
+
+    python tools/report.py WORK_DIR ... [--full WORK_DIR ...] [--out DIR]
+
+Writes report.html, which needs no other file, and its charts (PNG) and tables
+(CSV) beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from segal.errors import SegALError
+
+
+def main() -> int:
+    """Read the arguments, write, print, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description='One page of evidence from many runs of one pool.'
+    )
+    parser.add_argument(
+        'work_dirs', nargs='+', type=Path, help='heuristics x seeds'
+    )
+    parser.add_argument(
+        '--full',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='WORK_DIR',
+        help='fully supervised runs (those whose first labels are the whole '
+        'pool are known as such)',
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('report'), help='default: report'
+    )
+    parser.add_argument(
+        '--images', type=int, default=3, help='pictures of each heuristic'
+    )
+    args = parser.parse_args()
+
+    from segal.report.page import terminal_table, verdicts, write_report
+    from segal.report.runs import read_evidence
+
+    try:
+        evidence = read_evidence(args.work_dirs, args.full)
+        written = write_report(evidence, args.out, args.images)
+    except SegALError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return error.exit_code
+    print(terminal_table(written.findings.summary))
+    print()
+    for sentence in verdicts(evidence, written.findings):
+        print(sentence)
+    for run in evidence.runs:
+        if not run.finished:
+            print(f'Unfinished: {run.name}, {run.progress} rounds.')
+    print(f'\npage    {written.paths[0]}\nbeside  {len(written.paths) - 1} '
+          'charts and tables')  # fmt: skip
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
