@@ -1,0 +1,452 @@
+"""A folder of images, a checkpoint, and what to label next."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from load import ROOT, tool
+from mmcv import Config
+from mmseg.models import build_segmentor
+
+from segal import compat
+from segal.config import load_config, mmseg_config
+from segal.errors import ConfigError
+from segal.utils.query import parse_heuristic
+from segal.utils.trained import name_classes
+from tests.tiny import CLASSES, write_config, write_images
+
+PALETTE = [[10, 200, 10], [200, 10, 10], [10, 10, 200]]
+
+query = tool('query')
+
+
+def save(model, path, **meta):
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+    """Images in subfolders, no annotations, config and checkpoint."""
+    compat.apply()
+    root = tmp_path_factory.mktemp('query')
+    config = write_config(write_images(root / 'data'))
+    (root / 'pool/a').mkdir(parents=True)
+    for i, file in enumerate(sorted((root / 'data/images').iterdir())):
+        shutil.move(file, root / 'pool' / ('a' if i % 2 else '.') / file.name)
+    for gone in ('images', 'annotations'):
+        shutil.rmtree(root / 'data' / gone)
+    torch.manual_seed(3)
+    model = build_segmentor(load_config(str(config)).model)
+    model.init_weights()
+    head = model.decode_head
+    torch.nn.init.constant_(head.convs[0].bn.bias, 0.5)  # few dead pixels
+    torch.nn.init.normal_(head.conv_seg.weight, std=2.0)
+    torch.nn.init.normal_(head.conv_seg.bias)
+    save(model, root / 'tiny.pth', CLASSES=CLASSES, PALETTE=PALETTE)
+    return root
+
+
+def ask(place, out, *options, code=0, **changed):
+    """The lines and the summary of one query."""
+    given = dict(
+        config=place / 'data/tiny_pixel.py',
+        checkpoint=place / 'tiny.pth',
+        images=place / 'pool',
+    )
+    given |= changed
+    arguments = [str(value) for value in given.values()]
+    arguments += ['--out', str(out), '--workers', '0', *map(str, options)]
+    if '--pictures' not in arguments:
+        arguments += ['--pictures', '0']
+    assert query.main(arguments) == code
+    if code:
+        return None
+    text = (out / 'selection.jsonl').read_text()
+    head, *lines = map(json.loads, text.splitlines())
+    return head, lines, json.loads((out / 'summary.json').read_text())
+
+
+def probabilities(place):
+    """path -> float (C, H, W), without anything of SegAL's."""
+    model = build_segmentor(load_config(f'{place}/data/tiny_pixel.py').model)
+    weights = torch.load(place / 'tiny.pth', weights_only=True)['state_dict']
+    model.load_state_dict(weights)
+    model.eval()
+    found = {}
+    for file in sorted((place / 'pool').rglob('*.png')):
+        image = mmcv.imread(str(file))[..., ::-1].astype(np.float32)
+        image = torch.from_numpy((image - 120) / 60).permute(2, 0, 1)[None]
+        with torch.no_grad():
+            logits = model.encode_decode(image, None)
+        path = file.relative_to(place / 'pool').as_posix()
+        found[path] = logits.softmax(dim=1)[0]
+    return found
+
+
+def margins(place):
+    found = {}
+    for path, probs in probabilities(place).items():
+        first, second = probs.topk(2, dim=0).values
+        found[path] = 1 - (first - second)
+    return found
+
+
+def spots(lines):
+    return {(line['image'], line['row'], line['column']) for line in lines}
+
+
+def test_picks_are_the_margins_top(place, tmp_path):
+    head, lines, summary = ask(place, tmp_path / 'out', '--pictures', 2)
+    wanted = {}
+    for path, score in margins(place).items():
+        values, at = score.flatten().topk(10)
+        for value, spot in zip(values.tolist(), at.tolist(), strict=True):
+            wanted[(path, *divmod(spot, 32))] = value
+    assert spots(lines) == wanted.keys()
+    probs = probabilities(place)
+    for line in lines:
+        spot = line['image'], line['row'], line['column']
+        assert line['score'] == pytest.approx(wanted[spot], abs=1e-5)
+        classes = probs[line['image']].argmax(dim=0)
+        assert line['class_id'] == classes[line['row'], line['column']]
+        assert line['class_name'] == CLASSES[line['class_id']]
+    scores = [line['score'] for line in lines]
+    assert scores == sorted(scores, reverse=True)
+    assert [line['rank'] for line in lines] == list(range(1, 81))
+    digest = subprocess.check_output(['sha256sum', place / 'tiny.pth'])
+    assert head == dict(
+        config=f'{place}/data/tiny_pixel.py',
+        checkpoint_sha256=digest.decode().split()[0],
+        heuristic=dict(type='Margin'),
+        budget=dict(amount=10, unit='pixel', per_image=True, top_percent=None),
+        seed=0,
+        classes=list(CLASSES),
+        images=8,
+        picks=80,
+    )
+    assert summary['images'] == 8
+    assert summary['picks'] == 80
+    assert sum(summary['picks_by_class'].values()) == 80
+    assert summary['score_quantiles']['100%'] == pytest.approx(scores[0])
+    assert len(list((tmp_path / 'out/pictures').iterdir())) == 2
+
+
+def test_bytes_depend_on_seed_alone(place, tmp_path):
+    moved = shutil.copytree(place / 'pool', tmp_path / 'elsewhere')
+    options = ('--heuristic', 'random', '--top-percent', 5)
+    for name, seed, folder in (
+        ('one', 0, place / 'pool'),
+        ('two', 0, moved),
+        ('three', 1, moved),
+    ):
+        ask(
+            place, tmp_path / name, *options, '--seed', seed, images=folder
+        )  # fmt: skip
+    one, two, three = (
+        (tmp_path / name / 'selection.jsonl').read_bytes()
+        for name in ('one', 'two', 'three')
+    )
+    assert one == two
+    assert one.splitlines()[1:] != three.splitlines()[1:]
+
+
+def test_batches_change_nothing(place, tmp_path):
+    _, one, _ = ask(place, tmp_path / '1')
+    _, four, _ = ask(place, tmp_path / '4', '--batch', 4)
+    assert spots(one) == spots(four)
+    _, one, _ = ask(place, tmp_path / 'r1', '--heuristic', 'random')
+    _, four, _ = ask(
+        place, tmp_path / 'r4', '--heuristic', 'random', '--batch', 3
+    )
+    assert one == four
+
+
+def test_budget_of_the_whole_pool(place, tmp_path):
+    _, lines, _ = ask(place, tmp_path / 'out', '--pixels', 25)
+    scores = margins(place)
+    threshold = torch.cat([x.flatten() for x in scores.values()]).topk(26)
+    assert len(lines) == 25
+    for line in lines:
+        value = scores[line['image']][line['row'], line['column']]
+        assert value > threshold.values[-1]
+
+
+def test_whole_images(place, tmp_path):
+    _, lines, summary = ask(
+        place, tmp_path / 'out', '--images', 3, '--pictures', 1
+    )
+    means = {path: float(x.mean()) for path, x in margins(place).items()}
+    wanted = sorted(means, key=means.__getitem__, reverse=True)[:3]
+    assert [line['image'] for line in lines] == wanted
+    assert {(line['row'], line['column']) for line in lines} == {(None, None)}
+    probs = probabilities(place)
+    for line in lines:
+        assert line['score'] == pytest.approx(means[line['image']], abs=1e-5)
+        classes = probs[line['image']].argmax(dim=0)
+        assert line['class_id'] == classes.flatten().mode().values
+    assert summary['unit'] == 'image'
+    drawn = {path.name for path in (tmp_path / 'out/pictures').iterdir()}
+    assert len(drawn) == 2
+    assert 'asked.png' in drawn
+
+
+def test_nested_heuristics_are_written_in_two_ways(place, tmp_path):
+    written = "dict(type='power_noise', of=dict(type='BALD', passes=3))"
+    head, *_ = ask(place, tmp_path / 'a', '--heuristic', written)
+    ask(
+        place,
+        tmp_path / 'b',
+        '--cfg-options',
+        'active_learning.heuristic.type=PowerNoise',
+        'active_learning.heuristic.of.type=bald',
+        'active_learning.heuristic.of.passes=3',
+    )
+    of = dict(type='BALD', passes=3)
+    assert head['heuristic'] == dict(type='PowerNoise', of=of)
+    one, two = (
+        (tmp_path / name / 'selection.jsonl').read_bytes() for name in 'ab'
+    )
+    assert one == two
+
+
+def test_statistics_of_the_pool(place, tmp_path):
+    heuristic = '{"type": "ClassBalanced", "of": "margin"}'
+    _, lines, _ = ask(
+        place, tmp_path / 'out', '--pixels', 20, '--heuristic', heuristic
+    )
+    probs = probabilities(place)
+    classes = {path: x.argmax(dim=0) for path, x in probs.items()}
+    counts = 1 + sum(
+        x.flatten().bincount(minlength=3) for x in classes.values()
+    )
+    score = {
+        path: x * (counts.max() / counts)[classes[path]]
+        for path, x in margins(place).items()
+    }
+    for line in lines:
+        wanted = score[line['image']][line['row'], line['column']]
+        assert line['score'] == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_heuristic_of_ones_own(place, tmp_path, monkeypatch):
+    (tmp_path / 'leftmost_first.py').write_text(
+        'import torch\n'
+        'from segal.active.heuristics import BaseHeuristic\n'
+        'from segal.registry import HEURISTICS\n'
+        '@HEURISTICS.register_module()\n'
+        'class LeftmostFirst(BaseHeuristic):\n'
+        '    needs = ()\n'
+        '    def score(self, prediction):\n'
+        '        height, width = prediction.size\n'
+        '        return -torch.arange(width).float().expand(height, -1)\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = place / 'data/own.py'
+    config.write_text(
+        "_base_ = './tiny_pixel.py'\n"
+        "custom_imports = dict(imports=['leftmost_first'])\n"
+        "active_learning = dict(heuristic='leftmost_first')\n"
+    )
+    _, lines, _ = ask(place, tmp_path / 'out', config=config)
+    assert {line['column'] for line in lines} == {0}
+
+
+def test_plain_config_of_mmseg(place, tmp_path):
+    config = mmseg_config('fastscnn/fast_scnn_lr0.12_8x4_160k_cityscapes.py')
+    model = build_segmentor(load_config(config).model)
+    checkpoint = save(model, tmp_path / 'fast.pth')
+    head, lines, _ = ask(
+        place,
+        tmp_path / 'out',
+        '--cfg-options',
+        'data.test.pipeline.1.img_scale=(64,48)',
+        config=config,
+        checkpoint=checkpoint,
+    )
+    assert len(lines) == 80
+    assert head['classes'][:2] == ['road', 'sidewalk']
+    assert head['heuristic'] == dict(type='Margin')
+
+
+def test_any_image_that_the_decoder_reads(place, tmp_path):
+    folder = tmp_path / 'mixed'
+    (folder / 'deep/er').mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, shape in (
+        ('grey.png', (20, 30)),
+        ('colours with alpha.PNG', (24, 18, 4)),
+        ('deep/er/photo.JPEG', (16, 40, 3)),
+        ('deep/wide.tif', (20, 30, 3)),
+    ):
+        image = rng.integers(0, 255, shape, np.uint8)
+        mmcv.imwrite(image, str(folder / name))
+    (folder / 'notes.txt').write_text('no image')
+    (folder / '.hidden.png').write_text('no image')
+    for batch in (1, 4):
+        head, lines, _ = ask(
+            place, tmp_path / f'{batch}', '--pictures', 4, '--batch', batch,
+            images=folder,
+        )  # fmt: skip
+        assert head['images'] == 4
+        assert len(lines) == 40
+        photo = [x for x in lines if x['image'] == 'deep/er/photo.JPEG']
+        assert len(photo) == 10
+        assert max(x['row'] for x in photo) < 16
+        assert len(list((tmp_path / f'{batch}/pictures').iterdir())) == 4
+
+
+def refused(capfd, code, place, out, *options, **changed):
+    ask(place, out, *options, code=code, **changed)
+    said = capfd.readouterr().err
+    assert 'Traceback' not in said
+    return said[said.index('Error: ') :]
+
+
+def test_all_that_is_wrong_with_a_request_comes_at_once(
+    place, tmp_path, capfd
+):
+    options = ['--heuristic', 'Entrpy', '--pixels', 0, '--top-percent', 200]
+    options += ['--batch', 0]
+    said = refused(capfd, 2, place, tmp_path / 'out', *options)
+    assert "did you mean 'Entropy'" in said
+    assert '--pixels: wanted 1 or more, got 0' in said
+    assert '--top-percent: wanted per cent' in said
+    assert '--batch: wanted 1 or more, got 0' in said
+    options = ['--pixels', 5, '--top-percent', 5]
+    said = refused(capfd, 2, place, tmp_path / 'out', *options)
+    assert '--top-percent: not together with --pixels' in said
+    for text in ("dict(type=print('x'))", "open('x')", 'dict(', '{1: }'):
+        with pytest.raises(ConfigError, match='--heuristic: wanted a name'):
+            parse_heuristic(text)
+
+
+def test_parts_that_cannot_be_built(place, tmp_path, capfd):
+    out = tmp_path / 'out'
+    said = refused(
+        capfd, 2, place, out, '--heuristic', "dict(type='BALD', passes=1)"
+    )
+    assert 'passes: wanted 2 or more, got 1' in said
+    said = refused(
+        capfd, 2, place, out, '--heuristic', 'bald', '--cfg-options',
+        'model.decode_head.dropout_ratio=0',
+    )  # fmt: skip
+    assert 'model: wanted dropout' in said
+    said = refused(
+        capfd, 2, place, out, '--cfg-options', 'model.backbone.type=UNett'
+    )
+    assert "model.backbone.type: 'UNett' is not registered" in said
+    config = place / 'data/bare.py'
+    config.write_text('model = dict(type="EncoderDecoder")\n')
+    said = refused(capfd, 2, place, out, config=config)
+    assert 'data.query.pipeline: wanted a test pipeline' in said
+
+
+def test_checkpoints_that_do_not_fit(place, tmp_path, capfd):
+    out = tmp_path / 'out'
+    weights = torch.load(place / 'tiny.pth', weights_only=True)['state_dict']
+    other = dict(weights)
+    other['decode_head.conv_seg.weight'] = torch.zeros(5, 4, 1, 1)
+    other['neck.extra'] = torch.zeros(1)
+    del other['decode_head.conv_seg.bias']
+    torch.save(other, tmp_path / 'other.pth')
+    said = refused(capfd, 4, place, out, checkpoint=tmp_path / 'other.pth')
+    assert '1 missing: decode_head.conv_seg.bias' in said
+    assert '1 not of this network: neck.extra' in said
+    assert 'conv_seg.weight (wanted (3, 4, 1, 1), got (5, 4, 1, 1))' in said
+    torch.save({'model': query}, tmp_path / 'code.pth', pickle_module=Bare)
+    for name in ('code.pth', 'gone.pth'):
+        said = refused(capfd, 4, place, out, checkpoint=tmp_path / name)
+        assert name in said
+    wrapped = {f'module.{name}': value for name, value in weights.items()}
+    wrapped['ema_decode_head_conv_seg_bias'] = torch.zeros(3)
+    torch.save(wrapped, tmp_path / 'wrapped.pth')
+    head, *_ = ask(place, out, checkpoint=tmp_path / 'wrapped.pth')
+    assert head['classes'] == list(CLASSES)  # of the config
+
+
+class Bare:
+    """Pickles a module by its name, which is code to whoever loads it."""
+
+    import pickle
+
+    HIGHEST_PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+    class Pickler(pickle._Pickler):
+        def reducer_override(self, value):
+            if value is query:
+                return print, ('this ran',)
+            return NotImplemented
+
+
+def test_folders_that_are_no_use(place, tmp_path, capfd):
+    out = tmp_path / 'out'
+    said = refused(capfd, 3, place, out, images=tmp_path / 'none')
+    assert 'wanted a folder of images, got nothing there' in said
+    (tmp_path / 'empty').mkdir()
+    said = refused(capfd, 3, place, out, images=tmp_path / 'empty')
+    assert 'or its subfolders, got none' in said
+    broken = shutil.copytree(place / 'pool', tmp_path / 'broken')
+    (broken / 'a/01.png').write_bytes(b'no image')
+    (broken / '02.png').write_bytes((broken / '02.png').read_bytes()[:40])
+    said = refused(capfd, 3, place, out, images=broken)
+    assert f'{broken}/a/01.png: it cannot be decoded' in said
+    assert f'{broken}/02.png: it cannot be decoded' in said
+    assert f'take it out of {broken}' in said
+    assert list(out.iterdir()) == []
+
+
+def test_out_is_empty_and_elsewhere(place, tmp_path, capfd):
+    (tmp_path / 'full').mkdir()
+    (tmp_path / 'full/kept').write_text('x')
+    said = refused(capfd, 4, place, tmp_path / 'full')
+    assert "'kept' in it; name another" in said
+    said = refused(capfd, 4, place, tmp_path / 'full/kept')
+    assert 'got a file' in said
+    said = refused(capfd, 4, place, place / 'pool/out')
+    assert 'wanted a folder outside' in said
+    assert not (place / 'pool/out').exists()
+
+
+def test_names_of_classes():
+    def said(meta, count=2, **data):
+        return name_classes(Config(dict(data=data)), meta, count)
+
+    two = dict(CLASSES=('a', 'b'), PALETTE=np.eye(2, 3))
+    assert said(two) == (('a', 'b'), [[1, 0, 0], [0, 1, 0]])
+    assert said(dict(two, PALETTE='odd')) == (('a', 'b'), None)
+    assert said(two, 3) == (('class_0', 'class_1', 'class_2'), None)
+    city = dict(type='RepeatDataset', dataset=dict(type='CityscapesDataset'))
+    names, palette = said(two, 19, train=city)
+    assert names[:2] == ('road', 'sidewalk')
+    assert palette[0] == [128, 64, 128]
+    own = dict(type='CityscapesDataset', classes=['x', 'y'])
+    assert said({}, train=own) == (('x', 'y'), None)
+    assert said({}, train=dict(type='Unknown')) == (
+        ('class_0', 'class_1'),
+        None,
+    )
+
+
+def test_traceback_on_request(place, tmp_path):
+    with pytest.raises(ConfigError):
+        ask(place, tmp_path / 'out', '--pixels', 0, '--debug')
+
+
+def test_command_line(place, tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable, 'tools/query.py', place / 'data/tiny_pixel.py',
+            place / 'tiny.pth', place / 'pool', '--out', tmp_path / 'out',
+        ],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert '80 pixels in 8 of 8 images, by {"type": "Margin"}' in done.stdout
+    assert 's an image on' in done.stdout
+    assert 'picks by predicted class' in done.stdout
+    assert len(list((tmp_path / 'out/pictures').iterdir())) == 6
