@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -12,13 +13,21 @@ import torch
 from mmcv.parallel import DataContainer
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from segal.errors import SegALError
 from segal.mc_dropout import DropoutPasses
 from segal.seeding import key
+from segal.structures import Prediction
 
-SUPPLIES = ('probs', 'samples', 'pool')
+PREDICTED = ('probs', 'samples', 'views')
+"""What of ``BaseHeuristic.needs`` a network says of a single image."""
+
+SUPPLIES = (*PREDICTED, 'pool')
 """What of ``BaseHeuristic.needs`` a query with an mmseg model can give."""
+
+VIEWS = tuple((s, flip) for s in (1.0, 0.75, 1.25) for flip in (False, True))
+"""Scale, and whether mirrored, of each view of an image."""
 
 TOLERANCE = 1e-2
 """How far the sum over classes may be from 1 (half precision included)."""
@@ -113,13 +122,7 @@ class ModelWrapper:
         Raises:
             ConfigError: The network has no dropout.
         """
-        one = dict(
-            img=[img[index : index + 1] for img in batch['img']],
-            img_metas=[
-                DataContainer([[metas.data[0][index]]], cpu_only=True)
-                for metas in batch['img_metas']
-            ],
-        )
+        one = _one_of(batch, index)
         devices = [self.device] if self.device.type == 'cuda' else []
         with DropoutPasses(self.model).open() as again:
             for number in count():
@@ -128,6 +131,74 @@ class ModelWrapper:
                     torch.manual_seed(key(*parts, number) % (1 << 63))
                     probs = self.probabilities(one)[0]
                 yield probs  # (C, H, W)
+
+    def views(
+        self, batch: dict[str, Any], index: int
+    ) -> Generator[Tensor, None, None]:
+        """Predictions of one image seen in other ways, in the order of VIEWS.
+
+        Args:
+            batch: As for :meth:`probabilities`.
+            index: Which image of it.
+
+        Yields:
+            float32 (C, H, W) as the image lies, sums to 1 over C.
+        """
+        one = _one_of(batch, index)
+        for scale, flip in VIEWS:
+            seen: dict[str, Any] = dict(img=[], img_metas=[])
+            for img, metas in zip(one['img'], one['img_metas'], strict=True):
+                meta = metas.data[0][0]
+                if scale != 1:
+                    img = F.interpolate(
+                        img,
+                        scale_factor=scale,
+                        mode='bilinear',
+                        align_corners=False,
+                    )
+                mirrored = bool(meta.get('flip')) != flip
+                meta = dict(
+                    meta,
+                    img_shape=(*img.shape[2:], 3),
+                    flip=mirrored,
+                    flip_direction='horizontal',
+                )
+                seen['img'].append(img.flip(dims=(3,)) if flip else img)
+                seen['img_metas'].append(
+                    DataContainer([[meta]], cpu_only=True)
+                )
+            with torch.no_grad():
+                probs = self.probabilities(seen)[0]
+            yield probs  # (C, H, W)
+
+    @contextmanager
+    def more(
+        self,
+        batch: dict[str, Any],
+        index: int,
+        needs: Collection[str],
+        prediction: Prediction,
+    ) -> Iterator[Prediction]:
+        """A prediction with what else a heuristic needs of the network.
+
+        Args:
+            batch: As for :meth:`probabilities`.
+            index: Which image of it.
+            needs: Of the heuristic.
+            prediction: Of that image.
+
+        Yields:
+            The same with ``samples`` and ``views``, made as they are taken.
+        """
+        with ExitStack() as stack:
+            if 'samples' in needs:
+                samples = self.samples(batch, index, *prediction.key('mc'))
+                stack.enter_context(closing(samples))
+                prediction = replace(prediction, samples=samples)
+            if 'views' in needs:
+                views = self.views(batch, index)
+                prediction = replace(prediction, views=views)
+            yield prediction
 
     def class_map(self, batch: dict[str, Any]) -> NDArray[np.int64]:
         """The likeliest class of each pixel, for evaluation.
@@ -159,3 +230,14 @@ class ModelWrapper:
         ):
             return (probs[:, 1] > threshold).long()
         return probs.argmax(dim=1)
+
+
+def _one_of(batch: dict[str, Any], index: int) -> dict[str, Any]:
+    """A test batch of one image of another."""
+    return dict(
+        img=[img[index : index + 1] for img in batch['img']],
+        img_metas=[
+            DataContainer([[metas.data[0][index]]], cpu_only=True)
+            for metas in batch['img_metas']
+        ],
+    )

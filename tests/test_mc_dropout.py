@@ -8,10 +8,11 @@ from mmcv import ConfigDict
 from mmcv.parallel import DataContainer
 from mmseg.models import build_segmentor
 from torch import nn
+from torch.nn import functional as F
 
 from segal.errors import ConfigError
 from segal.mc_dropout import DropoutPasses, dropouts
-from segal.model_wrapper import ModelWrapper
+from segal.model_wrapper import VIEWS, ModelWrapper
 
 NORM = dict(type='BN', requires_grad=True)
 UNET = dict(
@@ -147,6 +148,49 @@ def test_draws_are_those_of_the_image_whatever_the_batch():
     alone = samples(network(), 0, count=1)
     assert torch.allclose(alone, samples(network(), 0, count=2), atol=1e-6)
     assert torch.equal(samples(network()), samples(network()))
+
+
+class TestViews:
+    def views(self, model, batched):
+        wrapper = ModelWrapper(model, torch.device('cpu'))
+        return list(wrapper.views(batched, 0))
+
+    def test_the_first_is_the_prediction_itself(self):
+        model = network()
+        views = self.views(model, batch())
+        assert len(views) == len(VIEWS) == 6
+        wrapper = ModelWrapper(model, torch.device('cpu'))
+        with torch.no_grad():
+            probs = wrapper.probabilities(batch())[0]
+        torch.testing.assert_close(views[0], probs)
+        for view in views:
+            assert view.shape == (3, 24, 32)
+            torch.testing.assert_close(view.sum(0), torch.ones(24, 32))
+        assert not torch.allclose(views[0], views[1])
+
+    @pytest.mark.parametrize('mirrored', [False, True])
+    def test_a_mirror_image_comes_back_as_the_image_lies(self, mirrored):
+        """A network that sees single pixels cannot tell them apart."""
+
+        class Pointwise(nn.Module):
+            align_corners = False
+
+            def inference(self, img, metas, rescale):
+                logits = F.interpolate(img, (24, 32), mode='bilinear') * 3
+                probs = logits.softmax(1)
+                return probs.flip(3) if metas[0]['flip'] else probs
+
+        images = batch()
+        if mirrored:  # by the pipeline, which says so
+            images['img'] = [img.flip(3) for img in images['img']]
+            for meta in images['img_metas'][0].data[0]:
+                meta['flip'] = True
+        views = self.views(Pointwise(), images)
+        torch.testing.assert_close(views[0], views[1])
+        torch.testing.assert_close(
+            views[0], self.views(Pointwise(), batch())[0]
+        )
+        torch.testing.assert_close(views[2], views[3], atol=1e-5, rtol=1e-5)
 
 
 def test_a_network_without_dropout_is_an_error():

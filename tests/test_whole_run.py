@@ -464,11 +464,14 @@ def test_weights_that_do_not_fit_are_refused(root, tmp_path, capfd):
     assert 'runner.checkpoint' in error
 
 
-def test_dropout_in_the_query(root, tmp_path, capfd):
+@pytest.mark.parametrize('source', ['dropout', 'views'])
+def test_several_predictions_in_the_query(source, root, tmp_path, capfd):
     config = write_config(
         root,
-        extra="""
-active_learning.update(heuristic=dict(type='smoothed', of='bald'),
+        extra=f'\nsource = {source!r}\n'
+        """
+active_learning.update(heuristic=dict(type='smoothed',
+                   of=dict(type='bald', source=source, passes=4)),
                        visualize=dict(size=1))
 runner.update(sample_rounds=2)
 """,
@@ -477,6 +480,9 @@ runner.update(sample_rounds=2)
     assert run(config, tmp_path / 'b') == 0
     assert labels(tmp_path / 'a') == labels(tmp_path / 'b')
     option = ['--cfg-options', 'model.decode_head.dropout_ratio=0']
+    if source == 'views':
+        assert run(config, tmp_path / 'c', *option) == 0
+        return
     assert run(config, tmp_path / 'c', *option) == 2
     assert 'dropout_ratio of its decode_head' in capfd.readouterr().err
     assert not (tmp_path / 'c' / 'labels').exists()

@@ -21,7 +21,7 @@ from segal.active.ledger import (
 from segal.active.oracles import BaseOracle
 from segal.active.scoring import Scorer
 from segal.active.selectors import BaseSelector
-from segal.model_wrapper import ModelWrapper
+from segal.model_wrapper import PREDICTED, ModelWrapper
 from segal.structures import PoolImage, Selection
 
 SelectorFactory = Callable[
@@ -87,7 +87,7 @@ class ActiveLearningLoop:
         free = self.free()
         selector = make_selector(self.pool.images, free, file)
         statistics = self.scorer.statistics(heuristic, wrapper)
-        seen = bool({'probs', 'samples'} & set(heuristic.needs))
+        seen = not set(PREDICTED).isdisjoint(heuristic.needs)
         left = [
             image
             for image, places in zip(self.pool, free, strict=True)

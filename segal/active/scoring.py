@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -70,7 +69,7 @@ class Scorer:
             images,
             wrapper,
             what or f'query {file}',
-            'samples' in heuristic.needs,
+            heuristic.needs,
             file,
         ):
             image = self.pool[self.pool.position[prediction.name]]
@@ -115,7 +114,7 @@ class Scorer:
         images: Sequence[PoolImage],
         wrapper: ModelWrapper | None,
         what: str,
-        sampled: bool = False,
+        needs: Collection[str] = (),
         file: int = 0,
     ) -> Iterator[Prediction]:
         """What the network says of this rank's share of some images.
@@ -124,7 +123,7 @@ class Scorer:
             images: The same on every rank.
             wrapper: None where no network is needed.
             what: For the progress bar.
-            sampled: Whether stochastic predictions are wanted, too.
+            needs: ``'samples'`` and ``'views'``, where they are wanted, too.
             file: Number of the label file, for what is drawn.
         """
         mine = images[ranks.rank() :: ranks.world_size()]
@@ -159,9 +158,5 @@ class Scorer:
                     for i, name in enumerate(names):
                         image = self.pool[self.pool.position[name]]
                         found = prediction(image, together[i])
-                        if not sampled:
-                            yield found
-                            continue
-                        draws = wrapper.samples(batch, i, *found.key('mc'))
-                        with closing(draws):
-                            yield replace(found, samples=draws)
+                        with wrapper.more(batch, i, needs, found) as more:
+                            yield more

@@ -6,8 +6,6 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -350,9 +348,9 @@ class ActiveLearningRunner:
                     probs=probs,
                     pool=statistics,
                 )
-                draws = wrapper.samples(batch, 0, *asked.key('mc'))
-                with closing(draws):
-                    score = self.heuristic(replace(asked, samples=draws))
+                needs = self.heuristic.needs
+                with wrapper.more(batch, 0, needs, asked) as more:
+                    score = self.heuristic(more)
             return (
                 probs.argmax(0).cpu().numpy().astype(np.uint8),
                 score.cpu().numpy(),

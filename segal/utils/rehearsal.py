@@ -162,6 +162,7 @@ def _query(parts: Rehearsal, problems: list[str]) -> BaseHeuristic | None:
                 round=1,
                 probs=probs.to(parts.device),
                 samples=repeat(probs.to(parts.device)),
+                views=repeat(probs.to(parts.device)),
                 pool=dict(class_counts=torch.ones(len(probs)).long()),
             )
         )

@@ -24,7 +24,7 @@ OURS = sorted(
 def predict(probs, **changes):
     fields = dict(name='set/a.png', seed=0, round=1, pool=POOL)
     if probs is not None:
-        fields['samples'] = itertools.repeat(probs)
+        fields['samples'] = fields['views'] = itertools.repeat(probs)
     size = tuple(probs.shape[1:]) if probs is not None else SIZE
     return Prediction(**{**fields, 'size': size, 'probs': probs, **changes})
 

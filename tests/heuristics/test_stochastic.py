@@ -55,8 +55,20 @@ def test_only_as_many_are_taken_as_asked_for():
 
 
 def test_one_pass_tells_nothing():
-    with pytest.raises(ConfigError, match='passes: wanted 2 or more, got 1'):
+    with pytest.raises(ConfigError, match='passes: wanted 2 or more; got 1'):
         BALD(passes=1)
+
+
+def test_views_in_place_of_dropout():
+    heuristic = BALD(passes=2, source='views')
+    assert heuristic.needs == ('views',)
+    views = iter([torch.tensor(p)[:, None, None] for p in ((1.0, 0), (0, 1))])
+    asked = Prediction('a', (1, 1), 0, 1, views=views)
+    assert heuristic(asked).item() == pytest.approx(1)
+    with pytest.raises(ConfigError, match='up to 6 views; got 7'):
+        BALD(passes=7, source='views')
+    with pytest.raises(ConfigError, match="did you mean 'views'"):
+        BALD(source='view')
 
 
 def test_needs_come_through():

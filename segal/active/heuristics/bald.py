@@ -23,10 +23,11 @@ class BALD(StochasticHeuristic):
 
     Args:
         passes: How many predictions are made of each image.
+        source: ``'dropout'`` or ``'views'``; see the base.
     """
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``samples``."""
+        """See the class; reads ``samples`` or ``views``."""
         mean: Tensor | None = None
         entropy: Tensor | None = None
         for probs in self.samples(prediction):

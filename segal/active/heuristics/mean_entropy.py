@@ -21,10 +21,11 @@ class MeanEntropy(StochasticHeuristic):
 
     Args:
         passes: How many predictions are made of each image.
+        source: ``'dropout'`` or ``'views'``; see the base.
     """
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``samples``."""
+        """See the class; reads ``samples`` or ``views``."""
         mean: Tensor | None = None
         for probs in self.samples(prediction):
             part = in_full(probs) / self.passes

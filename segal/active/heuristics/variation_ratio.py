@@ -22,10 +22,11 @@ class VariationRatio(StochasticHeuristic):
 
     Args:
         passes: How many predictions are made of each image.
+        source: ``'dropout'`` or ``'views'``; see the base.
     """
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``samples``."""
+        """See the class; reads ``samples`` or ``views``."""
         votes: Tensor | None = None
         for probs in self.samples(prediction):
             if votes is None:
