@@ -35,7 +35,10 @@ def main() -> int:
         'pool are known as such)',
     )
     parser.add_argument(
-        '--out', type=Path, default=Path('report'), help='default: report'
+        '--out',
+        type=Path,
+        default=Path('work_dirs', 'report'),
+        help='folder of the page (default: work_dirs/report)',
     )
     parser.add_argument(
         '--images', type=int, default=3, help='pictures of each heuristic'
@@ -46,7 +49,8 @@ def main() -> int:
     from segal.report.runs import read_evidence
 
     try:
-        evidence = read_evidence(args.work_dirs, args.full)
+        runs = [one for one in args.work_dirs if not _is_report(one)]
+        evidence = read_evidence(runs or args.work_dirs, args.full)
         written = write_report(evidence, args.out, args.images)
     except SegALError as error:
         print(f'error: {error}', file=sys.stderr)
@@ -55,12 +59,21 @@ def main() -> int:
     print()
     for sentence in verdicts(evidence, written.findings):
         print(sentence)
+    for name in evidence.waiting:
+        print(f'Left out: {name}, no finished round yet.')
     for run in evidence.runs:
         if not run.finished:
             print(f'Unfinished: {run.name}, {run.progress} rounds.')
     print(f'\npage    {written.paths[0]}\nbeside  {len(written.paths) - 1} '
           'charts and tables')  # fmt: skip
     return 0
+
+
+def _is_report(folder: Path) -> bool:
+    """Whether a folder is an earlier report, which a ``*`` finds too."""
+    return (folder / 'report.html').is_file() and not (
+        folder / 'pool.json'
+    ).exists()
 
 
 if __name__ == '__main__':

@@ -57,7 +57,7 @@ def heuristic_options(text: str) -> list[str]:
         ConfigError: It is neither.
     """
     key, rest, options = 'active_learning.heuristic', text, []
-    while rest:
+    while rest or not options:
         found = _NESTED.fullmatch(rest)
         if not found:
             raise ConfigError(

@@ -34,7 +34,7 @@ _RANDOM = '#6b7280'
 _INK = '#1f2328'
 _FAINT = '#5a626c'
 _GRID = '#e3e6ea'
-_WIDTH = 5.6
+_WIDTH = 5.0
 
 Across = Callable[[Run], Sequence[float]]
 
@@ -159,9 +159,8 @@ def penalty_matrix(findings: Findings) -> Figure:
     values = np.array(
         [[np.nan if cell is None else cell for cell in row] for row in rows]
     )
-    shades = mpl.colormaps['Blues'].copy()
-    shades.set_bad('#f1f2f4')
-    axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect='auto')
+    axes.set_facecolor('#f1f2f4')  # what NaN leaves bare
+    axes.imshow(values, cmap='Blues', vmin=0, vmax=1, aspect='auto')
     for i, row in enumerate(rows):
         for j, cell in enumerate(row):
             diagonal = i == j
@@ -298,8 +297,8 @@ def seconds(evidence: Evidence) -> Figure:
                 linestyle=(0, (4, 2)) if name == RANDOM else '-',
             )  # fmt: skip
         axes.set_title(key, fontsize=10, loc='left')
+        axes.margins(x=0.08, y=0.1)
         axes.set_ylim(bottom=0)
-        axes.margins(x=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.set_xlabel('round')
     grid[0].set_ylabel('seconds')

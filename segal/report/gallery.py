@@ -97,7 +97,7 @@ def _drawn(run: Run, count: int) -> list[Picture]:
                     run.pool.palette, asked, f'round {last}', until=last,
                 )
             ),
-            f'{image.name}, round {last}',
+            f'{Path(image.name).name}, round {last}',
         )
         for image in _to_show(run, asked, count)
     ]  # fmt: skip

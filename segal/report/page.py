@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from segal import __version__
@@ -110,7 +112,7 @@ def render(
     )
     environment.filters |= {
         'number': number, 'p': p_words, 'spread': with_spread,
-        'seconds': seconds_words,
+        'seconds': seconds_words, 'breakable': breakable,
     }  # fmt: skip
     return environment.get_template('page.html.j2').render(
         evidence=evidence,
@@ -168,10 +170,11 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
         said.append(f'Better than random (p < {ALPHA}): {_listed(better)}.')
     if worse:
         said.append(f'Worse than random (p < {ALPHA}): {_listed(worse)}.')
-    open_ = [name for name in known if name not in (*better, *worse)]
+    few = [name for name in tested if tested[name].pairs < FEWEST_PAIRS]
+    told = (*better, *worse, *few)
+    open_ = [name for name in tested if name not in told]
     if open_:
         said.append(f'Not told from random by these seeds: {_listed(open_)}.')
-    few = [name for name in tested if tested[name].pairs < FEWEST_PAIRS]
     if few:
         said.append(f'A test against random {FEW}: {_listed(few)}.')
     return said
@@ -234,6 +237,11 @@ def with_spread(mean: Any, spread: Any, digits: int = 2) -> str:
     return text if pd.isna(spread) else f'{text} ± {number(spread, digits)}'
 
 
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after any of its parts."""
+    return Markup(re.sub(r'([(_/\[-])', r'\1<wbr>', str(escape(name))))
+
+
 def p_words(value: Any) -> str:
     """A p-value to three digits."""
     if pd.isna(value):
@@ -243,7 +251,8 @@ def p_words(value: Any) -> str:
 
 def seconds_words(value: Any) -> str:
     """Seconds with as many digits as matter."""
-    return number(value, 1 if pd.isna(value) or value < 100 else 0)
+    digits = 2 if pd.isna(value) or value < 10 else 1 if value < 100 else 0
+    return number(value, digits)
 
 
 def _class_rows(evidence: Evidence) -> list[dict[str, Any]]:

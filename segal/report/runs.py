@@ -127,11 +127,13 @@ class Evidence:
         full: The fully supervised ones.
         differing: Key -> value -> names of the runs with it, for keys other
             than heuristic and seed in which runs differ.
+        waiting: Names of work_dirs without a finished round.
     """
 
     runs: list[Run]
     full: list[Run]
     differing: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
 
     @property
     def classes(self) -> list[str]:
@@ -192,27 +194,31 @@ def read_evidence(
     Raises:
         StateError: One is no work_dir, hurt, or does not belong.
     """
-    folders = [*work_dirs, *full]
-    names = _short_names(folders)
-    runs = [
-        read_run(folder, name)
-        for folder, name in zip(folders, names, strict=True)
+    known_full = {folder.resolve() for folder in full}
+    folders = [
+        *(one for one in work_dirs if one.resolve() not in known_full),
+        *full,
     ]
-    supervised = [
-        run
-        for at, run in enumerate(runs)
-        if at >= len(work_dirs) or run.is_full
-    ]
-    others = [run for run in runs if run not in supervised]
+    runs, waiting = [], []
+    for folder, name in zip(folders, _short_names(folders), strict=True):
+        if read_pool(folder).images and not read_rounds(folder):
+            waiting.append(name)
+        else:
+            runs.append(read_run(folder, name))
+    supervised: list[Run] = []
+    others: list[Run] = []
+    for run in runs:
+        known = run.work_dir.resolve() in known_full or run.is_full
+        (supervised if known else others).append(run)
     if not others:
         raise StateError(
             f'{", ".join(map(str, folders))}: wanted runs that buy labels, '
-            'got fully supervised ones only; name others beside them'
+            'with a finished round, got none; report when there are some'
         )
     _refuse_strangers(others, supervised)
     others = _tell_apart(others)
     _refuse_twins(others)
-    return Evidence(others, supervised, _differing(others))
+    return Evidence(others, supervised, _differing(others), waiting)
 
 
 def read_run(work_dir: Path, name: str = '') -> Run:
