@@ -10,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import torch
 from mmcv import DictAction
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -39,7 +40,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
-        '--pixels-per-image', type=int, default=10, metavar='N'
+        '--pixels-per-image', type=int, metavar='N', help='10 by default'
     )
     budget.add_argument(
         '--pixels', type=int, metavar='N', help='N in all, wherever they are'
@@ -74,8 +75,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> None:
     """Query, write and tell."""
     check_out(args.out, args.images_dir)
-    unit, budget = 'pixel', Budget(args.pixels_per_image, True)
-    if args.pixels is not None:
+    unit, budget = 'pixel', Budget(10, True)
+    if args.pixels_per_image is not None:
+        budget = Budget(args.pixels_per_image, True)
+    elif args.pixels is not None:
         budget = Budget(args.pixels, False)
     elif args.images is not None:
         unit, budget = 'image', Budget(args.images, False)
@@ -104,6 +107,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with listening():
             run(args)
+    except torch.OutOfMemoryError as error:
+        if args.debug:
+            raise
+        sys.stderr.write(
+            f'\nError: the GPU is full ({str(error).splitlines()[0]}); lower '
+            f"--batch (now {args.batch}), or set model.test_cfg.mode='slide'\n"
+        )
+        return 1
     except StoppedError as error:
         sys.stderr.write('\nstopped; nothing is written\n')
         return error.exit_code

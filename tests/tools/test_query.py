@@ -134,26 +134,31 @@ def test_picks_are_the_margins_top(place, tmp_path):
     assert summary['picks'] == 80
     assert sum(summary['picks_by_class'].values()) == 80
     assert summary['score_quantiles']['100%'] == pytest.approx(scores[0])
-    assert len(list((tmp_path / 'out/pictures').iterdir())) == 2
+    drawn = list((tmp_path / 'out/pictures').iterdir())
+    assert len(drawn) == 2
+    for path in drawn:
+        colours = mmcv.imread(str(path), channel_order='rgb').reshape(-1, 3)
+        predicted = probs[path.name[3:].replace('a_', 'a/')].argmax(dim=0)
+        for i in predicted.unique().tolist():
+            assert (colours == PALETTE[i]).all(axis=1).sum() > 100
 
 
-def test_bytes_depend_on_seed_alone(place, tmp_path):
+@pytest.mark.parametrize(
+    'options',
+    [
+        ('--heuristic', 'random'),
+        ('--heuristic', 'margin', '--top-percent', 20),
+    ],
+)
+def test_bytes_depend_on_seed_alone(place, tmp_path, options):
     moved = shutil.copytree(place / 'pool', tmp_path / 'elsewhere')
-    options = ('--heuristic', 'random', '--top-percent', 5)
-    for name, seed, folder in (
-        ('one', 0, place / 'pool'),
-        ('two', 0, moved),
-        ('three', 1, moved),
-    ):
-        ask(
-            place, tmp_path / name, *options, '--seed', seed, images=folder
-        )  # fmt: skip
-    one, two, three = (
-        (tmp_path / name / 'selection.jsonl').read_bytes()
-        for name in ('one', 'two', 'three')
-    )
-    assert one == two
-    assert one.splitlines()[1:] != three.splitlines()[1:]
+    said = []
+    for seed, folder in ((0, place / 'pool'), (0, moved), (1, moved)):
+        out = tmp_path / str(len(said))
+        ask(place, out, *options, '--seed', seed, images=folder)
+        said.append((out / 'selection.jsonl').read_bytes())
+    assert said[0] == said[1]
+    assert said[0].splitlines()[1:] != said[2].splitlines()[1:]
 
 
 def test_batches_change_nothing(place, tmp_path):
@@ -318,6 +323,11 @@ def test_all_that_is_wrong_with_a_request_comes_at_once(
     assert '--pixels: wanted 1 or more, got 0' in said
     assert '--top-percent: wanted per cent' in said
     assert '--batch: wanted 1 or more, got 0' in said
+    with pytest.raises(SystemExit):
+        ask(place, tmp_path / 'out', '--pixels-per-image', 10, '--images', 1)
+    with pytest.raises(SystemExit):
+        ask(place, tmp_path / 'out', '--cfg-options', 'model')
+    assert '--cfg-options: wanted key=value' in capfd.readouterr().err
     options = ['--pixels', 5, '--top-percent', 5]
     said = refused(capfd, 2, place, tmp_path / 'out', *options)
     assert '--top-percent: not together with --pixels' in said
@@ -331,7 +341,8 @@ def test_parts_that_cannot_be_built(place, tmp_path, capfd):
     said = refused(
         capfd, 2, place, out, '--heuristic', "dict(type='BALD', passes=1)"
     )
-    assert 'passes: wanted 2 or more, got 1' in said
+    assert '  - active_learning.heuristic.passes: wanted 2 or more' in said
+    assert said.count('problem') == 1
     said = refused(
         capfd, 2, place, out, '--heuristic', 'bald', '--cfg-options',
         'model.decode_head.dropout_ratio=0',
@@ -350,6 +361,10 @@ def test_parts_that_cannot_be_built(place, tmp_path, capfd):
 def test_checkpoints_that_do_not_fit(place, tmp_path, capfd):
     out = tmp_path / 'out'
     weights = torch.load(place / 'tiny.pth', weights_only=True)['state_dict']
+    torch.save({**weights, 'extra': torch.zeros(1)}, tmp_path / 'extra.pth')
+    said = refused(capfd, 4, place, out, checkpoint=tmp_path / 'extra.pth')
+    assert '1 not of this network: extra\n' in said
+    assert 'missing' not in said
     other = dict(weights)
     other['decode_head.conv_seg.weight'] = torch.zeros(5, 4, 1, 1)
     other['neck.extra'] = torch.zeros(1)
