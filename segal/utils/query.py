@@ -20,8 +20,9 @@ from mmcv import Config
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
+import segal.active.selectors
 import segal.datasets
-import segal.models  # noqa: F401  (fills mmseg's registries)
+import segal.models  # noqa: F401  (fills the registries)
 from segal.active.dataset.pool import Pool, open_pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer

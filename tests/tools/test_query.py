@@ -220,6 +220,14 @@ def test_nested_heuristics_are_written_in_two_ways(place, tmp_path):
     assert one == two
 
 
+def test_views_of_an_image(place, tmp_path):
+    heuristic = "dict(type='MeanEntropy', source='views', passes=2)"
+    _, lines, _ = ask(
+        place, tmp_path / 'out', '--heuristic', heuristic, '--pictures', 1
+    )
+    assert len(lines) == 80
+
+
 def test_statistics_of_the_pool(place, tmp_path):
     heuristic = '{"type": "ClassBalanced", "of": "margin"}'
     _, lines, _ = ask(
