@@ -246,6 +246,35 @@ _FILLS = {
 """Transforms that write or read the ignored class id, and in which option."""
 
 
+def check_encodings(cfg: Config, unit: str | None) -> list[str]:
+    """Whether a head learns which classes an image is without.
+
+    EncNet's semantic encoding loss does: a class of which no pixel is
+    labelled counts as absent.
+
+    Args:
+        cfg: The config.
+        unit: What is bought.
+    """
+    if unit in (None, 'image'):
+        return []
+    problems = []
+    for where, head in heads(cfg):
+        cls = _registered(head)
+        if cls is None or not any(
+            base.__name__ == 'EncHead' for base in cls.__mro__
+        ):
+            continue
+        if head.get('use_se_loss', True):
+            problems.append(
+                f'{where}.use_se_loss: wanted False with sample_mode='
+                f'{unit!r}; got {head.get("use_se_loss", "nothing, that is")}'
+                f'{"" if "use_se_loss" in head else " True"}, which teaches '
+                'that an image lacks each class of which no pixel was bought'
+            )
+    return problems
+
+
 def check_classes(cfg: Config, classes: int) -> list[str]:
     """Whether the heads have the classes of the data set.
 
@@ -258,6 +287,8 @@ def check_classes(cfg: Config, classes: int) -> list[str]:
     for where, head in heads(cfg):
         for inner, part in _dicts(head, where):
             got = part.get('num_classes')
+            if part.get('type') == 'STDCHead':
+                continue  # its classes are border and no border
             if isinstance(got, int) and got not in allowed:
                 problems.append(
                     f'{inner}.num_classes: wanted {classes}, the classes of '

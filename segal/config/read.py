@@ -82,6 +82,7 @@ class _Reader(Lookup):
         phases = self._phases(values)
         by_epoch = values['runner.by_epoch']
         self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
+        self.problems += network.check_encodings(self.cfg, unit)
         reset = self._reset(values)
         self.cfg.seed = values['seed'] or 0
         if not unit or budget is None or initial is None or not phases:

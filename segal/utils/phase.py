@@ -14,11 +14,8 @@ import mmseg
 import torch
 from mmcv import Config
 from mmcv.parallel import collate
-from mmcv.runner import (
-    RUNNERS,
-    Hook,
-    build_optimizer,
-)
+from mmcv.runner import RUNNERS, Hook
+from mmseg.core import build_optimizer
 from torch import nn
 from torch.utils.data import DataLoader
 

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from mmcv import Config
 from mmcv.parallel import DataContainer
-from mmcv.runner import EvalHook, build_optimizer
+from mmcv.runner import EvalHook
 from mmcv.utils import build_from_cfg
+from mmseg.core import build_optimizer
 from mmseg.datasets import CityscapesDataset, CustomDataset
 from torch import Tensor, nn
 
@@ -41,6 +42,7 @@ from segal.structures import Prediction
 from segal.utils.data import Data
 from segal.utils.network import Networks
 from segal.utils.phase_hooks import PhaseHooks
+from segal.utils.sparse_losses import check_losses
 
 METRICS = ('mIoU', 'mDice', 'mFscore')
 """What ``CustomDataset.evaluate`` knows."""
@@ -112,6 +114,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         with _said('model', cfg.model, problems):
             model = parts.networks.build()
         if model is not None:
+            problems += check_losses(model)
             with _said('optimizer', cfg.optimizer, problems):
                 build_optimizer(model, copy.deepcopy(cfg.optimizer))
             if heuristic is not None and 'samples' in heuristic.needs:
