@@ -53,15 +53,18 @@ def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
     return styles
 
 
-def curves(evidence: Evidence, across: Across, words: str) -> Figure:
+def curves(
+    evidence: Evidence, across: Across, words: str, integer: bool = False
+) -> Figure:
     """MIoU over something: mean and spread, and unfinished runs alone.
 
     Args:
         evidence: The runs.
         across: Gives what a run's rounds are drawn over.
         words: Below that axis.
+        integer: Whether only whole numbers stand there.
     """
-    figure, axes = _new(3.9)
+    figure, axes = _new(3.2)
     for name, (colour, marker) in style_of(evidence).items():
         done = evidence.finished(name)
         line = (0, (4, 2)) if name == RANDOM else '-'
@@ -90,7 +93,7 @@ def curves(evidence: Evidence, across: Across, words: str) -> Figure:
     axes.set_xlabel(words)
     axes.set_ylabel('mIoU of the last epoch (%)')
     axes.margins(x=0.04, y=0.1)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=integer))
     _legend(figure, axes)
     return figure
 
@@ -154,7 +157,8 @@ def penalty_matrix(findings: Findings) -> Figure:
     """How often the row beats the column; below, how often each is beaten."""
     table = findings.penalties
     count = len(table.names)
-    figure, axes = _new(1.6 + 0.5 * (count + 1), grid=False)
+    longest = max(map(len, table.names))
+    figure, axes = _new(0.5 * (count + 1) + 0.07 * longest, grid=False)
     rows = [list(row) for row in table.matrix] + [list(table.beaten)]
     values = np.array(
         [[np.nan if cell is None else cell for cell in row] for row in rows]
@@ -171,8 +175,11 @@ def penalty_matrix(findings: Findings) -> Figure:
                 color='white' if dark else _INK,
                 fontweight='bold' if i == count else 'normal',
             )  # fmt: skip
+    axes.set_xticks(
+        range(count), table.names, rotation=55, ha='right',
+        rotation_mode='anchor',
+    )  # fmt: skip
     names = [_wrapped(name, 16) for name in table.names]
-    axes.set_xticks(range(count), names, rotation=30, ha='right')
     axes.set_yticks(range(count + 1), [*names, 'beaten (mean)'])
     axes.axhline(count - 0.5, color='white', linewidth=4)
     axes.tick_params(length=0)
@@ -183,9 +190,10 @@ def penalty_matrix(findings: Findings) -> Figure:
 def classes(evidence: Evidence) -> Figure:
     """IoU of each class in the last round, by heuristic."""
     names = evidence.classes
-    figure, axes = _new(1.3 + 0.34 * len(names))
     styles = style_of(evidence)
-    room = 0.5 / max(1, len(styles) - 1)
+    thick = max(0.34, 0.12 + 0.1 * len(styles))
+    figure, axes = _new(0.6 + thick * len(names))
+    room = 0.64 / max(2, len(styles) - 1)
     for at, (name, (colour, marker)) in enumerate(styles.items()):
         means, spreads = class_means(evidence.finished(name), len(names))
         if not evidence.finished(name):
@@ -285,7 +293,7 @@ def bought_together(runs: Sequence[Run]) -> np.ndarray | None:
 
 def seconds(evidence: Evidence) -> Figure:
     """Seconds of train, query and evaluation over the rounds."""
-    figure = _figure(3.0)
+    figure = _figure(2.3)
     grid = figure.subplots(1, len(SECONDS), squeeze=False)[0]
     for axes, key in zip(grid, SECONDS, strict=True):
         _style(axes)
@@ -374,10 +382,12 @@ def _style(axes: Axes, grid: bool = True) -> None:
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
-    """Below the chart, so that it hides nothing."""
+    """Below the chart, which keeps its height."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=0)
-    columns = max(1, min(len(labels), 3, 66 // (longest + 6)))
+    columns = max(1, min(len(labels), 3, 60 // (longest + 6)))
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.1 + 0.2 * rows)
     figure.legend(
         handles, labels, loc='outside lower left', ncols=columns,
         frameon=False, fontsize=9.5,

@@ -78,7 +78,7 @@ def draw_all(evidence: Evidence, findings: Findings) -> dict[str, Figure]:
     drawn: dict[str, Figure | None] = {}
     if evidence.whole:
         drawn['curve_images'] = charts.curves(
-            evidence, lambda run: run.budgets, 'labelled images'
+            evidence, lambda run: run.budgets, 'labelled images', True
         )
     else:
         drawn['curve_pixels'] = charts.curves(
@@ -111,9 +111,13 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        'number': number, 'p': p_words, 'spread': with_spread,
-        'seconds': seconds_words, 'breakable': breakable,
-    }  # fmt: skip
+        'number': number,
+        'signed': signed,
+        'p': p_words,
+        'spread': with_spread,
+        'seconds': seconds_words,
+        'breakable': breakable,
+    }
     return environment.get_template('page.html.j2').render(
         evidence=evidence,
         findings=findings,
@@ -142,11 +146,13 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
     areas = findings.summary.dropna(subset=['area_percent'])
     said = []
     if len(areas):
-        first = areas.loc[areas['area_percent'].idxmax()]
-        size = with_spread(first['area_percent'], first['area_std'])
+        most = areas['area_percent'].max()
+        first = areas[areas['area_percent'] >= most - 1e-9]
+        size = with_spread(most, first['area_std'].iloc[0])
         said.append(
-            f'Largest area under the budget curve: {first["heuristic"]}, '
-            f'{size} %.'
+            'Largest area under the budget curve: '
+            f'{_listed(list(first["heuristic"]))}, '
+            f'{size} %.'.replace(' ', '\N{NO-BREAK SPACE}')
         )
     tested = findings.against_random
     if not tested:

@@ -17,8 +17,13 @@ from scipy.stats import ttest_rel
 
 from segal.errors import StateError
 from segal.report.page import FEW, terminal_table, write_report
-from segal.report.runs import heuristic_label, read_evidence
+from segal.report.runs import (
+    bought_by_class,
+    heuristic_label,
+    read_evidence,
+)
 from segal.report.tables import find
+from tests.hooks.scenes import buy_images, buy_pixels, new_store, pool_of
 from tests.tiny import write_config, write_images
 from tests.tools.load import tool as load_tool
 
@@ -158,6 +163,20 @@ def test_bought_labels_are_those_of_rounds_json(work_dirs, tmp_path):
         (run,) = read_evidence([work_dir]).runs
         labelled = [row['labelled'] for row in run.rows]
         assert run.bought.sum(1).tolist() == labelled
+
+
+def test_pixels_bought_before_the_whole_image_count_once(tmp_path):
+    pool = pool_of(2)
+    store = new_store(tmp_path, pool)
+    buy_pixels(store, [20, 700, 2900])
+    buy_images(store, [pool[0].name])
+    counts = bought_by_class(store, 2, 3)
+    assert counts.sum(1).tolist() == [6, store.counts(1).labelled]
+    assert counts.sum(0).tolist() == [
+        int((store.draw(pool[0].name) == i).sum())
+        + int((store.draw(pool[1].name) == i).sum())
+        for i in range(3)
+    ]
 
 
 def test_one_seed_gives_words_and_no_numbers(work_dirs, tmp_path):
