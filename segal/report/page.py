@@ -132,6 +132,7 @@ def render(
         time_rows=_time_rows(evidence),
         unfinished=[run for run in evidence.runs if not run.finished],
         best=findings.rounds['best_epoch_miou_percent'].notna().any(),
+        tests=sum(p is not None for p in findings.p_holm.values()),
         verdicts=verdicts(evidence, findings),
         few=FEW,
         fewest=FEWEST_PAIRS,
@@ -149,11 +150,9 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
         most = areas['area_percent'].max()
         first = areas[areas['area_percent'] >= most - 1e-9]
         size = with_spread(most, first['area_std'].iloc[0])
-        said.append(
-            'Largest area under the budget curve: '
-            f'{_listed(list(first["heuristic"]))}, '
-            f'{size} %.'.replace(' ', '\N{NO-BREAK SPACE}')
-        )
+        names = _listed(list(first['heuristic']))
+        whole = f'{size} %'.replace(' ', '\N{NO-BREAK SPACE}')
+        said.append(f'Largest area under the budget curve: {names}, {whole}.')
     tested = findings.against_random
     if not tested:
         said.append(

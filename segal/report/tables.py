@@ -13,6 +13,7 @@ import pandas as pd
 
 from segal.report.runs import RANDOM, Evidence, Run
 from segal.report.statistics import (
+    FEWEST_PAIRS,
     PairedTest,
     Penalties,
     area,
@@ -189,7 +190,9 @@ def _summary(
             'area_percent': area_mean,
             'area_std': area_spread,
             'paired_seeds_with_random': test.pairs if test else None,
-            'area_minus_random': test.difference if test else None,
+            'area_minus_random': test.difference
+            if test and test.pairs >= FEWEST_PAIRS
+            else None,
             'p': test.p if test else None,
             'p_holm': corrected.get(name),
             'beaten_share': beats.beaten[at],

@@ -189,7 +189,10 @@ def test_one_seed_gives_words_and_no_numbers(work_dirs, tmp_path):
     assert 'penalties.png' not in {path.name for path in written.paths}
     assert FEW in terminal_table(written.findings.summary)
     row = written.findings.summary.iloc[0]
-    assert pd.isna(row[['p', 'p_holm', 'miou_std', 'beaten_share']]).all()
+    few = ['area_minus_random', 'p', 'p_holm', 'miou_std', 'beaten_share']
+    assert pd.isna(row[few]).all()
+    assert 'curve: Margin, 32.00\N{NO-BREAK SPACE}%.' in text
+    assert 'correction over the 0 tests' in text
 
 
 def test_unpaired_seeds_are_not_tested(work_dirs):
