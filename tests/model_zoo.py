@@ -167,11 +167,14 @@ class Measured:
         parameters: How many the small network has.
         step: Seconds of a training step, two images.
         query: Seconds of probabilities and scores, one image.
+        unused: Parts with parameters that get no gradient, which DDP has to
+            be told of; empty where the config tells it.
     """
 
     parameters: int
     step: float
     query: float
+    unused: tuple[str, ...] = ()
 
 
 def shrink(part: Any) -> None:
@@ -202,7 +205,7 @@ def build(family: Family, folder: Path) -> tuple[Any, Config]:
     """The network as a run builds it, with its first weights."""
     cfg = child(family, folder)
     config, problems, _ = read_config(cfg)
-    assert problems == []
+    assert problems == [], problems
     assert config is not None
     assert check_classes(cfg, len(CLASSES)) == []
     networks = Networks(
@@ -213,7 +216,8 @@ def build(family: Family, folder: Path) -> tuple[Any, Config]:
         logging.getLogger('tests.model_zoo'),
     )
     model = networks.first(0)
-    assert check_losses(model) == []
+    problems = check_losses(model)
+    assert problems == [], problems
     return model, cfg
 
 
@@ -273,7 +277,7 @@ def step(
     model.train()
     optimizer.zero_grad()
     loss = loss_of(model, img, labels)
-    assert torch.isfinite(loss)
+    assert torch.isfinite(loss), 'the loss is not finite'
     loss.backward()
     reached = {
         name
@@ -282,7 +286,7 @@ def step(
     }
     for parameter in model.parameters():
         if parameter.grad is not None:
-            assert torch.isfinite(parameter.grad).all()
+            assert torch.isfinite(parameter.grad).all(), 'gradients'
     optimizer.step()
     return reached
 
@@ -313,15 +317,23 @@ def exercise(family: Family, folder: Path) -> Measured:
         torch.manual_seed(0)
         got = loss_of(model, twice, torch.cat([both[:1], none[:1]]))
     assert wanted > 0
-    assert abs(got - wanted) <= family.spread * wanted
+    assert abs(got - wanted) <= family.spread * wanted, (got, wanted)
 
     began = time.perf_counter()
     reached = step(model, optimizer, img, labels)
     seconds = time.perf_counter() - began
-    assert learns(model.backbone)
-    assert learns(model.decode_head)
+    assert learns(model.backbone), 'no gradient in the backbone'
+    assert learns(model.decode_head), 'no gradient in the head'
     # ranks without a label have to send the same gradients
-    assert step(model, optimizer, img, none) == reached
+    same = step(model, optimizer, img, none) == reached
+    assert same, 'other parameters get gradients without a label'
+    unused = tuple(
+        dict.fromkeys(
+            '.'.join(name.split('.')[:2])
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and name not in reached
+        )
+    )
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
     began = time.perf_counter()
@@ -345,6 +357,7 @@ def exercise(family: Family, folder: Path) -> Measured:
         sum(parameter.numel() for parameter in model.parameters()),
         seconds,
         time.perf_counter() - began,
+        () if cfg.get('find_unused_parameters') else unused,
     )
 
 
@@ -356,7 +369,9 @@ with ten labelled pixels each, taught a batch without a label, and asked once.
 Three classes, random first weights, `SyncBN` as `BN`. A row says "runs" where
 the loss and all gradients are finite and reach backbone and decode head, the
 loss is a mean over labelled pixels, the probabilities sum to 1 and `Margin`
-scores them. Parameters and seconds are of the network with the changes named,
+scores them. Where a row names `find_unused_parameters=True`, parts of the
+network get no gradient, and the config has to say so for several GPUs.
+Parameters and seconds are of the network with the changes named,
 on a CPU with {threads} thread; they say that it runs, not how fast it is
 elsewhere.
 
@@ -382,7 +397,9 @@ def row(family: Family, folder: Path) -> str:
     )
     return (
         f'{start}{got.parameters / 1e6:.1f} | {got.step:.2f} | '
-        f'{got.query:.2f} | runs{f" with {changed}" if changed else ""} |'
+        f'{got.query:.2f} | runs{f" with {changed}" if changed else ""}'
+        + '; several GPUs: `find_unused_parameters=True`' * bool(got.unused)
+        + ' |'
     )
 
 

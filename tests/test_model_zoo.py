@@ -3,10 +3,13 @@
 import pytest
 from mmcv.runner import DefaultOptimizerConstructor
 from mmseg.core.builder import OPTIMIZER_BUILDERS
+from mmseg.models import build_segmentor
 
 from segal.config import read_config
 from segal.config.bases import mmseg_folder
+from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main
+from segal.utils.sparse_losses import check_losses, mend
 from tests import model_zoo
 from tests.tiny import write_config, write_images
 
@@ -95,3 +98,40 @@ def test_constructors_of_mmseg_make_the_optimizer(tmp_path):
     finally:
         OPTIMIZER_BUILDERS.module_dict.pop(name)
     assert len(made) == 3  # rehearsed, and once a round
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['encnet', 'knet', 'point_rend', 'stdc'])
+def test_three_rounds_with_heads_of_their_own(name, tmp_path):
+    model = model_zoo.child(BY_NAME[name], tmp_path).model.to_dict()
+    config = write_config(
+        write_images(tmp_path, size=(64, 64)),
+        extra=f'model = {model!r}\noptimizer["lr"] = 1e-4\n',
+    )
+    text = config.read_text()
+    for small in ('(32, 24)', '(20, 28)'):
+        text = text.replace(small, '(64, 64)')
+    config.write_text(text)
+    work_dir = tmp_path / 'run'
+    assert main([str(config), '--work-dir', str(work_dir)]) == 0
+    assert [row['labelled'] > 0 for row in read_rounds(work_dir)] == [True] * 3
+
+
+def test_class_weights_of_other_classes_are_refused(tmp_path):
+    family = model_zoo.Family('cgnet', BY_NAME['cgnet'].config)
+    model = build_segmentor(model_zoo.child(family, tmp_path).model)
+    mend(model)
+    (problem,) = check_losses(model)
+    assert problem.startswith(
+        'model.decode_head.loss_decode: CrossEntropyLoss fails on a batch '
+        'with one label (RuntimeError: '
+    )
+
+
+def test_what_is_other_than_mmseg_is_said(tmp_path):
+    cfg = model_zoo.child(BY_NAME['stdc'], tmp_path)
+    assert (
+        'labelled pixels alone count, other than with mmseg, for STDCHead of '
+        'model.auxiliary_head.2, DiceLoss of '
+        'model.auxiliary_head.2.loss_decode.1'
+    ) in read_config(cfg)[2]

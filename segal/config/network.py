@@ -112,6 +112,25 @@ def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
     ]
 
 
+_COUNT_LABELS = ('DiceLoss', 'FocalLoss', 'LovaszLoss', 'TverskyLoss')
+_LEARN_LABELS = ('PointHead', 'STDCHead')
+
+
+def labels_alone(cfg: Config) -> list[str]:
+    """What of the model will be other than mmseg's, for few labels."""
+    found = [
+        f'{part["type"]} of {where}'
+        for where, part in _dicts(cfg.get('model'), 'model')
+        if part.get('type') in (*_COUNT_LABELS, *_LEARN_LABELS)
+    ]
+    if not found:
+        return []
+    return [
+        'labelled pixels alone count, other than with mmseg, for '
+        + ', '.join(found)
+    ]
+
+
 def sync_bn_on_cpu(cfg: Config) -> list[str]:
     """Write BN for SyncBN where there is no CUDA, in place."""
     if torch.cuda.is_available():

@@ -227,6 +227,7 @@ class _Reader(Lookup):
             self.notes += notes
         self.problems += schedule.check_optimizer(cfg)
         self.problems += network.check_ignore_index(cfg, ignore_index)
+        self.notes += network.labels_alone(cfg)
         self.notes += network.sync_bn_on_cpu(cfg)
 
     def _reset(self, values: dict[str, Any]) -> Reset:
