@@ -6,6 +6,7 @@ Every message names the key or file, what was wanted, what came, and the mend.
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
 from collections.abc import Iterable, Sequence
 
@@ -22,6 +23,18 @@ class SegALError(Exception):
     shared = False
 
 
+_NESTED = re.compile(r'(?s)(.*?)\d+ problems? in the config:\n  - (.*)')
+"""An error about a config in the words of one around it, as mmcv makes them."""
+
+
+def _parts(problem: str) -> list[str]:
+    """The problems that one tells of, each behind the words around them."""
+    nested = _NESTED.fullmatch(problem)
+    if nested is None:
+        return [problem]
+    return [nested[1] + part for part in nested[2].split('\n  - ')]
+
+
 class ConfigError(SegALError):
     """Everything that is wrong with a config, all at once.
 
@@ -34,7 +47,7 @@ class ConfigError(SegALError):
     def __init__(self, problems: Sequence[str] | str) -> None:
         if isinstance(problems, str):
             problems = [problems]
-        self.problems = list(problems)
+        self.problems = [part for one in problems for part in _parts(one)]
         count = len(self.problems)
         head = f'{count} problem{"s" if count > 1 else ""} in the config:'
         super().__init__('\n  - '.join([head, *self.problems]))

@@ -31,3 +31,13 @@ def test_all_problems_come_at_once():
 def test_nearest_name():
     assert "did you mean 'Entropy'?" in nearest('Entrpy', ['Entropy', 'Max'])
     assert nearest('zzz', ['Entropy']) == ' (valid: Entropy)'
+
+
+def test_problems_inside_problems_are_told_once():
+    inner = ConfigError(['passes: wanted 2', 'source: unknown'])
+    outer = ConfigError(f'Smoothed: BALD: {inner}')  # as mmcv wraps it
+    assert outer.problems == [
+        'Smoothed: BALD: passes: wanted 2',
+        'Smoothed: BALD: source: unknown',
+    ]
+    assert ConfigError(outer.problems).problems == outer.problems

@@ -13,7 +13,7 @@ from mmseg.datasets import DATASETS, PIPELINES
 from mmseg.models.builder import MODELS
 
 from segal.config.kinds import short
-from segal.errors import nearest
+from segal.errors import ConfigError, nearest
 
 _REGISTRIES = {
     registry.name: registry.module_dict
@@ -43,6 +43,8 @@ def not_built(where: str, section: Any, error: Exception) -> str:
         error: What mmcv's ``build_from_cfg`` raised: the words of the
             innermost part behind the names of all around it.
     """
+    if isinstance(error, ConfigError):  # it has told all there is to tell
+        return '; '.join(f'{where}: {one}' for one in error.problems)
     said = _plain(error)
     unknown = _UNKNOWN.search(said)
     if unknown is None:

@@ -375,9 +375,6 @@ def _plain(part: Any) -> Any:
 def _built_heuristic(part: dict[str, Any]) -> BaseHeuristic:
     try:
         return HEURISTICS.build(dict(part))
-    except ConfigError as error:
-        said = error.problems[-1].split('\n  - ')[-1]
-        raise ConfigError(f'active_learning.heuristic.{said}') from error
     except Exception as error:
         raise ConfigError(
             not_built('active_learning.heuristic', part, error)
