@@ -24,7 +24,7 @@ class SegALError(Exception):
 
 
 _NESTED = re.compile(r'(?s)(.*?)\d+ problems? in the config:\n  - (.*)')
-"""An error about a config in the words of one around it, as mmcv makes them."""
+"""An error about a config, in the words of one around it."""
 
 
 def _parts(problem: str) -> list[str]:
