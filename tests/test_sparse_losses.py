@@ -168,8 +168,6 @@ def test_a_head_with_one_channel(loss, labels):
 @pytest.mark.parametrize('labels', [[], SOME], ids=['none', 'four'])
 @pytest.mark.parametrize('kind', ['CrossEntropyLoss', 'sigmoid'])
 def test_hard_pixels_are_of_the_labelled(thresh, labels, kind, logits):
-    if kind == 'sigmoid' and thresh is None:
-        pytest.skip('mmseg sorts pixels, a sigmoid loss is of each class')
     loss = dict(
         type='CrossEntropyLoss',
         avg_non_ignore=True,
@@ -177,6 +175,18 @@ def test_hard_pixels_are_of_the_labelled(thresh, labels, kind, logits):
     )
     sampler = dict(type='OHEMPixelSampler', thresh=thresh, min_kept=100)
     head = head_with(loss, sampler=sampler)
+    model = nn.Module()
+    model.decode_head = head
+    problems = check_losses(model)
+    if kind == 'sigmoid' and thresh is None:
+        # mmseg sorts pixels, and this is a loss of each class
+        (problem,) = problems
+        assert problem.startswith(
+            'model.decode_head.sampler: OHEMPixelSampler fails with the '
+            'losses of its head (IndexError: '
+        )
+        return
+    assert problems == []
     loss = total(head, logits, few(labels))
     loss.backward()
     assert torch.isfinite(loss)

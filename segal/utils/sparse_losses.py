@@ -140,7 +140,7 @@ def check_losses(model: nn.Module) -> list[str]:
 
     Returns:
         Problems, one for each loss that raises, or is not finite, where one
-        pixel is labelled or none is.
+        pixel is labelled or none is, and for each sampler that fails.
     """
     problems = []
     for where, head in model.named_modules():
@@ -153,16 +153,41 @@ def check_losses(model: nn.Module) -> list[str]:
             said = _fault(loss, head)
             if said:
                 problems.append(f'{key}: {said}')
+        said = _sampler_fault(head)
+        if said:
+            problems.append(f'model.{where}.sampler: {said}')
     return problems
+
+
+def _made_up(head: Any) -> tuple[Tensor, Tensor]:
+    """Logits (2, C, 32, 32), and labels (2, 32, 32) of which one is there."""
+    draw = torch.Generator().manual_seed(0)
+    pred = torch.randn(2, head.out_channels, 32, 32, generator=draw)
+    few = torch.full((2, 32, 32), head.ignore_index)
+    few[0, 3, 4] = 0
+    return pred, few
+
+
+def _sampler_fault(head: Any) -> str | None:
+    """What is wrong with what picks hard pixels; None where nothing is."""
+    sampler = getattr(head, 'sampler', None)
+    if sampler is None:
+        return None
+    pred, few = _made_up(head)
+    try:
+        sampler.sample(pred, few[:, None])
+    except Exception as error:
+        return (
+            f'{type(sampler).__name__} fails with the losses of its head '
+            f'({type(error).__name__}: {error}); set its thresh, such as '
+            '0.7, or leave it out'
+        )
+    return None
 
 
 def _fault(loss: nn.Module, head: Any) -> str | None:
     """What is wrong with a loss on few labels; None where nothing is."""
-    draw = torch.Generator().manual_seed(0)
-    channels = head.out_channels
-    pred = torch.randn(2, channels, 32, 32, generator=draw)
-    few = torch.full((2, 32, 32), head.ignore_index)
-    few[0, 3, 4] = 0
+    pred, few = _made_up(head)
     none = torch.full_like(few, head.ignore_index)
     inner = loss.loss if isinstance(loss, OnLabelled) else loss
     name = type(inner).__name__
