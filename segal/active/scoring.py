@@ -17,6 +17,7 @@ from segal import distributed as ranks
 from segal import stopping
 from segal.active.dataset.pool import Pool, query_loader
 from segal.active.heuristics import BaseHeuristic
+from segal.active.heuristics.utils import likeliest
 from segal.model_wrapper import ModelWrapper
 from segal.structures import PoolImage, Prediction
 
@@ -100,7 +101,7 @@ class Scorer:
             ):
                 assert prediction.probs is not None
                 counts = torch.bincount(
-                    prediction.probs.argmax(dim=0).flatten(),
+                    likeliest(prediction.probs).flatten(),
                     minlength=len(prediction.probs),
                 ).cpu()  # (C,)
                 total = counts if total is None else total + counts

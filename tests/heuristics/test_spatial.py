@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from segal.active.heuristics import RIPU, ClassAwareRandom
-from segal.active.heuristics.utils import box_mean, normalised_entropy
+from segal.active.heuristics.utils import (
+    box_count,
+    box_mean,
+    likeliest,
+    normalised_entropy,
+)
 from segal.errors import ConfigError
 from segal.structures import Prediction
 
@@ -37,7 +42,44 @@ def test_box_mean_counts_what_lies_in_the_image(k):
     torch.testing.assert_close(box_mean(values, k)[0], wanted.float())
 
 
+@pytest.mark.parametrize('k', [0, 1, 4])
+def test_box_count(k):
+    mask = torch.rand(7, 9, generator=torch.Generator().manual_seed(0)) < 0.4
+    wanted = [
+        [
+            int(
+                mask[
+                    max(0, y - k) : y + k + 1, max(0, x - k) : x + k + 1
+                ].sum()
+            )
+            for x in range(9)
+        ]
+        for y in range(7)
+    ]
+    assert box_count(mask, k).tolist() == wanted
+
+
+def test_likeliest_is_the_first_of_the_largest():
+    draw = torch.Generator().manual_seed(0)
+    probs = torch.randint(0, 4, (5, 30, 40), generator=draw).float()
+    first = (probs == probs.amax(0)).int().argmax(0)
+    assert torch.equal(likeliest(probs), first)
+
+
 class TestRIPU:
+    @pytest.mark.parametrize('k', [1, 2, 5])
+    def test_is_impurity_times_uncertainty(self, k):
+        """As the paper writes it, with shares of classes in the square."""
+        draw = torch.Generator().manual_seed(1)
+        probs = (2 * torch.randn(4, 12, 15, generator=draw)).softmax(0)
+        shares = box_mean(
+            torch.stack([(probs.argmax(0) == c).float() for c in range(4)]), k
+        )
+        impurity = torch.special.entr(shares).sum(0) / math.log(4)
+        uncertainty = box_mean(normalised_entropy(probs)[None], k)[0]
+        got = RIPU(k)(predict(probs))
+        torch.testing.assert_close(got, impurity * uncertainty)
+
     def test_by_hand(self):
         """A 2x2 image: every pixel's square is all of it, 3 of 4 class 0."""
         probs = torch.tensor([[[0.9, 0.6], [0.8, 0.3]]])
@@ -59,7 +101,7 @@ class TestRIPU:
         assert ((wider > 0).sum(dim=1) == 4).all()
 
     def test_a_side_of_nothing(self):
-        with pytest.raises(ConfigError, match='k: wanted 1 pixel or more'):
+        with pytest.raises(ConfigError, match='k: wanted 1 to 90'):
             RIPU(k=0)
 
 

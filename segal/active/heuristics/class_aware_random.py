@@ -9,6 +9,7 @@ from segal.seeding import key, place_keys, uniform
 from segal.structures import Prediction
 
 from .heuristics import BaseHeuristic
+from .utils import likeliest
 
 
 @HEURISTICS.register_module()
@@ -27,7 +28,7 @@ class ClassAwareRandom(BaseHeuristic):
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``probs``, ``seed``, ``round``, ``name``."""
         assert prediction.probs is not None
-        classes = prediction.probs.argmax(dim=0)  # (H, W)
+        classes = likeliest(prediction.probs)  # (H, W)
         counts = torch.bincount(classes.flatten())  # (C,)
         stream = key(*prediction.key('class-aware'))
         draws = uniform(place_keys(stream, np.arange(classes.numel())))

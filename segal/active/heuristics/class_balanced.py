@@ -11,6 +11,7 @@ from segal.structures import Prediction
 
 from .composed import ComposedHeuristic
 from .heuristics import BaseHeuristic
+from .utils import likeliest
 
 
 @HEURISTICS.register_module()
@@ -49,4 +50,4 @@ class ClassBalanced(ComposedHeuristic):
         score = self.weights(prediction)  # (H, W)
         counts = prediction.pool['class_counts'].to(score.device) + 1  # (C,)
         weights = (counts.max() / counts).float() ** self.power  # (C,)
-        return score * weights[prediction.probs.argmax(dim=0)]  # (H, W)
+        return score * weights[likeliest(prediction.probs)]  # (H, W)

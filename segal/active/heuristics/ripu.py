@@ -10,7 +10,13 @@ from segal.registry import HEURISTICS
 from segal.structures import Prediction
 
 from .heuristics import BaseHeuristic
-from .utils import box_mean, normalised_entropy
+from .utils import (
+    box_count,
+    box_mean,
+    in_full,
+    likeliest,
+    normalised_entropy,
+)
 
 
 @HEURISTICS.register_module()
@@ -34,18 +40,29 @@ class RIPU(BaseHeuristic):
     """
 
     def __init__(self, k: int = 1) -> None:
-        if k < 1:
-            raise ConfigError(f'k: wanted 1 pixel or more, got {k}')
+        if not 1 <= k <= 90:
+            raise ConfigError(f'k: wanted 1 to 90 pixels, got {k}')
         self.k = k
 
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``probs``."""
         assert prediction.probs is not None
-        probs = prediction.probs  # (C, H, W)
+        probs = in_full(prediction.probs)  # (C, H, W)
         uncertainty = box_mean(normalised_entropy(probs)[None], self.k)[0]
-        classes = probs.argmax(dim=0)  # (H, W)
-        impurity = torch.zeros_like(uncertainty)  # (H, W)
+        classes = likeliest(probs)  # (H, W)
+        # -sum n/A log n/A = (A log A - sum n log n) / A, from one table
+        n = torch.arange((2 * self.k + 1) ** 2 + 1, device=probs.device)
+        table = torch.special.xlogy(n, n.to(probs.dtype))  # ((2k + 1)^2 + 1,)
+
+        def looked_up(counts: Tensor) -> Tensor:
+            return table.index_select(0, counts.view(-1)).view_as(uncertainty)
+
+        area = box_count(torch.ones_like(classes, dtype=torch.bool), self.k)
+        impurity = looked_up(area)  # (H, W)
+        classes = classes.to(torch.int16)  # compared faster
         for number in range(len(probs)):
-            share = box_mean((classes == number)[None].float(), self.k)[0]
-            impurity += torch.special.entr(share)
-        return impurity / math.log(len(probs)) * uncertainty
+            mask = classes == number  # (H, W)
+            if mask.any():
+                impurity -= looked_up(box_count(mask, self.k))
+        impurity /= area * math.log(len(probs))
+        return impurity.clamp_(min=0) * uncertainty  # (H, W)
