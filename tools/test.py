@@ -9,25 +9,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmcv import DictAction
 from mmcv.parallel import MMDataParallel
-from mmcv.runner import load_checkpoint
 from mmseg.apis import single_gpu_test
 from mmseg.datasets import build_dataloader, build_dataset
-from mmseg.models import build_segmentor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal import compat
 from segal.config import load_config, read_config
 from segal.config.built import not_built
-from segal.errors import ConfigError, SegALError, StateError, nearest
+from segal.errors import ConfigError, SegALError, nearest
 from segal.runner.rounds import plain
 from segal.utils.data import missing_paths
 from segal.utils.rehearsal import METRICS
+from segal.utils.trained import load_trained
 
 
 def main() -> int:
@@ -68,9 +66,11 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     missing = missing_paths(f'data.{name}', cfg.data[name])
     if missing:
         raise ConfigError(missing)
-    dataset = built(
-        f'data.{name}', build_dataset, cfg.data[name], dict(test_mode=True)
-    )
+    try:
+        dataset = build_dataset(cfg.data[name], dict(test_mode=True))
+    except Exception as error:
+        said = not_built(f'data.{name}', cfg.data[name], error)
+        raise ConfigError(said) from error
     loader = build_dataloader(
         dataset,
         samples_per_gpu=1,
@@ -79,38 +79,14 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
         shuffle=False,
         persistent_workers=False,
     )
-    model = built(
-        'model', build_segmentor, cfg.model, test_cfg=cfg.get('test_cfg')
-    )
-    try:
-        load_checkpoint(
-            model, args.checkpoint, map_location='cpu', strict=True
-        )
-    except RuntimeError as error:
-        raise StateError(
-            f'{args.checkpoint}: does not fit the model of {args.config} '
-            f'({str(error)[:300]} ...); name the config it was trained with'
-        ) from error
     on_gpu = torch.cuda.is_available()
+    device = torch.device('cuda', 0) if on_gpu else torch.device('cpu')
+    trained = load_trained(cfg, Path(args.checkpoint), device)
     wrapped = MMDataParallel(
-        model.cuda() if on_gpu else model, device_ids=[0] if on_gpu else None
+        trained.wrapper.model, device_ids=[0] if on_gpu else None
     )
     results = single_gpu_test(wrapped, loader, pre_eval=True)
     return dataset.evaluate(results, metric=args.eval)
-
-
-def built(
-    key: str, build: Any, section: Any, *args: Any, **kwargs: Any
-) -> Any:
-    """What a section of the config describes.
-
-    Raises:
-        ConfigError: It cannot be built.
-    """
-    try:
-        return build(section, *args, **kwargs)
-    except Exception as error:
-        raise ConfigError(not_built(key, section, error)) from error
 
 
 if __name__ == '__main__':

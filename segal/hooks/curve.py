@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from mmcv.runner import HOOKS, Hook
 
+from segal.files import whole_file
 from segal.utils.table import labels_per_image, share_words
 
 if TYPE_CHECKING:
@@ -86,9 +87,8 @@ def draw_curve(
         spine.set_color('#9aa1aa')
     if at:
         _share_axis(axes, at, [float(row['share']) for row in shown])
-    partial = path.with_name(path.name + '.partial')
-    figure.savefig(partial, format='png')
-    partial.replace(path)
+    with whole_file(path) as file:
+        figure.savefig(file, format='png')
 
 
 def _label_points(

@@ -69,14 +69,15 @@ class SnapshotHook(Hook):
 
     def _write(self, runner: Any, epochs: int, iters: int) -> None:
         ranks.sync_buffers(runner.model)
-        if ranks.is_main():
-            folder = Path(runner.work_dir)
-            save_checkpoint(
-                runner.checkpoint(epochs, iters),
-                folder / f'resume_{iters:08d}.pth',
-            )
-            for path in snapshots(folder)[KEPT:]:
-                path.unlink()
+        with ranks.together():
+            if ranks.is_main():
+                folder = Path(runner.work_dir)
+                save_checkpoint(
+                    runner.checkpoint(epochs, iters),
+                    folder / f'resume_{iters:08d}.pth',
+                )
+                for path in snapshots(folder)[KEPT:]:
+                    path.unlink()
 
 
 def snapshots(folder: Path) -> list[Path]:

@@ -352,7 +352,7 @@ class ActiveLearningRunner:
                 with wrapper.more(batch, 0, needs, asked) as more:
                     score = self.heuristic(more)
             return (
-                probs.argmax(0).cpu().numpy().astype(np.uint8),
+                wrapper.classes(probs[None])[0].cpu().numpy().astype(np.uint8),
                 score.cpu().numpy(),
             )
 

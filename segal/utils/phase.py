@@ -70,14 +70,15 @@ class Training:
         runner.fit(self.loader)
         seconds = time.perf_counter() - begin
         ranks.sync_buffers(self.wrapper.model)
-        if ranks.is_main():
-            folder = Path(runner.work_dir)
-            save_checkpoint(
-                runner.checkpoint(runner.epoch, runner.iter),
-                folder / 'final.pth',
-            )
-            for path in snapshots(folder):
-                path.unlink()
+        with ranks.together():
+            if ranks.is_main():
+                folder = Path(runner.work_dir)
+                save_checkpoint(
+                    runner.checkpoint(runner.epoch, runner.iter),
+                    folder / 'final.pth',
+                )
+                for path in snapshots(folder):
+                    path.unlink()
         result = dict(
             iterations=runner.iter - runner.context.first_iter,
             metrics=self.evaluation.latest or runner.meta.get('metrics', {}),

@@ -199,6 +199,11 @@ def other_model(x: Experiment) -> None:
     torch.save({'state_dict': {}, 'meta': content['meta']}, path)
 
 
+def another_network(x: Experiment) -> None:
+    weights = {'backbone.other': torch.zeros(3)}
+    torch.save({'state_dict': weights}, x.final(0))
+
+
 def bad_model(x: Experiment) -> None:
     x.add("model['backbone']['type'] = 'Unet'")
 
@@ -210,8 +215,11 @@ TOOLS = [
      ('no.pth', 'restore the file')),
     ('test: cut checkpoint', 'test', f'tiny.py {FINAL}',
      lambda x: cut(x.final(0)), 4, ('final.pth', 'restore the file')),
-    ('test: other model', 'test', f'tiny.py {FINAL}', other_model, 4,
-     ('final.pth: does not fit the model of tiny.py', 'name the config')),
+    ('test: no weights', 'test', f'tiny.py {FINAL}', other_model, 4,
+     ('final.pth: wanted a checkpoint with weights, got none', 'name one')),
+    ('test: other model', 'test', f'tiny.py {FINAL}', another_network, 4,
+     ('final.pth: does not fit the EncoderDecoder of the config',
+      'not of this network: backbone.other', 'name the config')),
     ('test: no config', 'test', f'no.py {FINAL}', nothing, 2,
      ('no.py: wanted a config file',)),
     ('test: unknown metric', 'test', f'tiny.py {FINAL} --eval IoU', nothing,
