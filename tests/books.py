@@ -229,7 +229,14 @@ def random_schedule(seed):
     )
 
 
-def make_selector(way, seed, images, free, file):
+def make_selector(way, seed, images, free, opened, file):
     return SELECTORS.build(
-        dict(images=images, free=free, round=file, seed=seed, **way)
+        dict(
+            images=images,
+            free=free,
+            opened=opened,
+            round=file,
+            seed=seed,
+            **way,
+        )
     )

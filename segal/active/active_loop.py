@@ -25,8 +25,11 @@ from segal.model_wrapper import PREDICTED, ModelWrapper
 from segal.structures import PoolImage, Selection
 
 SelectorFactory = Callable[
-    [Sequence[PoolImage], NDArray[np.int64], int], BaseSelector
+    [Sequence[PoolImage], NDArray[np.int64], NDArray[np.bool_], int],
+    BaseSelector,
 ]
+"""The pool, the free places of each image, which images were asked about
+before, and the number of the label file -> the selector of a round."""
 
 
 class ActiveLearningLoop:
@@ -71,9 +74,7 @@ class ActiveLearningLoop:
 
         Args:
             heuristic: Gives the scores.
-            make_selector: Builds the round's selector from the pool's
-                images, the free places of each, and the number of the label
-                file.
+            make_selector: Builds the round's selector.
             wrapper: The network, None where the heuristic needs none.
 
         Returns:
@@ -85,19 +86,28 @@ class ActiveLearningLoop:
         file = self.store.rounds
         before = Standing.of(self.store)
         free = self.free()
-        selector = make_selector(self.pool.images, free, file)
+        selector = make_selector(
+            self.pool.images, free, self.store.opened(), file
+        )
         statistics = self.scorer.statistics(heuristic, wrapper)
-        seen = not set(PREDICTED).isdisjoint(heuristic.needs)
-        left = [
+        needs = {*heuristic.needs, *selector.needs}
+        read = [
             image
             for image, places in zip(self.pool, free, strict=True)
-            if places > 0
+            if places > 0 or selector.reads_all
         ]
         with ranks.together():
-            for image, score, _ in self.scorer.scores(
-                left, heuristic, wrapper if seen else None, statistics, file
+            for image, score, prediction in self.scorer.scores(
+                read,
+                heuristic,
+                None if needs.isdisjoint(PREDICTED) else wrapper,
+                statistics,
+                file,
+                needs=selector.needs,
             ):
-                selector.shortlist(image, score, self.available(image))
+                selector.shortlist(
+                    image, score, self.available(image), prediction
+                )
             shard = selector.candidates()
         shards = ranks.gather(shard)
         with ranks.together():

@@ -167,6 +167,10 @@ class LabelStore:
         """How many places were not asked yet, int64 (P,), in pool order."""
         return self._state.free()
 
+    def opened(self) -> NDArray[np.bool_]:
+        """Of which images something was asked, bool (P,), in pool order."""
+        return self._state.free() < self._state.pixels
+
     def available(self, name: str) -> NDArray[np.bool_]:
         """Which places of an image were not asked yet.
 

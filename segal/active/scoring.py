@@ -52,6 +52,7 @@ class Scorer:
         statistics: Statistics,
         file: int,
         what: str = '',
+        needs: Collection[str] = (),
     ) -> Iterator[tuple[PoolImage, NDArray[np.float32], Prediction]]:
         """This rank's share of some images, scored one after the other.
 
@@ -62,6 +63,7 @@ class Scorer:
             statistics: From :meth:`statistics`.
             file: Number of the label file, for what is drawn.
             what: For the progress bar; ``query`` and the file by default.
+            needs: Of the predictions, beside what the heuristic needs.
 
         Yields:
             The image; its score, float32 (H, W); and what the score is of.
@@ -70,7 +72,7 @@ class Scorer:
             images,
             wrapper,
             what or f'query {file}',
-            heuristic.needs,
+            {*heuristic.needs, *needs},
             file,
         ):
             image = self.pool[self.pool.position[prediction.name]]

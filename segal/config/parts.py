@@ -20,6 +20,7 @@ _GIVEN = {
         'round',
         'seed',
         'shuffle_prop',
+        'opened',
     },
     'oracle': {'read', 'pool', 'classes', 'ignore_index'},
 }

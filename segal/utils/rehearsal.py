@@ -172,7 +172,7 @@ def _query(parts: Rehearsal, problems: list[str]) -> BaseHeuristic | None:
     free = np.array([image.pixels for image in images], np.int64)
     for where, make in parts.selectors.items():
         with _said(where, config.selector, problems):
-            make(images, free, 0)
+            make(images, free, free < 0, 0)
     return heuristic
 
 

@@ -232,6 +232,7 @@ def _selector(
     shuffle_prop: float,
     images: Sequence[PoolImage],
     free: NDArray[np.int64],
+    opened: NDArray[np.bool_],
     file: int,
 ) -> BaseSelector:
     """A selector for one round."""
@@ -245,6 +246,7 @@ def _selector(
             round=file,
             seed=seed,
             shuffle_prop=shuffle_prop,
+            opened=opened,
         ),
     )
 

@@ -14,6 +14,7 @@ from segal.structures import (
     Budget,
     Candidates,
     PoolImage,
+    Prediction,
     Selection,
     Unit,
 )
@@ -41,15 +42,23 @@ class BaseSelector(ABC):
         shuffle_prop: Share of the selection that is replaced by random picks,
             in [0, 1]; halves of a pick are rounded up. The random picks are
             drawn first, then the best of the rest.
+        opened: bool (P,), the images of which something was asked before;
+            None where nothing was.
 
     Attributes:
         unit: What is asked: ``'pixel'`` or ``'image'``.
+        needs: What :meth:`shortlist` reads of a prediction, as in
+            ``BaseHeuristic.needs``; nothing for most.
+        reads_all: Whether images without a free place are shortlisted, too,
+            with nothing available.
 
     Raises:
         ConfigError: ``shuffle_prop`` or ``budget`` has no meaning.
     """
 
     unit: ClassVar[Unit]
+    needs: ClassVar[tuple[str, ...]] = ()
+    reads_all: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -59,6 +68,7 @@ class BaseSelector(ABC):
         round: int,
         seed: int,
         shuffle_prop: float = 0.0,
+        opened: NDArray[np.bool_] | None = None,
     ) -> None:
         if not 0 <= shuffle_prop <= 1:
             raise ConfigError(
@@ -78,6 +88,8 @@ class BaseSelector(ABC):
         self.round = round
         self.seed = seed
         self.shuffle_prop = shuffle_prop
+        nothing = np.zeros(len(images), bool)
+        self.opened = nothing if opened is None else opened
         self._position = {image.name: i for i, image in enumerate(images)}
         self._seen = np.zeros(len(images), bool)
 
@@ -87,6 +99,7 @@ class BaseSelector(ABC):
         image: PoolImage,
         score: NDArray[np.float32],
         available: NDArray[np.bool_],
+        prediction: Prediction | None = None,
     ) -> None:
         """Take in one image.
 
@@ -94,6 +107,8 @@ class BaseSelector(ABC):
             image: Of the pool; each at most once, over all ranks.
             score: float32 (H, W), finite, higher = label first.
             available: bool (H, W), True where the place may be asked.
+            prediction: Of the image, with all of :attr:`needs`; None only
+                where nothing is needed.
         """
 
     @abstractmethod

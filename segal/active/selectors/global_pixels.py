@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
-from segal.structures import PoolImage, Unit
+from segal.structures import PoolImage, Prediction, Unit
 
 from .over_pool import BestOverPool
 
@@ -34,6 +34,7 @@ class PixelsGlobal(BestOverPool):
         image: PoolImage,
         score: NDArray[np.float32],
         available: NDArray[np.bool_],
+        prediction: Prediction | None = None,
     ) -> None:
         """Keep what can be among the best; see the base."""
         self._offer(*self._enter(image, score, available))

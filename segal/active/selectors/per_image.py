@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import place_keys
-from segal.structures import Candidates, PoolImage, Selection, Unit
+from segal.structures import (
+    Candidates,
+    PoolImage,
+    Prediction,
+    Selection,
+    Unit,
+)
 
 from .base import BaseSelector
 from .quotas import quotas, rounded_share, top_count
@@ -66,6 +72,7 @@ class PixelsPerImage(BaseSelector):
         image: PoolImage,
         score: NDArray[np.float32],
         available: NDArray[np.bool_],
+        prediction: Prediction | None = None,
     ) -> None:
         """Pick this image's share; see the base."""
         position, places, scores = self._enter(image, score, available)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from segal.errors import ConfigError, nearest
 from segal.registry import SELECTORS
-from segal.structures import WHOLE_IMAGE, PoolImage, Unit
+from segal.structures import WHOLE_IMAGE, PoolImage, Prediction, Unit
 
 from .over_pool import BestOverPool
 
@@ -64,6 +64,7 @@ class WholeImages(BestOverPool):
         image: PoolImage,
         score: NDArray[np.float32],
         available: NDArray[np.bool_],
+        prediction: Prediction | None = None,
     ) -> None:
         """Score the image; see the base."""
         position, places, scores = self._enter(image, score, available)
