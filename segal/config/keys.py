@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from segal.config.kinds import (
+    BELOW_ONE,
     BOOL,
     DATASET,
     OPTIONS,
     PART,
     PERCENT,
     PHASES,
+    POSITIVE,
     SECTION,
     SECTION_OR_OFF,
     SHARE,
@@ -262,6 +264,67 @@ KEYS: tuple[Key, ...] = (
         'The learning rate schedule starts at its beginning; False: one '
         'schedule over all rounds.',
         'as reset_each_round',
+    ),
+    Key(
+        _AL + 'class_balance',
+        SECTION_OR_OFF,
+        None,
+        '',
+        'Cross-entropy weighs the bought labels by how rare their class is '
+        'among them; None or False: all alike.',
+    ),
+    Key(
+        _AL + 'class_balance.power',
+        SHARE,
+        0.5,
+        'exponent, 0 to 1',
+        'The weight is the count of the class to the power of minus this: 0 '
+        'is none, 1 gives every class the same share of the loss.',
+    ),
+    Key(
+        _AL + 'average',
+        SECTION_OR_OFF,
+        None,
+        '',
+        'A moving average of the weights is evaluated, asked and saved, not '
+        'the last ones; None or False for none.',
+    ),
+    Key(
+        _AL + 'average.decay',
+        BELOW_ONE,
+        0.999,
+        'share of the old average kept by an iteration',
+        'The average reaches back about 1 / (1 - decay) iterations, and less '
+        'in the first ones.',
+    ),
+    Key(
+        _AL + 'pseudo_labels',
+        SECTION_OR_OFF,
+        None,
+        '',
+        'Pixels that nobody was asked about learn what the averaged network '
+        'is sure of; needs `average`; None or False for none.',
+    ),
+    Key(
+        _AL + 'pseudo_labels.threshold',
+        SHARE,
+        0.95,
+        'probability, 0 to 1',
+        'How likely a class must be, to be taken for one.',
+    ),
+    Key(
+        _AL + 'pseudo_labels.weight',
+        POSITIVE,
+        1.0,
+        'times the loss of bought labels',
+        'How much the loss of these pixels counts.',
+    ),
+    Key(
+        _AL + 'pseudo_labels.begin',
+        BELOW_ONE,
+        0.3,
+        'share of each phase',
+        'Before it, bought labels alone are learnt from.',
     ),
     Key(
         'runner.type',

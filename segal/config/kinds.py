@@ -57,6 +57,10 @@ PERCENT = Kind(
     'a number above 0, up to 100 (absent, None or False: exactly the top)',
     lambda v: v is None or v is False or (_is_number(v) and 0 < v <= 100),
 )
+BELOW_ONE = Kind(
+    'a number from 0 to below 1', lambda v: _is_number(v) and 0 <= v < 1
+)
+POSITIVE = Kind('a number above 0', lambda v: _is_number(v) and v > 0)
 OPTIONS = Kind(
     'a dict of arguments',
     lambda v: v is None or isinstance(v, Mapping),

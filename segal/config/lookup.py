@@ -19,6 +19,9 @@ _SECTIONS = (
     'active_learning.settings.pixel',
     'active_learning.visualize',
     'active_learning.reset',
+    'active_learning.class_balance',
+    'active_learning.average',
+    'active_learning.pseudo_labels',
     'runner',
 )
 

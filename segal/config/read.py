@@ -15,6 +15,7 @@ from segal.config import (
     pipelines,
     schedule,
     sections,
+    training,
 )
 from segal.config.keys import BY_NAME
 from segal.config.load import waiting_notes
@@ -84,6 +85,8 @@ class _Reader(Lookup):
         self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
         self.problems += network.check_encodings(self.cfg, unit)
         reset = self._reset(values)
+        learning, problems = training.read_training(values, self.cfg)
+        self.problems += problems
         self.cfg.seed = values['seed'] or 0
         if not unit or budget is None or initial is None or not phases:
             return None
@@ -106,6 +109,7 @@ class _Reader(Lookup):
             checkpoint=values['runner.checkpoint'],
             by_epoch=by_epoch,
             phases=phases,
+            training=learning,
         )
 
     def _unit(self, values: dict[str, Any]) -> Unit | None:

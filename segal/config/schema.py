@@ -49,6 +49,37 @@ class Visualize:
 
 
 @dataclass(frozen=True)
+class PseudoLabels:
+    """How pixels that nobody was asked about are learnt from.
+
+    Attributes:
+        threshold: How likely a class must be, in [0, 1].
+        weight: Of the loss of these pixels, above 0.
+        begin: Share of a phase after which it begins, in [0, 1).
+    """
+
+    threshold: float = 0.95
+    weight: float = 1.0
+    begin: float = 0.3
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training phase does beyond mmseg's own.
+
+    Attributes:
+        class_balance: Power of the class weights, in [0, 1]; None: no
+            weights.
+        average: Decay of the moving average, in [0, 1); None: no average.
+        pseudo_labels: None where bought labels alone are learnt from.
+    """
+
+    class_balance: float | None = None
+    average: float | None = None
+    pseudo_labels: PseudoLabels | None = None
+
+
+@dataclass(frozen=True)
 class ActiveLearningConfig:
     """The active learning of one experiment.
 
@@ -72,6 +103,7 @@ class ActiveLearningConfig:
         checkpoint: Path or URL of backbone weights; None: as the model says.
         by_epoch: Whether phases are counted in epochs, or in iterations.
         phases: All training phases, in order.
+        training: What a phase does beyond mmseg's own.
     """
 
     unit: Unit
@@ -92,6 +124,7 @@ class ActiveLearningConfig:
     checkpoint: str | None
     by_epoch: bool
     phases: tuple[Phase, ...]
+    training: Training = Training()
 
     @property
     def queries(self) -> int:

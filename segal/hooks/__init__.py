@@ -1,7 +1,15 @@
 """Hooks of a round; importing this registers them in MMCV's HOOKS."""
 
+from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook
+from segal.hooks.pseudo_labels import PseudoLabelHook
 from segal.hooks.visualize import VisualizeHook
 from segal.hooks.wandb import WandbLoggerHookWithVal
 
-__all__ = ['CurveHook', 'VisualizeHook', 'WandbLoggerHookWithVal']
+__all__ = [
+    'AveragingHook',
+    'CurveHook',
+    'PseudoLabelHook',
+    'VisualizeHook',
+    'WandbLoggerHookWithVal',
+]

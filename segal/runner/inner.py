@@ -20,6 +20,7 @@ from mmcv.runner import (
     iter_based_runner,
 )
 from mmcv.runner.checkpoint import weights_to_cpu
+from torch import nn
 from torch.utils.data import DataLoader
 
 from segal.files import whole_file
@@ -74,6 +75,12 @@ def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     """
     with whole_file(path) as file:
         torch.save(checkpoint, file)
+
+
+def unwrapped(model: Any) -> nn.Module:
+    """A network without what trains it in parallel."""
+    inner: nn.Module = model.module if is_module_wrapper(model) else model
+    return inner
 
 
 class _RoundRunner(BaseRunner):
@@ -147,9 +154,7 @@ class _RoundRunner(BaseRunner):
             iters: Finished, as the runner counts them.
             meta: To store beside the runner's own.
         """
-        model = (
-            self.model.module if is_module_wrapper(self.model) else self.model
-        )
+        model = unwrapped(self.model)
         own = dict(epoch=epochs, iter=iters)
         return dict(
             meta=plain({**(self.meta or {}), **(meta or {}), **own}),
@@ -179,9 +184,7 @@ class _RoundRunner(BaseRunner):
 
         Called when all hooks are ready: some, such as EMA, add buffers.
         """
-        model = (
-            self.model.module if is_module_wrapper(self.model) else self.model
-        )
+        model = unwrapped(self.model)
         model.load_state_dict(checkpoint['state_dict'])
         self.optimizer.load_state_dict(checkpoint['optimizer'])
 

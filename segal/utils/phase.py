@@ -31,6 +31,11 @@ from segal.hooks.snapshot import snapshots
 from segal.model_wrapper import ModelWrapper
 from segal.runner.inner import RoundContext, save_checkpoint
 from segal.runner.rounds import plain
+from segal.utils.class_balance import (
+    bought_classes,
+    class_weights,
+    weigh_classes,
+)
 from segal.utils.data import Data
 from segal.utils.network import Networks
 from segal.utils.phase_hooks import PhaseHooks
@@ -146,6 +151,7 @@ class PhaseBuilder:
             if round == 0 or self.config.reset.weights
             else self._trained(round - 1)
         )
+        self._balance(model)
         network = self.networks.parallel(model)
         optimizer = build_optimizer(network, copy.deepcopy(self.cfg.optimizer))
         if round and not self.config.reset.optimizer:
@@ -193,6 +199,25 @@ class PhaseBuilder:
             )
         return Training(
             runner, loader, evaluation, ModelWrapper(model, self.device)
+        )
+
+    def _balance(self, model: nn.Module) -> None:
+        """Weigh classes by how rare they are among the bought labels."""
+        power = self.config.training.class_balance
+        if power is None:
+            return
+        classes = self.data.classes
+        counts = bought_classes(self.store, len(classes))
+        weights = class_weights(counts, power)
+        weigh_classes(model, weights)
+        self.logger.info(
+            'class weights of the loss: %s',
+            ', '.join(
+                f'{name} {weight:.2f} ({count} labels)'
+                for name, weight, count in zip(
+                    classes, weights, counts, strict=True
+                )
+            ),
         )
 
     def _snapshot(self, folder: Path) -> dict[str, Any] | None:
@@ -273,6 +298,7 @@ class PhaseBuilder:
             self.config.seed,
             round,
             self.config.ignore_index,
+            self.config.training.pseudo_labels is not None,
         )
         sampler = RoundBatchSampler(
             len(dataset),

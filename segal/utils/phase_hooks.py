@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
 from segal.config.schema import ActiveLearningConfig
+from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook
 from segal.hooks.evaluation import EvaluationHook
+from segal.hooks.pseudo_labels import PseudoLabelHook
 from segal.hooks.randomness import KeyedRandomnessHook
 from segal.hooks.snapshot import SnapshotHook
 from segal.hooks.visualize import VisualizeHook
@@ -71,6 +74,7 @@ class PhaseHooks:
             cfg['momentum_config'],
             custom_hooks_config=cfg['custom_hooks'],
         )
+        self._register_training(runner)
         runner.register_hook(KeyedRandomnessHook(self.config.seed))
         checkpoints = cfg['checkpoint_config'] or {}
         every = min(checkpoints.get('interval', 1000), 1000)
@@ -87,6 +91,32 @@ class PhaseHooks:
                 hook.get_iter = partial(_global_iter, hook)
         return evaluation
 
+    def _register_training(self, runner: Any) -> None:
+        """What a phase does beyond mmseg's own; the teacher is asked first."""
+        training = self.config.training
+        if training.average is not None:
+            runner.register_hook(
+                AveragingHook(training.average), priority='ABOVE_NORMAL'
+            )  # after the optimizer's, before all that look at the network
+        pseudo = training.pseudo_labels
+        if pseudo is not None:
+            length = self.config.phases[runner.context.round].train
+            end = (
+                runner._max_epochs
+                if self.config.by_epoch
+                else runner._max_iters
+            )
+            late = math.ceil(round(pseudo.begin * length, 6))
+            runner.register_hook(
+                PseudoLabelHook(
+                    pseudo.threshold,
+                    pseudo.weight,
+                    end - length + late,
+                    self.config.ignore_index,
+                ),
+                priority='VERY_HIGH',
+            )
+
     def sections(self) -> dict[str, Any]:
         """What the config says of mmcv's hooks, as copies; None: nothing."""
         cfg = copy.deepcopy(self.cfg)
@@ -96,6 +126,9 @@ class PhaseHooks:
         for hook in (cfg.get('log_config') or {}).get('hooks') or []:
             if hook['type'] == 'TensorboardLoggerHook':
                 hook.setdefault('log_dir', str(self.work_dir / 'tf_logs'))
+        for hook in cfg.get('custom_hooks') or []:
+            if hook['type'] == 'EMAHook':  # before what saves the network
+                hook.setdefault('priority', 'ABOVE_NORMAL')
         optimizer_config = cfg.get('optimizer_config') or {}
         if cfg.get('fp16') and self.device.type == 'cuda':
             optimizer_config.setdefault('type', 'Fp16OptimizerHook')

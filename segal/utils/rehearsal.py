@@ -29,16 +29,19 @@ from torch import Tensor, nn
 
 from segal import distributed as ranks
 from segal.active.active_loop import SelectorFactory
+from segal.active.dataset.active_dataset import UNASKED
 from segal.active.dataset.base import LoadFirst, reading
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
 from segal.config.built import not_built
-from segal.config.schema import ActiveLearningConfig
+from segal.config.schema import ActiveLearningConfig, Training
 from segal.errors import ConfigError, DataError, SegALError, nearest
+from segal.hooks.pseudo_labels import WEAK, teachable_head
 from segal.mc_dropout import check_dropout
 from segal.registry import HEURISTICS
 from segal.runner.inner import RoundEpochRunner
 from segal.structures import Prediction
+from segal.utils.class_balance import check_class_balance
 from segal.utils.data import Data
 from segal.utils.network import Networks
 from segal.utils.phase_hooks import PhaseHooks
@@ -106,7 +109,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
     with ranks.together():
         cfg = parts.cfg
         heuristic = _query(parts, problems)
-        sample = _samples(parts.data, parts.config.ignore_index, problems)
+        sample = _samples(parts, problems)
         _val(parts.data, problems)
         _evaluation(parts, problems)
         _hooks(parts, problems)
@@ -115,6 +118,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
             model = parts.networks.build()
         if model is not None:
             problems += check_losses(model)
+            problems += _training(model, parts.config.training)
             with _said('optimizer', cfg.optimizer, problems):
                 build_optimizer(model, copy.deepcopy(cfg.optimizer))
             if heuristic is not None and 'samples' in heuristic.needs:
@@ -176,22 +180,22 @@ def _query(parts: Rehearsal, problems: list[str]) -> BaseHeuristic | None:
     return heuristic
 
 
-def _samples(
-    data: Data, ignore_index: int, problems: list[str]
-) -> dict[str, Any] | None:
+def _samples(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
     """One sample of each pipeline of the pool.
 
     Returns:
         That of training; None where there is something wrong with it.
     """
-    pool = data.pool
+    data, pool = parts.data, parts.data.pool
     image = pool[0]
-    labels = np.full(image.size, ignore_index, np.uint8)
+    labels = np.full(image.size, parts.config.ignore_index, np.uint8)
+    pseudo = parts.config.training.pseudo_labels is not None
+    beside = {UNASKED: labels} if pseudo else {}
     sample: dict[str, Any] | None = None
     with _pipeline(problems):
         loader = LoadFirst(data.view, 'data.train')
         at = data.positions[image.name]
-        sample = loader.transform(at, loader.load_image(at), labels)
+        sample = loader.transform(at, loader.load_image(at), labels, beside)
     if sample is not None:
         wanted = ('img', 'img_metas', 'gt_semantic_seg')
         lacks = [key for key in wanted if key not in sample]
@@ -204,6 +208,8 @@ def _samples(
                 f'its end; got samples with {got}'
             )
             sample = None
+    if sample is not None:
+        problems += _views(sample, pseudo)
     with _pipeline(problems):
         batch = query_batch(pool, [image.name])
         if not isinstance(batch.get('img'), list) or 'img_metas' not in batch:
@@ -214,6 +220,35 @@ def _samples(
                 f'samples of {sorted(batch)}'
             )
     return sample
+
+
+def _views(sample: dict[str, Any], pseudo: bool) -> list[str]:
+    """Whether a sample has what pseudo-labels want, and nothing but."""
+    where = 'data.train.pipeline: '
+    weak = _content(sample.get(WEAK))
+    if weak is not None and not pseudo:
+        return [
+            f'{where}{WEAK!r} is for the teacher of '
+            'active_learning.pseudo_labels, which is off; take it out of '
+            'Collect, and KeepWeakView out of the pipeline'
+        ]
+    problems = []
+    if weak is not None and weak.shape != _content(sample['img']).shape:
+        problems.append(
+            f'{where}wanted KeepWeakView after all steps that move pixels; '
+            f'got a view of {tuple(weak.shape)} beside an image of '
+            f'{tuple(_content(sample["img"]).shape)}'
+        )
+    labels = _content(sample['gt_semantic_seg'])
+    if pseudo and sample[UNASKED].shape != labels.shape[-2:]:
+        problems.append(
+            f'{where}wanted steps that move all maps named in '
+            "results['seg_fields'], as mmseg's do, for "
+            f'active_learning.pseudo_labels; got one of '
+            f'{sample[UNASKED].shape} beside labels of '
+            f'{tuple(labels.shape[-2:])}'
+        )
+    return problems
 
 
 @contextmanager
@@ -290,6 +325,20 @@ def _evaluation(parts: Rehearsal, problems: list[str]) -> None:
             "evaluation.metric: wanted 'mIoU' among them, which is the "
             f'curve; got {metrics!r}'
         )
+
+
+def _training(model: nn.Module, training: Training) -> list[str]:
+    """Whether the network can be trained as the config asks."""
+    problems = []
+    if training.class_balance is not None:
+        problems += check_class_balance(model)
+    if training.pseudo_labels and teachable_head(model) is None:
+        problems.append(
+            'active_learning.pseudo_labels: wanted a decode head with a '
+            f'channel for each class, got {type(model).__name__} without '
+            'one; leave pseudo_labels out, or choose another head'
+        )
+    return problems
 
 
 class _Nothing(nn.Module):

@@ -8,7 +8,11 @@ import torch
 from mmcv.parallel import collate
 from mmseg.datasets import CustomDataset
 
-from segal.active.dataset.active_dataset import ActiveDataset
+from segal.active.dataset.active_dataset import (
+    UNASKED,
+    ActiveDataset,
+    unasked_map,
+)
 from segal.active.dataset.base import image_name
 from segal.active.dataset.pool import open_pool, query_batch, query_loader
 from segal.active.label_store import LabelStore
@@ -295,3 +299,49 @@ def test_workers_see_the_same_samples(root):
         return torch.cat([batch['img'].data[0] for batch in loader])
 
     assert torch.equal(images(0), images(2))
+
+
+def test_where_nobody_was_asked(root):
+    """Bought pixels count as asked, void ones with their neighbours."""
+    pool = open_pool(make(root, TEST, True))
+    name = pool[1].name
+    store = LabelStore(root / 'labels', pool.images)
+    places = np.array([0, 5 * 32 + 9])
+    status = np.array([LABELLED, VOID], np.uint8)
+    said = PixelAnswers(places, np.array([1, 0], np.uint8), status)
+    store.append(Answers(Selection(0, 'pixel', {name: places}), {name: said}))
+    wanted = np.zeros((24, 32), np.uint8)
+    wanted[0, 0] = 255
+    wanted[4:7, 8:11] = 255
+    np.testing.assert_array_equal(unasked_map(store, name, 255), wanted)
+
+
+def test_a_map_of_the_unasked_is_moved_with_the_labels(root):
+    """Through all of mmseg's steps; padding counts as asked."""
+    view = make(root, LOAD + AUGMENT + BUNDLE)
+    pool = open_pool(make(root, TEST, True))
+    places = {image.name: np.arange(0, 24 * 32, 2) for image in pool}
+    store = buy(pool, root, places)  # every second column
+    source = make(root, LOAD + AUGMENT + BUNDLE)
+    options = dict(seed=0, round=0, ignore_index=255, unasked=True)
+    dataset = ActiveDataset(view, positions(view), store, [source], **options)
+    plain = ActiveDataset(view, positions(view), store, [source])
+    shown = 0
+    for epoch in range(4):
+        for i in range(8):
+            sample, same = dataset[(epoch, i)], plain[(epoch, i)]
+            labels = sample['gt_semantic_seg'].data.numpy()[0]
+            unasked = sample[UNASKED].data.numpy()[0]
+            assert unasked.dtype == np.uint8
+            # what is neither labelled nor unasked is padding
+            padded = (labels == 255) & (unasked == 255)
+            assert not ((labels == 1) & (unasked == 0)).any()
+            assert not sample['img'].data[:, padded].any()
+            shown += (unasked == 0).sum()
+            assert UNASKED not in same
+            for key in ('img', 'gt_semantic_seg'):
+                assert torch.equal(sample[key].data, same[key].data)
+    assert shown > 1000
+    assert (dataset[(0, 8)][UNASKED].data == 255).all()
+    batch = collate([dataset[(0, 0)], dataset[(0, 9)]], samples_per_gpu=2)
+    assert batch[UNASKED].data[0].shape == (2, 1, 20, 28)

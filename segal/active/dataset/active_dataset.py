@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
+import numpy as np
+import torch
 from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from segal.active.dataset.base import LoadFirst, reading
 from segal.active.label_store import LabelStore
 from segal.seeding import seeded
+from segal.structures import LABELLED
+
+UNASKED = 'gt_unasked'
+"""A map beside the labels: 0 where nobody was asked, ``ignore_index`` else."""
 
 
 class ActiveDataset(Dataset):
@@ -33,6 +41,7 @@ class ActiveDataset(Dataset):
         seed: The experiment's seed.
         round: Round of the training phase.
         ignore_index: Class id where nothing was bought, padding included.
+        unasked: Whether samples have the map ``UNASKED``, too.
     """
 
     def __init__(
@@ -44,11 +53,13 @@ class ActiveDataset(Dataset):
         seed: int = 0,
         round: int = 0,
         ignore_index: int = 255,
+        unasked: bool = False,
     ) -> None:
         self.CLASSES, self.PALETTE = view.CLASSES, view.PALETTE
         self.names = store.labelled_names()
         self.sources = list(sources)
         self.ignore_index = ignore_index
+        self.unasked = unasked
         self._loader = LoadFirst(view, 'data.train')
         self._positions = positions
         self._store = store
@@ -68,13 +79,14 @@ class ActiveDataset(Dataset):
 
         Returns:
             mmseg's sample: ``img`` (3, h, w) and ``gt_semantic_seg`` (1, h,
-            w) with ``ignore_index`` wherever nothing was bought.
+            w) with ``ignore_index`` wherever nothing was bought; on request
+            ``UNASKED``, uint8 (1, h, w).
         """
         epoch, position = index if isinstance(index, tuple) else (0, index)
         if position < len(self.names):
             name = self.names[position]
             with seeded(*self._draw, epoch, name):
-                return self._pad_with_ignore(self._bought(name))
+                return self._finished(self._bought(name))
         position -= len(self.names)
         for number, source in enumerate(self.sources):
             if position < len(source):
@@ -83,7 +95,7 @@ class ActiveDataset(Dataset):
                     reading(source, position, 'data.train'),
                 ):
                     sample = _labelled(source, position, len(self.CLASSES))
-                    return self._pad_with_ignore(sample)
+                    return self._finished(sample)
             position -= len(source)
         raise IndexError(index)
 
@@ -92,11 +104,23 @@ class ActiveDataset(Dataset):
         labels = self._store.draw(name, self.ignore_index)  # (H, W)
         position = self._positions[name]
         results = self._loader.load_image(position)
-        return self._loader.transform(position, results, labels)
+        beside = {}
+        if self.unasked:
+            beside[UNASKED] = unasked_map(self._store, name, self.ignore_index)
+        return self._loader.transform(position, results, labels, beside)
 
-    def _pad_with_ignore(self, sample: dict[str, Any]) -> dict[str, Any]:
+    def _finished(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Let collate pad labels with ``ignore_index``, not with class 0."""
         labels = sample['gt_semantic_seg']
+        if self.unasked:
+            content = getattr(labels, 'data', labels)  # (1, h, w)
+            asked = np.full(content.shape[1:], self.ignore_index, np.uint8)
+            unasked = sample.get(UNASKED, asked)  # of a source all is known
+            sample[UNASKED] = DataContainer(
+                torch.from_numpy(np.ascontiguousarray(unasked))[None],
+                stack=True,
+                padding_value=self.ignore_index,
+            )
         if isinstance(labels, DataContainer):
             sample['gt_semantic_seg'] = DataContainer(
                 labels.data,
@@ -105,6 +129,30 @@ class ActiveDataset(Dataset):
                 padding_value=self.ignore_index,
             )
         return sample
+
+
+def unasked_map(
+    store: LabelStore, name: str, ignore_index: int
+) -> NDArray[np.uint8]:
+    """Where nobody was asked for a label.
+
+    The neighbours of a place without a class count as asked, too: the place
+    alone would be lost where the map is shrunk.
+
+    Args:
+        store: What was bought.
+        name: Of the image.
+        ignore_index: What stands where somebody was asked.
+
+    Returns:
+        uint8 (H, W), 0 or ``ignore_index``.
+    """
+    asked = (~store.available(name)).astype(np.uint8)  # (H, W)
+    history = store.history(name)
+    void = np.zeros_like(asked)
+    void.reshape(-1)[history.places[history.status != LABELLED]] = 1
+    asked |= cv2.dilate(void, np.ones((3, 3), np.uint8))
+    return asked * np.uint8(ignore_index)
 
 
 def _labelled(source: Any, position: int, classes: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -199,7 +199,11 @@ class LoadFirst:
         return results
 
     def transform(
-        self, index: int, results: dict[str, Any], labels: NDArray[np.uint8]
+        self,
+        index: int,
+        results: dict[str, Any],
+        labels: NDArray[np.uint8],
+        beside: Mapping[str, NDArray[np.uint8]] | None = None,
     ) -> dict[str, Any]:
         """An image with labels, through the rest of the pipeline.
 
@@ -207,9 +211,11 @@ class LoadFirst:
             index: Position in the data set.
             results: From :meth:`load_image`.
             labels: uint8 (H, W), such as what was bought of the image.
+            beside: Further maps, uint8 (H, W), moved as the labels are, and
+                kept whatever ``Collect`` collects.
 
         Returns:
-            mmseg's training sample.
+            mmseg's training sample, with the further maps as arrays (h, w).
 
         Raises:
             DataError: The image is of another size, or a step fails on it.
@@ -223,9 +229,15 @@ class LoadFirst:
             )
         results['gt_semantic_seg'] = labels
         results['seg_fields'].append('gt_semantic_seg')
+        beside = beside or {}
+        results.update(beside)
+        results['seg_fields'] += beside
         for step in self.transforms:
             with reading(self.dataset, index, self.key, step):
+                moved = {name: results[name] for name in beside}
                 results = step(results)
+                for name, value in moved.items():
+                    results.setdefault(name, value)
         return results
 
     def checked_annotation(

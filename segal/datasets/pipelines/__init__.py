@@ -5,9 +5,11 @@ from segal.datasets.pipelines.color import (
     RandomGaussianBlur,
     RandomGrayscale,
 )
+from segal.datasets.pipelines.keep_weak_view import KeepWeakView
 from segal.datasets.pipelines.label_keeping_resize import LabelKeepingResize
 
 __all__ = [
+    'KeepWeakView',
     'LabelKeepingResize',
     'RandomColorJitter',
     'RandomGaussianBlur',

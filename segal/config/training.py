@@ -1,0 +1,75 @@
+"""How a phase trains: class balance, averaged weights, pseudo-labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmcv import Config
+
+from segal.config.schema import PseudoLabels, Training
+
+_AL = 'active_learning.'
+
+
+def read_training(
+    values: Mapping[str, Any], cfg: Config
+) -> tuple[Training, list[str]]:
+    """What of it a config asks for.
+
+    Args:
+        values: Of all keys of ours.
+        cfg: The config, for mmcv's own way to average weights.
+
+    Returns:
+        It, and the problems.
+    """
+    on = {
+        name: values[_AL + name] not in (None, False)
+        for name in ('class_balance', 'average', 'pseudo_labels')
+    }
+    options = {
+        name: float(values[f'{_AL}pseudo_labels.{name}'])
+        for name in ('threshold', 'weight', 'begin')
+    }
+    training = Training(
+        class_balance=float(values[_AL + 'class_balance.power'])
+        if on['class_balance']
+        else None,
+        average=float(values[_AL + 'average.decay'])
+        if on['average']
+        else None,
+        pseudo_labels=PseudoLabels(**options) if on['pseudo_labels'] else None,
+    )
+    problems = []
+    if on['pseudo_labels'] and not on['average']:
+        problems.append(
+            f'{_AL}pseudo_labels: wanted {_AL}average beside it, which is '
+            'the teacher; got none. Add average=dict()'
+        )
+    by_epoch = values['runner.by_epoch']
+    return training, problems + _check_ema(cfg, by_epoch, on['average'])
+
+
+def _check_ema(cfg: Config, by_epoch: bool, averaged: bool) -> list[str]:
+    """Whether mmcv's EMAHook would do what it is there for."""
+    hooks = cfg.get('custom_hooks')
+    problems = []
+    for index, hook in enumerate(
+        hooks if isinstance(hooks, (list, tuple)) else ()
+    ):
+        if not isinstance(hook, Mapping) or hook.get('type') != 'EMAHook':
+            continue
+        where = f'custom_hooks[{index}]: '
+        if averaged:
+            problems.append(
+                f'{where}EMAHook not together with {_AL}average, which '
+                'averages the weights already; leave one of the two out'
+            )
+        elif not by_epoch:
+            problems.append(
+                f'{where}EMAHook puts its average in place after epochs '
+                'alone, and runner.by_epoch=False has none, so that it would '
+                f'never be used; write {_AL}average=dict(decay=...) instead'
+            )
+    return problems

@@ -1,0 +1,184 @@
+"""Pixels that nobody was asked about, learnt from an averaged teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mmcv.parallel import DataContainer
+from mmcv.runner import HOOKS, EpochBasedRunner, Hook
+from mmseg.models.decode_heads import PointHead
+from mmseg.ops import resize
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segal.active.dataset.active_dataset import UNASKED
+from segal.model_wrapper import ModelWrapper
+from segal.runner.inner import unwrapped
+
+WEAK = 'img_weak'
+"""A view of the image for the teacher, where the pipeline makes one."""
+
+
+def sure_classes(
+    probs: Tensor, free: Tensor, threshold: float, ignore_index: int = 255
+) -> Tensor:
+    """The classes that a teacher is sure of.
+
+    Args:
+        probs: Of the teacher, float (B, C, h, w), sums to 1 over C.
+        free: Which pixels may get one, bool (B, h, w).
+        threshold: How likely the class must be, in [0, 1].
+        ignore_index: What stands everywhere else.
+
+    Returns:
+        int64 (B, h, w).
+    """
+    sureness, classes = probs.max(dim=1)  # (B, h, w)
+    taken = free & (sureness >= threshold)
+    return classes.masked_fill(~taken, ignore_index)
+
+
+def pseudo_loss(
+    logits: Tensor, targets: Tensor, count: int, ignore_index: int = 255
+) -> Tensor:
+    """Cross-entropy on the pixels with a pseudo-label.
+
+    Summed over these and divided by the number of all that might have had
+    one: few sure pixels weigh little.
+
+    Source: Sohn et al., FixMatch, NeurIPS 2020, eq. 4.
+
+    Args:
+        logits: float (B, C, h, w).
+        targets: int64 (B, h, w), ``ignore_index`` where there is none.
+        count: How many pixels might have had one.
+        ignore_index: Class id of pixels without.
+
+    Returns:
+        A scalar; 0 where no pixel has one.
+    """
+    total = F.cross_entropy(
+        logits.float(), targets, ignore_index=ignore_index, reduction='sum'
+    )
+    return total / max(count, 1)
+
+
+@HOOKS.register_module()
+class PseudoLabelHook(Hook):
+    """Lets the decode head learn what the averaged network is sure of, too.
+
+    Before an iteration the network is the average of its weights (see
+    :class:`~segal.hooks.averaging.AveragingHook`), in eval mode the teacher:
+    it predicts the batch, in the view that is trained on, or in the weak
+    view that the pipeline keeps (``KeepWeakView``). Where its likeliest
+    class reaches ``threshold`` on a pixel that nobody was asked about, the
+    head's ``losses`` gain ``loss_pseudo``. Bought labels, void answers and
+    padding are left out. The network's classes stay untouched.
+
+    Costs a forward pass an iteration once it has begun.
+
+    Args:
+        threshold: How likely a class must be, in [0, 1].
+        weight: Of this loss.
+        begin: First epoch (by iteration: first iteration) of it, as the
+            runner counts.
+        ignore_index: Class id of pixels without a label.
+    """
+
+    def __init__(
+        self,
+        threshold: float,
+        weight: float,
+        begin: int,
+        ignore_index: int = 255,
+    ) -> None:
+        self.threshold = threshold
+        self.weight = weight
+        self.begin = begin
+        self.ignore_index = ignore_index
+        self.targets: Tensor | None = None
+        self.free = 0
+
+    def before_run(self, runner: Any) -> None:
+        """Stand before the losses of the decode head."""
+        head = teachable_head(unwrapped(runner.model))
+        assert head is not None
+        vars(head)['losses'] = self._with_pseudo(head)
+
+    def after_run(self, runner: Any) -> None:
+        """Step aside."""
+        del vars(teachable_head(unwrapped(runner.model)))['losses']
+
+    def before_train_iter(self, runner: Any) -> None:
+        """Ask the teacher."""
+        batch = runner.data_batch
+        unasked = _content(batch.pop(UNASKED))
+        weak = batch.pop(WEAK, None)
+        by_epoch = isinstance(runner, EpochBasedRunner)
+        if (runner.epoch if by_epoch else runner.iter) < self.begin:
+            return
+        model = unwrapped(runner.model)
+        device = next(model.parameters()).device
+        seen = _content(batch['img'] if weak is None else weak)
+        labels = _content(batch['gt_semantic_seg'])
+        free = (unasked == 0) & (labels == self.ignore_index)
+        free = free[:, 0].to(device)  # (B, h, w)
+        with ModelWrapper(model, device).evaluating() as teacher:
+            logits = teacher.model.encode_decode(  # type: ignore[operator]
+                seen.to(device), _content(batch['img_metas'])
+            )  # (B, C, h, w)
+        probs = logits.float().softmax(dim=1)
+        self.free = int(free.sum())
+        self.targets = sure_classes(
+            probs, free, self.threshold, self.ignore_index
+        )
+
+    def after_train_iter(self, runner: Any) -> None:
+        """Forget them."""
+        self.targets = None
+
+    def _with_pseudo(self, head: Any) -> Callable[[Any, Tensor], Any]:
+        """The losses of a head, with one more."""
+        own = head.losses
+
+        def losses(seg_logit: Any, seg_label: Tensor) -> Any:
+            found = own(seg_logit, seg_label)
+            if self.targets is None:
+                return found
+            several = isinstance(seg_logit, (list, tuple))
+            logits = resize(
+                seg_logit[0] if several else seg_logit,
+                size=self.targets.shape[1:],
+                mode='bilinear',
+                align_corners=head.align_corners,
+            )  # (B, C, h, w)
+            loss = pseudo_loss(
+                logits, self.targets, self.free, self.ignore_index
+            )
+            taken = (self.targets != self.ignore_index).sum()
+            found['loss_pseudo'] = self.weight * loss
+            found['pseudo_share'] = taken / max(self.free, 1)
+            return found
+
+        return losses
+
+
+def teachable_head(model: nn.Module) -> Any:
+    """The head that predicts every pixel, the last one of a cascade.
+
+    Returns:
+        None where there is none with a channel a class.
+    """
+    found: Any = getattr(model, 'decode_head', None)
+    heads = list(found) if isinstance(found, nn.ModuleList) else [found]
+    for head in reversed(heads):
+        if isinstance(head, PointHead) or not hasattr(head, 'losses'):
+            continue
+        return head if getattr(head, 'out_channels', 0) > 1 else None
+    return None
+
+
+def _content(value: Any) -> Any:
+    """What lies in a container of one device."""
+    return value.data[0] if isinstance(value, DataContainer) else value
