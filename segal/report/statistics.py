@@ -62,30 +62,41 @@ class Penalties:
     beaten: tuple[float | None, ...]
 
 
-def area(budgets: Sequence[float], values: Curve) -> float | None:
+def area(
+    budgets: Sequence[float],
+    values: Curve,
+    span: tuple[float, float] | None = None,
+) -> float | None:
     """Area under a curve, by trapezoids, over budgets scaled to 0..1.
 
     Args:
         budgets: (N,), rising.
         values: (N,).
+        span: Where to begin and to end, within the budgets; between two of
+            them the curve is a straight line. None: all of it.
 
     Returns:
-        In the unit of ``values``; None with fewer than two points, or where
-        a value is missing.
+        In the unit of ``values``; None with fewer than two points, where a
+        value is missing, or where the curve does not reach over the span.
     """
     if len(budgets) != len(values):
         raise ValueError(
             f'wanted a value for each of {len(budgets)} budgets, got '
             f'{len(values)}'
         )
-    known = [value for value in values if value is not None]
+    known = np.array([value for value in values if value is not None])
     if len(known) < 2 or len(known) < len(values):
         return None
     at = np.asarray(budgets, np.float64)
-    if not (np.diff(at) > 0).all():
+    if (np.diff(at) < 0).any() or at[-1] == at[0]:
         raise ValueError(f'wanted rising budgets, got {list(budgets)}')
-    scaled = (at - at[0]) / (at[-1] - at[0])  # (N,)
-    return float(np.trapezoid(known, scaled))
+    low, high = span or (at[0], at[-1])
+    if not at[0] <= low < high <= at[-1]:
+        return None
+    inside = (at > low) & (at < high)  # (N,)
+    first, last = np.interp([low, high], at, known)
+    scaled = (np.array([low, *at[inside], high]) - low) / (high - low)
+    return float(np.trapezoid([first, *known[inside], last], scaled))
 
 
 def mean_and_spread(

@@ -23,6 +23,21 @@ def test_area_of_the_published_curve():
     assert area([20, 40, 60, 80, 100], curve) == pytest.approx(54.44, abs=0.01)
 
 
+def test_area_of_a_part_by_hand():
+    at, values = [0, 10, 40], [40, 50, 50]
+    # 45 at 5, 50 at 10 and at 15: half of it 47.5, half 50
+    assert area(at, values, (5, 15)) == pytest.approx(48.75)
+    assert area(at, values, (0, 40)) == area(at, values)
+    assert area(at, values, (20, 30)) == 50
+    assert area(at, values, (-1, 20)) is None
+    assert area(at, values, (0, 41)) is None
+    assert area(at, values, (9, 9)) is None
+
+
+def test_a_point_that_brought_nothing_has_no_width():
+    assert area([10, 20, 20, 30], [40, 50, 60, 60]) == 52.5
+
+
 def test_a_flat_curve_has_its_height_as_area():
     assert area([3, 7, 100], [42, 42, 42]) == pytest.approx(42)
 
