@@ -16,6 +16,7 @@ from segal import distributed as ranks
 from segal.errors import StateError
 from segal.structures import LABELLED, Answers, PoolImage, Selection
 
+from .costs import Asked
 from .label_chain import Chain
 from .label_file import Counts, LabelFile, decode, encode, mend, sha256
 from .label_folder import LabelFolder, Trouble, Wanted
@@ -93,6 +94,7 @@ class _Read:
 
     sha256: str
     counts: Counts
+    asked: Asked
 
 
 def pool_fingerprint(pool: Sequence[PoolImage]) -> str:
@@ -253,6 +255,14 @@ class LabelStore:
         requested, labelled, void, refused, _ = sums
         images = int(self._state.labelled().sum())
         return Counts(requested, labelled, void, refused, images)
+
+    def asked(self, round: int) -> Asked:
+        """What the requests of one label file are paid by.
+
+        Args:
+            round: Of the label file.
+        """
+        return self._files[round].asked
 
     def fingerprint(self, rounds: int | None = None) -> str:
         """Of the labels of the first so many files, as memory holds them.
@@ -468,8 +478,15 @@ class LabelStore:
         return content
 
     def _take_in(self, content: LabelFile, data: bytes) -> None:
+        before = int(self.opened().sum())
         self._state.take_in(content)
-        self._files.append(_Read(sha256(data), content.counts()))
+        whole = content.unit == 'image'
+        asked = Asked(
+            pixels=0 if whole else len(content.places),
+            images=len(content.images) if whole else 0,
+            opened=int(self.opened().sum()) - before,
+        )
+        self._files.append(_Read(sha256(data), content.counts(), asked))
         self.experiment = content.experiment
 
     def _read_map(self, at: int) -> NDArray[np.uint8]:

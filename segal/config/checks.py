@@ -7,6 +7,8 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.active.costs import exact
+from segal.active.spending import Spending
 from segal.config.kinds import short
 from segal.config.network import check_classes
 from segal.config.pipelines import entries, walk
@@ -76,6 +78,8 @@ def check_against_data(
 def _check_budgets(
     config: ActiveLearningConfig, pool: Sequence[PoolImage]
 ) -> list[str]:
+    if config.spending is not None:
+        return _check_spending(config, config.spending, pool)
     unit = config.unit
     if unit == 'image':
         first_key, all_there = 'initial_pool', len(pool)
@@ -103,3 +107,31 @@ def _check_budgets(
             f"pool's {all_there:,}; {fits} queries fit"
         ]
     return []
+
+
+def _check_spending(
+    config: ActiveLearningConfig,
+    spending: Spending,
+    pool: Sequence[PoolImage],
+) -> list[str]:
+    """Whether the pool is as dear as all rounds together."""
+    unit, costs = config.unit, config.costs
+    there = len(pool) if unit == 'image' else sum(x.pixels for x in pool)
+    where = f'active_learning.settings.{unit}.'
+    if spending.first and config.initial.amount > there:
+        key = 'initial_pool' if unit == 'image' else 'initial_label_pixels'
+        return [
+            f'{where}{key}: {config.initial.amount:,} {unit}s are more than '
+            f"the pool's {there:,}"
+        ]
+    files = len(config.phases) - spending.first
+    left = there - config.initial.amount * spending.first
+    opening = len(pool) * exact(costs.open)
+    most = float(left * spending.price + opening)
+    if files * spending.amount <= most:
+        return []
+    return [
+        f'{where}cost_per_round: {spending.amount:g} {costs.unit} in each of '
+        f'{files} rounds are more than the {most:g} {costs.unit} that the '
+        f"pool's {left:,} {unit}s cost"
+    ]

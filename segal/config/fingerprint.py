@@ -41,6 +41,7 @@ FREE = (
     'data.pin_memory',
     'data.test_dataloader',
     'active_learning.visualize',
+    'active_learning.costs.unit',
     'runner.sample_rounds',
     'evaluation.interval',
     'evaluation.start',
@@ -120,12 +121,22 @@ def _train_lengths(plain: Mapping[str, Any]) -> list[int]:
     return [phase.train for phase in phases]
 
 
+def _spends_cost(plain: Mapping[str, Any]) -> bool:
+    """Whether budgets are in cost; else prices change no result."""
+    here: Any = plain.get('active_learning')
+    unit = (plain.get('runner') or {}).get('sample_mode')
+    for part in ('settings', unit):
+        here = here.get(part) if isinstance(here, Mapping) else None
+    return isinstance(here, Mapping) and here.get('cost_per_round') is not None
+
+
 def leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that counts."""
+    free = FREE if _spends_cost(plain) else (*FREE, 'active_learning.costs')
 
     def walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         last = name.rpartition('.')[2]
-        if name in FREE or (
+        if name in free or (
             name.startswith('data.') and last in _FREE_IN_LOADERS
         ):
             return

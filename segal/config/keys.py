@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from segal.active.costs import Costs
 from segal.config.kinds import (
     BELOW_ONE,
     BOOL,
@@ -17,9 +18,11 @@ from segal.config.kinds import (
     PERCENT,
     PHASES,
     POSITIVE,
+    PRICE,
     SECTION,
     SECTION_OR_OFF,
     SHARE,
+    SUM,
     TEXT,
     Kind,
     integer,
@@ -66,6 +69,8 @@ class Key:
 _AL = 'active_learning.'
 _IMAGE = _AL + 'settings.image.'
 _PIXEL = _AL + 'settings.pixel.'
+_COSTS = _AL + 'costs.'
+_PRICES = Costs()
 
 
 KEYS: tuple[Key, ...] = (
@@ -83,8 +88,9 @@ KEYS: tuple[Key, ...] = (
         optional(integer(1)),
         None,
         'images per round',
-        'Images each query asks; or `budget_per_round`, one of the two.',
-        'required, or its alternative',
+        'Images each query asks; or `budget_per_round`, or `cost_per_round`: '
+        'one of them.',
+        'required, or an alternative',
     ),
     Key(
         _IMAGE + 'budget_per_round',
@@ -92,7 +98,16 @@ KEYS: tuple[Key, ...] = (
         None,
         'images per round',
         'The later name of `query_size`; means the same.',
-        'required, or its alternative',
+        'required, or an alternative',
+    ),
+    Key(
+        _IMAGE + 'cost_per_round',
+        optional(SUM),
+        None,
+        '`costs.unit` per round',
+        'What the images of a query may cost; what is left of it is carried '
+        'over to the next.',
+        'required, or an alternative',
     ),
     Key(
         _IMAGE + 'aggregate',
@@ -114,9 +129,9 @@ KEYS: tuple[Key, ...] = (
         optional(integer(1)),
         None,
         'pixels per image and round',
-        'What a query asks of each image; or `budget_per_round`, one of the '
-        'two.',
-        'required, or its alternative',
+        'What a query asks of each image; or `budget_per_round`, or '
+        '`cost_per_round`: one of them.',
+        'required, or an alternative',
     ),
     Key(
         _PIXEL + 'budget_per_round',
@@ -124,7 +139,16 @@ KEYS: tuple[Key, ...] = (
         None,
         'pixels per round, over the whole pool',
         'What a query asks of the whole pool.',
-        'required, or its alternative',
+        'required, or an alternative',
+    ),
+    Key(
+        _PIXEL + 'cost_per_round',
+        optional(SUM),
+        None,
+        '`costs.unit` per round, over the whole pool',
+        'What the pixels of a query may cost; what is left of it is carried '
+        'over to the next.',
+        'required, or an alternative',
     ),
     Key(
         _PIXEL + 'initial_label_pixels',
@@ -217,6 +241,60 @@ KEYS: tuple[Key, ...] = (
         '',
         'Whether a request that hits a void pixel is paid for, or void '
         'pixels are never asked (known from the ground truth).',
+    ),
+    Key(
+        _AL + 'costs',
+        optional(SECTION),
+        None,
+        '',
+        'What labels cost, for curves over cost and budgets in it.',
+        'seconds on PASCAL VOC 2012',
+    ),
+    Key(
+        _COSTS + 'unit',
+        TEXT,
+        _PRICES.unit,
+        '',
+        'Of all prices, in a word; with another one, `pixel` and `image` are '
+        'required.',
+    ),
+    Key(
+        _COSTS + 'pixel',
+        PRICE,
+        _PRICES.pixel,
+        '`costs.unit`',
+        'One pixel asked.',
+    ),
+    Key(
+        _COSTS + 'region',
+        optional(PRICE),
+        _PRICES.region,
+        '`costs.unit`',
+        'One region, all of its pixels.',
+        'its share of the image, times the price of one',
+    ),
+    Key(
+        _COSTS + 'superpixel',
+        optional(PRICE),
+        _PRICES.superpixel,
+        '`costs.unit`',
+        'One region answered by its dominant class, a single click.',
+        'as one pixel',
+    ),
+    Key(
+        _COSTS + 'image',
+        PRICE,
+        _PRICES.image,
+        '`costs.unit`',
+        'One whole image.',
+    ),
+    Key(
+        _COSTS + 'open',
+        PRICE,
+        _PRICES.open,
+        '`costs.unit`',
+        'Looking at an image of which nothing was asked before, on top of '
+        'what is asked there.',
     ),
     Key(
         _AL + 'shuffle_prop',

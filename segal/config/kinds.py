@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,14 @@ def one_of(*names: str) -> Kind:
 BOOL = Kind('True or False', lambda v: isinstance(v, bool))
 TEXT = Kind('a non-empty string', lambda v: isinstance(v, str) and bool(v))
 SHARE = Kind('a number from 0 to 1', lambda v: _is_number(v) and 0 <= v <= 1)
+PRICE = Kind(
+    'a finite number, 0 or more',
+    lambda v: _is_number(v) and math.isfinite(v) and v >= 0,
+)
+SUM = Kind(
+    'a finite number above 0',
+    lambda v: _is_number(v) and math.isfinite(v) and v > 0,
+)
 PERCENT = Kind(
     'a number above 0, up to 100 (absent, None or False: exactly the top)',
     lambda v: v is None or v is False or (_is_number(v) and 0 < v <= 100),

@@ -17,6 +17,7 @@ _SECTIONS = (
     'active_learning.settings',
     'active_learning.settings.image',
     'active_learning.settings.pixel',
+    'active_learning.costs',
     'active_learning.visualize',
     'active_learning.reset',
     'active_learning.class_balance',

@@ -7,13 +7,24 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.active.costs import Asked
+from segal.config.planned import cumulated, planned
 from segal.config.schema import ActiveLearningConfig
 from segal.structures import PoolImage
+from segal.utils.table import cost_words
 
 BYTES_PER_LABEL = 16
 """Of one labelled pixel on disk, at most."""
 
-_HEAD = ('round', 'trains', 'iterations', 'labels', 'per image', 'of pool')
+_HEAD = (
+    'round',
+    'trains',
+    'iterations',
+    'labels',
+    'per image',
+    'of pool',
+    'cost',
+)
 
 
 def plan(
@@ -38,7 +49,8 @@ def plan(
         Lines of text, each at most about 79 characters.
     """
     pixels = sum(image.pixels for image in pool)
-    labels = [_labels(config, pool, k) for k in range(len(config.phases))]
+    asked = cumulated(planned(config, pool))
+    labels = [one.images or one.pixels for one in asked]
     rows = [_HEAD] + [
         (
             str(k),
@@ -47,18 +59,16 @@ def plan(
             f'{labels[k]:,}',
             f'{labels[k] / len(pool):.4g}',
             f'{100 * _share(config, labels[k], pool):.4g} %',
+            _cost(config, asked[k]),
         )
         for k, phase in enumerate(config.phases)
     ]
     facts = [
         ('pool', f'{len(pool):,} images, {pixels:,} pixels'),
         ('unit', config.unit),
-        ('at first', _budget(config, config.initial.amount)),
-        (
-            'each query',
-            f'{_budget(config, config.budget.amount)}, '
-            f'{config.queries} queries',
-        ),
+        ('at first', _at_first(config)),
+        ('each query', f'{_each_query(config)}, {config.queries} queries'),
+        ('costs', _prices(config)),
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),
         ('random picks', f'{100 * config.shuffle_prop:g} %'),
@@ -79,16 +89,10 @@ def plan(
     return '\n'.join([*_aligned(rows), '', *lines])
 
 
-def _labels(
-    config: ActiveLearningConfig, pool: Sequence[PoolImage], round: int
-) -> int:
-    """Labels that a round trains on, in the config's unit."""
-    asked = config.initial.amount + round * config.budget.amount
-    if config.budget.per_image:
-        return sum(min(asked, image.pixels) for image in pool)
-    if config.unit == 'image':
-        return min(asked, len(pool))
-    return min(asked, sum(image.pixels for image in pool))
+def _cost(config: ActiveLearningConfig, asked: Asked) -> str:
+    """What a round's labels cost until then."""
+    costs = config.costs
+    return cost_words(float(costs.of(asked)), costs.unit)
 
 
 def _share(
@@ -111,6 +115,37 @@ def _budget(config: ActiveLearningConfig, amount: int) -> str:
     if config.budget.per_image:
         return f'{amount:,} pixels of each image'
     return f'{amount:,} pixels over the whole pool'
+
+
+def _at_first(config: ActiveLearningConfig) -> str:
+    spending = config.spending
+    if spending is None or spending.first:
+        return _budget(config, config.initial.amount)
+    return f'{config.unit}s for {_sum(config, spending.amount)}'
+
+
+def _each_query(config: ActiveLearningConfig) -> str:
+    spending = config.spending
+    if spending is None:
+        return _budget(config, config.budget.amount)
+    return (
+        f'{config.unit}s for {_sum(config, spending.amount)}, and what was '
+        'left'
+    )
+
+
+def _sum(config: ActiveLearningConfig, amount: float) -> str:
+    return f'{amount:g} {config.costs.unit}'
+
+
+def _prices(config: ActiveLearningConfig) -> str:
+    """The prices that the unit is paid by."""
+    costs = config.costs
+    price = costs.image if config.unit == 'image' else costs.pixel
+    text = f'{_sum(config, price)} for each {config.unit}'
+    if not costs.open:
+        return text
+    return f'{text}, {costs.open:g} to open an image (at most, above)'
 
 
 def _part(part: dict[str, Any]) -> str:

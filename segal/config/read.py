@@ -7,6 +7,8 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.active.costs import Costs
+from segal.active.spending import Spending
 from segal.config import (
     checks,
     dialects,
@@ -17,7 +19,9 @@ from segal.config import (
     sections,
     training,
 )
-from segal.config.keys import BY_NAME
+from segal.config.costs import SECTION, foreign_prices, written_costs
+from segal.config.keys import BY_NAME, children
+from segal.config.kinds import short
 from segal.config.load import waiting_notes
 from segal.config.lookup import Lookup
 from segal.config.phases import read_phases
@@ -65,9 +69,10 @@ class _Reader(Lookup):
         top_percent = float(threshold) if threshold else None
         evenly = values['active_learning.settings.pixel.sample_evenly']
         aggregate = values['active_learning.settings.image.aggregate']
-        initial = budget = None
+        costs = self._costs(values)
+        initial = budget = spending = None
         if unit is not None:
-            initial, budget = self._budgets(unit, values)
+            initial, budget, spending = self._budgets(unit, values, costs)
         if unit == 'pixel' and top_percent is not None and not evenly:
             self.problems.append(
                 f'{_SETTINGS}pixel.sample_threshold: not together with '
@@ -95,6 +100,8 @@ class _Reader(Lookup):
             seed=self.cfg.seed,
             initial=initial,
             budget=budget,
+            spending=spending,
+            costs=costs,
             sample_evenly=evenly,
             top_percent=top_percent,
             aggregate=aggregate,
@@ -123,44 +130,96 @@ class _Reader(Lookup):
             return None
         return unit
 
+    def _costs(self, values: dict[str, Any]) -> Costs:
+        """The cost table; the default one where something is wrong."""
+        written = self._find(SECTION)[1]
+        if isinstance(written, Mapping):
+            self.problems += foreign_prices(written, SECTION)
+        return Costs(
+            **{name: values[f'{SECTION}.{name}'] for name in children(SECTION)}
+        )
+
     def _budgets(
-        self, unit: Unit, values: dict[str, Any]
-    ) -> tuple[Budget | None, Budget | None]:
+        self, unit: Unit, values: dict[str, Any], costs: Costs
+    ) -> tuple[Budget | None, Budget | None, Spending | None]:
         """What is asked before the first phase, and by each query."""
         where = f'{_SETTINGS}{unit}.'
-        size = values[where + 'query_size']
-        whole = values[where + 'budget_per_round']
-        if size is not None and whole is not None:
+        names = ('query_size', 'budget_per_round', 'cost_per_round')
+        given = {
+            name: values[where + name]
+            for name in names
+            if values[where + name] is not None
+        }
+        if len(given) > 1:
+            first, *others = given
+            rest = 'one of the two' if len(given) == 2 else 'all but one'
             self.problems.append(
-                f'{where}query_size: not together with budget_per_round; got '
-                f'{size} and {whole}. Leave one of the two out'
+                f'{where}{first}: not together with {" and ".join(others)}; '
+                f'got {" and ".join(map(short, given.values()))}. Leave '
+                f'{rest} out'
             )
-        amount = size if size is not None else whole
-        if amount is None:
-            if not any(
-                self._find(where + key)[0]
-                for key in ('query_size', 'budget_per_round')
-            ):
+        if not given:
+            if not any(self._find(where + name)[0] for name in names):
                 self.problems.append(
-                    f'{where}query_size: required, or budget_per_round; got '
-                    'neither'
+                    f'{where}query_size: required, or budget_per_round, or '
+                    'cost_per_round; got none of them'
                 )
-            return None, None
-        per_image = unit == 'pixel' and size is not None
+            return None, None, None
         first_name = (
-            'initial_label_pixels' if unit == 'pixel' else ('initial_pool')
+            'initial_label_pixels' if unit == 'pixel' else 'initial_pool'
         )
-        first = values[where + first_name]
-        if first is None:
-            first = amount
+        initial = values[where + first_name]
+        key, amount = next(iter(given.items()))
+        spending = None
+        if key == 'cost_per_round':
+            spending = self._spending(unit, amount, costs, initial is not None)
+            if spending is None:
+                return None, None, None
+            amount = spending.count([], 0)
+        per_image = unit == 'pixel' and key == 'query_size'
+        if initial is None:
+            initial = amount
         sources = len(pipelines.entries(self._find('data.train')[1])) - 1
-        if first == 0 and sources < 1:
+        if initial == 0 and sources < 1:
             self.problems.append(
                 f'{where}{first_name}: wanted 1 or more, since data.train '
                 'has no labelled source beside the pool; got 0, and the '
                 'first phase would train on nothing'
             )
-        return Budget(first, per_image), Budget(amount, per_image)
+        return (
+            Budget(initial, per_image),
+            Budget(amount, per_image),
+            spending,
+        )
+
+    def _spending(
+        self, unit: Unit, amount: float, costs: Costs, counted: bool
+    ) -> Spending | None:
+        """A budget in cost; the table then is part of the experiment.
+
+        Args:
+            unit: What is asked.
+            amount: Of each round.
+            costs: The prices.
+            counted: Whether the initial labels have a count of their own.
+        """
+        spending = Spending(amount, costs, unit, first=int(counted))
+        if not spending.price:
+            self.problems.append(
+                f'{SECTION}.{unit}: wanted a price above 0, since '
+                f'{_SETTINGS}{unit}.cost_per_round is spent at it; got 0'
+            )
+            return None
+        if not spending.count([], 1):
+            self.problems.append(
+                f'{_SETTINGS}{unit}.cost_per_round: wanted '
+                f'{float(spending.dearest):g} {costs.unit} or more, the price '
+                f'of one {unit} in an image that is opened for it; got '
+                f'{amount:g}'
+            )
+            return None
+        self.cfg.active_learning.costs = written_costs(costs)
+        return spending
 
     def _parts(
         self,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from segal.active.costs import Costs
+from segal.active.spending import Spending
 from segal.structures import Budget, Unit
 
 
@@ -87,7 +89,10 @@ class ActiveLearningConfig:
         unit: What a budget counts.
         seed: The experiment's seed, from 0.
         initial: The labels of file 0, drawn before the first phase.
-        budget: What each query may ask.
+        budget: What each query may ask; with ``spending``, what its amount
+            alone pays for where no image has to be opened.
+        spending: The budget in cost; None where it is a count.
+        costs: What labels cost.
         sample_evenly: Whether every image gets the same share.
         top_percent: Picks are drawn from this much of each image's highest
             scores, per cent in (0, 100]; None: the very highest.
@@ -110,6 +115,8 @@ class ActiveLearningConfig:
     seed: int
     initial: Budget
     budget: Budget
+    spending: Spending | None
+    costs: Costs
     sample_evenly: bool
     top_percent: float | None
     aggregate: str

@@ -232,6 +232,9 @@ def round_values(row: dict[str, Any]) -> dict[str, Any]:
         values[f'round/{key}'] = row.get(key)
     for key, count in row['total'].items():
         values[f'round/{key}'] = count
+    cost = row.get('cost') or {}
+    values['round/cost'] = cost.get('total')
+    values['round/cost_of_round'] = cost.get('round')
     for key, seconds in (row.get('seconds') or {}).items():
         values[f'round/seconds_{key}'] = seconds
     for name, iou in (row.get('IoU') or {}).items():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from segal import distributed as ranks
 from segal import stopping
 from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
+from segal.active.costs import Asked
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
 from segal.config.schema import ActiveLearningConfig
@@ -26,6 +27,7 @@ from segal.model_wrapper import ModelWrapper
 from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Prediction, Selection
 from segal.utils.process import return_memory
+from segal.utils.table import cost_words
 
 
 class RoundFactory(Protocol):
@@ -133,6 +135,7 @@ class ActiveLearningRunner:
         """
         self._share_labels()
         self._say_where()
+        self._lay_costs()
         stopping.check_together()
         self._draw_initial()
         hooks: list[Hook] = []
@@ -238,10 +241,11 @@ class ActiveLearningRunner:
             )
             counts = self.store.counts(0)
             self.logger.info(
-                'initial labels: %d requested, %d labelled, %d void',
+                'initial labels: %d requested, %d labelled, %d void; cost %s',
                 counts.requested,
                 counts.labelled,
                 counts.void,
+                self._cost_words(0),
             )
 
     def _train(self, round: int, training: Training) -> None:
@@ -272,6 +276,7 @@ class ActiveLearningRunner:
             ),
             pool=dict(images=len(self.loop.pool), pixels=pixels),
             share=total.labelled / pixels,
+            cost=self._cost(round),
             iterations=result['iterations'],
             **{
                 name: value
@@ -290,6 +295,38 @@ class ActiveLearningRunner:
         self.rows[round:] = [row]
         self._write(write_rounds)
 
+    def _cost(self, round: int) -> dict[str, Any]:
+        """What the labels of a round cost, and those of all until then."""
+        costs = self.config.costs
+        asked = [self.store.asked(file) for file in range(round + 1)]
+        return dict(
+            unit=costs.unit,
+            round=float(costs.of(asked[-1])),
+            total=float(costs.of(sum(asked, Asked()))),
+        )
+
+    def _cost_words(self, round: int) -> str:
+        cost = self._cost(round)
+        words = cost_words(cost['round'], cost['unit'])
+        if not round:
+            return words
+        return f'{words}, {cost_words(cost["total"], cost["unit"])} in all'
+
+    def _lay_costs(self) -> None:
+        """Lay the config's prices, which may be new, over the rows so far.
+
+        Raises:
+            StateError: The rows cannot be written.
+        """
+        before = [row.get('cost') for row in self.rows]
+        for row in self.rows:
+            row['cost'] = self._cost(row['round'])
+        if before != [row['cost'] for row in self.rows]:
+            self.logger.info(
+                'costs in rounds.json: as active_learning.costs has them now'
+            )
+            self._write(write_rounds)
+
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
         """Buy the labels of the next round."""
         ranks.sync_buffers(wrapper.model)
@@ -299,12 +336,14 @@ class ActiveLearningRunner:
         self.rows[round]['seconds']['query'] = time.perf_counter() - begin
         counts = self.store.counts(round + 1)
         self.logger.info(
-            'round %d bought: %d requested, %d labelled, %d void, %d refused',
+            'round %d bought: %d requested, %d labelled, %d void, '
+            '%d refused; cost %s',
             round + 1,
             counts.requested,
             counts.labelled,
             counts.void,
             counts.refused,
+            self._cost_words(round + 1),
         )
         self._write(write_times)
         return selection

@@ -2,7 +2,8 @@
 
 A row is written once, when its phase is trained and evaluated, and holds
 nothing that another run of the same experiment would not have. Its seconds
-lie beside it, because no two runs share them.
+lie beside it, because no two runs share them. Its ``cost`` alone is made anew
+where a run goes on with other prices.
 """
 
 from __future__ import annotations

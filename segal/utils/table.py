@@ -38,10 +38,13 @@ def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
         return 'no rounds yet'
     whole = rows[0].get('unit') == 'image'
     heads = ['round', 'images' if whole else 'labels', 'void', 'per image']
-    heads += ['share', 'mIoU', 'train', 'query', 'eval']
+    heads += ['share', 'cost', 'mIoU', 'train', 'query', 'eval']
     table = [heads, *(_cells(row, whole, images) for row in rows)]
-    if whole:
-        table = [cells[:3] + cells[4:] for cells in table]
+    dropped = {'per image'} if whole else set()
+    if not any(row.get('cost') for row in rows):
+        dropped.add('cost')
+    kept = [at for at, head in enumerate(heads) if head not in dropped]
+    table = [[cells[at] for at in kept] for cells in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
         '  '.join(cell.rjust(w) for cell, w in zip(cells, widths, strict=True))
@@ -59,6 +62,7 @@ def _cells(row: Row, whole: bool, images: int | None) -> list[str]:
         f'{total["void"]:,}',
         _ABSENT if per_image is None else f'{per_image:,.1f}',
         share_words(row['share']),
+        row_cost(row),
         _ABSENT if row.get('mIoU') is None else f'{100 * row["mIoU"]:.2f} %',
         *(_time(seconds.get(key)) for key in ('train', 'query', 'evaluation')),
     ]
@@ -72,6 +76,19 @@ def share_words(share: float) -> str:
         )
         return f'{words} %'
     return f'{100 * share:.1f} %'
+
+
+def cost_words(cost: float, unit: str) -> str:
+    """A cost as one reads it: seconds as hours, others with their unit."""
+    if unit == 'seconds':
+        return _time(cost)
+    return f'{cost:,.10g} {unit}'
+
+
+def row_cost(row: Row) -> str:
+    """What the labels until a round cost; rows of old have no cost."""
+    cost = row.get('cost')
+    return cost_words(cost['total'], cost['unit']) if cost else _ABSENT
 
 
 def _time(seconds: float | None) -> str:

@@ -25,10 +25,11 @@ import segal.hooks
 import segal.models
 import segal.runner  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import distributed as ranks
-from segal.active.active_loop import ActiveLearningLoop
+from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
 from segal.active.label_store import LabelStore
 from segal.active.pool_file import read_pool
 from segal.active.selectors import BaseSelector
+from segal.active.spending import Spending
 from segal.config import (
     ActiveLearningConfig,
     check_against_data,
@@ -38,6 +39,7 @@ from segal.config import (
     plan,
     read_config,
 )
+from segal.config.planned import cumulated, planned
 from segal.errors import ConfigError, StateError
 from segal.files import replace_file, replace_json
 from segal.launching import running_on
@@ -124,29 +126,15 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     for note in notes:
         logger.info(note)
     experiment = fingerprint(cfg, config)
-    make_selector = partial(
-        _selector,
-        config.selector,
-        config.budget,
-        config.seed,
-        config.shuffle_prop,
-    )
-    initial = {
-        key: value
-        for key, value in config.selector.items()
-        if key != 'top_percent'
-    }
-    make_initial_selector = partial(
-        _selector, initial, config.initial, config.seed, 0.0
-    )
+    initial_rehearsed, rehearsed = _selectors(config, None)
     model = rehearse(
         Rehearsal(
             cfg,
             config,
             data,
             {
-                'active_learning.selector': make_selector,
-                'active_learning.selector (at first)': make_initial_selector,
+                'active_learning.selector': rehearsed,
+                'active_learning.selector (at first)': initial_rehearsed,
             },
             device,
         ),
@@ -191,6 +179,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             loader['samples_per_gpu'],
             loader['workers_per_gpu'],
         )
+        make_initial_selector, make_selector = _selectors(config, store)
         runner = build_runner(
             dict(cfg.runner),
             default_args=dict(
@@ -225,9 +214,37 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         return rows
 
 
+def _selectors(
+    config: ActiveLearningConfig, store: LabelStore | None
+) -> tuple[SelectorFactory, SelectorFactory]:
+    """What builds the selector of the initial draw, and that of a query.
+
+    Args:
+        config: What the user wrote, read.
+        store: What was asked so far; None where that is nothing.
+    """
+    part, seed, spending = config.selector, config.seed, config.spending
+    initial = {key: part[key] for key in part if key != 'top_percent'}
+    paid = spending if spending and not spending.first else None
+    return (
+        partial(_selector, initial, config.initial, paid, store, seed, 0.0),
+        partial(
+            _selector,
+            part,
+            config.budget,
+            spending,
+            store,
+            seed,
+            config.shuffle_prop,
+        ),
+    )
+
+
 def _selector(
     part: dict[str, Any],
     budget: Budget,
+    spending: Spending | None,
+    store: LabelStore | None,
     seed: int,
     shuffle_prop: float,
     images: Sequence[PoolImage],
@@ -235,7 +252,11 @@ def _selector(
     opened: NDArray[np.bool_],
     file: int,
 ) -> BaseSelector:
-    """A selector for one round."""
+    """A selector for one round, with what a budget in cost pays for."""
+    if spending is not None:
+        earlier = [store.asked(k) for k in range(file)] if store else []
+        unopened = int(np.count_nonzero((free > 0) & ~opened))
+        budget = Budget(spending.count(earlier, unopened), False)
     return build_from_cfg(
         dict(part),
         SELECTORS,
@@ -393,13 +414,12 @@ def _plan(
 ) -> str:
     """What ``--dry-run`` says."""
     lengths = []
-    images = 0
+    asked = cumulated(planned(config, data.pool.images))
     per_image = config.unit == 'pixel'
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
     together = batch['samples_per_gpu'] * ranks.world_size()
     for index, phase in enumerate(config.phases):
-        images += (config.budget if index else config.initial).amount
-        count = len(data.pool) if per_image else min(images, len(data.pool))
+        count = len(data.pool) if per_image else asked[index].images
         count += sum(len(source) for source in data.sources)
         lengths.append(
             phase.train * (-(-count // together) if config.by_epoch else 1)

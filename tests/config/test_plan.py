@@ -26,10 +26,49 @@ def test_pixels_of_each_image():
     )
     text = plan(cfg, config, POOL, [25, 25, 25], 4_200_000, 2)
     assert rows(text) == [
-        ['0', '5', 'epochs', '25', '100', '10', '5.519', '%'],
+        [
+            '0',
+            '5',
+            'epochs',
+            '25',
+            '100',
+            '10',
+            '5.519',
+            '%',
+            '4',
+            'min',
+            '00',
+            's',
+        ],
         # the small image has 12 pixels and runs dry
-        ['1', '5', 'epochs', '25', '147', '14.7', '8.113', '%'],
-        ['2', '5', 'epochs', '25', '192', '19.2', '10.6', '%'],
+        [
+            '1',
+            '5',
+            'epochs',
+            '25',
+            '147',
+            '14.7',
+            '8.113',
+            '%',
+            '5',
+            'min',
+            '53',
+            's',
+        ],
+        [
+            '2',
+            '5',
+            'epochs',
+            '25',
+            '192',
+            '19.2',
+            '10.6',
+            '%',
+            '7',
+            'min',
+            '41',
+            's',
+        ],
     ]
     facts = dict(
         line.split('  ', 1) for line in text.split('\n\n')[1].splitlines()
@@ -40,6 +79,7 @@ def test_pixels_of_each_image():
         'unit': 'pixel',
         'at first': '10 pixels of each image',
         'each query': '5 pixels of each image, 2 queries',
+        'costs': '2.4 seconds for each pixel',
         'heuristic': 'LeastConfidence()',
         'selector': 'PixelsPerImage(top_percent=5.0)',
         'random picks': '25 %',
@@ -92,6 +132,11 @@ def test_images():
         '0.8',
         '80',
         '%',
+        '31',
+        'min',
+        '58',
+        's',
     ]
+    assert '239.7 seconds for each image' in text
     assert '4 images' in text
     assert "WholeImages(aggregate='mean')" in text

@@ -71,7 +71,7 @@ WRONG = [
     (dict(runner__sample_mode=...), 'runner.sample_mode: required'),
     (
         {PIXEL + '__query_size': ...},
-        'query_size: required, or budget_per_round; got neither',
+        'query_size: required, or budget_per_round, or cost_per_round; got no',
     ),
     (
         dict(active_learning__settings__pixel=...),

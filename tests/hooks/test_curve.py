@@ -108,6 +108,17 @@ def test_table_of_images():
     assert line.split()[:2] == ['0', '10']
 
 
+def test_table_shows_costs_where_rows_have_them():
+    rows = [row(0, 0.4, train=1), row(1, 0.5, train=1)]
+    rows[1]['cost'] = {'unit': 'seconds', 'round': 96.0, 'total': 4000.0}
+    head, _, *lines = format_rounds(rows, images=100).split('\n')
+    assert head.split()[-5:] == ['cost', 'mIoU', 'train', 'query', 'eval']
+    assert lines[0].split()[6:9] == ['-', '40.00', '%']  # a row of old
+    assert '  1 h 06 min  ' in lines[1]
+    rows[1]['cost'] = {'unit': 'clicks', 'round': 96.0, 'total': 4000.5}
+    assert '  4,000.5 clicks  ' in format_rounds(rows, images=100)
+
+
 def test_table_without_rounds():
     assert format_rounds([]) == 'no rounds yet'
 

@@ -1,0 +1,78 @@
+"""The cost table of a config, or of a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from segal.active.costs import DEFAULT_UNIT, Costs
+from segal.config.keys import BY_NAME, children
+from segal.config.kinds import short
+from segal.errors import ConfigError, nearest
+
+SECTION = 'active_learning.costs'
+
+
+def read_costs(written: Any, where: str = SECTION) -> Costs:
+    """A cost table, from what somebody wrote.
+
+    Args:
+        written: Name -> price, and ``unit``; None for the defaults.
+        where: What to call it.
+
+    Raises:
+        ConfigError: Everything that is wrong with it, at once.
+    """
+    if written is None:
+        return Costs()
+    if not isinstance(written, Mapping):
+        raise ConfigError([f'{where}: wanted a dict; got {short(written)}'])
+    names = children(SECTION)
+    problems = [
+        f'{where}.{name}: unknown key' + nearest(str(name), names)
+        for name in written
+        if name not in names
+    ]
+    values = {}
+    for name in names:
+        kind = BY_NAME[f'{SECTION}.{name}'].kind
+        if name not in written:
+            continue
+        if kind.accepts(written[name]):
+            values[name] = written[name]
+        else:
+            problems.append(
+                f'{where}.{name}: wanted {kind.wanted}; got '
+                f'{short(written[name])}'
+            )
+    problems += foreign_prices(written, where)
+    if problems:
+        raise ConfigError(problems)
+    return Costs(**values)
+
+
+def foreign_prices(written: Mapping[str, Any], where: str) -> list[str]:
+    """Default prices in seconds under another unit.
+
+    Args:
+        written: What stands in the table.
+        where: What to call it.
+
+    Returns:
+        The problems.
+    """
+    unit = written.get('unit', DEFAULT_UNIT)
+    lacks = [name for name in ('pixel', 'image') if name not in written]
+    if unit == DEFAULT_UNIT or not lacks:
+        return []
+    return [
+        f'{where}.{name}: required with unit={short(unit)}, since the default '
+        f'is in {DEFAULT_UNIT}; got nothing'
+        for name in lacks
+    ]
+
+
+def written_costs(costs: Costs) -> dict[str, Any]:
+    """A cost table as a config holds it, every price in it."""
+    return asdict(costs)

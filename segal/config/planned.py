@@ -1,0 +1,65 @@
+"""What each label file will ask, as far as a config and its pool tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from segal.active.costs import Asked
+from segal.config.schema import ActiveLearningConfig
+from segal.structures import PoolImage
+
+
+def planned(
+    config: ActiveLearningConfig, pool: Sequence[PoolImage]
+) -> list[Asked]:
+    """What each label file will ask, were no request void.
+
+    How many images a file opens is known beforehand only where each has its
+    share; else it is the most that there can be.
+
+    Args:
+        config: What the user wrote, read.
+        pool: All images that may be asked about.
+
+    Returns:
+        One for each phase, the initial labels first.
+    """
+    images = config.unit == 'image'
+    everything = len(pool) if images else sum(one.pixels for one in pool)
+    files: list[Asked] = []
+    opened = asked = 0
+    for number in range(len(config.phases)):
+        if config.budget.per_image:
+            until = config.initial.amount + number * config.budget.amount
+            count = sum(min(until, one.pixels) for one in pool) - asked
+        else:
+            unopened = len(pool) - opened
+            count = _count(config, number, files, unopened)
+            count = min(count, everything - asked)
+        new = min(count, len(pool) - opened)
+        files.append(
+            Asked(images=count, opened=count)
+            if images
+            else Asked(pixels=count, opened=new)
+        )
+        opened, asked = opened + new, asked + count
+    return files
+
+
+def _count(
+    config: ActiveLearningConfig,
+    number: int,
+    files: Sequence[Asked],
+    unopened: int,
+) -> int:
+    """What one label file may ask of the whole pool."""
+    spending = config.spending
+    if spending is not None and number >= spending.first:
+        return spending.count(files, unopened)
+    return (config.budget if number else config.initial).amount
+
+
+def cumulated(files: Sequence[Asked]) -> list[Asked]:
+    """What was asked until each label file, itself included."""
+    return list(accumulate(files))
