@@ -122,8 +122,9 @@ def test_budgets_in_cost_are_spent_and_never_overspent(root, tmp_path):
 
 
 def test_every_rank_counts_the_same_sum(root, tmp_path):
+    evenly = PAID.replace('sample_evenly=False', 'sample_evenly=True')
     config = write_config(
-        root, extra=f'{PAID}runner.update(sample_rounds=2)\n'
+        root, extra=f'{evenly}runner.update(sample_rounds=2)\n'
     )
     run_ranks(on_a_rank, 2, str(config), str(tmp_path / 'run'))
     first, last = costs(tmp_path / 'run')
