@@ -102,6 +102,10 @@ class Candidates:
         places: int64 (N,), flat indices, or ``WHOLE_IMAGE``.
         scores: float32 (N,), higher = label first.
         ties: uint64 (N,), keyed draw; of equal scores the lower goes first.
+        vectors: float32 (N, F), what the places look like; None where the
+            selector does not read it.
+        classes: uint8 (N,), what they are predicted as; None where the
+            selector does not read it.
     """
 
     names: list[str]
@@ -109,6 +113,8 @@ class Candidates:
     places: NDArray[np.int64]
     scores: NDArray[np.float32]
     ties: NDArray[np.uint64]
+    vectors: NDArray[np.float32] | None = None
+    classes: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.places)

@@ -1,15 +1,36 @@
 """Selectors: how a budget is spent on scores."""
 
+from .badge_images import Badge
 from .base import BaseSelector
+from .core_set import CoreSet
 from .global_pixels import PixelsGlobal
+from .k_means_images import KMeansPlusPlus
 from .per_image import PixelsPerImage
+from .pixels_badge import PixelsBadge, PixelsBadgeGlobal
+from .pixels_k_centre import PixelsKCentre, PixelsKCentreGlobal
+from .pixels_k_means import PixelsKMeansPlusPlus, PixelsKMeansPlusPlusGlobal
 from .spread_pixels import PixelsSpread
+from .stratified import PixelsStratified
+from .stratified_global import PixelsStratifiedGlobal
+from .typiclust import TypiClust
 from .whole_images import WholeImages
 
 __all__ = [
+    'Badge',
     'BaseSelector',
+    'CoreSet',
+    'KMeansPlusPlus',
+    'PixelsBadge',
+    'PixelsBadgeGlobal',
     'PixelsGlobal',
+    'PixelsKCentre',
+    'PixelsKCentreGlobal',
+    'PixelsKMeansPlusPlus',
+    'PixelsKMeansPlusPlusGlobal',
     'PixelsPerImage',
     'PixelsSpread',
+    'PixelsStratified',
+    'PixelsStratifiedGlobal',
+    'TypiClust',
     'WholeImages',
 ]

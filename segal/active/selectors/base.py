@@ -177,6 +177,8 @@ class BaseSelector(ABC):
             places=picks.places,
             scores=picks.scores,
             ties=picks.ties,
+            vectors=picks.vectors,
+            classes=picks.classes,
         )
 
     def _unpack(self, shards: Sequence[Candidates]) -> Picks:
@@ -193,7 +195,16 @@ class BaseSelector(ABC):
                 raise RuntimeError(f'{unknown[0]!r} is not in the pool')
             positions = [self._position[name] for name in shard.names]
             image = np.array(positions, np.int32)[shard.image]
-            parts.append(Picks(image, shard.places, shard.scores, shard.ties))
+            parts.append(
+                Picks(
+                    image,
+                    shard.places,
+                    shard.scores,
+                    shard.ties,
+                    shard.vectors,
+                    shard.classes,
+                )
+            )
         picks = Picks.join(parts)
         order = np.lexsort((picks.places, picks.image))
         image, places = picks.image[order], picks.places[order]

@@ -12,7 +12,7 @@ from segal.structures import Candidates, Selection
 
 from .base import BaseSelector
 from .quotas import rounded_share
-from .top import Picks, RunningTop, best, lowest
+from .top import More, Picks, RunningTop, best, lowest
 
 
 class BestOverPool(BaseSelector):
@@ -33,19 +33,29 @@ class BestOverPool(BaseSelector):
         self.amount = self._spendable()
         self.randoms = rounded_share(self.amount, self.shuffle_prop)
         # up to `randoms` of the best may turn out to be random picks
-        best_wanted = self.amount if self.randoms < self.amount else 0
-        self._best = RunningTop(best_wanted)
+        wanted = self.amount - self.randoms
+        best_wanted = self._looked_at(wanted) + self.randoms if wanted else 0
+        self._best = self._top(best_wanted)
         self._drawn = RunningTop(self.randoms)
 
     @abstractmethod
     def _spendable(self) -> int:
         """The budget, or all that is free."""
 
+    def _looked_at(self, count: int) -> int:
+        """Among how many of the best so many are chosen; no less."""
+        return count
+
+    def _top(self, capacity: int) -> RunningTop:
+        """What keeps the best."""
+        return RunningTop(capacity)
+
     def _offer(
         self,
         position: int,
         places: NDArray[np.int64],
         scores: NDArray[np.float32],
+        more: More | None = None,
     ) -> None:
         """Take in some places of one image.
 
@@ -53,6 +63,7 @@ class BestOverPool(BaseSelector):
             position: Of the image in the pool.
             places: int64 (n,), each once.
             scores: float32 (n,).
+            more: Further columns of those that are kept.
         """
         name = self.images[position].name
         tie = self._stream('tie', name)
@@ -61,15 +72,24 @@ class BestOverPool(BaseSelector):
             return place_keys(tie, places[index])
 
         if self._best.capacity:
-            self._best.add(position, places, scores, ties, scores)
+            self._best.add(position, places, scores, ties, scores, more)
         if self._drawn.capacity:
             draws = place_keys(self._stream('shuffle', name), places)
             self._drawn.add(
-                position, places, -uniform(draws), draws.__getitem__, scores
+                position,
+                places,
+                -uniform(draws),
+                draws.__getitem__,
+                scores,
+                more,
             )
 
     def candidates(self) -> Candidates:
         """This rank's best and its lowest draws, each place once."""
+        return self._pack(self._kept())
+
+    def _kept(self) -> Picks:
+        """The same, by image and best first."""
         chance = self._drawn.picks()
         for i in np.unique(chance.image):
             mine = chance.image == i
@@ -80,22 +100,45 @@ class BestOverPool(BaseSelector):
         again[1:] = (picks.image[1:] == picks.image[:-1]) & (
             picks.places[1:] == picks.places[:-1]
         )
-        return self._pack(picks.take(~again))
+        return picks.take(~again)
 
     def choose(self, shards: Sequence[Candidates]) -> Selection:
         """The random picks, then the best of the rest; see the base."""
-        picks = self._unpack(shards)
+        return self._spend(self._unpack(shards), Picks.join([]))
+
+    def _spend(self, picks: Picks, known: Picks) -> Selection:
+        """Choose.
+
+        Args:
+            picks: Candidates of all ranks.
+            known: What was labelled before, for those that look at it.
+        """
         chosen = np.zeros(len(picks.places), bool)
         if self.randoms:
             chosen[lowest(self._draws(picks), self.randoms)] = True
         left = np.flatnonzero(~chosen)
-        at = best(
-            picks.scores[left],
-            picks.ties[left].__getitem__,
+        at = self._by_score(
+            picks.take(left),
             self.amount - int(chosen.sum()),
+            Picks.join([picks.take(chosen), known]),
         )
         chosen[left[at]] = True
         return self._selection(picks.take(chosen), self.amount)
+
+    def _by_score(
+        self, left: Picks, count: int, taken: Picks
+    ) -> NDArray[np.int64]:
+        """Which candidates are picked for their scores.
+
+        Args:
+            left: Those that were not picked by chance.
+            count: How many are wanted.
+            taken: Those that were, and what is known beside them.
+
+        Returns:
+            int64 (min(count, N),), indices into ``left``.
+        """
+        return best(left.scores, left.ties.__getitem__, count)
 
     def _draws(self, picks: Picks) -> NDArray[np.uint64]:
         """The keyed draws of picks sorted by image, uint64 (N,)."""

@@ -99,6 +99,7 @@ class PixelsPerImage(BaseSelector):
                 scores_left,
                 quota - randoms,
                 places[by_chance],
+                prediction,
             )
         ]
         chosen = np.concatenate([by_chance, by_score])
@@ -118,6 +119,7 @@ class PixelsPerImage(BaseSelector):
         scores: NDArray[np.float32],
         quota: int,
         taken: NDArray[np.int64],
+        prediction: Prediction | None,
     ) -> NDArray[np.int64]:
         """Which places of one image are picked for their scores.
 
@@ -127,6 +129,7 @@ class PixelsPerImage(BaseSelector):
             scores: float32 (n,).
             quota: How many are wanted, n at most.
             taken: int64 (m,), places that were picked by chance.
+            prediction: Of the image, with all that is needed.
 
         Returns:
             int64 (quota,), indices into ``places``.
@@ -140,6 +143,22 @@ class PixelsPerImage(BaseSelector):
             stream = self._stream('draw', image.name)
             top = top[lowest(place_keys(stream, places[top]), quota)]
         return top
+
+    def _refuse_top_percent(self, takes: str) -> None:
+        """For subclasses that do not draw from a top per cent.
+
+        Args:
+            takes: What they take instead.
+
+        Raises:
+            ConfigError: ``top_percent`` is set.
+        """
+        if self.top_percent is not None:
+            raise ConfigError(
+                f'top_percent: not together with {type(self).__name__}, which '
+                f'takes {takes}; got {self.top_percent}; leave out '
+                'settings.pixel.sample_threshold'
+            )
 
     def candidates(self) -> Candidates:
         """Every image's final picks."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import place_keys
-from segal.structures import PoolImage
+from segal.structures import PoolImage, Prediction
 
 from .per_image import PixelsPerImage
 from .top import best
@@ -43,12 +43,7 @@ class PixelsSpread(PixelsPerImage):
             raise ConfigError(
                 f'distance: wanted 1 pixel or more, got {distance}'
             )
-        if self.top_percent is not None:
-            raise ConfigError(
-                'top_percent: not together with PixelsSpread, which takes '
-                f'the best that are apart; got {self.top_percent}; leave out '
-                'settings.pixel.sample_threshold'
-            )
+        self._refuse_top_percent('the best that are apart')
         self.distance = distance
 
     def _by_score(
@@ -58,6 +53,7 @@ class PixelsSpread(PixelsPerImage):
         scores: NDArray[np.float32],
         quota: int,
         taken: NDArray[np.int64],
+        prediction: Prediction | None,
     ) -> NDArray[np.int64]:
         """See the base; how many are sorted grows until there are enough."""
         tie = self._stream('tie', image.name)

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ties = Callable[[NDArray[np.int64]], NDArray[np.uint64]]
 """Indices int64 (n,) -> their tie keys uint64 (n,), made only when needed."""
+
+More = Callable[[NDArray[np.int64]], dict[str, NDArray[Any]]]
+"""Indices int64 (n,) -> further columns of :class:`Picks`, n rows each."""
+
+
+_T = TypeVar('_T')
+
+
+def within(
+    function: Callable[[NDArray[np.int64]], _T], at: NDArray[np.int64]
+) -> Callable[[NDArray[np.int64]], _T]:
+    """A function of indices, as one of indices into a part of them.
+
+    Args:
+        function: Such as ``Ties`` or ``More``.
+        at: int64 (n,), the part.
+    """
+
+    def of_part(index: NDArray[np.int64]) -> _T:
+        return function(at[index])
+
+    return of_part
 
 
 def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
@@ -64,27 +86,47 @@ class Picks(NamedTuple):
         places: int64 (N,), flat indices, or ``WHOLE_IMAGE``.
         scores: float32 (N,).
         ties: uint64 (N,).
+        vectors: float32 (N, F), or None.
+        classes: uint8 (N,), or None.
     """
 
     image: NDArray[np.int32]
     places: NDArray[np.int64]
     scores: NDArray[np.float32]
     ties: NDArray[np.uint64]
+    vectors: NDArray[np.float32] | None = None
+    classes: NDArray[np.uint8] | None = None
+
+    @property
+    def coordinates(self) -> NDArray[np.float32]:
+        """``vectors``, where they are known to be there."""
+        assert self.vectors is not None
+        return self.vectors
 
     @classmethod
     def join(cls, parts: list[Picks]) -> Picks:
-        """All parts, one after the other; of none, no picks at all."""
+        """All parts, one after the other; of none, no picks at all.
+
+        Parts without a pick may lack the columns that others have.
+        """
         nothing = cls(
             np.empty(0, np.int32),
             np.empty(0, np.int64),
             np.empty(0, np.float32),
             np.empty(0, np.uint64),
         )
-        return cls(*map(np.concatenate, zip(nothing, *parts, strict=True)))
+        columns: list[Any] = []
+        for several in zip(nothing, *parts, strict=True):
+            there = [column for column in several if column is not None]
+            columns.append(np.concatenate(there) if there else None)
+        return cls(*columns)
 
     def take(self, index: NDArray) -> Picks:
         """The rows of an index or a mask."""
-        return Picks(*(column[index] for column in self))
+        columns: list[Any] = [
+            None if column is None else column[index] for column in self
+        ]
+        return Picks(*columns)
 
     def sort(self) -> Picks:
         """By image, best first within each."""
@@ -116,6 +158,7 @@ class RunningTop:
         values: NDArray[np.float32],
         ties: Ties,
         scores: NDArray[np.float32],
+        more: More | None = None,
     ) -> None:
         """Offer the places of one image.
 
@@ -125,6 +168,7 @@ class RunningTop:
             values: float32 (n,), what is ranked: higher first.
             ties: Indices into ``places`` -> their tie keys.
             scores: float32 (n,), carried along.
+            more: Further columns, made of those alone that are kept.
         """
         near = np.flatnonzero(values >= self.threshold)
         near = near[
@@ -132,13 +176,14 @@ class RunningTop:
         ]
         if not len(near):
             return
-        image_column = np.full(len(near), image, np.int32)
-        self._held.append(
-            (
-                Picks(image_column, places[near], scores[near], ties(near)),
-                values[near],
-            )
+        picks = Picks(
+            np.full(len(near), image, np.int32),
+            places[near],
+            scores[near],
+            ties(near),
+            **(more(near) if more else {}),
         )
+        self._held.append((picks, values[near]))
         self._count += len(near)
         if self._count > 2 * self.capacity:
             self._cut()

@@ -69,9 +69,11 @@ class WholeImages(BestOverPool):
         """Score the image; see the base."""
         position, places, scores = self._enter(image, score, available)
         if len(places):
-            value = _AGGREGATES[self.aggregate](scores)
             self._offer(
-                position,
-                np.array([WHOLE_IMAGE]),
-                np.array([value], np.float32),
+                position, np.array([WHOLE_IMAGE]), self._aggregated(scores)
             )
+
+    def _aggregated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The score of an image whose available pixels have some: (1,)."""
+        value = _AGGREGATES[self.aggregate](scores)
+        return np.array([value], np.float32)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.registry import SELECTORS
+
+from .diverse_images import DiverseImages
+from .diversity import Points, k_centre
+from .top import Picks
+
+
+@SELECTORS.register_module()
+class CoreSet(DiverseImages):
+    """Asks for the images farthest from all that are labelled.
+
+    Greedy k-centre over embeddings, with the labelled images as the first
+    centres: no image of the pool ends far from a labelled one.
+
+    Source: Sener and Savarese, Active Learning for Convolutional Neural
+    Networks: A Core-Set Approach, ICLR 2018, algorithm 1.
+
+    Its arguments are those of
+    :class:`~segal.active.selectors.diverse_images.DiverseImages`.
+    """
+
+    def _spread(
+        self, rows: Picks, count: int, taken: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        return k_centre(Points(rows.coordinates), count, taken)

@@ -1,0 +1,28 @@
+"""Diversity as plain functions: which of some points lie apart.
+
+Rows stand in order of preference, and of equals the first is taken; so what
+is chosen depends on the rows alone.
+"""
+
+from .among import among
+from .clouds import Cloud, Gradients, Points
+from .k_centre import k_centre
+from .k_means import k_means, k_means_plus_plus
+from .typicality import typical
+from .vectors import errors_at, finite, mean_gradient, project, sample_at
+
+__all__ = [
+    'Cloud',
+    'Gradients',
+    'Points',
+    'among',
+    'errors_at',
+    'finite',
+    'k_centre',
+    'k_means',
+    'k_means_plus_plus',
+    'mean_gradient',
+    'project',
+    'sample_at',
+    'typical',
+]

@@ -1,0 +1,156 @@
+"""What points of an image are described by."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from segal.active.heuristics.utils import likeliest
+from segal.errors import SegALError
+from segal.seeding import key, place_keys
+
+
+def finite(
+    vectors: NDArray[np.float32], who: str, name: str
+) -> NDArray[np.float32]:
+    """The same vectors, checked.
+
+    Args:
+        vectors: float32, any shape.
+        who: Selector that reads them.
+        name: Of the image.
+
+    Raises:
+        SegALError: One is NaN or infinite.
+    """
+    if not np.isfinite(vectors).all():
+        raise SegALError(
+            f'{who}: wanted finite features of {name!r}, got some that are '
+            'NaN or infinite: training has diverged; lower optimizer.lr, or '
+            'clip gradients (optimizer_config.grad_clip), in another work_dir'
+        )
+    return vectors
+
+
+def sample_at(
+    features: Tensor, places: NDArray[np.int64], size: tuple[int, int]
+) -> Tensor:
+    """Features at pixels of an image, bilinear between the four nearest.
+
+    Element by element, so that what a pixel gets does not depend on which
+    others are asked for.
+
+    Args:
+        features: float32 (F, h, w), a map over the whole image.
+        places: int64 (n,), flat indices into the image.
+        size: (H, W) of the image, in pixels.
+
+    Returns:
+        float32 (n, F).
+    """
+    height, width = features.shape[1:]
+    rows, columns = np.divmod(places, size[1])
+    top, bottom, down = _between(rows, size[0], height)
+    left, right, across = _between(columns, size[1], width)
+    flat = features.flatten(1).T  # (h w, F)
+
+    def at(row: NDArray[np.int64], column: NDArray[np.int64]) -> Tensor:
+        index = torch.from_numpy(row * width + column)
+        return flat[index.to(flat.device)]  # (n, F)
+
+    x, y = (
+        torch.from_numpy(share[:, None]).to(flat.device)
+        for share in (across, down)
+    )
+    upper = at(top, left) * (1 - x) + at(top, right) * x
+    lower = at(bottom, left) * (1 - x) + at(bottom, right) * x
+    return upper * (1 - y) + lower * y
+
+
+def _between(
+    at: NDArray[np.int64], pixels: int, cells: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """The two cells a pixel lies between, and how near the second it is."""
+    where = ((at + 0.5) * (cells / pixels) - 0.5).clip(0, cells - 1)
+    first = where.astype(np.int64)
+    second = np.minimum(first + 1, cells - 1)
+    return first, second, (where - first).astype(np.float32)
+
+
+def project(features: Tensor, dims: int | None, seed: int) -> Tensor:
+    """Features in fewer dimensions, their distances nearly kept.
+
+    A matrix of keyed signs; the relative error of a squared distance is about
+    ``sqrt(2 / dims)``.
+
+    Source: Achlioptas, Database-friendly random projections, 2003.
+
+    Args:
+        features: float32 (F, ...).
+        dims: How many are wanted; F at most stay as they are, and None keeps
+            all.
+        seed: Of the signs.
+
+    Returns:
+        float32 (min(F, dims), ...).
+    """
+    if dims is None or len(features) <= dims:
+        return features
+    signs = _signs(dims, len(features), seed).to(features.device)
+    return (signs @ features.flatten(1)).view(dims, *features.shape[1:])
+
+
+@lru_cache(maxsize=4)
+def _signs(rows: int, columns: int, seed: int) -> Tensor:
+    draws = place_keys(key(seed, 'projection'), np.arange(rows * columns))
+    signs = np.where(draws >> np.uint64(63), 1.0, -1.0) / np.sqrt(rows)
+    return torch.from_numpy(signs.astype(np.float32)).view(rows, columns)
+
+
+def errors_at(probs: Tensor, places: NDArray[np.int64]) -> Tensor:
+    """What a loss would tell the logits, were the likeliest classes true.
+
+    ``p - e`` of some pixels, with e 1 at the likeliest class.
+
+    Args:
+        probs: float32 (C, H, W), sums to 1 over C.
+        places: int64 (n,), flat indices.
+
+    Returns:
+        float32 (n, C), sums to 0 over C.
+    """
+    index = torch.from_numpy(places).to(probs.device)
+    errors = probs.flatten(1)[:, index].T.float().clone()  # (n, C)
+    errors[torch.arange(len(errors)), errors.argmax(dim=1)] -= 1
+    return errors
+
+
+def mean_gradient(probs: Tensor, features: Tensor) -> Tensor:
+    """The gradient of a last 1x1 layer, were the likeliest classes true.
+
+    The mean over all cells of ``error x features``, where a cell's error is
+    the mean ``p - e`` of its pixels. Memory: one more map like ``probs``.
+
+    Source: Ash et al., Deep Batch Active Learning by Diverse, Uncertain
+    Gradient Lower Bounds, ICLR 2020, equation 1, for the mean cross-entropy
+    of all pixels.
+
+    Args:
+        probs: float32 (C, H, W), sums to 1 over C.
+        features: float32 (F, h, w), what the layer sees.
+
+    Returns:
+        float32 (C F,).
+    """
+    errors = probs.float().clone()
+    true = likeliest(probs)[None]  # (1, H, W)
+    errors.scatter_add_(0, true, -torch.ones_like(errors[:1]))
+    height, width = features.shape[1:]
+    cells = F.adaptive_avg_pool2d(errors[None], (height, width))[0]
+    gradient = cells.flatten(1) @ features.float().flatten(1).T  # (C, F)
+    return (gradient / cells[0].numel()).flatten()

@@ -1,0 +1,59 @@
+"""Pixels by their gradients: per image, and over the pool."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.registry import SELECTORS
+
+from .diverse_pixels import Described, DiverseGlobal, DiversePerImage
+from .diversity import Cloud, Gradients, errors_at
+from .pixels_k_means import KMeansPixels
+from .top import Picks
+
+
+class _Badge(KMeansPixels):
+    """Vectors are C, the C errors of a pixel, and then its features."""
+
+    needs: ClassVar[tuple[str, ...]] = ('probs', 'features')
+
+    def _vectors(
+        self, seen: Described, places: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        features = super()._vectors(seen, places)  # (n, F)
+        assert seen.prediction.probs is not None
+        errors = errors_at(seen.prediction.probs, places).cpu().numpy()
+        classes = np.full((len(places), 1), errors.shape[1], np.float32)
+        return np.concatenate([classes, errors, features], axis=1)
+
+    def _cloud(self, rows: Picks) -> Cloud:
+        vectors = rows.coordinates  # (N, 1 + C + F)
+        return Gradients(vectors[:, 1:], int(vectors[0, 0]))
+
+
+@SELECTORS.register_module()
+class PixelsBadge(_Badge, DiversePerImage):
+    """Draws pixels of each image whose gradients are large and differ.
+
+    A pixel's vector is the gradient that it would give a last 1x1 layer, were
+    its likeliest class the true one: ``(p - e) x features``. It is never
+    written out: C + F numbers a pixel do.
+
+    Source: Ash et al., Deep Batch Active Learning by Diverse, Uncertain
+    Gradient Lower Bounds, ICLR 2020, algorithm 1, on the best pixels alone.
+
+    Its arguments are those of
+    :class:`~segal.active.selectors.diverse_pixels.DiversePerImage`.
+    """
+
+
+@SELECTORS.register_module()
+class PixelsBadgeGlobal(_Badge, DiverseGlobal):
+    """The same over the best pixels of the whole pool.
+
+    Its arguments are those of
+    :class:`~segal.active.selectors.diverse_pixels.DiverseGlobal`.
+    """

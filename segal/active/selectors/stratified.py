@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.active.heuristics.utils import likeliest
+from segal.registry import SELECTORS
+from segal.seeding import place_keys
+from segal.structures import PoolImage, Prediction
+
+from .per_image import PixelsPerImage
+from .quotas import quotas
+from .top import Ties, best, within
+
+
+@SELECTORS.register_module()
+class PixelsStratified(PixelsPerImage):
+    """Gives every image the same share, and in it every predicted class.
+
+    An image's share is split over the classes that are predicted among its
+    available pixels, as evenly as their numbers allow; what is left of an
+    even division goes to classes drawn by key. Of each class the best pixels
+    are picked. Random picks of ``shuffle_prop`` are not counted to a class.
+
+    Source: stratified sampling with equal allocation, Cochran, Sampling
+    Techniques, 1977, chapter 5; strata are the network's predictions.
+
+    Args:
+        args: See :class:`~segal.active.selectors.base.BaseSelector`.
+        kwargs: See the base; the draw from a top per cent does not go with
+            this.
+
+    Raises:
+        ConfigError: ``top_percent`` is set.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('probs',)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._refuse_top_percent('the best of each predicted class')
+
+    def _by_score(
+        self,
+        image: PoolImage,
+        places: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        quota: int,
+        taken: NDArray[np.int64],
+        prediction: Prediction | None,
+    ) -> NDArray[np.int64]:
+        tie = self._stream('tie', image.name)
+        return best_of_classes(
+            predicted(prediction, places),
+            scores,
+            lambda at: place_keys(tie, places[at]),
+            quota,
+            self._stream('class', image.name),
+        )
+
+
+def predicted(
+    prediction: Prediction | None, places: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """The likeliest class at some pixels: uint8 (n,)."""
+    assert prediction is not None
+    assert prediction.probs is not None
+    classes = likeliest(prediction.probs).cpu().numpy().astype(np.uint8)
+    return classes.reshape(-1)[places]
+
+
+def best_of_classes(
+    classes: NDArray[np.uint8],
+    scores: NDArray[np.float32],
+    ties: Ties,
+    count: int,
+    stream: int,
+) -> NDArray[np.int64]:
+    """The best pixels of each class, as many of one as of another.
+
+    Args:
+        classes: uint8 (N,).
+        scores: float32 (N,).
+        ties: Indices -> their tie keys.
+        count: How many in all.
+        stream: Of the draw of who gets what is left of an even division.
+
+    Returns:
+        int64 (min(count, N),), indices, by class.
+    """
+    sizes = np.bincount(classes, minlength=1).astype(np.int64)
+    # more than all cannot be taken of any, which keeps strata that were cut
+    # to that in step with whole ones
+    sizes = np.minimum(sizes, count)
+    shares = quotas(count, sizes, place_keys(stream, np.arange(len(sizes))))
+    parts = [np.empty(0, np.int64)]
+    for one in np.flatnonzero(shares):
+        members = np.flatnonzero(classes == one)
+        at = best(scores[members], within(ties, members), int(shares[one]))
+        parts.append(members[at])
+    return np.concatenate(parts)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.registry import SELECTORS
+from segal.structures import PoolImage, Prediction
+
+from .global_pixels import PixelsGlobal
+from .stratified import best_of_classes, predicted
+from .top import More, Picks, RunningTop, Ties, within
+
+
+class StratifiedTop(RunningTop):
+    """The best of each class of a stream, in bounded memory.
+
+    Args:
+        capacity: How many are wanted of each class.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity)
+        self._strata: dict[int, RunningTop] = {}
+
+    def add(
+        self,
+        image: int,
+        places: NDArray[np.int64],
+        values: NDArray[np.float32],
+        ties: Ties,
+        scores: NDArray[np.float32],
+        more: More | None = None,
+    ) -> None:
+        """Offer the places of one image; ``more`` tells their classes."""
+        assert more is not None
+        classes = more(np.arange(len(places)))['classes']
+        for one in np.unique(classes).tolist():
+            at = np.flatnonzero(classes == one)
+            top = self._strata.setdefault(one, RunningTop(self.capacity))
+            top.add(
+                image,
+                places[at],
+                values[at],
+                within(ties, at),
+                scores[at],
+                within(more, at),
+            )
+
+    def picks(self) -> Picks:
+        """The best of every class, in no particular order."""
+        return Picks.join([top.picks() for top in self._strata.values()])
+
+
+@SELECTORS.register_module()
+class PixelsStratifiedGlobal(PixelsGlobal):
+    """One budget over the pool, with the same share for every class.
+
+    The budget is split over the classes that are predicted somewhere in the
+    pool, as evenly as their numbers of available pixels allow; of each the
+    best pixels are picked. Random picks of ``shuffle_prop`` are not counted
+    to a class.
+
+    Memory: C x budget x 25 bytes are gathered from each rank at most, and a
+    rank holds up to three times as much.
+
+    Source: see :class:`~segal.active.selectors.stratified.PixelsStratified`.
+
+    Its arguments are those of
+    :class:`~segal.active.selectors.base.BaseSelector`.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('probs',)
+
+    def _top(self, capacity: int) -> RunningTop:
+        return StratifiedTop(capacity)
+
+    def shortlist(
+        self,
+        image: PoolImage,
+        score: NDArray[np.float32],
+        available: NDArray[np.bool_],
+        prediction: Prediction | None = None,
+    ) -> None:
+        """Keep what can be among the best of its class; see the base."""
+        position, places, scores = self._enter(image, score, available)
+        classes = predicted(prediction, places)
+
+        def more(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+            return dict(classes=classes[index])
+
+        self._offer(position, places, scores, more)
+
+    def _by_score(
+        self, left: Picks, count: int, taken: Picks
+    ) -> NDArray[np.int64]:
+        if not len(left.places):
+            return np.empty(0, np.int64)
+        assert left.classes is not None
+        return best_of_classes(
+            left.classes,
+            left.scores,
+            left.ties.__getitem__,
+            count,
+            self._stream('class', ''),
+        )
