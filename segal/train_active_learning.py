@@ -70,6 +70,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='print rounds, budgets, iterations and disk, and stop',
     )
     parser.add_argument(
+        '--smoke',
+        action='store_true',
+        help='one iteration of everything on a few images, in a folder of '
+        'its own (<work_dir>_smoke)',
+    )
+    parser.add_argument(
         '--deterministic',
         action='store_true',
         help='deterministic algorithms on the GPU',
@@ -88,7 +94,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--debug', action='store_true', help='show the traceback of errors'
     )
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.smoke and args.resume:
+        parser.error(
+            'argument --smoke: a smoke run begins anew; leave --resume out'
+        )
+    return args
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,6 +180,7 @@ def _run(args: argparse.Namespace) -> None:
     import torch
 
     from segal.config import load_config
+    from segal.utils.smoke import beside
     from segal.utils.train import Options, run_experiment
 
     cfg = load_config(args.config, args.cfg_options)
@@ -184,10 +196,14 @@ def _run(args: argparse.Namespace) -> None:
     work_dir = args.work_dir or Path(
         cfg.get('work_dir') or Path('work_dirs', Path(args.config).stem)
     )
+    work_dir = Path(work_dir)
     run_experiment(
         cfg,
         Options(
-            work_dir=Path(work_dir), resume=args.resume, dry_run=args.dry_run
+            work_dir=beside(work_dir) if args.smoke else work_dir,
+            resume=args.resume,
+            dry_run=args.dry_run,
+            smoke=args.smoke,
         ),
     )
 

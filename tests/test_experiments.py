@@ -64,7 +64,7 @@ def test_the_experiments_that_are_promised_are_here():
     names = {str(path.relative_to(ROOT / 'experiments')) for path in CONFIGS}
     assert names >= {
         'quickstart/quickstart.py',
-        'camvid/pixel_margin.py',
+        'camvid_pixelpick/margin.py',
         'camvid/image_margin.py',
         'cityscapes/pixel_margin.py',
         'voc2012/pixel_margin.py',
@@ -74,7 +74,9 @@ def test_the_experiments_that_are_promised_are_here():
 def test_the_camvid_pipeline_carries_labels(tmp_path, monkeypatch):
     from tests.tiny import write_images
 
-    cfg, _, _ = read(ROOT / 'experiments/camvid/pixel_margin.py', monkeypatch)
+    cfg, _, _ = read(
+        ROOT / 'experiments/camvid_pixelpick/margin.py', monkeypatch
+    )
     dataset = CustomDataset(
         cfg.data.train.pipeline,
         'images',

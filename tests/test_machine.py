@@ -45,6 +45,7 @@ def test_threads_are_set_again(threads, logger, tmp_path, caplog):
         ('processes', 4, 'batches are of another size'),
         ('torch', '2.6.0', 'last bits'),
         ('instructions', 'DEFAULT', 'last bits'),
+        ('commit', 40 * '0', 'the code is another'),
     ],
 )
 def test_what_cannot_be_set_is_said(

@@ -1,107 +1,100 @@
-"""Gather the rounds of finished experiments into one results.json.
+"""Gather the runs of an experiment into its results.json.
 
-Run it in the checkout that ran the experiments: its commit goes along.
+    python tools/collect_results.py WORK_DIR ... [--full WORK_DIR ...]
+        --out experiments/<name>/results.json
 
-Usage: python tools/collect_results.py WORK_DIR ... --out results.json
+Runs of one pool and budget: heuristics x seeds, and fully supervised ones.
+Each row of seeds has mean and sample standard deviation, the paired
+difference from random, and the best epoch beside the last one; each run has
+the commit and the machine that it was begun on.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-
-import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal.errors import SegALError, StateError
 from segal.files import replace_json
-from segal.runner.rounds import read_rounds
+from segal.runner.rounds import plain, read_rounds
 
 
 def main() -> int:
-    """Write the file and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Write the file, print a table, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description='Gather the runs of an experiment into its results.json.'
+    )
     parser.add_argument('work_dirs', nargs='+', type=Path)
+    parser.add_argument(
+        '--full',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='WORK_DIR',
+        help='fully supervised runs (those whose first labels are the whole '
+        'pool are known as such)',
+    )
     parser.add_argument('--out', type=Path, required=True)
     args = parser.parse_args()
     try:
-        runs = [read_run(work_dir) for work_dir in args.work_dirs]
+        results = collect(args.work_dirs, args.full, args.out)
+        replace_json(args.out, plain(results))
     except SegALError as error:
         sys.stderr.write(f'\nError: {error}\n')
         return error.exit_code
-    commit = subprocess.run(
-        ['git', 'rev-parse', 'HEAD'], capture_output=True, text=True
-    ).stdout.strip()
-    results = dict(
-        commit=commit or None,
-        python=platform.python_version(),
-        torch=torch.__version__,
-        device=torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f'CPU, {os.cpu_count()} cores',
-        runs=runs,
-    )
-    replace_json(args.out, results)
-    for run in runs:
-        curve = '  '.join(
-            f'{row["labels_per_image"]:g}: {100 * row["mIoU"]:.1f}'
-            for row in run['rounds']
-        )
-        print(f'{run["heuristic"]:10s} seed {run["seed"]}  {curve}')
+    print('\n'.join(lines_of(results)))
     return 0
 
 
-def read_run(work_dir: Path) -> dict[str, Any]:
-    """What one experiment has to show.
+def collect(
+    work_dirs: list[Path], full: list[Path], out: Path
+) -> dict[str, Any]:
+    """What the runs have to show; see ``segal/report/results.py``.
 
     Raises:
-        StateError: It is no work_dir, or has no finished round.
+        StateError: One is no work_dir, has no finished round, or does not
+            belong to the others.
     """
-    rows = read_rounds(work_dir)
-    config = work_dir / 'config.json'
-    if not rows or not config.exists():
-        raise StateError(
-            f'{work_dir}: wanted a work_dir with finished rounds, got none'
-        )
-    try:
-        cfg = json.loads(config.read_text())
-        heuristic, seed = cfg['active_learning']['heuristic'], cfg['seed']
-    except (ValueError, KeyError, TypeError) as error:
-        raise StateError(
-            f'{config}: wanted the config of the experiment, got a file that '
-            f'cannot be read as that ({type(error).__name__}: {error}); '
-            'restore it from a copy'
-        ) from error
-    return dict(
-        heuristic=heuristic
-        if isinstance(heuristic, str)
-        else heuristic['type'],
-        seed=seed,
-        config=cfg,
-        rounds=[
-            dict(
-                round=row['round'],
-                labels_per_image=row['total']['labelled']
-                / row['pool']['images'],
-                share=row['share'],
-                requested=row['total']['requested'],
-                labelled=row['total']['labelled'],
-                void=row['total']['void'],
-                mIoU=row['mIoU'],
-                IoU=row['IoU'],
-                iterations=row['iterations'],
-                seconds=row['seconds'],
+    from segal.report.results import results_of
+    from segal.report.runs import read_evidence
+    from segal.report.tables import find
+
+    for folder in [*work_dirs, *full]:
+        if not read_rounds(folder):
+            raise StateError(
+                f'{folder}: wanted a work_dir with finished rounds, got none'
             )
-            for row in rows
-        ],
-    )
+    evidence = read_evidence(work_dirs, full)
+    return results_of(evidence, find(evidence), out.resolve().parent.name)
+
+
+def lines_of(results: dict[str, Any]) -> list[str]:
+    """One line for each heuristic and round, last epoch first."""
+    lines = []
+    for group in results['summary']:
+        for point in group['rounds']:
+            last, best = point['last_epoch'], point['best_epoch']
+            gap = point.get('minus_random')
+            lines.append(
+                f'{group["heuristic"]:20s} '
+                f'{point["labels_per_image"]:8g} labels an image  '
+                f'{_words(last)}'
+                + (f'  best epoch {_words(best)}' if best else '')
+                + (f'  - random {_words(gap, "+")}' if gap else '')
+            )
+    return lines
+
+
+def _words(value: dict[str, Any] | None, sign: str = '') -> str:
+    """Mean and spread."""
+    if value is None:
+        return '-'
+    mean = f'{value["mean"]:{sign}.2f}'
+    return mean if value['std'] is None else f'{mean} +- {value["std"]:.2f}'
 
 
 if __name__ == '__main__':

@@ -1,5 +1,5 @@
 # Whole images: 20 at first, 20 more a round, by their mean margin score.
-_base_ = './pixel_margin.py'
+_base_ = '../camvid_pixelpick/margin.py'
 active_learning = dict(
     settings=dict(
         image=dict(initial_pool=20, query_size=20, aggregate='mean')

@@ -90,7 +90,7 @@ KEYS: tuple[Key, ...] = (
         'images per round',
         'Images each query asks; or `budget_per_round`, or `cost_per_round`: '
         'one of them.',
-        'required, or an alternative',
+        'required, or an alternative, where there is a query',
     ),
     Key(
         _IMAGE + 'budget_per_round',
@@ -98,7 +98,7 @@ KEYS: tuple[Key, ...] = (
         None,
         'images per round',
         'The later name of `query_size`; means the same.',
-        'required, or an alternative',
+        'required, or an alternative, where there is a query',
     ),
     Key(
         _IMAGE + 'cost_per_round',

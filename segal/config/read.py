@@ -70,9 +70,12 @@ class _Reader(Lookup):
         evenly = values['active_learning.settings.pixel.sample_evenly']
         aggregate = values['active_learning.settings.image.aggregate']
         costs = self._costs(values)
+        phases = self._phases(values)
         initial = budget = spending = None
         if unit is not None:
-            initial, budget, spending = self._budgets(unit, values, costs)
+            initial, budget, spending = self._budgets(
+                unit, values, costs, asks=len(phases) != 1
+            )
         if unit == 'pixel' and top_percent is not None and not evenly:
             self.problems.append(
                 f'{_SETTINGS}pixel.sample_threshold: not together with '
@@ -85,7 +88,6 @@ class _Reader(Lookup):
         heuristic, selector, oracle = self._parts(
             values, unit, evenly, top_percent, aggregate
         )
-        phases = self._phases(values)
         by_epoch = values['runner.by_epoch']
         self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
         self.problems += network.check_encodings(self.cfg, unit)
@@ -140,9 +142,13 @@ class _Reader(Lookup):
         )
 
     def _budgets(
-        self, unit: Unit, values: dict[str, Any], costs: Costs
+        self, unit: Unit, values: dict[str, Any], costs: Costs, asks: bool
     ) -> tuple[Budget | None, Budget | None, Spending | None]:
-        """What is asked before the first phase, and by each query."""
+        """What is asked before the first phase, and by each query.
+
+        Whole images that are trained on once, without a query (full
+        supervision), need no budget for one.
+        """
         where = f'{_SETTINGS}{unit}.'
         names = ('query_size', 'budget_per_round', 'cost_per_round')
         given = {
@@ -158,6 +164,9 @@ class _Reader(Lookup):
                 f'got {" and ".join(map(short, given.values()))}. Leave '
                 f'{rest} out'
             )
+        if unit == 'image' and not (given or asks):
+            once = values[where + 'initial_pool']
+            given = {} if once is None else {'query_size': once}
         if not given:
             if not any(self._find(where + name)[0] for name in names):
                 self.problems.append(

@@ -13,8 +13,15 @@ import torch
 from segal import distributed as ranks
 from segal.errors import StateError
 from segal.files import replace_json
+from segal.runner.commit import commit_of
 
 FILE = 'machine.json'
+
+_MEANS = dict(
+    processes='batches are of another size, so results will differ',
+    commit='the code is another, so results may differ',
+)
+"""What a difference means, where it is more than the last bits."""
 
 
 def this_machine(device: torch.device) -> dict[str, Any]:
@@ -27,6 +34,7 @@ def this_machine(device: torch.device) -> dict[str, Any]:
         instructions=torch.backends.cpu.get_cpu_capability(),
         torch=torch.__version__,
         python=platform.python_version(),
+        commit=commit_of(),
     )
 
 
@@ -72,9 +80,7 @@ def keep_machine(
                 name,
                 then[name],
                 value,
-                'batches are of another size, so results will differ'
-                if name == 'processes'
-                else 'results may differ in their last bits',
+                _MEANS.get(name, 'results may differ in their last bits'),
             )
 
 

@@ -18,6 +18,7 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.config.built import not_built
 from segal.config.pipelines import entries
 from segal.errors import ConfigError, SegALError
+from segal.utils.smoke import keep_few
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Data:
         positions: Image name -> position in ``view``.
         sources: Fully labelled train entries beside it.
         val: ``data.val``.
+        images: Of ``data.query``; a smoke run's pool has only some of them.
     """
 
     pool: Pool
@@ -37,6 +39,7 @@ class Data:
     positions: dict[str, int]
     val: CustomDataset
     sources: list[Any] = field(default_factory=list)
+    images: int = 0
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -55,12 +58,15 @@ class Data:
         )
 
 
-def build_data(cfg: Config, cache: Path | None) -> Data:
+def build_data(
+    cfg: Config, cache: Path | None, few: int | None = None
+) -> Data:
     """Build every data set and find the pool in the training set.
 
     Args:
         cfg: Translated config.
         cache: Folder to remember image sizes in.
+        few: Images of each data set for a smoke run; None: all.
 
     Raises:
         ConfigError: Folders that are not there, unknown types, a pool that
@@ -93,6 +99,10 @@ def build_data(cfg: Config, cache: Path | None) -> Data:
     built = {key: build(key, entry) for key, entry in train.items()}
     if problems:
         raise ConfigError(problems)
+    names = {image_name(query, i) for i in range(len(query))}
+    if few is not None:
+        keep_few(query, few)
+        keep_few(val, few)
     pool = open_pool(query, cache)
     view, positions, sources = None, {}, []
     for key, dataset in built.items():
@@ -100,7 +110,7 @@ def build_data(cfg: Config, cache: Path | None) -> Data:
             sources.append(dataset)
             continue
         found = {image_name(dataset, i): i for i in range(len(dataset))}
-        shared = found.keys() & pool.position.keys()
+        shared = found.keys() & names
         if not shared:
             sources.append(dataset)
         elif view is not None:
@@ -108,9 +118,9 @@ def build_data(cfg: Config, cache: Path | None) -> Data:
                 f'{key}: wanted one train entry with the images of '
                 'data.query, got a second; remove it'
             )
-        elif len(shared) < len(pool) or len(found) > len(pool):
+        elif len(shared) < len(names) or len(found) > len(names):
             problems.append(
-                f'{key}: wanted exactly the {len(pool)} images of '
+                f'{key}: wanted exactly the {len(names)} images of '
                 f'data.query, got {len(found)}, {len(shared)} of them in it; '
                 'give both the same img_dir and split, and write fully '
                 'labelled images as a train entry of their own'
@@ -136,7 +146,10 @@ def build_data(cfg: Config, cache: Path | None) -> Data:
     if problems:
         raise ConfigError(problems)
     assert view is not None
-    return Data(pool, view, positions, val, sources)
+    if few is not None:
+        for source in sources:
+            keep_few(source, few)
+    return Data(pool, view, positions, val, sources, len(names))
 
 
 def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:

@@ -52,6 +52,13 @@ from segal.utils.data import Data, build_data, missing_paths
 from segal.utils.network import checkpoint_bytes
 from segal.utils.phase import PhaseBuilder
 from segal.utils.rehearsal import Rehearsal, rehearse
+from segal.utils.smoke import (
+    clear,
+    images_of_a_smoke_run,
+    scale_budgets,
+    shorten,
+    words,
+)
 from segal.utils.table import format_rounds
 
 
@@ -63,22 +70,26 @@ class Options:
         work_dir: Where everything is written.
         resume: True: must go on; False: must begin; None: whichever fits.
         dry_run: Say what would be done, and stop.
+        smoke: One iteration of everything, on a few images.
     """
 
     work_dir: Path
     resume: bool | None = None
     dry_run: bool = False
+    smoke: bool = False
 
 
 def read_experiment(
     cfg: Config,
     cache: Path | None,
+    smoke: bool = False,
 ) -> tuple[ActiveLearningConfig, Data, list[str]]:
     """Read and check a config against its data, before any model is built.
 
     Args:
         cfg: As loaded; translated in place.
         cache: Folder to remember image sizes in.
+        smoke: Whether a little of everything is enough.
 
     Returns:
         The active learning, the data sets, and notes on what was translated.
@@ -95,7 +106,14 @@ def read_experiment(
                 problems += missing_paths(f'data.{key}', sections[key])
         raise ConfigError(problems)
     assert config is not None
-    data = build_data(cfg, cache)
+    few = None
+    if smoke:
+        few = images_of_a_smoke_run(cfg, ranks.world_size())
+        config = shorten(cfg, config)
+    data = build_data(cfg, cache, few)
+    if smoke:
+        config = scale_budgets(config, data.images, len(data.pool))
+        notes.insert(0, words(data.pool))
     problems = check_against_data(cfg, config, data.pool.images, data.classes)
     if problems:
         raise ConfigError(problems)
@@ -113,6 +131,10 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         The rows of ``rounds.json``.
     """
     work_dir = options.work_dir
+    if options.smoke and not options.dry_run:
+        with ranks.together():
+            if ranks.is_main():
+                clear(work_dir)
     device = (
         torch.device('cuda', torch.cuda.current_device())
         if (torch.cuda.is_available())
@@ -121,7 +143,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     logger = _open_log(cfg, work_dir, options.dry_run)
     logger.info(running_on())
     config, data, notes = read_experiment(
-        cfg, None if options.dry_run else work_dir
+        cfg, None if options.dry_run else work_dir, options.smoke
     )
     for note in notes:
         logger.info(note)

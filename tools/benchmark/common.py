@@ -26,7 +26,7 @@ def reference_network() -> nn.Module:
     """MobileNetV2-DeepLabV3+ of the CamVid experiment, random weights."""
     from mmseg.models import build_segmentor
 
-    cfg = load_config(str(ROOT / 'experiments/camvid/pixel_margin.py'))
+    cfg = load_config(str(ROOT / 'experiments/camvid_pixelpick/margin.py'))
     model = copy.deepcopy(cfg.model)
     model.pretrained = None
     model.backbone.init_cfg = None

@@ -1,6 +1,6 @@
 """Seconds from the config to the first training iteration, imports aside.
 
-Usage: python tools/benchmark/startup.py experiments/camvid/pixel_margin.py
+Usage: python tools/benchmark/startup.py experiments/camvid_pixelpick/margin.py
 """
 
 from __future__ import annotations

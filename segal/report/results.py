@@ -1,0 +1,209 @@
+"""What ``results.json`` of an experiment holds: runs, and what they say.
+
+It is kept in the repository where the work_dirs are not, so it has all that
+its README prints: seeds, commit, machine, mean and spread, and the paired
+differences from random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segal.active.pool_file import PoolFile
+from segal.report.runs import RANDOM, Evidence, Run
+from segal.report.statistics import mean_and_spread, paired_test
+from segal.report.tables import Findings, areas_of
+
+FULL = 'full supervision'
+"""Stands for the heuristic of runs that were given all labels at once."""
+
+
+def results_of(
+    evidence: Evidence, findings: Findings, name: str
+) -> dict[str, Any]:
+    """Everything, as plain Python.
+
+    Args:
+        evidence: The runs; unfinished ones are listed, but not summed up.
+        findings: What they say together.
+        name: Of the experiment.
+
+    Returns:
+        For JSON. Shares of labelled pixels and all of ``summary`` are in per
+        cent; the ``rounds`` of ``runs`` have mIoU and IoU in [0, 1], as
+        ``rounds.json`` has them.
+    """
+    groups = {
+        **evidence.groups,
+        **({FULL: evidence.full} if evidence.full else {}),
+    }
+    runs = [run for own in groups.values() for run in own]
+    return dict(
+        experiment=name,
+        pool_images=len(runs[0].pool.images),
+        commits=sorted({run.machine.get('commit') or '' for run in runs}),
+        machines=_distinct([_machine(run) for run in runs]),
+        summary=[
+            _group(label, own, evidence, findings)
+            for label, own in groups.items()
+        ],
+        configs={label: _config(own[0]) for label, own in groups.items()},
+        runs=[
+            _run(label, run) for label, own in groups.items() for run in own
+        ],
+    )
+
+
+def evidence_of(results: dict[str, Any]) -> Evidence:
+    """The runs of a ``results.json``, as the charts take them.
+
+    Args:
+        results: From :func:`results_of`.
+
+    Returns:
+        Runs without work_dir, pool and purchases, which are not kept.
+
+    Raises:
+        KeyError: It is something else.
+    """
+    pool = PoolFile([], {}, [], np.zeros((0, 3), np.uint8))
+    runs = [
+        Run(
+            name=f'{one["heuristic"]}, seed {one["seed"]}',
+            work_dir=Path(),
+            heuristic=one['heuristic'],
+            seed=one['seed'],
+            rows=one['rounds'],
+            planned=len(one['rounds']) + (not one['finished']),
+            config={},
+            pool=pool,
+            budgets=tuple(row['requested'] for row in one['rounds']),
+            bought=None,
+            machine=one['machine'],
+        )
+        for one in results['runs']
+    ]
+    return Evidence(
+        [run for run in runs if run.heuristic != FULL],
+        [run for run in runs if run.heuristic == FULL],
+    )
+
+
+def _group(
+    label: str, runs: Sequence[Run], evidence: Evidence, findings: Findings
+) -> dict[str, Any]:
+    """What the finished runs of a heuristic come to."""
+    done = [run for run in runs if run.finished]
+    group: dict[str, Any] = dict(
+        heuristic=label,
+        seeds=[run.seed for run in done],
+        rounds=[
+            _point(done, at, _paired(label, done, evidence))
+            for at in range(len(done[0].rows) if done else 0)
+        ],
+    )
+    if label == FULL:
+        return group
+    mean, spread = mean_and_spread(list(areas_of(done).values()))
+    group['area'] = dict(mean=mean, std=spread)
+    test = findings.against_random.get(label)
+    if test is not None:
+        group['area'] |= dict(
+            minus_random=test.difference,
+            pairs=test.pairs,
+            p=test.p,
+            p_holm=findings.p_holm[label],
+        )
+    return group
+
+
+def _paired(
+    label: str, runs: Sequence[Run], evidence: Evidence
+) -> list[tuple[Run, Run]]:
+    """Each run with random's of its seed; none for random itself."""
+    if label in (RANDOM, FULL) or RANDOM not in evidence.groups:
+        return []
+    others = {run.seed: run for run in evidence.finished(RANDOM)}
+    return [(run, others[run.seed]) for run in runs if run.seed in others]
+
+
+def _point(
+    runs: Sequence[Run],
+    at: int,
+    pairs: Sequence[tuple[Run, Run]],
+) -> dict[str, Any]:
+    """One round of a heuristic."""
+    labels, _ = mean_and_spread([run.per_image[at] for run in runs])
+    share, _ = mean_and_spread([run.share[at] for run in runs])
+    point: dict[str, Any] = dict(
+        labels_per_image=labels,
+        share=share,
+        last_epoch=_spread([run.curve[at] for run in runs]),
+        best_epoch=_spread([run.best[at] for run in runs]),
+    )
+    if pairs:
+        ours, others = (
+            {run.seed: run.curve[at] or 0.0 for run in column}
+            for column in zip(*pairs, strict=True)
+        )
+        test = paired_test(ours, others)
+        gaps = [ours[seed] - others[seed] for seed in ours]
+        point['minus_random'] = dict(
+            pairs=test.pairs,
+            mean=test.difference,
+            std=mean_and_spread(gaps)[1],
+            p=test.p,
+        )
+    return point
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    mean, spread = mean_and_spread(known)
+    return dict(mean=mean, std=spread, values=known)
+
+
+def _run(label: str, run: Run) -> dict[str, Any]:
+    """One run, round by round."""
+    keys = ('round', 'mIoU', 'IoU', 'best', 'iterations')
+    return dict(
+        heuristic=label,
+        seed=run.seed,
+        finished=run.finished,
+        machine=run.machine,
+        rounds=[
+            {key: row.get(key) for key in keys}
+            | dict(
+                labels_per_image=run.per_image[at],
+                share=run.share[at],
+                requested=row['total']['requested'],
+                labelled=row['total']['labelled'],
+                void=row['total']['void'],
+            )
+            for at, row in enumerate(run.rows)
+        ],
+    )
+
+
+def _config(run: Run) -> dict[str, Any]:
+    """The config of a heuristic's runs, which share all but the seed."""
+    return {key: value for key, value in run.config.items() if key != 'seed'}
+
+
+def _machine(run: Run) -> dict[str, Any]:
+    """Where it ran, the commit apart."""
+    return {k: v for k, v in run.machine.items() if k != 'commit'}
+
+
+def _distinct(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found

@@ -1,0 +1,42 @@
+"""Which state of the code is running."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Of the checkout, where there is one."""
+
+CHANGED = ' with changes'
+"""Follows the commit where files differ from it."""
+
+
+def commit_of(folder: Path = ROOT) -> str | None:
+    """The commit of a checkout.
+
+    Args:
+        folder: Its top.
+
+    Returns:
+        40 hexadecimal digits, and :data:`CHANGED` where tracked files differ;
+        None where the folder is no checkout, or git is not there.
+    """
+    if not (folder / '.git').exists():
+        return None
+    commit = _git(folder, 'rev-parse', 'HEAD')
+    changes = _git(folder, 'status', '--porcelain', '--untracked-files=no')
+    return f'{commit}{CHANGED}' if commit and changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What a command says; None where it fails."""
+    try:
+        done = subprocess.run(
+            ['git', '-C', str(folder), *arguments],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,147 @@
+"""A smoke run: all of an experiment once, on a few images.
+
+The same config, code and files; only less of each. It shows that a config, a
+machine and its data go through training, evaluation, query, labels, pictures
+and checkpoints, before hours are spent on them. Its numbers mean nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmcv import Config
+from mmseg.datasets import CustomDataset
+from torch.utils.data import Dataset
+
+from segal.config.schema import ActiveLearningConfig, Phase
+from segal.errors import StateError
+from segal.structures import Budget
+
+SUFFIX = '_smoke'
+"""Ends the name of the work_dir."""
+
+MARK = 'smoke.txt'
+"""In such a work_dir alone."""
+
+_WORDS = (
+    'A smoke run lies here: one iteration of each phase, on a few images. '
+    'Nothing here is a result; the next smoke run empties this folder.\n'
+)
+
+
+def images_of_a_smoke_run(cfg: Config, processes: int) -> int:
+    """How many images of each data set it sees: one batch, two at least.
+
+    Args:
+        cfg: Of the experiment.
+        processes: How many train together.
+    """
+    data = cfg.get('data') or {}
+    loader = data.get('train_dataloader') or {}
+    each = loader.get('samples_per_gpu', data.get('samples_per_gpu', 1))
+    return max(2, (each if isinstance(each, int) else 1) * processes)
+
+
+def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
+    """One epoch, or iteration, of at most two phases.
+
+    With one batch of images an epoch is one iteration.
+
+    Args:
+        cfg: Translated; changed in place.
+        config: What was read from it.
+
+    Returns:
+        The same with such phases.
+    """
+    both = (Phase(1, query=True), Phase(1, query=False))
+    phases = both[-min(2, len(config.phases)) :]
+    cfg.workflow = [('train', 1), ('query', 1)]
+    cfg.runner.sample_rounds = len(phases)
+    for section in ('evaluation', 'checkpoint_config'):
+        cfg[section].interval = 1
+        cfg[section].pop('start', None)
+    return replace(config, phases=phases)
+
+
+def keep_few(dataset: Dataset, count: int) -> None:
+    """Let a data set of mmseg's have its first images alone, in place.
+
+    Args:
+        dataset: As built; those of other kinds stay as they are.
+        count: How many at most.
+    """
+    if isinstance(dataset, CustomDataset):
+        dataset.img_infos = dataset.img_infos[:count]
+
+
+def scale_budgets(
+    config: ActiveLearningConfig, before: int, now: int
+) -> ActiveLearningConfig:
+    """Budgets for the whole pool, for the part of it that is left.
+
+    Args:
+        config: As read.
+        before: Images of the pool.
+        now: Those that are left.
+
+    Returns:
+        The same, with budgets over the pool in proportion, one at least;
+        those for each image stay.
+    """
+
+    def scaled(budget: Budget) -> Budget:
+        if budget.per_image or not budget.amount:
+            return budget
+        return replace(budget, amount=max(1, budget.amount * now // before))
+
+    return replace(
+        config, initial=scaled(config.initial), budget=scaled(config.budget)
+    )
+
+
+def clear(work_dir: Path) -> None:
+    """Make room for a smoke run.
+
+    Args:
+        work_dir: Emptied where an earlier smoke run lies there.
+
+    Raises:
+        StateError: Something else lies there.
+    """
+    if work_dir.exists():
+        if not (work_dir / MARK).is_file() and (
+            not work_dir.is_dir() or any(work_dir.iterdir())
+        ):
+            raise StateError(
+                f'{work_dir}: wanted an empty folder, or that of an earlier '
+                'smoke run, got something else; name another '
+                'with --work-dir, or move it away'
+            )
+        shutil.rmtree(work_dir)
+    work_dir.mkdir(parents=True)
+    (work_dir / MARK).write_text(_WORDS)
+
+
+def beside(work_dir: Path) -> Path:
+    """Where the smoke run of an experiment lies.
+
+    Args:
+        work_dir: Of the experiment.
+    """
+    return work_dir.with_name(work_dir.name + SUFFIX)
+
+
+def words(images: Sequence[object]) -> str:
+    """What the log says first.
+
+    Args:
+        images: Of the pool that is left.
+    """
+    return (
+        f'SMOKE RUN: {len(images)} images of each data set, one iteration of '
+        'each phase. Nothing that it prints or writes is a result.'
+    )

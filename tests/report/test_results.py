@@ -1,0 +1,125 @@
+"""results.json: what is gathered of many runs, and drawn of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from made_up import sweep as write_sweep
+from made_up import write_run
+from PIL import Image
+
+from tests.tools.load import tool
+
+COMMIT = 40 * 'a'
+CURVES = {
+    'margin': {0: (0.2, 0.34), 1: (0.2, 0.33), 2: (0.22, 0.3)},
+    'random': {0: (0.2, 0.25), 1: (0.2, 0.26), 2: (0.22, 0.28)},
+}
+
+
+def call(monkeypatch, name, *words):
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, words)])
+    return tool(name).main()
+
+
+@pytest.fixture
+def folders(tmp_path):
+    made = write_sweep(tmp_path / 'runs', CURVES, best=0.5)
+    full = [
+        write_run(tmp_path / f'full{seed}', 'random', seed, (value,),
+                  unit='image', initial=4)
+        for seed, value in enumerate((0.6, 0.62))
+    ]  # fmt: skip
+    for folder in made + full:
+        machine = dict(device='cpu', threads=1, processes=1, commit=COMMIT)
+        (folder / 'machine.json').write_text(json.dumps(machine))
+    return made + full
+
+
+@pytest.fixture
+def results(folders, tmp_path, monkeypatch):
+    out = tmp_path / 'reduced' / 'results.json'
+    out.parent.mkdir()
+    assert call(
+        monkeypatch, 'collect_results', *folders, '--out', out
+    ) == 0  # fmt: skip
+    return out
+
+
+def test_mean_spread_and_paired_difference(results):
+    found = json.loads(results.read_text())
+    assert found['experiment'] == 'reduced'
+    assert found['commits'] == [COMMIT]
+    assert found['machines'] == [dict(device='cpu', threads=1, processes=1)]
+    margin, random, full = found['summary']
+    assert [one['heuristic'] for one in found['summary']] == [
+        'Margin', 'Random', 'full supervision',
+    ]  # fmt: skip
+    assert margin['seeds'] == random['seeds'] == [0, 1, 2]
+    last = margin['rounds'][1]
+    values = [34, 33, 30]
+    assert last['last_epoch']['values'] == pytest.approx(values)
+    assert last['last_epoch']['mean'] == pytest.approx(np.mean(values))
+    assert last['last_epoch']['std'] == pytest.approx(np.std(values, ddof=1))
+    assert last['best_epoch']['mean'] == pytest.approx(50)
+    gaps = [9, 7, 2]
+    assert last['minus_random']['pairs'] == 3
+    assert last['minus_random']['mean'] == pytest.approx(np.mean(gaps))
+    assert last['minus_random']['std'] == pytest.approx(np.std(gaps, ddof=1))
+    assert 0 < last['minus_random']['p'] < 1
+    assert margin['rounds'][0]['minus_random']['mean'] == 0
+    assert margin['area']['minus_random'] == pytest.approx(3)
+    assert 'minus_random' not in random['rounds'][1]
+    assert full['seeds'] == [0, 1]
+    assert full['rounds'][0]['last_epoch']['mean'] == pytest.approx(61)
+    assert len(found['runs']) == 8
+    assert {one['machine']['commit'] for one in found['runs']} == {COMMIT}
+    assert set(found['configs']) == {one['heuristic'] for one in found['runs']}
+
+
+def test_unfinished_runs_are_listed_and_not_summed_up(
+    folders, tmp_path, monkeypatch, capsys
+):
+    write_run(tmp_path / 'late', 'margin', 3, (0.9,), planned=2)
+    out = tmp_path / 'results.json'
+    folders.append(tmp_path / 'late')
+    assert call(monkeypatch, 'collect_results', *folders, '--out', out) == 0
+    found = json.loads(out.read_text())
+    assert found['summary'][0]['seeds'] == [0, 1, 2]
+    assert [one['finished'] for one in found['runs']].count(False) == 1
+    assert '' in found['commits']  # of a run without machine.json
+    said = capsys.readouterr().out
+    assert '32.33 +- 2.08' in said
+    assert '- random +6.00 +- 3.61' in said
+
+
+def test_runs_of_another_budget_are_refused(
+    folders, tmp_path, monkeypatch, capsys
+):
+    write_run(tmp_path / 'other', 'margin', 5, (0.2, 0.3), per_round=2)
+    out = tmp_path / 'results.json'
+    folders.append(tmp_path / 'other')
+    assert call(monkeypatch, 'collect_results', *folders, '--out', out) == 4
+    assert 'do not belong together' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_picture(results, tmp_path, monkeypatch):
+    out = tmp_path / 'curve.png'
+    assert call(monkeypatch, 'plot_results', results, '--out', out) == 0
+    with Image.open(out) as picture:
+        pixels = np.asarray(picture.convert('RGB'))
+    assert pixels.shape[1] == 1000
+    assert (pixels != 255).any(axis=(0, 1)).all()
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{}', '{"runs": [{}]}'])
+def test_another_file_is_no_results(text, tmp_path, monkeypatch, capsys):
+    path, out = tmp_path / 'results.json', tmp_path / 'curve.png'
+    path.write_text(text)
+    assert call(monkeypatch, 'plot_results', path, '--out', out) == 4
+    assert 'wanted a results.json' in capsys.readouterr().err
+    assert not out.exists()
