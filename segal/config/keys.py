@@ -10,6 +10,7 @@ from typing import Any
 
 from segal.active.costs import Costs
 from segal.config.kinds import (
+    AUTO,
     BELOW_ONE,
     BOOL,
     DATASET,
@@ -403,6 +404,14 @@ KEYS: tuple[Key, ...] = (
         0.3,
         'share of each phase',
         'Before it, bought labels alone are learnt from.',
+    ),
+    Key(
+        _AL + 'loss_at_labels',
+        AUTO,
+        False,
+        '',
+        'Losses are evaluated at labelled pixels alone, without upsampling '
+        "the logits; 'auto': on batches of which at most 1/16 is labelled.",
     ),
     Key(
         'runner.type',

@@ -52,6 +52,9 @@ def one_of(*names: str) -> Kind:
 
 
 BOOL = Kind('True or False', lambda v: isinstance(v, bool))
+AUTO = Kind(
+    "'auto', True or False", lambda v: isinstance(v, bool) or v == 'auto'
+)
 TEXT = Kind('a non-empty string', lambda v: isinstance(v, str) and bool(v))
 SHARE = Kind('a number from 0 to 1', lambda v: _is_number(v) and 0 <= v <= 1)
 PRICE = Kind(

@@ -114,6 +114,7 @@ class _Reader(Lookup):
             oracle=oracle,
             visualize=self._visualize(values),
             reset=reset,
+            loss_at_labels=values['active_learning.loss_at_labels'],
             pretrained=values['runner.pretrained'],
             checkpoint=values['runner.checkpoint'],
             by_epoch=by_epoch,

@@ -104,6 +104,8 @@ class ActiveLearningConfig:
         oracle: For ORACLES: type, void and the oracle's own options.
         visualize: None where no pictures are wanted.
         reset: What starts anew with each round.
+        loss_at_labels: Whether losses are evaluated at labelled pixels alone;
+            ``'auto'``: on batches with few of them.
         pretrained: Where the first weights come from.
         checkpoint: Path or URL of backbone weights; None: as the model says.
         by_epoch: Whether phases are counted in epochs, or in iterations.
@@ -127,6 +129,7 @@ class ActiveLearningConfig:
     oracle: dict[str, Any]
     visualize: Visualize | None
     reset: Reset
+    loss_at_labels: Literal['auto', True, False]
     pretrained: Literal['supervised', 'self-supervised', 'random']
     checkpoint: str | None
     by_epoch: bool

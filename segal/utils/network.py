@@ -20,6 +20,7 @@ from segal import distributed as ranks
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import StateError
 from segal.seeding import seed_all
+from segal.utils.labelled_loss import sample_losses
 from segal.utils.sparse_losses import mend
 from segal.utils.weights import init_own_way, load_backbone, read_weights
 
@@ -60,6 +61,7 @@ class Networks:
         if self.device.type != 'cuda':
             model = revert_sync_batchnorm(model)
         mend(model)
+        sample_losses(model, self.config.loss_at_labels)
         model.CLASSES = self.classes
         return model
 

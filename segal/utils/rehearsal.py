@@ -43,6 +43,7 @@ from segal.runner.inner import RoundEpochRunner
 from segal.structures import Prediction
 from segal.utils.class_balance import check_class_balance
 from segal.utils.data import Data
+from segal.utils.labelled_loss import check_sampled
 from segal.utils.network import Networks
 from segal.utils.phase_hooks import PhaseHooks
 from segal.utils.sparse_losses import check_losses
@@ -119,6 +120,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         if model is not None:
             problems += check_losses(model)
             problems += _training(model, parts.config.training)
+            problems += check_sampled(model, parts.config.loss_at_labels)
             with _said('optimizer', cfg.optimizer, problems):
                 build_optimizer(model, copy.deepcopy(cfg.optimizer))
             if heuristic is not None and 'samples' in heuristic.needs:

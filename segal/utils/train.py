@@ -49,6 +49,7 @@ from segal.runner.machine import keep_machine
 from segal.runner.rounds import read_rounds
 from segal.structures import Budget, PoolImage
 from segal.utils.data import Data, build_data, missing_paths
+from segal.utils.labelled_loss import describe as describe_losses
 from segal.utils.network import checkpoint_bytes
 from segal.utils.phase import PhaseBuilder
 from segal.utils.rehearsal import Rehearsal, rehearse
@@ -163,6 +164,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
     )
+    if config.loss_at_labels:
+        logger.info(describe_losses(model))
     if options.dry_run:
         logger.info('\n%s', _plan(cfg, config, data, model))
         return []
