@@ -36,6 +36,10 @@ OTHER = [
         'model.backbone.norm_cfg.requires_grad',
     ),
     (dict(runner__checkpoint='b.pth'), 'runner.checkpoint'),
+    (
+        dict(active_learning__loss_at_labels='auto'),
+        'active_learning.loss_at_labels',
+    ),
     (dict(fp16=dict(loss_scale=512.0)), 'fp16.loss_scale'),
     (dict(workflow=[('train', 6), ('query', 1)]), 'workflow'),
 ]

@@ -51,6 +51,14 @@ WRONG = [
     ({IMAGE + '__aggregate': 'men'}, "got 'men'; did you mean 'mean'?"),
     (dict(active_learning__shuffle_prop=1.2), 'from 0 to 1; got 1.2'),
     (dict(active_learning__visualize=3), 'visualize: wanted a dict'),
+    (
+        dict(active_learning__loss_at_labels='always'),
+        "loss_at_labels: wanted 'auto', True or False; got 'always'",
+    ),
+    (
+        dict(active_learning__loss_at_labels=1),
+        "loss_at_labels: wanted 'auto', True or False; got 1",
+    ),
     (dict(active_learning__visualize=dict(size=-1)), '0 or more; got -1'),
     (dict(active_learning__settings=3), 'settings: wanted a dict; got 3'),
     (dict(active_learning__heuristic=3), 'heuristic: wanted a name or dict'),

@@ -25,6 +25,7 @@ def test_the_smallest_config_has_the_defaults_of_the_guide():
     assert config.oracle == {'type': 'GroundTruthOracle', 'void': 'charge'}
     assert config.visualize == Visualize(10, True, 'viz')
     assert config.reset == Reset(True, True, True)
+    assert config.loss_at_labels is False
     assert (config.pretrained, config.checkpoint) == ('supervised', None)
     assert config.seed == 0
     assert config.by_epoch is True
@@ -171,6 +172,11 @@ def test_visualize(written, visualize):
 def test_reset(changes, reset):
     _, config, _ = read(**changes)
     assert config.reset == reset
+
+
+@pytest.mark.parametrize('when', ['auto', True, False])
+def test_loss_at_labels(when):
+    assert read(active_learning__loss_at_labels=when)[1].loss_at_labels is when
 
 
 def test_oracle_without_a_type_is_the_ground_truth():
