@@ -14,6 +14,7 @@ from segal.config.schema import (
     ActiveLearningConfig,
     Phase,
     Reset,
+    Sources,
     Visualize,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     'ActiveLearningConfig',
     'Phase',
     'Reset',
+    'Sources',
     'Visualize',
     'check_against_data',
     'differing_keys',

@@ -305,6 +305,31 @@ KEYS: tuple[Key, ...] = (
         'This much of each selection is replaced by random picks.',
     ),
     Key(
+        _AL + 'sources',
+        optional(SECTION),
+        None,
+        '',
+        'How the labelled sources of `data.train` go along with the pool.',
+        'as below',
+    ),
+    Key(
+        _AL + 'sources.per_batch',
+        optional(integer(1)),
+        None,
+        'images of `samples_per_gpu`',
+        'So many images of each batch are of the sources, the others of the '
+        'pool; absent: all are shuffled together.',
+    ),
+    Key(
+        _AL + 'sources.loss_weight',
+        optional(POSITIVE),
+        None,
+        'times the mean loss of the pool',
+        "The loss is the mean over the pool's labelled pixels plus this much "
+        "of the mean over the sources'; absent: one mean over all labelled "
+        'pixels of a batch.',
+    ),
+    Key(
         _AL + 'reset_each_round',
         BOOL,
         True,

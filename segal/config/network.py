@@ -184,6 +184,21 @@ def _forget_weights(cfg: Config) -> list[str]:
     return found
 
 
+def _whole_weights(
+    cfg: Config, checkpoint: str | None
+) -> tuple[list[str], list[str]]:
+    """``load_from`` fills the whole network, and so counts alone."""
+    if checkpoint is not None:
+        return [
+            'runner.checkpoint: not together with load_from, whose weights '
+            f'fill the whole network; got {checkpoint!r}. Leave one of the '
+            'two out'
+        ], []
+    return [], [
+        f'{where}: not read, load_from counts' for where in _named_weights(cfg)
+    ]
+
+
 def settle_weights(
     cfg: Config, pretrained: str, checkpoint: str | None, explicit: bool
 ) -> tuple[list[str], list[str]]:
@@ -198,6 +213,8 @@ def settle_weights(
     Returns:
         Problems and notes.
     """
+    if cfg.get('load_from'):
+        return _whole_weights(cfg, checkpoint)
     if pretrained == 'random':
         if checkpoint is not None:
             return [
@@ -218,7 +235,7 @@ def settle_weights(
             "runner.checkpoint: required with pretrained='self-supervised'; "
             'got nothing. Write the path or URL of the backbone weights'
         ], []
-    if _named_weights(cfg) or cfg.get('load_from'):
+    if _named_weights(cfg):
         return [], []
     if explicit:
         return [

@@ -34,6 +34,7 @@ def plan(
     iterations_per_phase: Sequence[int],
     bytes_per_checkpoint: int | None,
     processes: int,
+    source_images: int = 0,
 ) -> str:
     """A table of rounds and what they cost.
 
@@ -44,6 +45,7 @@ def plan(
         iterations_per_phase: Training iterations of each phase.
         bytes_per_checkpoint: Size of one; None where it is not known.
         processes: How many processes train together.
+        source_images: Of all labelled sources.
 
     Returns:
         Lines of text, each at most about 79 characters.
@@ -65,6 +67,7 @@ def plan(
     ]
     facts = [
         ('pool', f'{len(pool):,} images, {pixels:,} pixels'),
+        *_sources(config, source_images),
         ('unit', config.unit),
         ('at first', _at_first(config)),
         ('each query', f'{_each_query(config)}, {config.queries} queries'),
@@ -74,7 +77,7 @@ def plan(
         ('random picks', f'{100 * config.shuffle_prop:g} %'),
         ('oracle', _oracle(config)),
         ('starts anew', _starts_anew(config)),
-        ('first weights', _weights(config)),
+        ('first weights', _weights(cfg, config)),
         ('seed', str(config.seed)),
         ('processes', str(processes)),
         ('batch', _batch(cfg, processes)),
@@ -174,7 +177,29 @@ def _starts_anew(config: ActiveLearningConfig) -> str:
     return ', '.join(names) or 'nothing'
 
 
-def _weights(config: ActiveLearningConfig) -> str:
+def _sources(
+    config: ActiveLearningConfig, images: int
+) -> list[tuple[str, str]]:
+    """How labelled sources go along; nothing where there are none."""
+    if not images:
+        return []
+    sources = config.sources
+    mixed = (
+        f'{sources.per_batch} in each batch and process'
+        if sources.per_batch
+        else 'shuffled in with the pool'
+    )
+    weighed = (
+        f"{sources.loss_weight:g} x their mean loss beside the pool's"
+        if sources.loss_weight
+        else 'one mean loss over all labelled pixels'
+    )
+    return [('sources', f'{images:,} images, {mixed}; {weighed}')]
+
+
+def _weights(cfg: Config, config: ActiveLearningConfig) -> str:
+    if cfg.get('load_from'):
+        return f'of the whole network, {cfg.load_from}'
     if config.pretrained == 'random':
         return 'random'
     return f'{config.pretrained}, ' + (

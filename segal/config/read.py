@@ -28,6 +28,7 @@ from segal.config.phases import read_phases
 from segal.config.schema import (
     ActiveLearningConfig,
     Reset,
+    Sources,
     Visualize,
 )
 from segal.structures import Budget, Unit
@@ -94,6 +95,7 @@ class _Reader(Lookup):
         reset = self._reset(values)
         learning, problems = training.read_training(values, self.cfg)
         self.problems += problems
+        sources = self._sources(values, unit)
         self.cfg.seed = values['seed'] or 0
         if not unit or budget is None or initial is None or not phases:
             return None
@@ -120,6 +122,7 @@ class _Reader(Lookup):
             by_epoch=by_epoch,
             phases=phases,
             training=learning,
+            sources=sources,
         )
 
     def _unit(self, values: dict[str, Any]) -> Unit | None:
@@ -189,8 +192,7 @@ class _Reader(Lookup):
         per_image = unit == 'pixel' and key == 'query_size'
         if initial is None:
             initial = amount
-        sources = len(pipelines.entries(self._find('data.train')[1])) - 1
-        if initial == 0 and sources < 1:
+        if initial == 0 and not self._has_source():
             self.problems.append(
                 f'{where}{first_name}: wanted 1 or more, since data.train '
                 'has no labelled source beside the pool; got 0, and the '
@@ -317,6 +319,47 @@ class _Reader(Lookup):
                 )
             chosen[name] = everything if value is None else value
         return Reset(**chosen)
+
+    def _has_source(self) -> bool:
+        """Whether there is a train entry beside that of the pool."""
+        return len(pipelines.entries(self._find('data.train')[1])) > 1
+
+    def _sources(self, values: dict[str, Any], unit: Unit | None) -> Sources:
+        """How labelled sources go along with the pool."""
+        where = 'active_learning.sources.'
+        found = Sources(
+            values[where + 'per_batch'], values[where + 'loss_weight']
+        )
+        if not self._has_source():
+            self.problems += [
+                f'{where}{name}: wanted a labelled source in data.train '
+                f'beside the pool; got none, and {value} here. Leave it out, '
+                'or write data.train as a list of both'
+                for name, value in vars(found).items()
+                if value is not None
+            ]
+            return found
+        there, batch = self._find('data.train_dataloader.samples_per_gpu')
+        if not there:
+            batch = self._find('data.samples_per_gpu')[1]
+        if (
+            found.per_batch
+            and isinstance(batch, int)
+            and found.per_batch >= batch > 0
+        ):
+            self.problems.append(
+                f'{where}per_batch: wanted less than the {batch} of '
+                'data.samples_per_gpu, so that images of the pool fit into '
+                f'a batch, too; got {found.per_batch}'
+            )
+        if found.loss_weight is None and unit == 'pixel':
+            self.notes.append(
+                'active_learning.sources.loss_weight: not given, so the loss '
+                'is one mean over all labelled pixels, of which a source '
+                'image has more than the pool gets in all; 1 weighs both '
+                'the same'
+            )
+        return found
 
     def _visualize(self, values: dict[str, Any]) -> Visualize | None:
         section = values['active_learning.visualize']

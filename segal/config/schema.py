@@ -36,6 +36,21 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """How labelled sources go along with the pool.
+
+    Attributes:
+        per_batch: Images of each batch and process that are of the sources;
+            None: they are shuffled in with the pool.
+        loss_weight: Of the mean loss over the sources, beside that over the
+            pool; None: one mean over all labelled pixels.
+    """
+
+    per_batch: int | None = None
+    loss_weight: float | None = None
+
+
+@dataclass(frozen=True)
 class Visualize:
     """Which pictures are drawn.
 
@@ -111,6 +126,7 @@ class ActiveLearningConfig:
         by_epoch: Whether phases are counted in epochs, or in iterations.
         phases: All training phases, in order.
         training: What a phase does beyond mmseg's own.
+        sources: How labelled train entries go along with the pool.
     """
 
     unit: Unit
@@ -135,6 +151,7 @@ class ActiveLearningConfig:
     by_epoch: bool
     phases: tuple[Phase, ...]
     training: Training = Training()
+    sources: Sources = Sources()
 
     @property
     def queries(self) -> int:

@@ -52,6 +52,7 @@ class Training(Protocol):
 
     runner: Any
     wrapper: ModelWrapper
+    source_images: int
 
     def run(self) -> dict[str, Any]:
         """Train, evaluate and save.
@@ -250,11 +251,13 @@ class ActiveLearningRunner:
 
     def _train(self, round: int, training: Training) -> None:
         """Train a phase and add its row."""
+        sources = training.source_images
         self.logger.info(
-            '----- round %d of %d: training on %d images -----',
+            '----- round %d of %d: training on %d images%s -----',
             round + 1,
             self.rounds,
             len(self.store.labelled_names()),
+            f' and {sources} of labelled sources' if sources else '',
         )
         result = training.run()
         bought, total = self.store.counts(round), self.store.counts()
@@ -275,6 +278,7 @@ class ActiveLearningRunner:
                 images=total.images,
             ),
             pool=dict(images=len(self.loop.pool), pixels=pixels),
+            **(dict(sources=dict(images=sources)) if sources else {}),
             share=total.labelled / pixels,
             cost=self._cost(round),
             iterations=result['iterations'],

@@ -13,7 +13,7 @@ from mmcv import Config, ConfigDict
 from mmseg.datasets import CustomDataset, build_dataset
 from numpy.typing import NDArray
 
-from segal.active.dataset.base import LoadFirst, image_name
+from segal.active.dataset.base import LoadFirst, image_file, image_name
 from segal.active.dataset.pool import Pool, open_pool
 from segal.config.built import not_built
 from segal.config.pipelines import entries
@@ -29,7 +29,7 @@ class Data:
         pool: ``data.query``.
         view: The train entry with the pool's images.
         positions: Image name -> position in ``view``.
-        sources: Fully labelled train entries beside it.
+        sources: Key of the config -> fully labelled train entry beside it.
         val: ``data.val``.
         images: Of ``data.query``; a smoke run's pool has only some of them.
     """
@@ -38,8 +38,13 @@ class Data:
     view: CustomDataset
     positions: dict[str, int]
     val: CustomDataset
-    sources: list[Any] = field(default_factory=list)
+    sources: dict[str, Any] = field(default_factory=dict)
     images: int = 0
+
+    @property
+    def source_images(self) -> int:
+        """Images of all sources."""
+        return sum(len(source) for source in self.sources.values())
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -99,57 +104,126 @@ def build_data(
     built = {key: build(key, entry) for key, entry in train.items()}
     if problems:
         raise ConfigError(problems)
-    names = {image_name(query, i) for i in range(len(query))}
+    files = {
+        image_name(query, i): image_file(query, i) for i in range(len(query))
+    }
     if few is not None:
         keep_few(query, few)
         keep_few(val, few)
     pool = open_pool(query, cache)
-    view, positions, sources = None, {}, []
-    for key, dataset in built.items():
-        if not isinstance(dataset, CustomDataset):
-            sources.append(dataset)
-            continue
-        found = {image_name(dataset, i): i for i in range(len(dataset))}
-        shared = found.keys() & names
-        if not shared:
-            sources.append(dataset)
-        elif view is not None:
-            problems.append(
-                f'{key}: wanted one train entry with the images of '
-                'data.query, got a second; remove it'
-            )
-        elif len(shared) < len(names) or len(found) > len(names):
-            problems.append(
-                f'{key}: wanted exactly the {len(names)} images of '
-                f'data.query, got {len(found)}, {len(shared)} of them in it; '
-                'give both the same img_dir and split, and write fully '
-                'labelled images as a train entry of their own'
-            )
-        else:
-            view, positions = dataset, found
-    if view is None and not problems:
-        problems.append(
-            'data.train: wanted an entry with the images of data.query (its '
-            f'augmented view), got none: data.query has {pool[0].name!r}, '
-            + ', '.join(
-                f'{key} has {image_name(one, 0)!r}'
-                for key, one in built.items()
-                if isinstance(one, CustomDataset) and len(one)
-            )
-            + '; give both the same type, data_root and img_dir'
-        )
-    if not problems and view is not None and not view.CLASSES:
+    view_key, keys = _find_view(files, built, problems)
+    if view_key is None:
+        raise ConfigError(problems)
+    view = built[view_key]
+    if not view.CLASSES:
         problems.append(
             'data.train.classes: wanted the names of the '
             'classes, got none; list them'
         )
+    else:
+        for key in keys:
+            problems += _other_classes(key, built[key], view_key, view)
     if problems:
         raise ConfigError(problems)
-    assert view is not None
+    positions = {image_name(view, i): i for i in range(len(view))}
+    sources = {key: built[key] for key in keys}
     if few is not None:
-        for source in sources:
+        for source in sources.values():
             keep_few(source, few)
-    return Data(pool, view, positions, val, sources, len(names))
+    return Data(pool, view, positions, val, sources, len(files))
+
+
+def _find_view(
+    pool: Mapping[str, str], built: Mapping[str, Any], problems: list[str]
+) -> tuple[str | None, list[str]]:
+    """Which train entry shows the pool, and which are labelled sources.
+
+    Where images of several entries have the pool's names (as copies of one
+    data set in other colours have), the one with its very files shows it.
+
+    Args:
+        pool: Name of each image of ``data.query`` -> its file.
+        built: Key -> data set, of each train entry.
+        problems: Gets one for each entry that is neither.
+
+    Returns:
+        The key of the view, None where there are problems; and those of the
+        sources.
+    """
+    names = {
+        key: {image_name(dataset, i): i for i in range(len(dataset))}
+        for key, dataset in built.items()
+        if isinstance(dataset, CustomDataset)
+    }
+    shared = {key: found.keys() & pool.keys() for key, found in names.items()}
+    views = [key for key, both in shared.items() if both]
+    same_files = []
+    for key in views:
+        name = min(shared[key])
+        file = image_file(built[key], names[key][name])
+        if osp.realpath(file) == osp.realpath(pool[name]):
+            same_files.append(key)
+    views = same_files or views
+    sources = [key for key in built if key not in views]
+    for key in views[1:]:
+        problems.append(
+            f'{key}: wanted one train entry with the images of '
+            'data.query, got a second; remove it'
+        )
+    for key in views[:1]:
+        if len(shared[key]) < len(pool) or len(names[key]) > len(pool):
+            problems.append(
+                f'{key}: wanted exactly the {len(pool)} images of '
+                f'data.query, got {len(names[key])}, {len(shared[key])} of '
+                'them in it; give both the same img_dir and split, and write '
+                'fully labelled images as a train entry of their own'
+            )
+    if not views:
+        problems.append(
+            'data.train: wanted an entry with the images of data.query (its '
+            f'augmented view), got none: data.query has {next(iter(pool))!r}, '
+            + ', '.join(
+                f'{key} has {next(iter(found))!r}'
+                for key, found in names.items()
+                if found
+            )
+            + '; give both the same type, data_root and img_dir'
+        )
+    for key in sources:
+        if len(built[key]) == 0:
+            problems.append(
+                f'{key}: wanted labelled images, got none; correct img_dir, '
+                'img_suffix or split, or remove it'
+            )
+    return (None if problems else views[0]), sources
+
+
+def _other_classes(
+    key: str, source: Any, view_key: str, view: CustomDataset
+) -> list[str]:
+    """What is wrong with the names of a source's classes.
+
+    Names, not only how many: ids mean what their place in them says.
+    """
+    wanted = tuple(view.CLASSES)
+    got = getattr(source, 'CLASSES', None)
+    if got is None:
+        return [
+            f'{key}.classes: wanted the names of the {len(wanted)} classes '
+            f'of {view_key}, got none; list them'
+        ]
+    got = tuple(got)
+    if got == wanted:
+        return []
+    said = f'{len(got)} classes'
+    if len(got) == len(wanted):
+        place = next(i for i in range(len(got)) if got[i] != wanted[i])
+        said = f'{got[place]!r} as class {place}, which is {wanted[place]!r}'
+    return [
+        f'{key}.classes: wanted the {len(wanted)} classes of {view_key}, the '
+        f'pool, in the same order; got {said}; list the classes that both '
+        'have in both, or convert the annotations'
+    ]
 
 
 def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:

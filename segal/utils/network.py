@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from mmcv import Config
 from mmcv.cnn.utils import revert_sync_batchnorm
-from mmcv.runner import load_checkpoint
+from mmcv.runner import CheckpointLoader
 from mmseg.models import build_segmentor
 from mmseg.utils import build_ddp, build_dp
 from torch import Tensor, nn
@@ -20,9 +20,11 @@ from segal import distributed as ranks
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import StateError
 from segal.seeding import seed_all
+from segal.utils.domain_losses import weigh_domains
 from segal.utils.labelled_loss import sample_losses
 from segal.utils.sparse_losses import mend
 from segal.utils.weights import init_own_way, load_backbone, read_weights
+from segal.utils.whole_weights import fill_network, network_tensors
 
 
 class Networks:
@@ -62,6 +64,8 @@ class Networks:
             model = revert_sync_batchnorm(model)
         mend(model)
         sample_losses(model, self.config.loss_at_labels)
+        if self.config.sources.loss_weight is not None:
+            weigh_domains(model, self.config.sources.loss_weight)
         model.CLASSES = self.classes
         return model
 
@@ -83,14 +87,14 @@ class Networks:
                 init_own_way(backbone, source)
             model.init_weights()
         else:
-            if source is not None:
+            if source is not None or self.cfg.get('load_from'):
                 backbone.init_cfg = None
             model.init_weights()
             if source is not None:
                 with self._named():
                     load_backbone(backbone, source, self.logger)
         if self.cfg.get('load_from'):
-            self._load_from(model, self.cfg.load_from)
+            self._load_from(model)
         return model
 
     def check_weights(self, model: nn.Module) -> None:
@@ -111,7 +115,7 @@ class Networks:
                 else:
                     load_backbone(backbone, source, self.logger)
         if self.cfg.get('load_from'):
-            self._load_from(model, self.cfg.load_from)
+            self._load_from(model)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -125,10 +129,14 @@ class Networks:
     def _source(self, backbone: nn.Module) -> tuple[str | None, bool]:
         """Where a backbone's first weights come from.
 
+        Nowhere where ``load_from`` fills the whole network.
+
         Returns:
             Path or address, None where there is none; and whether the
             backbone converts them itself (Swin, ViT).
         """
+        if self.cfg.get('load_from'):
+            return None, False
         if self.config.checkpoint:
             return self.config.checkpoint, False
         init = getattr(backbone, 'init_cfg', None)
@@ -161,12 +169,22 @@ class Networks:
             ) from error
         return model
 
-    def _load_from(self, model: nn.Module, source: str) -> None:
-        """A whole network's weights, such as those of a source domain."""
-        before = ranks.state_hash(model)
+    def _load_from(self, model: nn.Module) -> None:
+        """A whole network's weights, such as those of a source domain.
+
+        Raises:
+            StateError: They cannot be read, or are of another network.
+        """
+        source: str = self.cfg.load_from
         try:
-            load_checkpoint(
-                model, source, map_location='cpu', logger=self.logger
+            content = CheckpointLoader.load_checkpoint(
+                source, map_location='cpu'
+            )
+            over = fill_network(
+                model,
+                network_tensors(content, source),
+                source,
+                spare=('auxiliary_head',),
             )
         except StateError as error:
             raise StateError(f'load_from: {error}') from error
@@ -175,11 +193,12 @@ class Networks:
                 f'load_from: {source} cannot be loaded '
                 f'({type(error).__name__}: {error})'
             ) from error
-        if ranks.state_hash(model) == before:
-            raise StateError(
-                f'load_from: no weight of {source} fits the '
-                'model; name a checkpoint of the same network'
-            )
+        self.logger.info(
+            'load_from: all weights of the %s are those of %s%s',
+            type(model).__name__,
+            source,
+            f'; {len(over)} passed over ({over[0]}, ...)' if over else '',
+        )
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """The network wrapped as mmseg trains it."""

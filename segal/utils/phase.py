@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from segal import __version__
 from segal import distributed as ranks
 from segal.active.dataset.active_dataset import ActiveDataset
-from segal.active.dataset.sampler import RoundBatchSampler
+from segal.active.dataset.mixed_sampler import BatchSampler, batch_sampler
 from segal.active.label_store import LabelStore
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import DataError, StateError
@@ -66,6 +66,11 @@ class Training:
         self.loader = loader
         self.evaluation = evaluation
         self.wrapper = wrapper
+
+    @property
+    def source_images(self) -> int:
+        """Images of labelled sources in the training set."""
+        return self.loader.dataset.source_images  # type: ignore[attr-defined]
 
     def run(self) -> dict[str, Any]:
         """Train, evaluate, save ``final.pth``; see the outer runner."""
@@ -282,7 +287,7 @@ class PhaseBuilder:
     def _train_loader(
         self,
         round: int,
-    ) -> tuple[DataLoader, RoundBatchSampler]:
+    ) -> tuple[DataLoader, BatchSampler]:
         """Batches of everything labelled so far."""
         options = {
             'workers_per_gpu': 2,
@@ -294,15 +299,17 @@ class PhaseBuilder:
             self.data.view,
             self.data.positions,
             self.store,
-            self.data.sources,
+            list(self.data.sources.values()),
             self.config.seed,
             round,
             self.config.ignore_index,
             self.config.training.pseudo_labels is not None,
         )
-        sampler = RoundBatchSampler(
-            len(dataset),
+        sampler = batch_sampler(
+            len(dataset.names),
+            dataset.source_images,
             batch,
+            self.config.sources.per_batch,
             self.config.seed,
             round,
             ranks.rank(),

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from segal import distributed as ranks
 from segal.active.active_loop import SelectorFactory
-from segal.active.dataset.active_dataset import UNASKED
+from segal.active.dataset.active_dataset import UNASKED, labelled_sample
 from segal.active.dataset.base import LoadFirst, reading
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
@@ -111,6 +111,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         cfg = parts.cfg
         heuristic = _query(parts, problems)
         sample = _samples(parts, problems)
+        _sources(parts.data, sample, problems)
         _val(parts.data, problems)
         _evaluation(parts, problems)
         _hooks(parts, problems)
@@ -198,18 +199,8 @@ def _samples(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
         loader = LoadFirst(data.view, 'data.train')
         at = data.positions[image.name]
         sample = loader.transform(at, loader.load_image(at), labels, beside)
-    if sample is not None:
-        wanted = ('img', 'img_metas', 'gt_semantic_seg')
-        lacks = [key for key in wanted if key not in sample]
-        tensor = _content(sample.get('img'))
-        if lacks or not (isinstance(tensor, Tensor) and tensor.ndim == 3):
-            got = f'no {", ".join(lacks)}' if lacks else 'no tensor as img'
-            problems.append(
-                "data.train.pipeline: wanted dict(type='DefaultFormatBundle')"
-                ", dict(type='Collect', keys=['img', 'gt_semantic_seg']) at "
-                f'its end; got samples with {got}'
-            )
-            sample = None
+    if sample is not None and not _is_whole(sample, 'data.train', problems):
+        sample = None
     if sample is not None:
         problems += _views(sample, pseudo)
     with _pipeline(problems):
@@ -251,6 +242,53 @@ def _views(sample: dict[str, Any], pseudo: bool) -> list[str]:
             f'{tuple(labels.shape[-2:])}'
         )
     return problems
+
+
+def _is_whole(
+    sample: Mapping[str, Any], key: str, problems: list[str]
+) -> bool:
+    """Whether a training sample has all that a batch is made of."""
+    wanted = ('img', 'img_metas', 'gt_semantic_seg')
+    lacks = [key for key in wanted if key not in sample]
+    tensor = _content(sample.get('img'))
+    if not lacks and isinstance(tensor, Tensor) and tensor.ndim == 3:
+        return True
+    got = f'no {", ".join(lacks)}' if lacks else 'no tensor as img'
+    problems.append(
+        f"{key}.pipeline: wanted dict(type='DefaultFormatBundle')"
+        ", dict(type='Collect', keys=['img', 'gt_semantic_seg']) at "
+        f'its end; got samples with {got}'
+    )
+    return False
+
+
+def _sources(
+    data: Data, sample: Mapping[str, Any] | None, problems: list[str]
+) -> None:
+    """One sample of each labelled source, and whether it goes with the pool's.
+
+    Args:
+        data: The data sets.
+        sample: Of the pool, None where it has none.
+        problems: Gets what is wrong.
+    """
+    for key, source in data.sources.items():
+        made = None
+        with _pipeline(problems), reading(source, 0, key):
+            made = labelled_sample(source, 0, len(data.classes), key)
+        if made is None or not _is_whole(made, key, problems):
+            continue
+        if sample is None:
+            continue
+        wanted, got = (_content(one['img']).shape for one in (sample, made))
+        stacked = getattr(made['img'], 'stack', False)
+        if wanted[0] != got[0] or not stacked:
+            problems.append(
+                f'{key}.pipeline: wanted images that go into one batch with '
+                f"the pool's, {wanted[0]} channels each; got "
+                f'{got[0] if stacked else "some that are not stacked"}; end '
+                'both pipelines alike'
+            )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ import segal.models
 import segal.runner  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
+from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.label_store import LabelStore
 from segal.active.pool_file import read_pool
 from segal.active.selectors import BaseSelector
@@ -440,15 +441,19 @@ def _plan(
     """What ``--dry-run`` says."""
     lengths = []
     asked = cumulated(planned(config, data.pool.images))
-    per_image = config.unit == 'pixel'
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
-    together = batch['samples_per_gpu'] * ranks.world_size()
     for index, phase in enumerate(config.phases):
-        count = len(data.pool) if per_image else asked[index].images
-        count += sum(len(source) for source in data.sources)
-        lengths.append(
-            phase.train * (-(-count // together) if config.by_epoch else 1)
+        sampler = batch_sampler(
+            asked[index].opened,
+            data.source_images,
+            batch['samples_per_gpu'],
+            config.sources.per_batch,
+            config.seed,
+            index,
+            world_size=ranks.world_size(),
+            drop_last=batch.get('drop_last', False),
         )
+        lengths.append(phase.train * (len(sampler) if config.by_epoch else 1))
     return plan(
         cfg,
         config,
@@ -456,6 +461,7 @@ def _plan(
         lengths,
         checkpoint_bytes(model),
         ranks.world_size(),
+        data.source_images,
     )
 
 

@@ -16,17 +16,17 @@ from mmcv import Config
 from mmcv.cnn.utils import revert_sync_batchnorm
 from mmseg.datasets import DATASETS
 from mmseg.models import build_segmentor
-from torch import Tensor, nn
+from torch import nn
 
 from segal.config.built import not_built
 from segal.config.network import sync_bn_on_cpu
 from segal.config.pipelines import entries
-from segal.errors import ConfigError, StateError
+from segal.errors import ConfigError
 from segal.loading import load_file
 from segal.model_wrapper import ModelWrapper
+from segal.utils.whole_weights import fill_network, network_tensors
 
 _SETS = ('query', 'test', 'val', 'train')
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def load_trained(
     """
     content = load_file(checkpoint)
     model = _build(cfg, device)
-    _fill(model, _tensors(content, checkpoint), checkpoint)
+    fill_network(
+        model, network_tensors(content, str(checkpoint)), str(checkpoint)
+    )
     meta = content.get('meta')
     classes, palette = name_classes(
         cfg,
@@ -97,73 +99,6 @@ def _build(cfg: Config, device: torch.device) -> nn.Module:
     except Exception as error:
         raise ConfigError(not_built('model', section, error)) from error
     return model if on_gpu else revert_sync_batchnorm(model)
-
-
-def _tensors(content: Any, checkpoint: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint, without what DDP puts before names."""
-    found = content
-    if isinstance(content, Mapping) and 'state_dict' in content:
-        found = content['state_dict']
-    if isinstance(found, Mapping):
-        tensors = {
-            str(name).removeprefix('module.'): value
-            for name, value in found.items()
-            if isinstance(value, Tensor)
-        }
-        if tensors:
-            return tensors
-    raise StateError(
-        f'{checkpoint}: wanted a checkpoint with weights, got none in it; '
-        'name one that mmseg or SegAL wrote'
-    )
-
-
-def _fill(
-    model: nn.Module, tensors: dict[str, Tensor], checkpoint: Path
-) -> None:
-    """Load all weights, or none.
-
-    A second set that the EMA hook added is left out.
-
-    Raises:
-        StateError: A weight is missing, left over, or of another shape.
-    """
-    wanted = model.state_dict()
-    problems = {
-        'missing': [
-            name
-            for name in wanted
-            if name not in tensors and not name.endswith('num_batches_tracked')
-        ],
-        'not of this network': [
-            name
-            for name in tensors
-            if name not in wanted and not name.startswith('ema_')
-        ],
-        'of another shape': [
-            f'{name} (wanted {tuple(value.shape)}, got '
-            f'{tuple(tensors[name].shape)})'
-            for name, value in wanted.items()
-            if name in tensors and tensors[name].shape != value.shape
-        ],
-    }
-    if any(problems.values()):
-        listed = ''.join(
-            f'\n    {len(names)} {kind}: '
-            + ', '.join(names[:_MOST_NAMED])
-            + ', ...' * (len(names) > _MOST_NAMED)
-            for kind, names in problems.items()
-            if names
-        )
-        raise StateError(
-            f'{checkpoint}: does not fit the {type(model).__name__} of the '
-            f'config; of its {len(wanted)} weights and buffers are{listed}\n'
-            '  name the config that it was trained with'
-        )
-    model.load_state_dict(
-        {name: tensors[name] for name in wanted if name in tensors},
-        strict=False,  # all was looked at above
-    )
 
 
 def name_classes(

@@ -2,7 +2,7 @@
 
 from segal.config import plan
 from segal.structures import PoolImage
-from tests.config.minimal import read
+from tests.config.minimal import minimal, read
 
 POOL = [PoolImage(f'{k}', (10, 20)) for k in range(9)] + [
     PoolImage('small', (2, 6))
@@ -140,3 +140,26 @@ def test_images():
     assert '239.7 seconds for each image' in text
     assert '4 images' in text
     assert "WholeImages(aggregate='mean')" in text
+
+
+def test_sources_and_weights_of_a_whole_network():
+    train = minimal().data.train
+    cfg, config, _ = read(
+        data__train=[train, dict(train, data_root='games')],
+        active_learning__sources=dict(per_batch=1, loss_weight=0.5),
+        load_from='games.pth',
+    )
+    text = plan(cfg, config, POOL, [25, 25, 25], None, 2, 1234)
+    for words in (
+        'sources        1,234 images, 1 in each batch and process; 0.5 x '
+        "their mean loss beside the pool's",
+        'first weights  of the whole network, games.pth',
+    ):
+        assert words in text
+    cfg, config, notes = read(data__train=[train, train])
+    text = plan(cfg, config, POOL, [25, 25, 25], None, 2, 9)
+    assert (
+        '9 images, shuffled in with the pool; one mean loss over all '
+        'labelled pixels' in text
+    )
+    assert any('loss_weight: not given' in note for note in notes)

@@ -21,6 +21,9 @@ from segal.structures import LABELLED
 UNASKED = 'gt_unasked'
 """A map beside the labels: 0 where nobody was asked, ``ignore_index`` else."""
 
+FROM_SOURCE = 'from_source'
+"""What ``img_metas`` says of a sample: whether it is of a labelled source."""
+
 
 class ActiveDataset(Dataset):
     """Shows the training pipeline only labels that were bought.
@@ -65,9 +68,13 @@ class ActiveDataset(Dataset):
         self._store = store
         self._draw = (seed, round)
 
+    @property
+    def source_images(self) -> int:
+        """Images of all sources."""
+        return sum(len(source) for source in self.sources)
+
     def __len__(self) -> int:
-        sizes: list[int] = [len(source) for source in self.sources]
-        return len(self.names) + sum(sizes)
+        return len(self.names) + self.source_images
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
         """One augmented training sample.
@@ -86,7 +93,7 @@ class ActiveDataset(Dataset):
         if position < len(self.names):
             name = self.names[position]
             with seeded(*self._draw, epoch, name):
-                return self._finished(self._bought(name))
+                return self._finished(self._bought(name), from_source=False)
         position -= len(self.names)
         for number, source in enumerate(self.sources):
             if position < len(source):
@@ -94,8 +101,10 @@ class ActiveDataset(Dataset):
                     seeded(*self._draw, epoch, number, position),
                     reading(source, position, 'data.train'),
                 ):
-                    sample = _labelled(source, position, len(self.CLASSES))
-                    return self._finished(sample)
+                    sample = labelled_sample(
+                        source, position, len(self.CLASSES), 'data.train'
+                    )
+                    return self._finished(sample, from_source=True)
             position -= len(source)
         raise IndexError(index)
 
@@ -109,8 +118,16 @@ class ActiveDataset(Dataset):
             beside[UNASKED] = unasked_map(self._store, name, self.ignore_index)
         return self._loader.transform(position, results, labels, beside)
 
-    def _finished(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """Let collate pad labels with ``ignore_index``, not with class 0."""
+    def _finished(
+        self, sample: dict[str, Any], from_source: bool
+    ) -> dict[str, Any]:
+        """Say where a sample is from, and pad it rightly.
+
+        Collate pads labels with ``ignore_index``, not with class 0.
+        """
+        metas = sample.get('img_metas')
+        if isinstance(metas, DataContainer):
+            metas.data[FROM_SOURCE] = from_source
         labels = sample['gt_semantic_seg']
         if self.unasked:
             content = getattr(labels, 'data', labels)  # (1, h, w)
@@ -155,11 +172,19 @@ def unasked_map(
     return asked * np.uint8(ignore_index)
 
 
-def _labelled(source: Any, position: int, classes: int) -> dict[str, Any]:
+def labelled_sample(
+    source: Any, position: int, classes: int, key: str
+) -> dict[str, Any]:
     """A sample of a labelled source.
 
     Of mmseg's own data sets, image and annotation are looked at before they
     are transformed: labels of another size would be cut to fit.
+
+    Args:
+        source: A data set, of mmseg's or the user's own.
+        position: In it.
+        classes: How many there are.
+        key: Where it stands in the config, for errors.
 
     Raises:
         DataError: One of the two cannot be used.
@@ -171,7 +196,7 @@ def _labelled(source: Any, position: int, classes: int) -> dict[str, Any]:
         and kind.prepare_train_img is CustomDataset.prepare_train_img
         and not source.test_mode
     ):
-        loader = LoadFirst(source, 'data.train')
+        loader = LoadFirst(source, key)
         results = loader.load_image(position)
         labels = loader.checked_annotation(
             position, results['img'].shape[:2], classes

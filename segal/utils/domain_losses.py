@@ -1,0 +1,109 @@
+"""The loss of a batch of two domains, as the mean over each of them.
+
+A source is labelled throughout, the pool in a few pixels an image: in one
+mean over all labelled pixels, 40 bought ones count for nothing beside the
+900,000 of each source image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segal.active.dataset.active_dataset import FROM_SOURCE
+
+
+def weigh_domains(model: nn.Module, weight: float) -> None:
+    """Let the heads of a network take the two domains apart, in place.
+
+    The loss is then mean over the pool's labelled pixels + ``weight`` x mean
+    over the sources'. Names and shapes of its weights stay as they are, and
+    so does what it predicts.
+
+    Source: the supervised losses of Xie et al., Towards Fewer Annotations,
+    CVPR 2022, are added like this, with a weight of 1.
+
+    Args:
+        model: A network of mmseg's.
+        weight: Of the sources' loss, above 0.
+    """
+    network: Any = model
+    domains = _Domains(weight)
+    for head in network.modules():
+        if callable(getattr(head, 'losses', None)):
+            head.losses = partial(domains.losses, head.losses)
+    network.forward_train = partial(domains.told, network.forward_train)
+
+
+class _Domains:
+    """Knows which images of the batch in hand are of a source.
+
+    Args:
+        weight: Of the sources' loss.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+        self._from_source: list[bool] | None = None
+
+    def told(
+        self,
+        forward_train: Callable[..., dict[str, Tensor]],
+        img: Tensor,
+        img_metas: Sequence[dict[str, Any]],
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, Tensor]:
+        """The losses of a batch, whose domains its metas tell."""
+        self._from_source = [bool(meta[FROM_SOURCE]) for meta in img_metas]
+        try:
+            return forward_train(img, img_metas, *args, **kwargs)
+        finally:
+            self._from_source = None
+
+    def losses(
+        self,
+        losses: Callable[[Any, Tensor], dict[str, Tensor]],
+        seg_logit: Any,
+        seg_label: Tensor,
+    ) -> dict[str, Tensor]:
+        """A head's losses, added over the domains; the rest as means.
+
+        Args:
+            losses: The head's own.
+            seg_logit: Tensors (B, ...), maybe several.
+            seg_label: (B, ...).
+        """
+        flags = self._from_source
+        if flags is None:  # a head inside one that was taken apart
+            return losses(seg_logit, seg_label)
+        self._from_source = None
+        try:
+            total: dict[str, Tensor] = {}
+            for source in (False, True):
+                rows = [i for i, flag in enumerate(flags) if flag is source]
+                if not rows:
+                    continue
+                at = torch.tensor(rows, device=seg_label.device)
+                share = len(rows) / len(flags)
+                factor = self.weight if source else 1.0
+                part = losses(_rows(seg_logit, at), seg_label[at])
+                for name, value in part.items():
+                    value = value * (factor if 'loss' in name else share)
+                    total[name] = total.get(name, 0) + value
+            return total
+        finally:
+            self._from_source = flags
+
+
+def _rows(value: Any, at: Tensor) -> Any:
+    """Some images of what a head puts out."""
+    if isinstance(value, Tensor):
+        return value[at]
+    if isinstance(value, tuple | list):
+        return type(value)(_rows(part, at) for part in value)
+    return value
