@@ -12,6 +12,7 @@ from mmseg.models import build_segmentor
 
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, read_config
+from segal.config.pipelines import entries
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(
@@ -41,7 +42,8 @@ def test_is_read_and_built(path, monkeypatch):
     model.backbone.init_cfg = None
     model = build_segmentor(model)
     build_optimizer(model, cfg.optimizer)
-    for entry in (cfg.data.train, cfg.data.query, cfg.data.val):
+    train = entries(cfg.data.train)
+    for entry in (*train, cfg.data.query, cfg.data.val):
         Compose(entry['pipeline'])
     height, width = 32, 48
     model.eval()
@@ -67,6 +69,7 @@ def test_the_experiments_that_are_promised_are_here():
         'camvid_pixelpick/margin.py',
         'camvid/image_margin.py',
         'cityscapes/pixel_margin.py',
+        'gtav_cityscapes/pixel_ripu.py',
         'voc2012/pixel_margin.py',
     }
 

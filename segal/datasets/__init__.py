@@ -1,6 +1,7 @@
 """Data sets and transforms that mmseg lacks, in mmseg's registries."""
 
 from segal.datasets.camvid import CamVidDataset
+from segal.datasets.gtav import GTAVDataset
 from segal.datasets.pipelines import (
     LabelKeepingResize,
     RandomColorJitter,
@@ -11,6 +12,7 @@ from segal.datasets.synthetic import SyntheticScenesDataset
 
 __all__ = [
     'CamVidDataset',
+    'GTAVDataset',
     'LabelKeepingResize',
     'RandomColorJitter',
     'RandomGaussianBlur',

@@ -16,8 +16,8 @@ import cv2
 from mmseg.datasets import CustomDataset
 from mmseg.datasets.builder import DATASETS
 
-from segal.datasets import scenes
-from segal.errors import DataError
+from segal.datasets import looks, scenes
+from segal.errors import ConfigError, DataError, nearest
 from segal.seeding import key
 
 FINGERPRINT = 'scenes.json'
@@ -34,12 +34,25 @@ class SyntheticScenes:
         val: Number of validation scenes.
         size: (height, width) in pixels.
         seed: Other numbers give other streets.
+        look: ``'photo'``, or ``'game'``: the same streets as another domain,
+            in smooth and strong colours.
+
+    Raises:
+        ConfigError: There is no such look.
     """
 
     train: int = 48
     val: int = 24
     size: tuple[int, int] = (96, 128)
     seed: int = 0
+    look: str = 'photo'
+
+    def __post_init__(self) -> None:
+        if self.look not in looks.LOOKS:
+            raise ConfigError(
+                f'scenes.look: wanted one of {", ".join(looks.LOOKS)}; got '
+                f'{self.look!r}' + nearest(self.look, looks.LOOKS)
+            )
 
     def make(self, folder: Path) -> None:
         """Draw the data set, unless it is there already.
@@ -71,8 +84,13 @@ class SyntheticScenes:
     def _fingerprint(self) -> str:
         """The parameters, and the code that draws."""
         code = Path(scenes.__file__).read_bytes()
+        parameters = asdict(self)
+        if self.look == 'photo':
+            del parameters['look']  # as before there were others
+        else:
+            code += Path(looks.__file__).read_bytes()
         drawing = hashlib.blake2b(code, digest_size=8).hexdigest()
-        return json.dumps({**asdict(self), 'drawing': drawing})
+        return json.dumps({**parameters, 'drawing': drawing})
 
     def _stands_in(self, folder: Path) -> bool:
         try:
@@ -109,6 +127,8 @@ class SyntheticScenes:
                 image, labels = scenes.draw_scene(
                     key('scene', self.seed, split, index), self.size
                 )
+                if self.look == 'game':
+                    image = looks.as_game(image)
                 name = f'{split}_{index:03d}.png'
                 _write(images / name, image)
                 _write(annotations / name, labels)

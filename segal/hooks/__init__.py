@@ -2,6 +2,7 @@
 
 from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook
+from segal.hooks.poly import PolyOverLrUpdaterHook
 from segal.hooks.pseudo_labels import PseudoLabelHook
 from segal.hooks.visualize import VisualizeHook
 from segal.hooks.wandb import WandbLoggerHookWithVal
@@ -9,6 +10,7 @@ from segal.hooks.wandb import WandbLoggerHookWithVal
 __all__ = [
     'AveragingHook',
     'CurveHook',
+    'PolyOverLrUpdaterHook',
     'PseudoLabelHook',
     'VisualizeHook',
     'WandbLoggerHookWithVal',

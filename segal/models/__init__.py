@@ -1,5 +1,5 @@
 """Networks that mmseg lacks, in mmseg's registries."""
 
-from segal.models.decode_heads import DeepLabV3PlusHead
+from segal.models.decode_heads import DeepLabV2Head, DeepLabV3PlusHead
 
-__all__ = ['DeepLabV3PlusHead']
+__all__ = ['DeepLabV2Head', 'DeepLabV3PlusHead']

@@ -43,11 +43,12 @@ def convert(
     remap: Callable[[NDArray, Path], NDArray[np.uint8]],
     force: bool,
     place: Callable[[str], tuple[str, str]] | None = None,
+    read_labels: Callable[[Path], NDArray] | None = None,
 ) -> None:
     """Check and write every pair; all of them or nothing.
 
-    Label maps are resized by nearest, images by area, once and here. At full
-    size image files are copied byte by byte.
+    Label maps are resized by nearest, images by area, once and here. Image
+    files that have the size are copied byte by byte.
 
     Args:
         pairs: What to convert.
@@ -58,6 +59,8 @@ def convert(
         force: Whether an output that is there may be replaced.
         place: A pair's target -> paths of image and label map; by default
             below ``images`` and ``annotations``.
+        read_labels: Decodes a label map to ids (H, W); by default as mmseg
+            does.
 
     Raises:
         DataError: A file is missing, broken or does not fit its partner; all
@@ -71,7 +74,7 @@ def convert(
             pairs, desc=f'writing {output}', unit='image', mininterval=1
         ):
             try:
-                _write(pair, folder, size, remap, place)
+                _write(pair, folder, size, remap, place, read_labels)
             except DataError as error:
                 problems.append(str(error))
         if problems:
@@ -111,9 +114,14 @@ def _write(
     size: tuple[int, int] | None,
     remap: Callable[[NDArray, Path], NDArray[np.uint8]],
     place: Callable[[str], tuple[str, str]] | None,
+    read_labels: Callable[[Path], NDArray] | None,
 ) -> None:
     image = read(pair.image, 'color')
-    labels = read(pair.labels, 'unchanged')
+    labels = (
+        read_labels(pair.labels)
+        if read_labels
+        else read(pair.labels, 'unchanged')
+    )
     if labels.ndim != 2:
         raise DataError(
             f'{pair.labels}: wanted one channel of class ids, '
@@ -135,7 +143,7 @@ def _write(
     )
     target = folder / image_path
     target.parent.mkdir(parents=True, exist_ok=True)
-    if size is None:
+    if size is None or size == image.shape[:2]:
         shutil.copyfile(pair.image, target)
     else:
         height, width = size
