@@ -1,5 +1,6 @@
 """``--smoke``: one iteration of everything, apart from the experiment."""
 
+import dataclasses
 import json
 
 import pytest
@@ -93,6 +94,18 @@ def test_a_single_phase_stays_one():
     assert shorten(cfg, config).phases == (Phase(1, query=False),)
 
 
+@pytest.mark.parametrize(('cost', 'wanted'), [(4e4, 435.97), (300, 240.7)])
+def test_budgets_in_cost_shrink_too_and_pay_for_one_image(cost, wanted):
+    _, config, _ = read(
+        runner__sample_mode='image',
+        active_learning__settings__image=dict(cost_per_round=cost),
+        active_learning__costs=dict(open=1),
+    )
+    scaled = scale_budgets(config, before=367, now=4)
+    assert scaled.spending.amount == pytest.approx(wanted, abs=0.01)
+    assert scaled.budget == scaled.initial == Budget(1, per_image=False)
+
+
 @pytest.mark.parametrize(
     ('budget', 'wanted'),
     [
@@ -104,8 +117,6 @@ def test_a_single_phase_stays_one():
     ],
 )
 def test_budgets_over_the_pool_shrink_with_it(budget, wanted):
-    import dataclasses
-
     _, config, _ = read()
     config = dataclasses.replace(config, initial=budget, budget=budget)
     scaled = scale_budgets(config, before=367, now=4)

@@ -89,8 +89,8 @@ def scale_budgets(
         now: Those that are left.
 
     Returns:
-        The same, with budgets over the pool in proportion, one at least;
-        those for each image stay.
+        The same, with budgets over the pool, and in cost, in proportion, one
+        request at least; those for each image stay.
     """
 
     def scaled(budget: Budget) -> Budget:
@@ -98,8 +98,20 @@ def scale_budgets(
             return budget
         return replace(budget, amount=max(1, budget.amount * now // before))
 
+    initial, spending = config.initial, config.spending
+    if spending is not None:
+        least = float(spending.dearest)
+        share = max(least, spending.amount * now / before)
+        spending = replace(spending, amount=share)
+        counted = Budget(spending.count([], 0), per_image=False)
+        return replace(
+            config,
+            initial=scaled(initial) if spending.first else counted,
+            budget=counted,
+            spending=spending,
+        )
     return replace(
-        config, initial=scaled(config.initial), budget=scaled(config.budget)
+        config, initial=scaled(initial), budget=scaled(config.budget)
     )
 
 
