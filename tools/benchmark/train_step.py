@@ -50,7 +50,7 @@ class Case:
     size: tuple[int, int]
 
 
-OURS = 'experiments/camvid/pixel_margin.py'
+OURS = 'experiments/camvid_pixelpick/margin.py'
 FAST = 'fastscnn/fast_scnn_lr0.12_8x4_160k_cityscapes.py'
 CASES = {
     'FastSCNN-360x480': Case(FAST, 11, (360, 480)),
