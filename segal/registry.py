@@ -5,3 +5,4 @@ from mmcv.utils import Registry
 HEURISTICS = Registry('heuristic')
 SELECTORS = Registry('selector')
 ORACLES = Registry('oracle')
+FEATURES = Registry('features')

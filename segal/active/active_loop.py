@@ -21,7 +21,8 @@ from segal.active.ledger import (
 from segal.active.oracles import BaseOracle
 from segal.active.scoring import Scorer
 from segal.active.selectors import BaseSelector
-from segal.model_wrapper import PREDICTED, ModelWrapper
+from segal.features.of_pool import PoolFeatures
+from segal.model_wrapper import ModelWrapper
 from segal.structures import PoolImage, Selection
 
 SelectorFactory = Callable[
@@ -43,6 +44,7 @@ class ActiveLearningLoop:
         batch_size: Images a forward pass. With 1, and the same threads a
             process, the selection does not depend on the number of processes.
         workers: Loader processes a rank.
+        features: Gives embeddings and maps of features; None: there are none.
     """
 
     def __init__(
@@ -53,12 +55,13 @@ class ActiveLearningLoop:
         seed: int,
         batch_size: int = 1,
         workers: int = 2,
+        features: PoolFeatures | None = None,
     ) -> None:
         self.pool = pool
         self.store = store
         self.oracle = oracle
         self.seed = seed
-        self.scorer = Scorer(pool, seed, batch_size, workers)
+        self.scorer = Scorer(pool, seed, batch_size, workers, features)
 
     def step(
         self,
@@ -100,7 +103,7 @@ class ActiveLearningLoop:
             for image, score, prediction in self.scorer.scores(
                 read,
                 heuristic,
-                None if needs.isdisjoint(PREDICTED) else wrapper,
+                wrapper if self.scorer.reads_network(needs) else None,
                 statistics,
                 file,
                 needs=selector.needs,

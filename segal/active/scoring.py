@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,7 +19,9 @@ from segal import stopping
 from segal.active.dataset.pool import Pool, query_loader
 from segal.active.heuristics import BaseHeuristic
 from segal.active.heuristics.utils import likeliest
-from segal.model_wrapper import ModelWrapper
+from segal.features.of_pool import PoolFeatures
+from segal.features.segmentor import NetworkFeatures
+from segal.model_wrapper import PREDICTED, ModelWrapper
 from segal.structures import PoolImage, Prediction
 
 Statistics = dict[str, Tensor] | None
@@ -32,17 +35,30 @@ class Scorer:
         seed: Of all draws.
         batch_size: Images a forward pass.
         workers: Loader processes a rank.
+        features: Gives embeddings and maps of features; None: there are none.
     """
 
     def __init__(
-        self, pool: Pool, seed: int, batch_size: int = 1, workers: int = 2
+        self,
+        pool: Pool,
+        seed: int,
+        batch_size: int = 1,
+        workers: int = 2,
+        features: PoolFeatures | None = None,
     ) -> None:
         self.pool = pool
+        self.features = features
         self.seed = seed
         self.batch_size = batch_size
         self.workers = workers
         self._statistics: WeakKeyDictionary[Any, dict[str, Tensor]]
         self._statistics = WeakKeyDictionary()  # a network ends with its round
+
+    def reads_network(self, needs: Collection[str]) -> bool:
+        """Whether an image must be seen by the network for some needs."""
+        return not set(PREDICTED).isdisjoint(needs) or (
+            self.features is not None and self.features.wants_network(needs)
+        )
 
     def scores(
         self,
@@ -126,7 +142,7 @@ class Scorer:
             images: The same on every rank.
             wrapper: None where no network is needed.
             what: For the progress bar.
-            needs: ``'samples'`` and ``'views'``, where they are wanted, too.
+            needs: What is wanted beside ``'probs'``.
             file: Number of the label file, for what is drawn.
         """
         mine = images[ranks.rank() :: ranks.world_size()]
@@ -139,15 +155,12 @@ class Scorer:
             leave=False,
         )
 
-        def prediction(image: PoolImage, probs: Tensor | None) -> Prediction:
-            stopping.check()
-            bar.update()
-            return Prediction(image.name, image.size, self.seed, file, probs)
-
         with bar:
             if wrapper is None:
                 for image in mine:
-                    yield prediction(image, None)
+                    stopping.check()
+                    bar.update()
+                    yield self._known(image, needs, file)
                 return
             loader, batches = query_loader(
                 self.pool,
@@ -155,11 +168,55 @@ class Scorer:
                 self.batch_size,
                 self.workers,
             )
-            with wrapper.evaluating():
-                for batch, names in zip(loader, batches, strict=True):
-                    together = wrapper.probabilities(batch)
-                    for i, name in enumerate(names):
-                        image = self.pool[self.pool.position[name]]
-                        found = prediction(image, together[i])
-                        with wrapper.more(batch, i, needs, found) as more:
-                            yield more
+            for batch, names in zip(loader, batches, strict=True):
+                for found in self.seen(batch, names, wrapper, needs, file):
+                    stopping.check()
+                    bar.update()
+                    yield found
+
+    def seen(
+        self,
+        batch: dict[str, Any],
+        names: Sequence[str],
+        wrapper: ModelWrapper,
+        needs: Collection[str],
+        file: int,
+    ) -> Iterator[Prediction]:
+        """What the network says of a batch.
+
+        Args:
+            batch: mmseg test batch.
+            names: Of its images.
+            wrapper: The network.
+            needs: What is wanted beside ``'probs'``.
+            file: Number of the label file, for what is drawn.
+        """
+        with wrapper.evaluating(), self._tapping(wrapper, needs) as tap:
+            together = wrapper.probabilities(batch)
+            if tap is not None:
+                tap.take(batch)
+            for i, name in enumerate(names):
+                image = self.pool[self.pool.position[name]]
+                known = self._known(image, needs, file)
+                found = replace(known, probs=together[i])
+                if tap is not None:
+                    found = tap.add(found, i)
+                with wrapper.more(batch, i, needs, found) as more:
+                    yield more
+
+    def _known(
+        self, image: PoolImage, needs: Collection[str], file: int
+    ) -> Prediction:
+        """What is known of an image before a network has seen it."""
+        found = Prediction(image.name, image.size, self.seed, file)
+        if self.features is None:
+            return found
+        return self.features.add(found, needs)
+
+    def _tapping(
+        self, wrapper: ModelWrapper, needs: Collection[str]
+    ) -> AbstractContextManager[NetworkFeatures | None]:
+        """What listens to the network, where features are its own."""
+        if self.features is None:
+            return nullcontext()
+        return self.features.tapping(wrapper, needs)

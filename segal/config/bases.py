@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,20 +34,67 @@ class _Aside(dict[str, Any]):
         return self[_MARK][key]
 
 
+def configs_of(package: str, where: str = '_base_') -> Path:
+    """Where the configs of an installed package of OpenMMLab's lie.
+
+    Args:
+        package: Its import name, such as ``'mmseg'``.
+        where: The key that wants one, for errors.
+
+    Raises:
+        ConfigError: It is not installed, or came without its configs.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f'{where}: {package} is not installed')
+    home = Path(spec.origin).parent
+    for folder in (home / '.mim' / 'configs', home.parent / 'configs'):
+        if folder.is_dir():
+            return folder.resolve()
+    raise ConfigError(f'{where}: no configs came with the {package} of {home}')
+
+
+def package_config(
+    package: str,
+    name: str,
+    where: str = '_base_',
+    inside: Sequence[str] = ('',),
+) -> str:
+    """The path of a config of an installed package.
+
+    Args:
+        package: Its import name.
+        name: Path inside its ``configs`` folder.
+        where: The key that wants it, for errors.
+        inside: Folders in there that the name may leave out.
+
+    Raises:
+        ConfigError: It has no such config; the nearest ones are named.
+    """
+    folder = configs_of(package, where)
+    for part in inside:
+        if (folder / part / name).is_file():
+            return str(folder / part / name)
+    names = [
+        item.relative_to(folder / part).as_posix()
+        for part in inside
+        for item in (folder / part).rglob('*.py')
+    ]
+    close = difflib.get_close_matches(name, names, n=3)
+    raise ConfigError(
+        f'{where}: {package} has no config {name!r}'
+        + (f'; did you mean {" or ".join(map(repr, close))}?' * bool(close))
+        + f' (all: {folder})'
+    )
+
+
 def mmseg_folder() -> Path:
     """Where the configs of the installed mmseg lie.
 
     Raises:
         ConfigError: mmseg is not installed, or came without its configs.
     """
-    spec = importlib.util.find_spec('mmseg')
-    if spec is None or spec.origin is None:
-        raise ConfigError('_base_: mmsegmentation is not installed')
-    package = Path(spec.origin).parent
-    for folder in (package / '.mim' / 'configs', package.parent / 'configs'):
-        if folder.is_dir():
-            return folder.resolve()
-    raise ConfigError(f'_base_: no configs came with the mmseg of {package}')
+    return configs_of('mmseg')
 
 
 def mmseg_config(name: str) -> str:
@@ -64,23 +111,7 @@ def mmseg_config(name: str) -> str:
     Raises:
         ConfigError: mmseg has no such config.
     """
-    folder = mmseg_folder()
-    path = folder / name
-    if not path.is_file():
-        names = [
-            item.relative_to(folder).as_posix()
-            for item in folder.rglob('*.py')
-        ]
-        close = difflib.get_close_matches(name, names, n=3)
-        raise ConfigError(
-            f'_base_: mmseg has no config {name!r}'
-            + (
-                f'; did you mean {" or ".join(map(repr, close))}?'
-                * bool(close)
-            )
-            + f' (all: {folder})'
-        )
-    return str(path)
+    return package_config('mmseg', name)
 
 
 def _is_plain(path: Path, cfg: Mapping[str, Any]) -> bool:

@@ -229,6 +229,39 @@ KEYS: tuple[Key, ...] = (
         'chosen by sample_mode and sample_evenly',
     ),
     Key(
+        _AL + 'features',
+        optional(PART),
+        None,
+        '',
+        'What describes images to heuristics and selectors that read '
+        'embeddings or maps of features.',
+        'none',
+    ),
+    Key(
+        _AL + 'initial',
+        optional(SECTION),
+        None,
+        '',
+        'What draws the labels before the first phase, when there is no '
+        'network yet.',
+        'at random',
+    ),
+    Key(
+        _AL + 'initial.heuristic',
+        PART,
+        'random',
+        '',
+        'Scores the first draw; needs nothing, or `features` alone.',
+    ),
+    Key(
+        _AL + 'initial.selector',
+        optional(PART),
+        None,
+        '',
+        'Spends the first budget.',
+        'as selector, or the plain one of the budget',
+    ),
+    Key(
         _AL + 'oracle',
         PART,
         {'type': 'GroundTruthOracle'},

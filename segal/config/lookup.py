@@ -20,6 +20,7 @@ _SECTIONS = (
     'active_learning.costs',
     'active_learning.visualize',
     'active_learning.sources',
+    'active_learning.initial',
     'active_learning.reset',
     'active_learning.class_balance',
     'active_learning.average',

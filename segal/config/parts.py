@@ -8,8 +8,8 @@ from typing import Any
 
 from mmcv.utils import Registry
 
-from segal.errors import nearest
-from segal.registry import HEURISTICS, ORACLES, SELECTORS
+from segal.errors import ConfigError, nearest
+from segal.registry import FEATURES, HEURISTICS, ORACLES, SELECTORS
 
 _GIVEN = {
     'heuristic': set[str](),
@@ -23,15 +23,20 @@ _GIVEN = {
         'opened',
     },
     'oracle': {'read', 'pool', 'classes', 'ignore_index'},
+    'features': set[str](),
 }
 """Arguments that come from the run, not from the config."""
+
+DESCRIBED = ('embedding', 'features')
+"""What of ``needs`` comes from ``active_learning.features``."""
 
 
 def _load_registered() -> None:
     """Import what registers our own parts."""
     import segal.active.heuristics
     import segal.active.oracles
-    import segal.active.selectors  # noqa: F401
+    import segal.active.selectors
+    import segal.features  # noqa: F401
 
 
 def _folded(name: str) -> str:
@@ -69,8 +74,9 @@ def resolve(
     """Find a part's class and check its arguments.
 
     Args:
-        role: ``'heuristic'``, ``'selector'`` or ``'oracle'``; with ``.of``
-            behind it for a part inside a part.
+        role: ``'heuristic'``, ``'selector'``, ``'oracle'`` or
+            ``'features'``; with ``initial.`` before it for a part of the
+            first draw, and ``.of`` behind it for a part inside a part.
         part: Its name in any case, or a dict.
         registry: Where it is registered.
 
@@ -103,7 +109,7 @@ def resolve(
         )
     part['type'] = registered[_folded(name)]
     cls = registry.get(part['type'])
-    given = _GIVEN[role.partition('.')[0]]
+    given = _GIVEN[role.removeprefix('initial.').partition('.')[0]]
     problems = _check_arguments(where, part, cls, given)
     if 'of' in part and 'of' in _parameters(cls):
         part['of'], _, inner = resolve(f'{role}.of', part['of'], registry)
@@ -134,11 +140,19 @@ def _check_arguments(
 
 
 def resolve_heuristic(
-    part: Any, options: Mapping[str, Any] | None
+    part: Any,
+    options: Mapping[str, Any] | None,
+    features: Mapping[str, Any] | None = None,
+    first: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The heuristic, ready for HEURISTICS, and the problems with it."""
-    from segal.model_wrapper import SUPPLIES
+    """The heuristic, ready for HEURISTICS, and the problems with it.
 
+    Args:
+        part: Its name, or a dict.
+        options: ``heuristic_cfg``.
+        features: From :func:`resolve_features`.
+        first: Whether it is that of the first draw, before any network.
+    """
     merged = {**_as_dict(part), **(options or {})}
     problems = []
     if options and 'type' in options:
@@ -148,21 +162,98 @@ def resolve_heuristic(
             f'{options["type"]!r}. The name goes into active_learning.'
             'heuristic'
         )
-    merged, cls, found = resolve('heuristic', merged, HEURISTICS)
+    role = 'initial.heuristic' if first else 'heuristic'
+    merged, cls, found = resolve(role, merged, HEURISTICS)
     problems += found
-    for name, need in _needs(merged) if cls is not None else ():
-        if need not in SUPPLIES:
-            problems.append(
-                f'active_learning.heuristic: {name} needs {need!r} '
-                'from the network, which the model cannot give (it gives '
-                f'{", ".join(SUPPLIES)})'
-            )
+    for name, need in _needs(merged, HEURISTICS) if cls is not None else ():
+        problems += _unmet(role, name, need, features, first)
     return merged, problems
 
 
-def _needs(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and need of a heuristic and of those inside it."""
-    known = HEURISTICS.module_dict
+def resolve_features(part: Any) -> tuple[dict[str, Any] | None, list[str]]:
+    """What describes images, ready for FEATURES, and the problems with it.
+
+    Args:
+        part: Its name, or a dict; None: nothing does.
+    """
+    if part is None:
+        return None, []
+    part, _, problems = resolve('features', part, FEATURES)
+    if not problems:
+        try:
+            FEATURES.build(dict(part))
+        except ConfigError as error:
+            where, named = 'active_learning.features', f'{part["type"]}: '
+            problems = [
+                f'{where}.{one.removeprefix(named)}' for one in error.problems
+            ]
+    return part, problems
+
+
+def of_network(features: Mapping[str, Any] | None) -> bool:
+    """Whether what describes images is the round's own network."""
+    known = FEATURES.module_dict.get(features['type']) if features else None
+    return bool(getattr(known, 'of_network', False))
+
+
+def _unmet(
+    role: str,
+    name: str,
+    need: str,
+    features: Mapping[str, Any] | None,
+    first: bool,
+) -> list[str]:
+    """What is wrong with a need, as one sentence or none."""
+    from segal.model_wrapper import SUPPLIES
+
+    where = f'active_learning.{role}: {name} needs {need!r}'
+    frozen = 'MMSelfSup(...) or Backbone(...)'
+    if need in DESCRIBED:
+        if features is None:
+            return [
+                f'{where}, which nothing here gives; add active_learning.'
+                "features=dict(type='MMSelfSup', config=..., checkpoint=...)"
+                + (', ' if first else ", dict(type='Segmentor'), ")
+                + "or dict(type='Backbone', backbone=..., checkpoint=...)"
+            ]
+        if first and of_network(features):
+            return [
+                f'{where}, but {features["type"]} has none before the first '
+                f'round, when there is no network yet; wanted {frozen} as '
+                'active_learning.features, or another part'
+            ]
+        return []
+    if first:
+        return [
+            f'{where}, but before the first round there is no network that '
+            'predicts; wanted a part that needs nothing, such as Random, or '
+            f'{" or ".join(map(repr, DESCRIBED))} alone'
+        ]
+    if need not in SUPPLIES:
+        return [
+            f'{where} from the network, which the model cannot give (it '
+            f'gives {", ".join(SUPPLIES)})'
+        ]
+    return []
+
+
+def needs(role: str, part: Mapping[str, Any]) -> Iterator[str]:
+    """What a heuristic or a selector reads of predictions.
+
+    Args:
+        role: ``'heuristic'`` or ``'selector'``.
+        part: Resolved.
+    """
+    registry = HEURISTICS if role == 'heuristic' else SELECTORS
+    for _, need in _needs(part, registry):
+        yield need
+
+
+def _needs(
+    part: Mapping[str, Any], registry: Registry
+) -> Iterator[tuple[str, str]]:
+    """Name and need of a part and of those inside it."""
+    known = registry.module_dict
     while isinstance(part, Mapping) and part.get('type') in known:
         for need in getattr(known[part['type']], 'needs', ()):
             yield part['type'], need
@@ -175,8 +266,18 @@ def resolve_selector(
     sample_evenly: bool,
     top_percent: float | None,
     aggregate: str,
+    features: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The selector, ready for SELECTORS, and the problems with it."""
+    """The selector, ready for SELECTORS, and the problems with it.
+
+    Args:
+        part: Its name, or a dict; None: as the budget says.
+        unit: Of the budget.
+        sample_evenly: Whether every image gets the same share.
+        top_percent: Of each image.
+        aggregate: How an image's scores become one.
+        features: From :func:`resolve_features`.
+    """
     if part is None:
         if unit == 'image':
             part = {'type': 'WholeImages', 'aggregate': aggregate}
@@ -185,14 +286,66 @@ def resolve_selector(
         else:
             part = {'type': 'PixelsGlobal'}
         return resolve('selector', part, SELECTORS)[::2]
-    part, cls, problems = resolve('selector', part, SELECTORS)
+    return _selector('selector', part, unit, top_percent, aggregate, features)
+
+
+def resolve_initial(
+    heuristic: Any,
+    selector: Any,
+    usual: Mapping[str, Any],
+    unit: str,
+    sample_evenly: bool,
+    aggregate: str,
+    features: Mapping[str, Any] | None,
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """What draws the first labels, before there is a network.
+
+    Args:
+        heuristic: Its name, or a dict.
+        selector: The same; None: the usual one, or, where that reads more
+            than scores, the plain one of the budget.
+        usual: From :func:`resolve_selector`.
+        unit: Of the budget.
+        sample_evenly: Whether every image gets the same share.
+        aggregate: How an image's scores become one.
+        features: From :func:`resolve_features`.
+
+    Returns:
+        Heuristic and selector, and the problems with them.
+    """
+    heuristic, problems = resolve_heuristic(heuristic, None, features, True)
+    if selector is not None:
+        part, found = _selector(
+            'initial.selector', selector, unit, None, aggregate, features, True
+        )
+        return heuristic, part, problems + found
+    part = {key: usual[key] for key in usual if key != 'top_percent'}
+    if any(needs('selector', usual)):
+        part, _ = resolve_selector(None, unit, sample_evenly, None, aggregate)
+        part.pop('top_percent', None)
+    return heuristic, part, problems
+
+
+def _selector(
+    role: str,
+    part: Any,
+    unit: str,
+    top_percent: float | None,
+    aggregate: str,
+    features: Mapping[str, Any] | None,
+    first: bool = False,
+) -> tuple[dict[str, Any], list[str]]:
+    """A selector that the config names."""
+    part, cls, problems = resolve(role, part, SELECTORS)
     if cls is None:
         return part, problems
     if getattr(cls, 'unit', unit) != unit:
         problems.append(
-            f'active_learning.selector: {part["type"]} selects by '
+            f'active_learning.{role}: {part["type"]} selects by '
             f'{cls.unit}, but runner.sample_mode is {unit!r}'  # type: ignore[attr-defined]
         )
+    for name, need in _needs(part, SELECTORS):
+        problems += _unmet(role, name, need, features, first)
     if top_percent is not None and 'top_percent' in _parameters(cls):
         part.setdefault('top_percent', top_percent)
     if unit == 'image' and 'aggregate' in _parameters(cls):

@@ -35,6 +35,7 @@ def plan(
     bytes_per_checkpoint: int | None,
     processes: int,
     source_images: int = 0,
+    features: str = 'none',
 ) -> str:
     """A table of rounds and what they cost.
 
@@ -46,6 +47,7 @@ def plan(
         bytes_per_checkpoint: Size of one; None where it is not known.
         processes: How many processes train together.
         source_images: Of all labelled sources.
+        features: What describes the images, and what that takes on disk.
 
     Returns:
         Lines of text, each at most about 79 characters.
@@ -69,11 +71,12 @@ def plan(
         ('pool', f'{len(pool):,} images, {pixels:,} pixels'),
         *_sources(config, source_images),
         ('unit', config.unit),
-        ('at first', _at_first(config)),
+        ('at first', _first(config)),
         ('each query', f'{_each_query(config)}, {config.queries} queries'),
         ('costs', _prices(config)),
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),
+        *([('features', features)] if config.features else []),
         ('random picks', f'{100 * config.shuffle_prop:g} %'),
         ('oracle', _oracle(config)),
         ('starts anew', _starts_anew(config)),
@@ -151,6 +154,14 @@ def _prices(config: ActiveLearningConfig) -> str:
     return f'{text}, {costs.open:g} to open an image (at most, above)'
 
 
+def _first(config: ActiveLearningConfig) -> str:
+    """The first draw: how many, and how they are chosen."""
+    text = _at_first(config)
+    how = [_part(config.initial_heuristic), _part(config.initial_selector)]
+    plain = config.initial_heuristic == {'type': 'Random'}
+    return text if plain else ', '.join([text, *how])
+
+
 def _part(part: dict[str, Any]) -> str:
     options = ', '.join(
         f'{key}={value!r}'
@@ -226,18 +237,20 @@ def _disk(
         label_bytes = int(labels[-1] * mean)
     else:
         label_bytes = labels[-1] * BYTES_PER_LABEL
-    text = f'labels up to {_size(label_bytes)}; '
+    text = f'labels up to {size_in_words(label_bytes)}; '
     rounds = len(config.phases)
     if bytes_per_checkpoint is None:
         return text + f'{rounds} checkpoints, one more while a round lasts'
+    each = size_in_words(bytes_per_checkpoint)
+    together = size_in_words(rounds * bytes_per_checkpoint)
     return (
-        f'{text}checkpoints {_size(rounds * bytes_per_checkpoint)} '
-        f'({rounds} of {_size(bytes_per_checkpoint)}), one more while a '
-        'round lasts'
+        f'{text}checkpoints {together} ({rounds} of {each}), one more while '
+        'a round lasts'
     )
 
 
-def _size(count: int) -> str:
+def size_in_words(count: int) -> str:
+    """Bytes, as people say them."""
     size = float(count)
     for unit in ('bytes', 'kB', 'MB', 'GB'):
         if size < 1000:

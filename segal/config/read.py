@@ -86,9 +86,7 @@ class _Reader(Lookup):
             )
             top_percent = None
         ignore_index = values[f'{_SETTINGS}pixel.ignore_index']
-        heuristic, selector, oracle = self._parts(
-            values, unit, evenly, top_percent, aggregate
-        )
+        chosen = self._parts(values, unit, evenly, top_percent, aggregate)
         by_epoch = values['runner.by_epoch']
         self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
         self.problems += network.check_encodings(self.cfg, unit)
@@ -111,9 +109,7 @@ class _Reader(Lookup):
             aggregate=aggregate,
             ignore_index=ignore_index,
             shuffle_prop=float(values['active_learning.shuffle_prop']),
-            heuristic=heuristic,
-            selector=selector,
-            oracle=oracle,
+            **chosen,
             visualize=self._visualize(values),
             reset=reset,
             loss_at_labels=values['active_learning.loss_at_labels'],
@@ -240,31 +236,54 @@ class _Reader(Lookup):
         evenly: bool,
         top_percent: float | None,
         aggregate: str,
-    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        heuristic: dict[str, Any] = {}
-        selector: dict[str, Any] = {}
+    ) -> dict[str, Any]:
+        """Every part that a registry builds, by its name in the schema."""
+        features, problems = parts.resolve_features(
+            values['active_learning.features']
+        )
+        self.problems += problems
+        chosen: dict[str, Any] = dict(
+            heuristic={},
+            selector={},
+            features=features,
+            initial_heuristic={},
+            initial_selector={},
+        )
         if values['active_learning.heuristic'] is not None:
-            heuristic, problems = parts.resolve_heuristic(
+            chosen['heuristic'], problems = parts.resolve_heuristic(
                 values['active_learning.heuristic'],
                 values['active_learning.heuristic_cfg'],
+                features,
             )
             self.problems += problems
         if unit is not None:
-            selector, problems = parts.resolve_selector(
+            chosen['selector'], problems = parts.resolve_selector(
                 values['active_learning.selector'],
                 unit,
                 evenly,
                 top_percent,
                 aggregate,
+                features,
             )
+            self.problems += problems
+            first, how, problems = parts.resolve_initial(
+                values['active_learning.initial.heuristic'],
+                values['active_learning.initial.selector'],
+                chosen['selector'],
+                unit,
+                evenly,
+                aggregate,
+                features,
+            )
+            chosen.update(initial_heuristic=first, initial_selector=how)
             self.problems += problems
         oracle = values['active_learning.oracle']
         if isinstance(oracle, Mapping):
             default = BY_NAME['active_learning.oracle'].default
             oracle = {**default, **oracle}
-        oracle, problems = parts.resolve_oracle(oracle)
+        chosen['oracle'], problems = parts.resolve_oracle(oracle)
         self.problems += problems
-        return heuristic, selector, oracle
+        return chosen
 
     def _phases(self, values: dict[str, Any]) -> Any:
         if values['workflow'] is None:

@@ -116,6 +116,9 @@ class ActiveLearningConfig:
         shuffle_prop: Share of each selection that is random, in [0, 1].
         heuristic: Ready for HEURISTICS.
         selector: Ready for SELECTORS: type and the selector's own options.
+        features: Ready for FEATURES; None: images are not described.
+        initial_heuristic: Ready for HEURISTICS: scores the first draw.
+        initial_selector: Ready for SELECTORS: spends the first budget.
         oracle: For ORACLES: type, void and the oracle's own options.
         visualize: None where no pictures are wanted.
         reset: What starts anew with each round.
@@ -142,6 +145,9 @@ class ActiveLearningConfig:
     shuffle_prop: float
     heuristic: dict[str, Any]
     selector: dict[str, Any]
+    features: dict[str, Any] | None
+    initial_heuristic: dict[str, Any]
+    initial_selector: dict[str, Any]
     oracle: dict[str, Any]
     visualize: Visualize | None
     reset: Reset

@@ -6,6 +6,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from segal.errors import StateError
 from segal.hooks.report import RoundReport
 from segal.model_wrapper import ModelWrapper
 from segal.runner.rounds import read_rounds, write_rounds, write_times
-from segal.structures import Prediction, Selection
+from segal.structures import Selection
 from segal.utils.process import return_memory
 from segal.utils.table import cost_words
 
@@ -235,7 +236,7 @@ class ActiveLearningRunner:
             )
 
     def _draw_initial(self) -> None:
-        """Buy the initial labels, at random."""
+        """Buy the initial labels, before there is a network."""
         if self.store.rounds == 0:
             self.loop.step(
                 self.initial_heuristic, self.make_initial_selector, None
@@ -379,25 +380,15 @@ class ActiveLearningRunner:
         def predict(
             name: str,
         ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-            image = self.loop.pool[self.loop.pool.position[name]]
             batch = query_batch(self.loop.pool, [name])
-            with wrapper.evaluating():
-                probs = wrapper.probabilities(batch)[0]
-                asked = Prediction(
-                    name=name,
-                    size=image.size,
-                    seed=self.loop.seed,
-                    round=round + 1,
-                    probs=probs,
-                    pool=statistics,
-                )
-                needs = self.heuristic.needs
-                with wrapper.more(batch, 0, needs, asked) as more:
-                    score = self.heuristic(more)
-            return (
-                wrapper.classes(probs[None])[0].cpu().numpy().astype(np.uint8),
-                score.cpu().numpy(),
-            )
+            needs = self.heuristic.needs
+            for found in self.loop.scorer.seen(
+                batch, [name], wrapper, needs, round + 1
+            ):
+                score = self.heuristic(replace(found, pool=statistics))
+                assert found.probs is not None
+                classes = wrapper.classes(found.probs[None])[0]
+            return classes.cpu().numpy().astype(np.uint8), score.cpu().numpy()
 
         if ranks.is_main():
             report = RoundReport(

@@ -36,13 +36,18 @@ from segal.active.heuristics import BaseHeuristic
 from segal.config.built import not_built
 from segal.config.schema import ActiveLearningConfig, Training
 from segal.errors import ConfigError, DataError, SegALError, nearest
+from segal.features import KINDS, BaseExtractor, Described, FrozenExtractor
+from segal.features.cache import kept
+from segal.features.segmentor import Segmentor, Tap
 from segal.hooks.pseudo_labels import WEAK, teachable_head
 from segal.mc_dropout import check_dropout
+from segal.model_wrapper import ModelWrapper
 from segal.registry import HEURISTICS
 from segal.runner.inner import RoundEpochRunner
 from segal.structures import Prediction
 from segal.utils.class_balance import check_class_balance
 from segal.utils.data import Data
+from segal.utils.features import describe_first, needs_of
 from segal.utils.labelled_loss import check_sampled
 from segal.utils.network import Networks
 from segal.utils.phase_hooks import PhaseHooks
@@ -67,6 +72,7 @@ class Rehearsal:
         selectors: Key of its budget -> what builds a selector, as the runner
             takes it.
         device: Where to train.
+        extractor: Describes images; None where nothing does.
     """
 
     cfg: Config
@@ -74,6 +80,7 @@ class Rehearsal:
     data: Data
     selectors: Mapping[str, SelectorFactory]
     device: torch.device
+    extractor: BaseExtractor | None = None
 
     @property
     def networks(self) -> Networks:
@@ -109,7 +116,8 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
     problems: list[str] = []
     with ranks.together():
         cfg = parts.cfg
-        heuristic = _query(parts, problems)
+        described = _describe(parts, weights, problems)
+        heuristic = _query(parts, described, problems)
         sample = _samples(parts, problems)
         _sources(parts.data, sample, problems)
         _val(parts.data, problems)
@@ -129,6 +137,8 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
                     check_dropout(model)
             if sample is not None and not problems:
                 _forward(model, sample, parts, problems)
+            if not problems:
+                _tap(model, parts, problems)
         if problems:
             raise ConfigError(problems)
         if weights:
@@ -149,11 +159,53 @@ def _said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
         problems.append(not_built(where, section, error))
 
 
-def _query(parts: Rehearsal, problems: list[str]) -> BaseHeuristic | None:
-    """The heuristic on made-up probabilities, and both selectors.
+def _describe(
+    parts: Rehearsal, weights: bool, problems: list[str]
+) -> Described:
+    """What is said of the first image, or, of the round's network, made up."""
+    made_up = Described(torch.ones(16), torch.ones(16, 8, 8))
+    if not isinstance(parts.extractor, FrozenExtractor):
+        return made_up
+    needs = needs_of(parts.config)
+    if needs.isdisjoint(KINDS):
+        return made_up
+    try:
+        found = describe_first(
+            parts.extractor, parts.data.pool, parts.device, _QUIET, weights
+        )
+        kept(found, needs)
+    except ConfigError as error:
+        where = 'active_learning.features'
+        problems += [
+            one if one.startswith(where) else f'{where}.{one}'
+            for one in error.problems
+        ]
+        return made_up
+    return found
+
+
+def _tap(model: Any, parts: Rehearsal, problems: list[str]) -> None:
+    """Whether the network has the layer whose entrance is wanted."""
+    needs = needs_of(parts.config)
+    if not isinstance(parts.extractor, Segmentor) or needs.isdisjoint(KINDS):
+        return
+    wrapper = ModelWrapper(model.to(parts.device), parts.device)
+    batch = query_batch(parts.data.pool, [parts.data.pool[0].name])
+    try:
+        with wrapper.evaluating(), Tap(model).open() as tap:
+            wrapper.probabilities(batch)
+            tap.take(batch, parts.device)
+    except ConfigError as error:
+        problems += error.problems
+
+
+def _query(
+    parts: Rehearsal, described: Described, problems: list[str]
+) -> BaseHeuristic | None:
+    """The heuristics on made-up probabilities, and both selectors.
 
     Returns:
-        The heuristic; None where it cannot be built.
+        The heuristic of the queries; None where it cannot be built.
     """
     config, images = parts.config, parts.data.pool.images
     heuristic = None
@@ -173,7 +225,24 @@ def _query(parts: Rehearsal, problems: list[str]) -> BaseHeuristic | None:
                 probs=probs.to(parts.device),
                 samples=repeat(probs.to(parts.device)),
                 views=repeat(probs.to(parts.device)),
+                embedding=described.embedding.to(parts.device),
+                features=None
+                if described.features is None
+                else described.features.to(parts.device),
                 pool=dict(class_counts=torch.ones(len(probs)).long()),
+            )
+        )
+    where = 'active_learning.initial.heuristic'
+    with _said(where, config.initial_heuristic, problems):
+        first = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
+        first(
+            Prediction(
+                name=images[0].name,
+                size=images[0].size,
+                seed=config.seed,
+                round=0,
+                embedding=described.embedding,
+                features=described.features,
             )
         )
     free = np.array([image.pixels for image in images], np.int64)

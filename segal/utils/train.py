@@ -42,14 +42,22 @@ from segal.config import (
 )
 from segal.config.planned import cumulated, planned
 from segal.errors import ConfigError, StateError
+from segal.features import BaseExtractor, FrozenExtractor
+from segal.features.of_pool import PoolFeatures
 from segal.files import replace_file, replace_json
 from segal.launching import running_on
-from segal.registry import HEURISTICS, ORACLES, SELECTORS
+from segal.registry import FEATURES, HEURISTICS, ORACLES, SELECTORS
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
 from segal.runner.rounds import read_rounds
 from segal.structures import Budget, PoolImage
 from segal.utils.data import Data, build_data, missing_paths
+from segal.utils.features import (
+    cost,
+    describe_first,
+    features_folder,
+    needs_of,
+)
 from segal.utils.labelled_loss import describe as describe_losses
 from segal.utils.network import checkpoint_bytes
 from segal.utils.phase import PhaseBuilder
@@ -151,6 +159,9 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         logger.info(note)
     experiment = fingerprint(cfg, config)
     initial_rehearsed, rehearsed = _selectors(config, None)
+    extractor = None
+    if config.features is not None:
+        extractor = build_from_cfg(dict(config.features), FEATURES)
     model = rehearse(
         Rehearsal(
             cfg,
@@ -161,6 +172,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
                 'active_learning.selector (at first)': initial_rehearsed,
             },
             device,
+            extractor,
         ),
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
@@ -168,9 +180,15 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     if config.loss_at_labels:
         logger.info(describe_losses(model))
     if options.dry_run:
-        logger.info('\n%s', _plan(cfg, config, data, model))
+        described = _described(config, data, extractor, device)
+        logger.info('\n%s', _plan(cfg, config, data, model, described))
         return []
     del model
+    heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
+    initial_heuristic = build_from_cfg(
+        dict(config.initial_heuristic), HEURISTICS
+    )
+    needs = needs_of(config)
     with locked(work_dir, logger):
         with ranks.together():
             if ranks.is_main():
@@ -197,6 +215,17 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             'workers_per_gpu': cfg.data.get('workers_per_gpu', 2),
             **cfg.data.get('query_dataloader', {}),
         }
+        features = None
+        if extractor is not None:
+            features = PoolFeatures(
+                data.pool,
+                extractor,
+                device,
+                features_folder(extractor, work_dir),
+                loader['workers_per_gpu'],
+                logger,
+            )
+            features.prepare(needs)
         loop = ActiveLearningLoop(
             data.pool,
             store,
@@ -204,6 +233,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             config.seed,
             loader['samples_per_gpu'],
             loader['workers_per_gpu'],
+            features,
         )
         make_initial_selector, make_selector = _selectors(config, store)
         runner = build_runner(
@@ -216,10 +246,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
                 factory=PhaseBuilder(
                     cfg, config, data, store, work_dir, device, logger
                 ),
-                heuristic=build_from_cfg(dict(config.heuristic), HEURISTICS),
-                initial_heuristic=build_from_cfg(
-                    dict(type='Random'), HEURISTICS
-                ),
+                heuristic=heuristic,
+                initial_heuristic=initial_heuristic,
                 make_selector=make_selector,
                 make_initial_selector=make_initial_selector,
                 classes=data.classes,
@@ -249,14 +277,21 @@ def _selectors(
         config: What the user wrote, read.
         store: What was asked so far; None where that is nothing.
     """
-    part, seed, spending = config.selector, config.seed, config.spending
-    initial = {key: part[key] for key in part if key != 'top_percent'}
+    seed, spending = config.seed, config.spending
     paid = spending if spending and not spending.first else None
     return (
-        partial(_selector, initial, config.initial, paid, store, seed, 0.0),
         partial(
             _selector,
-            part,
+            config.initial_selector,
+            config.initial,
+            paid,
+            store,
+            seed,
+            0.0,
+        ),
+        partial(
+            _selector,
+            config.selector,
             config.budget,
             spending,
             store,
@@ -437,6 +472,7 @@ def _plan(
     config: ActiveLearningConfig,
     data: Data,
     model: nn.Module,
+    described: str,
 ) -> str:
     """What ``--dry-run`` says."""
     lengths = []
@@ -462,7 +498,24 @@ def _plan(
         checkpoint_bytes(model),
         ranks.world_size(),
         data.source_images,
+        described,
     )
+
+
+def _described(
+    config: ActiveLearningConfig,
+    data: Data,
+    extractor: BaseExtractor | None,
+    device: torch.device,
+) -> str:
+    """What describes the images, and what that takes on disk."""
+    name = type(extractor).__name__
+    if not isinstance(extractor, FrozenExtractor):
+        return f"{name}: of each round's own network, nothing is kept"
+    first = describe_first(
+        extractor, data.pool, device, get_root_logger(), weights=False
+    )
+    return f'{name}: {cost(first, data.pool, needs_of(config))}'
 
 
 def _summarise(

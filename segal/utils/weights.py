@@ -21,7 +21,11 @@ HEADS = re.compile(
 """Classifiers at the end of a pretrained network, which no backbone needs."""
 
 
-def read_weights(source: str) -> dict[str, Tensor]:
+CHECKPOINT = 'runner.checkpoint'
+"""The key that names a backbone's first weights."""
+
+
+def read_weights(source: str, key: str = CHECKPOINT) -> dict[str, Tensor]:
     """The tensors of a checkpoint, by name.
 
     Args:
@@ -29,6 +33,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
             ``torchvision://`` names. What is fetched is kept in torch's own
             cache (``$TORCH_HOME/hub/checkpoints``); a file put there serves
             machines without a network.
+        key: Where to name another, for errors.
 
     Returns:
         Names without ``module.``, ``backbone.`` (where all that belongs to a
@@ -49,7 +54,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
             f'{source}: the pretrained weights cannot be read '
             f'({type(error).__name__}: {error}); without a network, put the '
             'file into $TORCH_HOME/hub/checkpoints, or name a local one in '
-            'runner.checkpoint'
+            f'{key}'
         ) from error
     if isinstance(content, Mapping) and isinstance(
         content.get('state_dict', content.get('model')), Mapping
@@ -82,6 +87,7 @@ def load_backbone(
     backbone: nn.Module,
     source: str,
     logger: logging.Logger,
+    key: str = CHECKPOINT,
 ) -> None:
     """Fill a backbone with pretrained weights.
 
@@ -89,12 +95,13 @@ def load_backbone(
         backbone: As mmseg built it.
         source: As for :func:`read_weights`.
         logger: Told what was left over.
+        key: Where to name others, for errors.
 
     Raises:
         StateError: A weight of the backbone is missing in the file, or has
             another shape.
     """
-    tensors = read_weights(source)
+    tensors = read_weights(source, key)
     wanted = {
         name: value
         for name, value in backbone.state_dict().items()
@@ -115,8 +122,9 @@ def load_backbone(
             f'{source}: does not fit the backbone '
             f'{type(backbone).__name__}: {len(missing)} of {len(wanted)} '
             f'weights are missing, {len(shapes)} have another shape:\n    '
-            f'{listed}\n  name weights of the same architecture in '
-            "runner.checkpoint, or start with runner.pretrained='random'"
+            f'{listed}\n  name weights of the same architecture in {key}'
+            + ", or start with runner.pretrained='random'"
+            * (key == CHECKPOINT)
         )
     backbone.load_state_dict(
         {name: tensors[name] for name in wanted}, strict=False

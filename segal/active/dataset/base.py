@@ -128,6 +128,7 @@ class LoadFirst:
         key: Where it stands in the config, for errors.
 
     Attributes:
+        load: The part of the pipeline that reads the image.
         transforms: The part of the pipeline after ``LoadAnnotations``.
 
     Raises:
@@ -157,7 +158,7 @@ class LoadFirst:
                 + 1
             )
             self._annotations = dataset.gt_seg_map_loader
-        self._load = [step for i, step in enumerate(steps[:cut])]
+        self.load = list(steps[:cut])
         self.transforms = [
             step
             for i, step in enumerate(steps[cut:])
@@ -181,7 +182,7 @@ class LoadFirst:
         self.dataset.pre_pipeline(results)
         path = image_file(self.dataset, index)
         try:
-            for step in self._load:
+            for step in self.load:
                 results = step(results)
         except Exception as error:
             if isinstance(error, FileNotFoundError):

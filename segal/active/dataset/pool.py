@@ -61,6 +61,11 @@ class Pool(Sequence[PoolImage]):
     def __iter__(self) -> Iterator[PoolImage]:
         return iter(self.images)
 
+    @property
+    def loading_steps(self) -> list[Any]:
+        """The steps of the pipeline that make an image of a file."""
+        return self._loader.load
+
     def file(self, name: str) -> str:
         """Path of an image."""
         return image_file(self.dataset, self.position[name])

@@ -1,0 +1,273 @@
+"""Extractors with a network of their own, which no round changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import mmcv
+import numpy as np
+import torch
+from mmcv.cnn.utils import revert_sync_batchnorm
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segal import distributed as ranks
+from segal.config.built import not_built
+from segal.errors import ConfigError, SegALError, StateError
+from segal.utils.weights import load_backbone
+
+from .base import BaseExtractor, Described
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+"""Of RGB in 0 to 255."""
+
+VERSION = 1
+"""Goes up whenever the same options give other numbers."""
+
+_KEY = 'active_learning.features'
+
+
+class FrozenExtractor(BaseExtractor):
+    """A pretrained network, run once over the pool.
+
+    Args:
+        checkpoint: Path or URL of the weights, of the backbone alone or of a
+            network around it.
+        size: (H, W) that an image is resized to before it enters; None: as it
+            is, or what the backbone is made for (``img_size`` of a ViT).
+        mean: Of R, G and B in 0 to 255, taken off each pixel.
+        std: Of R, G and B, that each pixel is divided by.
+        level: Which of the backbone's outputs counts; -1 is the last.
+        dims: See the base.
+        cache: Folder that several runs may share; None: in the work_dir.
+
+    Raises:
+        ConfigError: An argument has no meaning.
+    """
+
+    of_network: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        checkpoint: str,
+        size: Sequence[int] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        level: int = -1,
+        dims: int | None = None,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__(dims)
+        self.checkpoint = checkpoint
+        self.size = _size(size)
+        self.mean = _three('mean', IMAGENET_MEAN if mean is None else mean)
+        self.std = _three('std', IMAGENET_STD if std is None else std)
+        if min(self.std) <= 0:
+            raise ConfigError(f'std: wanted numbers above 0; got {std!r}')
+        self.level = level
+        self.cache = cache
+
+    @property
+    @abstractmethod
+    def backbone(self) -> dict[str, Any]:
+        """Config of the backbone, as its registry takes it."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The backbone, without its weights."""
+
+    def forward(self, backbone: nn.Module, images: Tensor) -> Any:
+        """What the backbone says.
+
+        Args:
+            backbone: From :meth:`build`.
+            images: float32 (1, 3, h, w), normalised.
+        """
+        return backbone(images)
+
+    def options(self) -> dict[str, Any]:
+        """All that decides about the numbers, beside the weights."""
+        return dict(
+            type=type(self).__name__,
+            version=VERSION,
+            backbone=self.backbone,
+            size=self.size,
+            mean=self.mean,
+            std=self.std,
+            level=self.level,
+            dims=self.dims,
+        )
+
+    def open(
+        self,
+        device: torch.device,
+        logger: logging.Logger,
+        weights: bool = True,
+    ) -> FrozenNetwork:
+        """Make it ready.
+
+        Args:
+            device: Where it shall run.
+            logger: Told which weights were loaded.
+            weights: Whether they are loaded; without them the numbers mean
+                nothing, but are as many.
+
+        Raises:
+            ConfigError: The backbone cannot be built.
+            StateError: Weights that are missing or do not fit.
+        """
+        try:
+            backbone = self.build()
+        except SegALError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                not_built('backbone', self.backbone, error)
+            ) from error
+        if device.type != 'cuda':
+            backbone = revert_sync_batchnorm(backbone)
+        if weights:
+            key = f'{_KEY}.checkpoint'
+            try:
+                load_backbone(backbone, self.checkpoint, logger, key)
+            except StateError as error:
+                raise StateError(f'{key}: {error}') from error
+        backbone.to(device).eval()
+        return FrozenNetwork(self, backbone, device)
+
+
+class FrozenNetwork:
+    """A frozen extractor with its network.
+
+    Args:
+        extractor: The options.
+        backbone: Filled, on its device, in eval mode.
+        device: That device.
+    """
+
+    def __init__(
+        self,
+        extractor: FrozenExtractor,
+        backbone: nn.Module,
+        device: torch.device,
+    ) -> None:
+        self.extractor = extractor
+        self.backbone = backbone
+        self.device = device
+
+    def fingerprint(self) -> str:
+        """One word for weights and options: 32 hexadecimal digits."""
+        options = json.dumps(
+            self.extractor.options(), sort_keys=True, default=str
+        )
+        weights = ranks.state_hash(self.backbone)
+        return hashlib.blake2b(
+            f'{options} {weights}'.encode(), digest_size=16
+        ).hexdigest()
+
+    @torch.no_grad()
+    def __call__(self, image: NDArray[np.uint8], name: str) -> Described:
+        """Describe an image.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            name: For errors.
+
+        Raises:
+            ConfigError: The network does not run on it, or gives nothing
+                that describes it.
+            SegALError: The numbers are not finite.
+        """
+        entering = self._prepare(image)  # (1, 3, h, w)
+        try:
+            outputs = self.extractor.forward(self.backbone, entering)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f'{_KEY}: {type(self.backbone).__name__} does not run on an '
+                f'image of shape {tuple(entering.shape)} ({name}): '
+                f'{type(error).__name__}: {error}; set size to the (H, W) '
+                'that it was made for'
+            ) from error
+        found = self._describe(outputs)
+        values = [found.embedding, found.features]
+        if not all(v is None or torch.isfinite(v).all() for v in values):
+            raise SegALError(
+                f'{_KEY}: {type(self.backbone).__name__} gives NaN or '
+                f'infinite numbers for {name}; name other weights in '
+                f'{_KEY}.checkpoint, or correct mean and std'
+            )
+        return found
+
+    def _prepare(self, image: NDArray[np.uint8]) -> Tensor:
+        """Resized and normalised: float32 (1, 3, h, w)."""
+        made_for = self.extractor.backbone.get('img_size')
+        size = self.extractor.size or _size(
+            getattr(self.backbone, 'img_size', made_for)
+        )
+        if size is not None and image.shape[:2] != size:
+            image = mmcv.imresize(image, size[::-1])
+        mean, std = self.extractor.mean, self.extractor.std
+        plain = mmcv.imnormalize(
+            image, np.array(mean), np.array(std), to_rgb=False
+        )
+        tensor = torch.from_numpy(plain).permute(2, 0, 1)[None]
+        return tensor.contiguous().to(self.device)
+
+    def _describe(self, outputs: Any) -> Described:
+        """Both kinds of what a backbone said."""
+        levels = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        try:
+            found = levels[self.extractor.level]
+        except IndexError:
+            raise ConfigError(
+                f'{_KEY}.level: wanted one of the {len(levels)} outputs of '
+                f'{type(self.backbone).__name__}, counted from 0 or back '
+                f'from -1; got {self.extractor.level}'
+            ) from None
+        if isinstance(found, (list, tuple)):  # a ViT's patches and class token
+            found = found[0]
+        if isinstance(found, Tensor) and found.ndim == 4:  # (1, F, h, w)
+            return self.extractor.describe(found[0])
+        if isinstance(found, Tensor) and found.ndim == 2:  # (1, D)
+            return Described(found[0].detach().float())
+        got = tuple(found.shape) if isinstance(found, Tensor) else type(found)
+        raise ConfigError(
+            f'{_KEY}: wanted a backbone that gives maps (1, F, h, w) or '
+            f'vectors (1, D), got {got} from '
+            f'{type(self.backbone).__name__}; name another backbone'
+        )
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    """A size (H, W), of one number or two."""
+    if value is None:
+        return None
+    both = [value, value] if isinstance(value, int) else value
+    if isinstance(both, (str, Mapping)) or not isinstance(both, Sequence):
+        both = []
+    numbers = [x for x in both if isinstance(x, int) and x > 0]
+    if len(numbers) != 2 or len(both) != 2:
+        raise ConfigError(
+            f'size: wanted (H, W) in pixels, or None; got {value!r}'
+        )
+    return numbers[0], numbers[1]
+
+
+def _three(name: str, value: Any) -> tuple[float, float, float]:
+    """Three numbers, for R, G and B."""
+    try:
+        red, green, blue = map(float, value)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f'{name}: wanted three numbers, of R, G and B in 0 to 255; got '
+            f'{value!r}'
+        ) from None
+    return red, green, blue

@@ -1,0 +1,276 @@
+"""What extractors say of the images of a pool: made once, then read."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from segal import distributed as ranks
+from segal import stopping
+from segal.active.dataset.pool import Pool
+from segal.model_wrapper import ModelWrapper
+from segal.structures import PoolImage, Prediction
+
+from .base import KINDS, BaseExtractor
+from .cache import FeatureCache, kept
+from .frozen import FrozenExtractor, FrozenNetwork
+from .segmentor import NetworkFeatures, Tap
+from .stamps import Stamp, read_stamps, stamp, write_stamps
+
+
+class PoolFeatures:
+    """Adds embeddings and maps of features to predictions.
+
+    Those of a frozen network are read from a cache, which is filled first:
+    each rank describes its share of the pool, image by image. A run that is
+    killed goes on with what is missing; an image, weights or options that
+    have changed are others, and are described anew.
+
+    Args:
+        pool: The images.
+        extractor: Describes them.
+        device: Where its network shall run, and the numbers shall lie.
+        folder: Where they are kept.
+        workers: Loader processes a rank.
+        logger: Told what is done.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        extractor: BaseExtractor,
+        device: torch.device,
+        folder: Path,
+        workers: int,
+        logger: logging.Logger,
+    ) -> None:
+        self.pool = pool
+        self.extractor = extractor
+        self.device = device
+        self.folder = folder
+        self.workers = workers
+        self.logger = logger
+        self._stems: dict[str, str] = {}
+        self._cache: FeatureCache | None = None
+        self._network: FrozenNetwork | None = None
+
+    def wants_network(self, needs: Collection[str]) -> bool:
+        """Whether the round's network must see an image for some needs."""
+        return self.extractor.of_network and not set(KINDS).isdisjoint(needs)
+
+    def prepare(self, needs: Collection[str]) -> None:
+        """Describe what was not described yet; every rank calls it.
+
+        Args:
+            needs: Of heuristics and selectors; maps that none of them reads
+                are not kept.
+
+        Raises:
+            ConfigError: The network cannot be built, or cannot describe.
+            DataError: An image cannot be read.
+            StateError: Weights that do not fit, or a folder that cannot be
+                written.
+        """
+        kinds = [kind for kind in KINDS if kind in needs]
+        if not kinds or self.extractor.of_network:
+            return
+        images = self.pool.images
+        mine = images[ranks.rank() :: ranks.world_size()]
+        with ranks.together():
+            cache = self._open()
+            stamps = self._look(mine)
+        everywhere: dict[str, Stamp] = {}
+        for part in ranks.gather_everywhere(stamps):
+            everywhere.update(part)
+        self._stems = {
+            image.name: self._stem(image, everywhere[image.name][2])
+            for image in images
+        }
+        with ranks.together():
+            if ranks.is_main():
+                write_stamps(
+                    self.folder,
+                    {
+                        self._path(name): found
+                        for name, found in everywhere.items()
+                    },
+                )
+            missing = [
+                image
+                for image in mine
+                if not all(
+                    cache.has(self._stems[image.name], kind) for kind in kinds
+                )
+            ]
+            self._fill(missing, kinds)
+        self._network = None
+        ranks.barrier()
+
+    def add(
+        self, prediction: Prediction, needs: Collection[str]
+    ) -> Prediction:
+        """The same prediction, with what the cache has of its image.
+
+        Args:
+            prediction: Of an image of the pool.
+            needs: ``'embedding'`` and ``'features'`` where they are wanted.
+        """
+        if self.extractor.of_network:
+            return prediction
+        wanted = [kind for kind in KINDS if kind in needs]
+        found = {kind: self._read(prediction.name, kind) for kind in wanted}
+        return replace(prediction, **found)  # type: ignore[arg-type]
+
+    @contextmanager
+    def tapping(
+        self, wrapper: ModelWrapper, needs: Collection[str]
+    ) -> Iterator[NetworkFeatures | None]:
+        """Listen to the round's network, where it is what describes.
+
+        Args:
+            wrapper: The network.
+            needs: None is given where nothing here is wanted.
+        """
+        if not self.wants_network(needs):
+            yield None
+            return
+        with Tap(wrapper.model).open() as tap:
+            yield NetworkFeatures(tap, self.extractor, wrapper.device, needs)
+
+    def _read(self, name: str, kind: str) -> Tensor:
+        """One kind of numbers; described anew where they are lost."""
+        cache = self._open()
+        image = self.pool[self.pool.position[name]]
+        if name not in self._stems:
+            self._stems[name] = self._stem(image, self._look([image])[name][2])
+        array = cache.read(self._stems[name], kind)
+        if array is None:
+            self._describe(image, self.pool.read_image(name), [kind])
+            array = cache.read(self._stems[name], kind)
+        assert array is not None
+        return torch.from_numpy(array.astype(np.float32)).to(self.device)
+
+    def _open(self) -> FeatureCache:
+        """The extractor's part of the folder."""
+        if self._cache is None:
+            extractor = self._frozen
+            network = self._opened()
+            cache = FeatureCache(self.folder / network.fingerprint())
+            cache.describe(
+                dict(extractor.options(), checkpoint=extractor.checkpoint)
+            )
+            self._cache = cache
+        return self._cache
+
+    @property
+    def _frozen(self) -> FrozenExtractor:
+        assert isinstance(self.extractor, FrozenExtractor)
+        return self.extractor
+
+    def _opened(self) -> FrozenNetwork:
+        """The network; only where something is missing it is built twice."""
+        if self._network is None:
+            self._network = self._frozen.open(self.device, self.logger)
+        return self._network
+
+    def _path(self, name: str) -> str:
+        return str(Path(self.pool.file(name)).absolute())
+
+    def _look(self, images: Sequence[PoolImage]) -> dict[str, Stamp]:
+        """Digests of files, by name of image."""
+        known = read_stamps(self.folder)
+        return {
+            image.name: stamp(Path(self.pool.file(image.name)), known)
+            for image in images
+        }
+
+    def _stem(self, image: PoolImage, digest: str) -> str:
+        """What an image is known by in the cache."""
+        said = repr((image.name, tuple(image.size), digest, self._loading))
+        return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _loading(self) -> list[str]:
+        """How a file becomes an image."""
+        return [
+            f'{type(step).__name__} {_plain(vars(step))}'
+            for step in self.pool.loading_steps
+        ]
+
+    def _fill(self, images: Sequence[PoolImage], kinds: Sequence[str]) -> None:
+        """Describe some images, with a bar."""
+        loader = DataLoader(
+            _Images(self.pool, images),
+            batch_size=None,
+            num_workers=min(self.workers, len(images)),
+        )
+        bar = tqdm(
+            zip(images, loader, strict=True),
+            total=len(images),
+            desc=f'features ({type(self.extractor).__name__})',
+            unit='image',
+            disable=not ranks.is_main(),
+            mininterval=1,
+            leave=False,
+        )
+        for image, array in bar:
+            stopping.check()
+            self._describe(image, np.asarray(array), kinds)
+        if images:
+            self.logger.info(
+                'features: %d images were described by %s (%s)',
+                len(images),
+                type(self.extractor).__name__,
+                ', '.join(kinds),
+            )
+
+    def _describe(
+        self,
+        image: PoolImage,
+        pixels: NDArray[np.uint8],
+        kinds: Sequence[str],
+    ) -> None:
+        """Describe an image and keep the numbers."""
+        cache = self._open()
+        described = self._opened()(pixels, image.name)
+        for kind, array in kept(described, kinds).items():
+            cache.write(self._stems[image.name], kind, array)
+
+
+class _Images(Dataset):
+    """Images of a pool as people see them."""
+
+    def __init__(self, pool: Pool, images: Sequence[PoolImage]) -> None:
+        self.pool = pool
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        if index >= len(self.images):
+            raise IndexError(index)
+        return self.pool.read_image(self.images[index].name)
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """What of a step's attributes is the same in every process."""
+    simple = (str, int, float, bool, type(None), dict)
+    return {
+        name: value
+        for name, value in sorted(options.items())
+        if isinstance(value, simple) and name != 'file_client'
+    }

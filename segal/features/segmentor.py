@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from segal.errors import ConfigError
+from segal.registry import FEATURES
+from segal.structures import Prediction
+
+from .base import KINDS, BaseExtractor
+
+
+@FEATURES.register_module()
+class Segmentor(BaseExtractor):
+    """The round's own network: the map that enters its last layer.
+
+    It is another one after each round, so nothing is kept; and there is none
+    before the first round.
+
+    Args:
+        dims: See the base.
+    """
+
+    of_network: ClassVar[bool] = True
+
+
+class Tap:
+    """Sees what enters the last classifier layer of a segmentor.
+
+    That is the layer of the decode head that was run last among those whose
+    outputs are as many as the head's: ``conv_seg`` in nearly all of mmseg.
+
+    Args:
+        model: An mmseg segmentor.
+
+    Raises:
+        ConfigError: It has no decode head.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        heads: Any = getattr(model, 'decode_head', None)
+        if heads is None:
+            raise ConfigError(
+                'active_learning.features: Segmentor wants a network with a '
+                f'decode_head, got {type(model).__name__} without one; use '
+                'MMSelfSup or Backbone'
+            )
+        self.heads: list[Any] = (
+            list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+        )
+        self._seen: Tensor | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[Tap]:
+        """Listen while this lasts."""
+        handles = [
+            layer.register_forward_pre_hook(self._see)
+            for head in self.heads
+            for layer in head.modules()
+            if isinstance(layer, nn.Conv2d)
+            and layer.out_channels == _outputs(head)
+        ]
+        try:
+            yield self
+        finally:
+            self._seen = None
+            for handle in handles:
+                handle.remove()
+
+    def _see(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        self._seen = inputs[0].detach()
+
+    def take(self, batch: dict[str, Any], device: torch.device) -> Tensor:
+        """The map of the batch that the network has just seen.
+
+        Where it saw the images in pieces (``slide``) or more than once (test
+        time augmentation), it looks once more at the whole of the first,
+        unmirrored view.
+
+        Args:
+            batch: mmseg test batch.
+            device: Of the network.
+
+        Returns:
+            float32 (B, F, h, w).
+
+        Raises:
+            ConfigError: No such layer was run.
+        """
+        flips = [
+            bool(metas.data[0][0].get('flip')) for metas in batch['img_metas']
+        ]
+        mode = getattr(self.model, 'test_cfg', {}).get('mode', 'whole')
+        if mode != 'whole' or len(flips) > 1 or flips[0]:
+            view = flips.index(False) if False in flips else 0
+            self._seen = None
+            self.model.encode_decode(  # type: ignore[operator]
+                batch['img'][view].to(device),
+                batch['img_metas'][view].data[0],
+            )
+        seen, self._seen = self._seen, None
+        if seen is None or seen.ndim != 4:
+            raise ConfigError(
+                'active_learning.features: Segmentor wants a decode head '
+                'that ends with a layer from a map of features to its '
+                f'{_outputs(self.heads[-1])} classes; '
+                f'{type(self.heads[-1]).__name__} has none; use MMSelfSup or '
+                'Backbone'
+            )
+        return seen.float()
+
+
+class NetworkFeatures:
+    """What the round's network says of the batch it has just seen.
+
+    Args:
+        tap: Listening.
+        extractor: What makes both kinds of a map.
+        device: Of the network.
+        needs: What is wanted.
+    """
+
+    def __init__(
+        self,
+        tap: Tap,
+        extractor: BaseExtractor,
+        device: torch.device,
+        needs: Collection[str],
+    ) -> None:
+        self.tap = tap
+        self.extractor = extractor
+        self.device = device
+        self.kinds = [kind for kind in KINDS if kind in needs]
+        self._maps: Tensor | None = None
+
+    def take(self, batch: dict[str, Any]) -> None:
+        """Keep the maps of a batch, right after it was predicted."""
+        self._maps = self.tap.take(batch, self.device)  # (B, F, h, w)
+
+    def add(self, prediction: Prediction, index: int) -> Prediction:
+        """The prediction of an image of the batch, with its numbers."""
+        assert self._maps is not None
+        described = self.extractor.describe(self._maps[index])
+        found = {kind: getattr(described, kind) for kind in self.kinds}
+        return replace(prediction, **found)
+
+
+def _outputs(head: Any) -> int:
+    """How many channels a head ends with."""
+    return int(getattr(head, 'out_channels', None) or head.num_classes)
