@@ -192,6 +192,7 @@ def test_a_run_goes_on_in_the_middle_of_the_pool(root, tmp_path, monkeypatch):
 def test_dry_run_says_what_is_kept(root, tmp_path, caplog, request):
     logger = logging.getLogger('mmseg')
     logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO, 'mmseg')
     request.addfinalizer(lambda: logger.removeHandler(caplog.handler))
     path = config(
         root,
