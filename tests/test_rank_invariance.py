@@ -113,12 +113,13 @@ def open_loop(root, folder, images=11, void='charge', workers=0, **options):
     return ActiveLearningLoop(pool, store, oracle, **options), wrapper
 
 
-def selector(images, free, file, amount, per_image=False, **options):
+def selector(images, free, opened, file, amount, per_image=False, **options):
     return SELECTORS.build(
         dict(
             images=images,
             free=free,
             round=file,
+            opened=opened,
             seed=11,
             budget=Budget(amount, per_image),
             **options,

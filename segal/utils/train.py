@@ -509,6 +509,8 @@ def _described(
     device: torch.device,
 ) -> str:
     """What describes the images, and what that takes on disk."""
+    if extractor is None:
+        return 'none'
     name = type(extractor).__name__
     if not isinstance(extractor, FrozenExtractor):
         return f"{name}: of each round's own network, nothing is kept"
