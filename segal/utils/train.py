@@ -265,6 +265,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
                 time.perf_counter() - begin,
                 logger,
             )
+            if options.smoke:
+                logger.info('\n%s', words(data.pool))
         return rows
 
 

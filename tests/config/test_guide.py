@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import segal.active.selectors  # noqa: F401  (registers them)
 from segal.active.heuristics import BaseHeuristic
 from segal.config import load_config, read_config
 from segal.config.keys import BY_NAME, KEYS, children
