@@ -15,7 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-Unit = Literal['pixel', 'image']
+Unit = Literal['pixel', 'region', 'image']
+
+Answer = Literal['all', 'dominant']
+"""What is said of a region: the class of each pixel, or the one class that
+most of its pixels have."""
 
 WHOLE_IMAGE = -1
 """The place that stands for a whole image."""
@@ -83,13 +87,18 @@ class Budget:
     """What one round may ask.
 
     Attributes:
-        amount: Pixels or images.
+        amount: Pixels, regions or images.
         per_image: Whether ``amount`` is for each image of the pool, or for
             the whole pool.
+        in_pixels: Whether ``amount`` counts the pixels of regions.
+        percent: For regions: so many per cent of the pixels of each image,
+            or of the pool, in place of ``amount``.
     """
 
     amount: int
     per_image: bool
+    in_pixels: bool = False
+    percent: float | None = None
 
 
 @dataclass
@@ -126,17 +135,23 @@ class Selection:
 
     Attributes:
         round: Which label file the answers go to; 0 holds the initial ones.
-        unit: ``'pixel'`` or ``'image'``.
+        unit: ``'pixel'`` or ``'image'``; regions are pixels that are asked
+            together.
         places: name -> int64 (N,) sorted unique flat indices; for the unit
             ``'image'`` an empty array: the whole of it.
         scores: name -> float32 (N,), the scores of ``places`` ((1,) for a
             whole image); empty for the initial draw.
+        regions: name -> int32 (N,), the region of each place, numbered from
+            0 in each image; empty where no regions are asked.
+        answer: What is said of a region.
     """
 
     round: int
     unit: Unit
     places: dict[str, NDArray[np.int64]]
     scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    regions: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+    answer: Answer = 'all'
 
     def __len__(self) -> int:
         """Pixels or images asked for."""

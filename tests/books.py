@@ -229,14 +229,5 @@ def random_schedule(seed):
     )
 
 
-def make_selector(way, seed, images, free, opened, file):
-    return SELECTORS.build(
-        dict(
-            images=images,
-            free=free,
-            opened=opened,
-            round=file,
-            seed=seed,
-            **way,
-        )
-    )
+def make_selector(way, seed, **standing):
+    return SELECTORS.build(dict(seed=seed, **standing, **way))

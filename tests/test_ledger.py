@@ -181,8 +181,8 @@ def test_a_faulty_selection_is_refused_before_it_is_asked(
     asked = []
     loop.oracle.answer = asked.append
 
-    def make(*args):
-        selector = make_selector(EVEN, 0, *args)
+    def make(**standing):
+        selector = make_selector(EVEN, 0, **standing)
         choose = selector.choose
 
         def faulty(shards):

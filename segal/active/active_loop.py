@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,17 @@ from segal.active.ledger import (
     check_selection,
 )
 from segal.active.oracles import BaseOracle
+from segal.active.region_ledger import check_regions
 from segal.active.scoring import Scorer
-from segal.active.selectors import BaseSelector
+from segal.active.selectors import BaseRegions, BaseSelector
 from segal.features.of_pool import PoolFeatures
 from segal.model_wrapper import ModelWrapper
 from segal.structures import PoolImage, Selection
 
-SelectorFactory = Callable[
-    [Sequence[PoolImage], NDArray[np.int64], NDArray[np.bool_], int],
-    BaseSelector,
-]
-"""The pool, the free places of each image, which images were asked about
-before, and the number of the label file -> the selector of a round."""
+SelectorFactory = Callable[..., BaseSelector]
+"""The ``images``, the ``free`` places of each, which images are ``opened``,
+what of an image was ``asked`` and is ``available``, and the number of the
+``round``'s label file, by these names -> the selector of the round."""
 
 
 class ActiveLearningLoop:
@@ -90,7 +89,12 @@ class ActiveLearningLoop:
         before = Standing.of(self.store)
         free = self.free()
         selector = make_selector(
-            self.pool.images, free, self.store.opened(), file
+            images=self.pool.images,
+            free=free,
+            opened=self.store.opened(),
+            asked=self.asked,
+            available=self.available,
+            round=file,
         )
         statistics = self.scorer.statistics(heuristic, wrapper)
         needs = {*heuristic.needs, *selector.needs}
@@ -117,6 +121,8 @@ class ActiveLearningLoop:
             if ranks.is_main():
                 selection = selector.choose(shards)
                 check_selection(selection, selector.budget, free, self.store)
+                if isinstance(selector, BaseRegions):
+                    check_regions(selection, selector)
                 answers = self.oracle.answer(selection)
                 gain = check_answers(selection, answers, self.store)
                 self.store.append(answers)
@@ -138,6 +144,10 @@ class ActiveLearningLoop:
             if ranks.is_main():
                 free = self.oracle.free(self.pool.images, self.store)
         return ranks.broadcast(free)
+
+    def asked(self, image: PoolImage) -> NDArray[np.bool_]:
+        """Which places were asked before: bool (H, W), a new array."""
+        return ~self.store.available(image.name)
 
     def available(self, image: PoolImage) -> NDArray[np.bool_]:
         """Which places may be asked: bool (H, W)."""

@@ -77,6 +77,11 @@ class Costs:
     image: float = 239.7
     open: float = 0.0
 
+    @property
+    def click(self) -> float:
+        """Of one region answered by its dominant class."""
+        return self.pixel if self.superpixel is None else self.superpixel
+
     def of(self, asked: Asked) -> Fraction:
         """What some requests cost, exactly.
 
@@ -86,7 +91,6 @@ class Costs:
         Returns:
             In ``unit``, 0 or more.
         """
-        click = self.pixel if self.superpixel is None else self.superpixel
         regions = (
             exact(asked.region_shares) * exact(self.image)
             if self.region is None
@@ -95,7 +99,7 @@ class Costs:
         return (
             asked.pixels * exact(self.pixel)
             + regions
-            + asked.superpixels * exact(click)
+            + asked.superpixels * exact(self.click)
             + asked.images * exact(self.image)
             + asked.opened * exact(self.open)
         )

@@ -16,7 +16,7 @@ import hashlib
 import io
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import StateError
-from segal.structures import Unit
+from segal.structures import Answer, Unit
+
+from .costs import Asked
 
 VERSION = 1
 _EMPTY_COMMENT = b'\x00\x00'
@@ -46,6 +48,8 @@ class Counts(NamedTuple):
         refused: Of these, without an answer.
         images: Images asked in one round; over all rounds, images that have
             at least one label.
+        regions: Regions asked, whose pixels are those requested; 0 where
+            single pixels or whole images were.
     """
 
     requested: int
@@ -53,6 +57,14 @@ class Counts(NamedTuple):
     void: int
     refused: int
     images: int
+    regions: int = 0
+
+    def told(self) -> dict[str, int]:
+        """As files tell it: regions only where there are some."""
+        told = self._asdict()
+        if not self.regions:
+            del told['regions']
+        return told
 
 
 @dataclass
@@ -78,6 +90,10 @@ class LabelFile:
             for a refused image.
         shares: int32 (K, 3) for whole images, else (0, 3): pixels labelled,
             void and refused that were not asked in an earlier round.
+        regions: int32 (N,), the region of each pixel, from 0 in each image;
+            empty where no regions were asked.
+        answer: ``'dominant'`` where all pixels of a region have the class of
+            most of them; in the file only where it is that.
     """
 
     round: int
@@ -93,6 +109,10 @@ class LabelFile:
     scores: NDArray[np.float32]
     maps: list[tuple[str, str] | None]
     shares: NDArray[np.int32]
+    regions: NDArray[np.int32] = field(
+        default_factory=lambda: np.empty(0, np.int32)
+    )
+    answer: Answer = 'all'
 
     def counts(self) -> Counts:
         """The ledger of this round."""
@@ -102,7 +122,37 @@ class LabelFile:
             shares = np.bincount(self.status, minlength=3)
         labelled, void, refused = map(int, shares)
         requested = labelled + void + refused
-        return Counts(requested, labelled, void, refused, len(self.images))
+        return Counts(
+            requested,
+            labelled,
+            void,
+            refused,
+            len(self.images),
+            self._region_count(),
+        )
+
+    def asked(self, opened: int) -> Asked:
+        """What the requests of this round are paid by.
+
+        Args:
+            opened: Images of which nothing was asked before.
+        """
+        if self.unit == 'image':
+            return Asked(images=len(self.images), opened=opened)
+        regions = self._region_count()
+        if not regions:
+            return Asked(pixels=len(self.places), opened=opened)
+        if self.answer == 'dominant':
+            return Asked(superpixels=regions, opened=opened)
+        pixels = np.array([h * w for _, h, w in self.images], np.float64)
+        share = float((np.diff(self.offsets) / pixels).sum())
+        return Asked(regions=regions, region_shares=share, opened=opened)
+
+    def _region_count(self) -> int:
+        if not len(self.regions):
+            return 0
+        last = np.maximum.reduceat(self.regions, self.offsets[:-1])
+        return int(last.sum(dtype=np.int64)) + len(last)
 
 
 _HEADER = ('round', 'unit', 'experiment', 'pool', 'previous')
@@ -198,10 +248,13 @@ def encode(content: LabelFile, images: bytes | None = None) -> bytes:
     header = {
         'format': VERSION,
         **{name: getattr(content, name) for name in _HEADER},
-        'counts': content.counts()._asdict(),
+        'counts': content.counts().told(),
         'maps': content.maps,
     }
     arrays = {name: getattr(content, name) for name in _ARRAYS}
+    if len(content.regions):
+        arrays['regions'] = content.regions
+        header['answer'] = content.answer
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -245,10 +298,15 @@ def decode(path: Path, data: bytes) -> LabelFile:
                 name: archive[name].astype(dtype, casting='safe')
                 for name, dtype in _ARRAYS.items()
             }
+            if 'regions' in archive:
+                arrays['regions'] = archive['regions'].astype(
+                    np.int32, casting='safe'
+                )
         content = LabelFile(
             **{name: header[name] for name in _HEADER},
             images=images,
             maps=[x if x is None else (x[0], x[1]) for x in header['maps']],
+            answer=header.get('answer', 'all'),
             **arrays,
         )
         counts = header['counts']
@@ -285,7 +343,11 @@ def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
         and content.shares.shape == (images if whole else 0, 3)
         and not (whole and pixels)
         and bool((content.status <= 2).all())
-        and counts == content.counts()._asdict()
+        and content.regions.shape in ((0,), (pixels,))
+        and bool((content.regions >= 0).all())
+        and not (len(content.regions) and (np.diff(offsets) == 0).any())
+        and content.answer in ('all', 'dominant')
+        and counts == content.counts().told()
     )
     if not sound:
         raise StateError(

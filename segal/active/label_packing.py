@@ -75,6 +75,8 @@ def pack(
         scores=_scores(selection, names),
         maps=[],
         shares=np.empty((0, 3), np.int32),
+        regions=_regions(selection, names),
+        answer=selection.answer,
     )
     if selection.unit == 'pixel':
         parts = [
@@ -128,6 +130,27 @@ def _scores(selection: Selection, names: Sequence[str]) -> NDArray[np.float32]:
                 f'{name!r}: wanted {wanted} scores, got {len(part)}'
             )
     return _flat(parts, np.float32)
+
+
+def _regions(selection: Selection, names: Sequence[str]) -> NDArray[np.int32]:
+    """The regions of a selection in the order of ``names``, if it has any.
+
+    Raises:
+        RuntimeError: Some are missing, or their numbers have gaps.
+    """
+    if not selection.regions:
+        return np.empty(0, np.int32)
+    parts = [selection.regions.get(name, np.empty(0, int)) for name in names]
+    for name, part in zip(names, parts, strict=True):
+        found, places = np.unique(part), selection.places[name]
+        if len(part) != len(places) or not np.array_equal(
+            found, np.arange(len(found))
+        ):
+            raise RuntimeError(
+                f'{name!r}: wanted the regions, from 0, of {len(places)} '
+                f'places, got {found[:5].tolist()} of {len(part)}'
+            )
+    return _flat(parts, np.int32)
 
 
 def _pixels(

@@ -9,6 +9,10 @@ of the files (``record`` is ``request``)::
      "column": 5, "class": 2, "class_name": "sky", "status": "labelled",
      "score": 0.25}
 
+A request for the pixel of a region has ``region`` as well, its number in the
+image; and the record of its file has ``regions``, how many, and ``answer``,
+what is said of each.
+
 A whole image has no row, column and class, but ``map``, the path of its label
 map beside the file, ``sha256`` of that, and ``pixels``: how many of those not
 asked before came out labelled, void and refused.
@@ -63,6 +67,11 @@ def file_record(
         classes: Names of the C classes.
     """
     counts = content.counts()
+    asked = (
+        dict(regions=counts.regions, answer=content.answer)
+        if counts.regions
+        else {}
+    )
     return {
         'record': 'file',
         'format': FORMAT,
@@ -77,6 +86,7 @@ def file_record(
         'labelled': counts.labelled,
         'void': counts.void,
         'refused': counts.refused,
+        **asked,
         'classes': list(classes),
         'images': content.images,
         'packed_images': base64.b64encode(packed_images(data)).decode(),
@@ -121,6 +131,8 @@ def request_records(
                 status=STATUS[status],
                 score=score,
             )
+            if len(content.regions):
+                record['region'] = int(content.regions[i])
             if whole:
                 named = content.maps[k]
                 record.update(
@@ -171,6 +183,7 @@ class _Open:
     scores: list[int] = field(default_factory=list)  # bits of float32
     maps: list[tuple[str, str] | None] = field(default_factory=list)
     shares: list[list[int]] = field(default_factory=list)
+    regions: list[int] = field(default_factory=list)
 
 
 class LineError(Exception):
@@ -280,6 +293,10 @@ def _open(line: int, head: Record, number: int) -> _Open:
         raise LineError(
             f"unit: wanted 'pixel' or 'image', got {head['unit']!r}"
         )
+    if head.get('answer', 'all') not in ('all', 'dominant'):
+        raise LineError(
+            f"answer: wanted 'all' or 'dominant', got {head['answer']!r}"
+        )
     for key in ('experiment', 'pool', 'previous', 'sha256', 'packed_images'):
         _get(head, key, str)
     _get(head, 'requests', int)
@@ -370,6 +387,11 @@ def _take(record: Record, file: _Open) -> None:
                 f'row, column: wanted a place in {height} x {width}, got '
                 f'({row}, {column})'
             )
+        if head.get('regions'):
+            region = _get(record, 'region', int)
+            if not 0 <= region < 2**31:
+                raise LineError(f'region: wanted 0 or more, got {region}')
+            file.regions.append(region)
         file.places.append(row * width + column)
         file.classes.append(_NO_CLASS if found is None else found)
         file.lengths[at] += 1
@@ -456,6 +478,8 @@ def _close(file: _Open, before: ExportedFile | None) -> ExportedFile:
         scores=np.array(file.scores, np.uint32).view(np.float32),
         maps=file.maps,
         shares=np.array(file.shares, np.int32).reshape(-1, 3),
+        regions=np.array(file.regions, np.int32),
+        answer=head.get('answer', 'all'),
     )
     if whole and len(file.maps) != len(content.images):
         raise LineError(

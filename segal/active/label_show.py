@@ -42,7 +42,7 @@ def summary(
             {
                 'round': number,
                 'unit': content.unit,
-                **store.counts(number)._asdict(),
+                **store.counts(number).told(),
                 'sha256': store.sha256(number),
             }
         )
@@ -51,7 +51,7 @@ def summary(
     told = {
         'experiment': store.experiment,
         'images_in_pool': len(names),
-        'total': store.counts()._asdict(),
+        'total': store.counts().told(),
         'rounds': rounds,
         'classes': _by_class(store, classes),
     }

@@ -252,9 +252,9 @@ class LabelStore:
             return self._files[round].counts
         table = np.array([file.counts for file in self._files], np.int64)
         sums = table.reshape(-1, len(Counts._fields)).sum(0).tolist()
-        requested, labelled, void, refused, _ = sums
+        requested, labelled, void, refused, _, regions = sums
         images = int(self._state.labelled().sum())
-        return Counts(requested, labelled, void, refused, images)
+        return Counts(requested, labelled, void, refused, images, regions)
 
     def asked(self, round: int) -> Asked:
         """What the requests of one label file are paid by.
@@ -300,10 +300,12 @@ class LabelStore:
             StateError: The file is not what it was.
         """
         content, _ = self.read(round)
-        selection = Selection(round, content.unit, {})
+        selection = Selection(round, content.unit, {}, answer=content.answer)
         for k, (name, _, _) in enumerate(content.images):
             row = slice(*content.offsets[k : k + 2].tolist())
             selection.places[name] = content.places[row].astype(np.int64)
+            if len(content.regions):
+                selection.regions[name] = content.regions[row]
             if len(content.scores):
                 if content.unit == 'image':
                     row = slice(k, k + 1)
@@ -480,12 +482,7 @@ class LabelStore:
     def _take_in(self, content: LabelFile, data: bytes) -> None:
         before = int(self.opened().sum())
         self._state.take_in(content)
-        whole = content.unit == 'image'
-        asked = Asked(
-            pixels=0 if whole else len(content.places),
-            images=len(content.images) if whole else 0,
-            opened=int(self.opened().sum()) - before,
-        )
+        asked = content.asked(int(self.opened().sum()) - before)
         self._files.append(_Read(sha256(data), content.counts(), asked))
         self.experiment = content.experiment
 

@@ -105,18 +105,20 @@ def check_selection(
     """
     number = store.rounds
     if selection.round != number:
-        raise _fault(number, f'round {number}', f'round {selection.round}')
+        raise fault(number, f'round {number}', f'round {selection.round}')
     whole = selection.unit == 'image'
     position = {image.name: at for at, image in enumerate(store.pool)}
     spent = np.zeros(len(store.pool), np.int64)
     for name, places in selection.places.items():
         if name not in position:
-            raise _fault(number, 'images of the pool', repr(name))
+            raise fault(number, 'images of the pool', repr(name))
         at = position[name]
         spent[at] = 1 if whole else len(places)
         problem = _not_free(places, whole, name, int(free[at]), store, at)
         if problem:
-            raise _fault(number, *problem)
+            raise fault(number, *problem)
+    if selection.regions:
+        return  # see check_regions
     left = np.minimum(free, 1) if whole else free  # (P,)
     amount = budget.amount * (len(left) if budget.per_image else 1)
     wanted = min(amount, int(left.sum()))
@@ -125,7 +127,7 @@ def check_selection(
         budget.per_image and np.array_equal(spent, each)
     ):
         share = f'{budget.amount} of each image' if budget.per_image else ''
-        raise _fault(
+        raise fault(
             number,
             f'{wanted} {selection.unit}s (the budget{share and ", "}{share}, '
             'or all that is free)',
@@ -177,9 +179,9 @@ def check_answers(
     """
     number = store.rounds
     if not same_selection(selection, answers.selection):
-        raise _fault(number, 'answers to the selection', 'those to another')
+        raise fault(number, 'answers to the selection', 'those to another')
     if set(answers.images) != set(selection.places):
-        raise _fault(
+        raise fault(
             number,
             f'answers about {len(selection.places)} images',
             f'some about {len(answers.images)}, not just those',
@@ -192,12 +194,18 @@ def check_answers(
         at = position[name]
         if selection.unit == 'pixel':
             shares = _pixel_shares(selection.places[name], answer)
+            if selection.answer == 'dominant' and not _one_a_region(
+                selection.regions[name], answer
+            ):
+                raise fault(
+                    number, f'one answer a region of {name!r}', 'several'
+                )
             asked[at] = len(selection.places[name])
         else:
             shares = _image_shares(name, answer, store, at)
             asked[at] = store.pool[at].pixels - len(store.history(name).places)
         if shares is None or shares.sum() != asked[at]:
-            raise _fault(
+            raise fault(
                 number,
                 f'{asked[at]} answers about {name!r}',
                 'others' if shares is None else f'{shares.sum()}',
@@ -219,6 +227,18 @@ def _pixel_shares(
     return np.array(
         [np.count_nonzero(answer.status == x) for x in range(3)], np.int64
     )
+
+
+def _one_a_region(
+    regions: NDArray[np.int32], answer: PixelAnswers | ImageAnswers
+) -> bool:
+    """Whether all places of a region have the same answer."""
+    if not isinstance(answer, PixelAnswers):
+        return False
+    said = answer.status.astype(np.int32) << 8 | answer.classes  # (N,)
+    order = np.argsort(regions, kind='stable')
+    same_region = np.diff(regions[order]) == 0
+    return bool((np.diff(said[order])[same_region] == 0).all())
 
 
 def _image_shares(
@@ -276,9 +296,9 @@ def check_bought(before: Standing, gain: Gain, store: LabelStore) -> None:
          store.as_on_disk(number)),
     ):  # fmt: skip
         if wanted != got:
-            raise _fault(number, f'{what}: {wanted}', f'{got}', written=True)
+            raise fault(number, f'{what}: {wanted}', f'{got}', written=True)
     if not same_selection(gain.selection, store.selection(number)):
-        raise _fault(
+        raise fault(
             number,
             'the selection in its label file',
             'another',
@@ -302,7 +322,7 @@ def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
         if fingerprint != fingerprints[0]
     ]
     if others:
-        raise _fault(
+        raise fault(
             number,
             'the same labels on every rank',
             f'others on rank {", ".join(others)} than on rank 0',
@@ -313,8 +333,9 @@ def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
 def same_selection(a: Selection, b: Selection) -> bool:
     """Whether two selections ask the same, by the same scores."""
     return (
-        (a.round, a.unit) == (b.round, b.unit)
+        (a.round, a.unit, a.answer) == (b.round, b.unit, b.answer)
         and _same_arrays(a.places, b.places)
+        and _same_arrays(a.regions, b.regions)
         and _same_arrays(a.scores, b.scores)
     )
 
@@ -325,7 +346,7 @@ def _same_arrays(a: dict[str, NDArray], b: dict[str, NDArray]) -> bool:
     )
 
 
-def _fault(
+def fault(
     number: int, wanted: str, got: str, written: bool = False
 ) -> RuntimeError:
     """The error about a round whose ledger does not add up."""

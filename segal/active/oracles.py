@@ -163,6 +163,8 @@ class GroundTruthOracle(BaseOracle):
                 answers[name] = ImageAnswers(truth)
             else:
                 found = truth.reshape(-1)[places]  # (N,)
+                if selection.answer == 'dominant':
+                    found = dominant(found, selection.regions[name])
                 status = np.where(found == _NO_CLASS, VOID, LABELLED)
                 answers[name] = PixelAnswers(
                     places, found, status.astype(np.uint8)
@@ -202,6 +204,29 @@ class GroundTruthOracle(BaseOracle):
                 'with a tool of tools/convert_datasets'
             )
         return np.where(void, _NO_CLASS, truth).astype(np.uint8)
+
+
+def dominant(
+    classes: NDArray[np.uint8], regions: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """The class that most pixels of each region have, for all its pixels.
+
+    Of several that are as many the lowest id wins, and a class over void.
+
+    Args:
+        classes: uint8 (N,), 255 where void.
+        regions: int32 (N,), from 0.
+
+    Returns:
+        uint8 (N,).
+    """
+    both = regions.astype(np.int64) << 8 | classes  # (N,)
+    kinds, counts = np.unique(both, return_counts=True)  # by region, class
+    order = np.lexsort((kinds, -counts, kinds >> 8))
+    _, first = np.unique(kinds[order] >> 8, return_index=True)
+    winners = kinds[order][first]  # one a region, by region
+    at = np.searchsorted(winners >> 8, regions)
+    return (winners[at] & 0xFF).astype(np.uint8)
 
 
 def colours_in(truth: NDArray[np.generic]) -> str:

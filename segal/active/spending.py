@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-from segal.structures import Unit
+from segal.structures import Answer, Unit
 
 from .costs import Asked, Costs, exact
 
@@ -29,19 +29,26 @@ class Spending:
     Attributes:
         amount: Of each round, in the unit of ``costs``; above 0.
         costs: The prices.
-        unit: What is asked, ``'pixel'`` or ``'image'``.
+        unit: What is asked; a region costs the same each, which a price of
+            its own, or the answer ``'dominant'``, makes sure of.
         first: The first label file that it pays for: 0, or 1 where the
             initial labels have a count of their own.
+        answer: What is said of a region.
     """
 
     amount: float
     costs: Costs
     unit: Unit
     first: int = 0
+    answer: Answer = 'all'
 
     @property
     def price(self) -> Fraction:
         """Of one request, without opening its image."""
+        if self.unit == 'region':
+            if self.answer == 'dominant':
+                return exact(self.costs.click)
+            return exact(self.costs.region or 0)
         image = self.unit == 'image'
         return exact(self.costs.image if image else self.costs.pixel)
 

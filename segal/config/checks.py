@@ -81,10 +81,22 @@ def _check_budgets(
     if config.spending is not None:
         return _check_spending(config, config.spending, pool)
     unit = config.unit
+    if config.budget.percent is not None:
+        total = (config.initial.percent or 0) + (
+            config.queries * config.budget.percent
+        )
+        if total > 100:
+            return [
+                'active_learning.settings.region.budget_unit: '
+                f'{config.initial.percent:g} % at first and '
+                f'{config.budget.percent:g} % in each of {config.queries} '
+                f'queries are {total:g} %, more than all there is'
+            ]
+        return []
     if unit == 'image':
         first_key, all_there = 'initial_pool', len(pool)
     else:
-        first_key = 'initial_label_pixels'
+        first_key = f'initial_label_{unit}s'
         all_there = sum(image.pixels for image in pool)
     where = f'active_learning.settings.{unit}.'
     size_key = 'query_size' if config.budget.per_image else 'budget_per_round'

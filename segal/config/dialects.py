@@ -83,7 +83,7 @@ def _sample_mode(active: Any, runner: Any) -> list[str]:
 
 
 def _region(active: Any, runner: Any) -> list[str]:
-    """Settings of a unit that is not there yet, where they are not used."""
+    """Settings of regions, where none are asked; old ones had other keys."""
     settings = active.get('settings')
     if not isinstance(settings, Mapping) or 'region' not in settings:
         return []

@@ -14,6 +14,7 @@ from segal.config.kinds import (
     BELOW_ONE,
     BOOL,
     DATASET,
+    NOT_NEGATIVE,
     OPTIONS,
     PART,
     PERCENT,
@@ -72,6 +73,7 @@ _IMAGE = _AL + 'settings.image.'
 _PIXEL = _AL + 'settings.pixel.'
 _COSTS = _AL + 'costs.'
 _PRICES = Costs()
+_REGION = _AL + 'settings.region.'
 
 
 KEYS: tuple[Key, ...] = (
@@ -175,6 +177,85 @@ KEYS: tuple[Key, ...] = (
         'class id',
         'Stands for "no label" in label maps; must be the `ignore_index` of '
         'all heads and the `seg_pad_val` of all transforms.',
+    ),
+    Key(
+        _REGION + 'shape',
+        PART,
+        {'type': 'Squares'},
+        '',
+        'What the regions are: `Squares` of `2 * radius + 1` pixels a side, '
+        'or `Superpixels`, about `segments` of them in an image.',
+        "dict(type='Squares', radius=1)",
+    ),
+    Key(
+        _REGION + 'query_size',
+        optional(POSITIVE),
+        None,
+        '`budget_unit`, per image and round',
+        'What a query asks of each image; or `budget_per_round`, or '
+        '`cost_per_round`: one of them.',
+        'required, or an alternative',
+    ),
+    Key(
+        _REGION + 'budget_per_round',
+        optional(POSITIVE),
+        None,
+        '`budget_unit`, per round, over the whole pool',
+        'What a query asks of the whole pool.',
+        'required, or an alternative',
+    ),
+    Key(
+        _REGION + 'cost_per_round',
+        optional(SUM),
+        None,
+        '`costs.unit` per round, over the whole pool',
+        'What the regions of a query may cost, at a price each '
+        '(`costs.region`, or `costs.superpixel`); what is left of it is '
+        'carried over to the next.',
+        'required, or an alternative',
+    ),
+    Key(
+        _REGION + 'budget_unit',
+        one_of('regions', 'pixels', 'percent'),
+        'regions',
+        '',
+        'What budgets count: regions, their pixels, or per cent of the '
+        'pixels of each image (`query_size`) or of the pool '
+        '(`budget_per_round`).',
+    ),
+    Key(
+        _REGION + 'initial_label_regions',
+        optional(NOT_NEGATIVE),
+        None,
+        'as the key that sets the budget',
+        'Regions labelled at random before the first phase; 0 only where '
+        'another train entry is a labelled source.',
+        'as many as one round asks',
+    ),
+    Key(
+        _REGION + 'sample_evenly',
+        BOOL,
+        True,
+        '',
+        'Every image gets the same share; False spends the budget where the '
+        'scores are highest.',
+    ),
+    Key(
+        _REGION + 'aggregate',
+        one_of('mean', 'max', 'sum', 'one'),
+        'mean',
+        '',
+        "How the scores of a region's pixels become its score; `one` is that "
+        'of a single pixel of it.',
+        "'mean'; 'one' for scores that are draws",
+    ),
+    Key(
+        _REGION + 'answer',
+        one_of('all', 'dominant'),
+        'all',
+        '',
+        'What is said of a region: the class of each pixel, or the one class '
+        'that most of its pixels have.',
     ),
     Key(
         _AL + 'visualize',
@@ -480,11 +561,11 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         'runner.sample_mode',
-        one_of('pixel', 'image'),
+        one_of('pixel', 'region', 'image'),
         REQUIRED,
         '',
-        'What is labelled: single pixels or whole images; picks one of '
-        '`settings`.',
+        'What is labelled: single pixels, regions, or whole images; picks '
+        'one of `settings`.',
     ),
     Key(
         'runner.sample_rounds',

@@ -56,6 +56,8 @@ AUTO = Kind(
     "'auto', True or False", lambda v: isinstance(v, bool) or v == 'auto'
 )
 TEXT = Kind('a non-empty string', lambda v: isinstance(v, str) and bool(v))
+POSITIVE = Kind('a number above 0', lambda v: _is_number(v) and v > 0)
+NOT_NEGATIVE = Kind('a number, 0 or more', lambda v: _is_number(v) and v >= 0)
 SHARE = Kind('a number from 0 to 1', lambda v: _is_number(v) and 0 <= v <= 1)
 PRICE = Kind(
     'a finite number, 0 or more',

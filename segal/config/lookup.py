@@ -18,6 +18,7 @@ _SECTIONS = (
     'active_learning.settings.image',
     'active_learning.settings.pixel',
     'active_learning.costs',
+    'active_learning.settings.region',
     'active_learning.visualize',
     'active_learning.sources',
     'active_learning.initial',
@@ -62,10 +63,8 @@ class Lookup:
                 continue
             valid = children(name)
             for key in section:
-                if key in valid or (
-                    key == 'region' and name.endswith('settings')
-                ):
-                    continue  # region: said with runner.sample_mode
+                if key in valid:
+                    continue
                 self.problems.append(
                     f'{name}.{key}: unknown key' + nearest(key, valid)
                 )

@@ -9,7 +9,7 @@ from typing import Any
 from mmcv.utils import Registry
 
 from segal.errors import ConfigError, nearest
-from segal.registry import FEATURES, HEURISTICS, ORACLES, SELECTORS
+from segal.registry import FEATURES, HEURISTICS, ORACLES, REGIONS, SELECTORS
 
 _GIVEN = {
     'heuristic': set[str](),
@@ -21,7 +21,11 @@ _GIVEN = {
         'seed',
         'shuffle_prop',
         'opened',
+        'asked',
+        'available',
+        'shape',
     },
+    'settings.region.shape': {'read_image', 'file'},
     'oracle': {'read', 'pool', 'classes', 'ignore_index'},
     'features': set[str](),
 }
@@ -35,6 +39,7 @@ def _load_registered() -> None:
     """Import what registers our own parts."""
     import segal.active.heuristics
     import segal.active.oracles
+    import segal.active.regions
     import segal.active.selectors
     import segal.features  # noqa: F401
 
@@ -109,7 +114,8 @@ def resolve(
         )
     part['type'] = registered[_folded(name)]
     cls = registry.get(part['type'])
-    given = _GIVEN[role.removeprefix('initial.').partition('.')[0]]
+    role_of = role.removeprefix('initial.')
+    given = _GIVEN.get(role_of) or _GIVEN[role_of.partition('.')[0]]
     problems = _check_arguments(where, part, cls, given)
     if 'of' in part and 'of' in _parameters(cls):
         part['of'], _, inner = resolve(f'{role}.of', part['of'], registry)
@@ -281,6 +287,9 @@ def resolve_selector(
     if part is None:
         if unit == 'image':
             part = {'type': 'WholeImages', 'aggregate': aggregate}
+        elif unit == 'region':
+            name = 'RegionsPerImage' if sample_evenly else 'RegionsGlobal'
+            part = {'type': name, 'aggregate': aggregate}
         elif sample_evenly:
             part = {'type': 'PixelsPerImage', 'top_percent': top_percent}
         else:
@@ -348,9 +357,22 @@ def _selector(
         problems += _unmet(role, name, need, features, first)
     if top_percent is not None and 'top_percent' in _parameters(cls):
         part.setdefault('top_percent', top_percent)
-    if unit == 'image' and 'aggregate' in _parameters(cls):
+    if unit in ('image', 'region') and 'aggregate' in _parameters(cls):
         part.setdefault('aggregate', aggregate)
     return part, problems
+
+
+def resolve_shape(part: Any) -> tuple[dict[str, Any], list[str]]:
+    """The shape of regions, for REGIONS, and the problems with it."""
+    if part is None:
+        return {}, []
+    return resolve('settings.region.shape', part, REGIONS)[::2]
+
+
+def is_draw(part: Mapping[str, Any]) -> bool:
+    """Whether a heuristic's scores are draws, one for each pixel."""
+    cls = HEURISTICS.module_dict.get(part.get('type'))
+    return bool(getattr(cls, 'is_draw', False))
 
 
 def resolve_oracle(part: Any) -> tuple[dict[str, Any], list[str]]:

@@ -8,9 +8,9 @@ from typing import Any
 from mmcv import Config
 
 from segal.active.costs import Asked
-from segal.config.planned import cumulated, planned
+from segal.config.planned import cumulated, planned, region_pixels
 from segal.config.schema import ActiveLearningConfig
-from segal.structures import PoolImage
+from segal.structures import Budget, PoolImage
 from segal.utils.table import cost_words
 
 BYTES_PER_LABEL = 16
@@ -36,6 +36,7 @@ def plan(
     processes: int,
     source_images: int = 0,
     features: str = 'none',
+    pixels_per_region: int = 1,
 ) -> str:
     """A table of rounds and what they cost.
 
@@ -48,13 +49,17 @@ def plan(
         processes: How many processes train together.
         source_images: Of all labelled sources.
         features: What describes the images, and what that takes on disk.
+        pixels_per_region: About so many.
 
     Returns:
         Lines of text, each at most about 79 characters.
     """
     pixels = sum(image.pixels for image in pool)
-    asked = cumulated(planned(config, pool))
-    labels = [one.images or one.pixels for one in asked]
+    asked = cumulated(planned(config, pool, pixels_per_region))
+    labels = [
+        one.images or one.pixels + region_pixels(one, pool, pixels_per_region)
+        for one in asked
+    ]
     rows = [_HEAD] + [
         (
             str(k),
@@ -77,6 +82,7 @@ def plan(
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),
         *([('features', features)] if config.features else []),
+        *([('regions', _part(config.shape))] if config.shape else []),
         ('random picks', f'{100 * config.shuffle_prop:g} %'),
         ('oracle', _oracle(config)),
         ('starts anew', _starts_anew(config)),
@@ -115,25 +121,30 @@ def _counted_in(config: ActiveLearningConfig, count: int) -> str:
     return unit if count == 1 else unit + 's'
 
 
-def _budget(config: ActiveLearningConfig, amount: int) -> str:
+def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
     if config.unit == 'image':
-        return f'{amount:,} images'
-    if config.budget.per_image:
-        return f'{amount:,} pixels of each image'
-    return f'{amount:,} pixels over the whole pool'
+        return f'{budget.amount:,} images'
+    where = 'of each image' if budget.per_image else 'over the whole pool'
+    if budget.percent is not None:
+        return f'{budget.percent:g} % of the pixels {where}, in regions'
+    if config.unit == 'pixel':
+        return f'{budget.amount:,} pixels {where}'
+    if budget.in_pixels:
+        return f'{budget.amount:,} pixels {where}, in regions'
+    return f'{budget.amount:,} regions {where}'
 
 
 def _at_first(config: ActiveLearningConfig) -> str:
     spending = config.spending
     if spending is None or spending.first:
-        return _budget(config, config.initial.amount)
+        return _budget(config, config.initial)
     return f'{config.unit}s for {_sum(config, spending.amount)}'
 
 
 def _each_query(config: ActiveLearningConfig) -> str:
     spending = config.spending
     if spending is None:
-        return _budget(config, config.budget.amount)
+        return _budget(config, config.budget)
     return (
         f'{config.unit}s for {_sum(config, spending.amount)}, and what was '
         'left'
@@ -147,8 +158,13 @@ def _sum(config: ActiveLearningConfig, amount: float) -> str:
 def _prices(config: ActiveLearningConfig) -> str:
     """The prices that the unit is paid by."""
     costs = config.costs
-    price = costs.image if config.unit == 'image' else costs.pixel
-    text = f'{_sum(config, price)} for each {config.unit}'
+    if config.unit == 'region' and config.selector['answer'] == 'dominant':
+        text = f'{_sum(config, costs.click)} for each region'
+    elif config.unit == 'region' and costs.region is None:
+        text = f'the share of {_sum(config, costs.image)} an image'
+    else:
+        price = getattr(costs, config.unit)
+        text = f'{_sum(config, price)} for each {config.unit}'
     if not costs.open:
         return text
     return f'{text}, {costs.open:g} to open an image (at most, above)'

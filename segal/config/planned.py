@@ -11,7 +11,7 @@ from segal.structures import PoolImage
 
 
 def planned(
-    config: ActiveLearningConfig, pool: Sequence[PoolImage]
+    config: ActiveLearningConfig, pool: Sequence[PoolImage], region: int = 1
 ) -> list[Asked]:
     """What each label file will ask, were no request void.
 
@@ -21,10 +21,13 @@ def planned(
     Args:
         config: What the user wrote, read.
         pool: All images that may be asked about.
+        region: Pixels of a region, about.
 
     Returns:
         One for each phase, the initial labels first.
     """
+    if config.unit == 'region':
+        return _planned_regions(config, pool, region)
     images = config.unit == 'image'
     everything = len(pool) if images else sum(one.pixels for one in pool)
     files: list[Asked] = []
@@ -45,6 +48,61 @@ def planned(
         )
         opened, asked = opened + new, asked + count
     return files
+
+
+def region_pixels(asked: Asked, pool: Sequence[PoolImage], region: int) -> int:
+    """About how many pixels some regions have.
+
+    Args:
+        asked: Of regions.
+        pool: All images that may be asked about.
+        region: Pixels of a region, about.
+    """
+    mean = sum(one.pixels for one in pool) / len(pool)
+    return round(asked.region_shares * mean) + asked.superpixels * region
+
+
+def _planned_regions(
+    config: ActiveLearningConfig, pool: Sequence[PoolImage], region: int
+) -> list[Asked]:
+    everything = sum(one.pixels for one in pool)
+    files: list[Asked] = []
+    opened = asked = 0
+    for number in range(len(config.phases)):
+        until = asked + _region_pixels(config, number, files, pool, region)
+        pixels = min(until, everything) - asked
+        count = -(-pixels // region)
+        new = min(count, len(pool) - opened)
+        files.append(
+            Asked(superpixels=count, opened=new)
+            if config.selector.get('answer') == 'dominant'
+            else Asked(
+                regions=count,
+                region_shares=pixels * len(pool) / everything,
+                opened=new,
+            )
+        )
+        opened, asked = opened + new, asked + pixels
+    return files
+
+
+def _region_pixels(
+    config: ActiveLearningConfig,
+    number: int,
+    files: Sequence[Asked],
+    pool: Sequence[PoolImage],
+    region: int,
+) -> int:
+    """About how many pixels one label file asks, in regions."""
+    budget = config.budget if number else config.initial
+    if budget.percent is not None:
+        return int(sum(one.pixels for one in pool) * budget.percent / 100)
+    if budget.per_image:
+        count = budget.amount * len(pool)
+    else:
+        opened = sum(file.opened for file in files)
+        count = _count(config, number, files, len(pool) - opened)
+    return count if budget.in_pixels else count * region
 
 
 def _count(

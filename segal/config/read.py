@@ -58,6 +58,12 @@ def read_config(
     return config, reader.problems, notes + reader.notes
 
 
+def _region_budget(amount: float, per_image: bool, counted: str) -> Budget:
+    if counted == 'percent':
+        return Budget(0, per_image, percent=float(amount))
+    return Budget(int(amount), per_image, in_pixels=counted == 'pixels')
+
+
 class _Reader(Lookup):
     """Reads one config from beginning to end."""
 
@@ -68,8 +74,11 @@ class _Reader(Lookup):
         unit = self._unit(values)
         threshold = values['active_learning.settings.pixel.sample_threshold']
         top_percent = float(threshold) if threshold else None
-        evenly = values['active_learning.settings.pixel.sample_evenly']
-        aggregate = values['active_learning.settings.image.aggregate']
+        counted = 'region' if unit == 'region' else 'pixel'
+        evenly = values[f'{_SETTINGS}{counted}.sample_evenly']
+        aggregate = values[
+            f'{_SETTINGS}{"region" if unit == "region" else "image"}.aggregate'
+        ]
         costs = self._costs(values)
         phases = self._phases(values)
         initial = budget = spending = None
@@ -87,6 +96,9 @@ class _Reader(Lookup):
             top_percent = None
         ignore_index = values[f'{_SETTINGS}pixel.ignore_index']
         chosen = self._parts(values, unit, evenly, top_percent, aggregate)
+        shape = None
+        if unit == 'region':
+            shape = self._shape(values, chosen)
         by_epoch = values['runner.by_epoch']
         self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
         self.problems += network.check_encodings(self.cfg, unit)
@@ -107,6 +119,7 @@ class _Reader(Lookup):
             sample_evenly=evenly,
             top_percent=top_percent,
             aggregate=aggregate,
+            shape=shape,
             ignore_index=ignore_index,
             shuffle_prop=float(values['active_learning.shuffle_prop']),
             **chosen,
@@ -174,9 +187,11 @@ class _Reader(Lookup):
                     'cost_per_round; got none of them'
                 )
             return None, None, None
-        first_name = (
-            'initial_label_pixels' if unit == 'pixel' else 'initial_pool'
-        )
+        first_name = {
+            'pixel': 'initial_label_pixels',
+            'region': 'initial_label_regions',
+            'image': 'initial_pool',
+        }[unit]
         initial = values[where + first_name]
         key, amount = next(iter(given.items()))
         spending = None
@@ -185,7 +200,7 @@ class _Reader(Lookup):
             if spending is None:
                 return None, None, None
             amount = spending.count([], 0)
-        per_image = unit == 'pixel' and key == 'query_size'
+        per_image = unit != 'image' and key == 'query_size'
         if initial is None:
             initial = amount
         if initial == 0 and not self._has_source():
@@ -194,11 +209,44 @@ class _Reader(Lookup):
                 'has no labelled source beside the pool; got 0, and the '
                 'first phase would train on nothing'
             )
+        counted = values[f'{_SETTINGS}region.budget_unit']
+        if unit == 'region' and counted is not None:
+            self._check_amounts(where, first_name, initial, amount, counted)
+            return (
+                _region_budget(initial, per_image, counted),
+                _region_budget(amount, per_image, counted),
+                spending,
+            )
         return (
             Budget(initial, per_image),
             Budget(amount, per_image),
             spending,
         )
+
+    def _check_amounts(
+        self,
+        where: str,
+        first_name: str,
+        first: float,
+        amount: float,
+        counted: str,
+    ) -> None:
+        """Regions and pixels are whole numbers, per cent at most 100."""
+        for key, number in (
+            ('query_size, budget_per_round', amount),
+            (first_name, first),
+        ):
+            whole_number = counted == 'percent' or number == int(number)
+            if whole_number and not (counted == 'percent' and number > 100):
+                continue
+            wanted = (
+                'at most 100 per cent'
+                if counted == 'percent'
+                else f'a whole number of {counted}'
+            )
+            self.problems.append(
+                f'{where}{key}: wanted {wanted}; got {number}'
+            )
 
     def _spending(
         self, unit: Unit, amount: float, costs: Costs, counted: bool
@@ -211,7 +259,10 @@ class _Reader(Lookup):
             costs: The prices.
             counted: Whether the initial labels have a count of their own.
         """
-        spending = Spending(amount, costs, unit, first=int(counted))
+        answer: Any = self._find(f'{_SETTINGS}region.answer')[1] or 'all'
+        spending = Spending(
+            amount, costs, unit, first=int(counted), answer=answer
+        )
         if not spending.price:
             self.problems.append(
                 f'{SECTION}.{unit}: wanted a price above 0, since '
@@ -228,6 +279,32 @@ class _Reader(Lookup):
             return None
         self.cfg.active_learning.costs = written_costs(costs)
         return spending
+
+    def _shape(
+        self,
+        values: dict[str, Any],
+        chosen: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The shape of regions; what selectors need to know is put there."""
+        where = f'{_SETTINGS}region.'
+        shape, problems = parts.resolve_shape(values[where + 'shape'])
+        self.problems += problems
+        if values[where + 'answer'] == 'dominant' and (
+            values[where + 'budget_unit'] != 'regions'
+        ):
+            self.problems.append(
+                f"{where}answer: 'dominant' is one answer a region; got "
+                f'budget_unit={values[where + "budget_unit"]!r}. Count the '
+                "budget in regions (budget_unit='regions')"
+            )
+        written = self._find(where + 'aggregate')[0]
+        for first in ('', 'initial_'):
+            selector = chosen[f'{first}selector']
+            selector.setdefault('answer', values[where + 'answer'])
+            draws = parts.is_draw(chosen[f'{first}heuristic'])
+            if draws and (first or not written):
+                selector['aggregate'] = 'one'
+        return shape
 
     def _parts(
         self,

@@ -111,7 +111,8 @@ class ActiveLearningConfig:
         sample_evenly: Whether every image gets the same share.
         top_percent: Picks are drawn from this much of each image's highest
             scores, per cent in (0, 100]; None: the very highest.
-        aggregate: How the scores of an image become one (unit ``'image'``).
+        aggregate: How the scores of an image, or of a region, become one.
+        shape: Of regions, for REGIONS; None for other units.
         ignore_index: Class id of what has no label, 0 to 255.
         shuffle_prop: Share of each selection that is random, in [0, 1].
         heuristic: Ready for HEURISTICS.
@@ -141,6 +142,7 @@ class ActiveLearningConfig:
     sample_evenly: bool
     top_percent: float | None
     aggregate: str
+    shape: dict[str, Any] | None
     ignore_index: int
     shuffle_prop: float
     heuristic: dict[str, Any]

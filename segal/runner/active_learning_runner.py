@@ -271,6 +271,7 @@ class ActiveLearningRunner:
             labelled=bought.labelled,
             void=bought.void,
             refused=bought.refused,
+            **self._regions(round),
             total=dict(
                 requested=total.requested,
                 labelled=total.labelled,
@@ -331,6 +332,13 @@ class ActiveLearningRunner:
                 'costs in rounds.json: as active_learning.costs has them now'
             )
             self._write(write_rounds)
+
+    def _regions(self, round: int) -> dict[str, Any]:
+        """How many regions were asked, and what was said of each."""
+        asked = self.store.counts(round).regions
+        if not asked:
+            return {}
+        return dict(regions=asked, answer=self.store.selection(round).answer)
 
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
         """Buy the labels of the next round."""

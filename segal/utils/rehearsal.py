@@ -248,7 +248,11 @@ def _query(
     free = np.array([image.pixels for image in images], np.int64)
     for where, make in parts.selectors.items():
         with _said(where, config.selector, problems):
-            make(images, free, free < 0, 0)
+            make(
+                images=images,
+                free=free,
+                round=0,
+            )
     return heuristic
 
 

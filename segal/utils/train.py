@@ -17,7 +17,6 @@ from mmcv import Config
 from mmcv.runner import build_runner
 from mmcv.utils import build_from_cfg
 from mmseg.utils import get_root_logger
-from numpy.typing import NDArray
 from torch import nn
 
 import segal.datasets
@@ -27,8 +26,10 @@ import segal.runner  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
 from segal.active.dataset.mixed_sampler import batch_sampler
+from segal.active.dataset.pool import Pool
 from segal.active.label_store import LabelStore
 from segal.active.pool_file import read_pool
+from segal.active.regions import RegionShape
 from segal.active.selectors import BaseSelector
 from segal.active.spending import Spending
 from segal.config import (
@@ -40,13 +41,14 @@ from segal.config import (
     plan,
     read_config,
 )
+from segal.config.built import not_built
 from segal.config.planned import cumulated, planned
-from segal.errors import ConfigError, StateError
+from segal.errors import ConfigError, SegALError, StateError
 from segal.features import BaseExtractor, FrozenExtractor
 from segal.features.of_pool import PoolFeatures
 from segal.files import replace_file, replace_json
 from segal.launching import running_on
-from segal.registry import FEATURES, HEURISTICS, ORACLES, SELECTORS
+from segal.registry import FEATURES, HEURISTICS, ORACLES, REGIONS, SELECTORS
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
 from segal.runner.rounds import read_rounds
@@ -158,7 +160,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     for note in notes:
         logger.info(note)
     experiment = fingerprint(cfg, config)
-    initial_rehearsed, rehearsed = _selectors(config, None)
+    shape = _shape(config, data.pool, work_dir / 'superpixels')
+    initial_rehearsed, rehearsed = _selectors(config, shape, None)
     extractor = None
     if config.features is not None:
         extractor = build_from_cfg(dict(config.features), FEATURES)
@@ -181,7 +184,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         logger.info(describe_losses(model))
     if options.dry_run:
         described = _described(config, data, extractor, device)
-        logger.info('\n%s', _plan(cfg, config, data, model, described))
+        logger.info('\n%s', _plan(cfg, config, data, model, described, shape))
         return []
     del model
     heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
@@ -235,7 +238,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             loader['workers_per_gpu'],
             features,
         )
-        make_initial_selector, make_selector = _selectors(config, store)
+        make_initial_selector, make_selector = _selectors(config, shape, store)
         runner = build_runner(
             dict(cfg.runner),
             default_args=dict(
@@ -271,20 +274,24 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
 
 
 def _selectors(
-    config: ActiveLearningConfig, store: LabelStore | None
+    config: ActiveLearningConfig,
+    shape: RegionShape | None,
+    store: LabelStore | None,
 ) -> tuple[SelectorFactory, SelectorFactory]:
     """What builds the selector of the initial draw, and that of a query.
 
     Args:
         config: What the user wrote, read.
+        shape: Of regions.
         store: What was asked so far; None where that is nothing.
     """
     seed, spending = config.seed, config.spending
+    given = {} if shape is None else dict(shape=shape)
     paid = spending if spending and not spending.first else None
     return (
         partial(
             _selector,
-            config.initial_selector,
+            {**config.initial_selector, **given},
             config.initial,
             paid,
             store,
@@ -293,7 +300,7 @@ def _selectors(
         ),
         partial(
             _selector,
-            config.selector,
+            {**config.selector, **given},
             config.budget,
             spending,
             store,
@@ -303,6 +310,31 @@ def _selectors(
     )
 
 
+def _shape(
+    config: ActiveLearningConfig, pool: Pool, cache: Path
+) -> RegionShape | None:
+    """The shape of regions; None where none are asked.
+
+    Raises:
+        ConfigError: One of its options has no meaning.
+    """
+    if config.shape is None:
+        return None
+    given = {}
+    if REGIONS.get(config.shape['type']).reads_images:
+        given = dict(read_image=pool.read_image, file=pool.file, cache=cache)
+    try:
+        return build_from_cfg(dict(config.shape), REGIONS, given)
+    except SegALError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            not_built(
+                'active_learning.settings.region.shape', config.shape, error
+            )
+        ) from error
+
+
 def _selector(
     part: dict[str, Any],
     budget: Budget,
@@ -310,27 +342,22 @@ def _selector(
     store: LabelStore | None,
     seed: int,
     shuffle_prop: float,
-    images: Sequence[PoolImage],
-    free: NDArray[np.int64],
-    opened: NDArray[np.bool_],
-    file: int,
+    **standing: Any,
 ) -> BaseSelector:
     """A selector for one round, with what a budget in cost pays for."""
     if spending is not None:
+        file, free = standing['round'], standing['free']
         earlier = [store.asked(k) for k in range(file)] if store else []
-        unopened = int(np.count_nonzero((free > 0) & ~opened))
+        unopened = int(np.count_nonzero((free > 0) & ~standing['opened']))
         budget = Budget(spending.count(earlier, unopened), False)
     return build_from_cfg(
         dict(part),
         SELECTORS,
         dict(
-            images=images,
-            free=free,
             budget=budget,
-            round=file,
             seed=seed,
             shuffle_prop=shuffle_prop,
-            opened=opened,
+            **standing,
         ),
     )
 
@@ -475,10 +502,12 @@ def _plan(
     data: Data,
     model: nn.Module,
     described: str,
+    shape: RegionShape | None,
 ) -> str:
     """What ``--dry-run`` says."""
     lengths = []
-    asked = cumulated(planned(config, data.pool.images))
+    region = shape.typical_pixels(data.pool[0]) if shape else 1
+    asked = cumulated(planned(config, data.pool.images, region))
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
     for index, phase in enumerate(config.phases):
         sampler = batch_sampler(
@@ -501,6 +530,7 @@ def _plan(
         ranks.world_size(),
         data.source_images,
         described,
+        region,
     )
 
 

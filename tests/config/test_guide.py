@@ -43,7 +43,9 @@ def test_the_guide_tells_of_every_heuristic():
 
 def test_the_guide_tells_of_every_selector():
     text = GUIDE.read_text()
-    cells = re.findall(r'^\| (`\w+`[^|]*)\| (?:pixel|image) \|', text, re.M)
+    cells = re.findall(
+        r'^\| (`\w+`[^|]*)\| (?:pixel|region|image) \|', text, re.M
+    )
     told = {name for cell in cells for name in re.findall(r'`(\w+)`', cell)}
     ours = {
         name

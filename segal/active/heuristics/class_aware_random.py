@@ -25,6 +25,8 @@ class ClassAwareRandom(BaseHeuristic):
     Random Sampling with a Reservoir, Information Processing Letters 2006.
     """
 
+    is_draw: bool = True
+
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``probs``, ``seed``, ``round``, ``name``."""
         assert prediction.probs is not None

@@ -20,9 +20,12 @@ class BaseHeuristic(ABC):
         needs: What of a :class:`~segal.structures.Prediction` is read:
             ``'probs'``, ``'samples'``, ``'embedding'``, ``'features'``,
             ``'pool'``. The model wrapper supplies it.
+        is_draw: Whether the scores of pixels are draws, of which a region
+            takes one; the mean of many would be highest in the smallest.
     """
 
     needs: tuple[str, ...] = ('probs',)
+    is_draw: bool = False
 
     @abstractmethod
     def score(self, prediction: Prediction) -> Tensor:

@@ -21,6 +21,7 @@ class Random(BaseHeuristic):
     """
 
     needs: tuple[str, ...] = ()
+    is_draw: bool = True
 
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``seed``, ``round``, ``name``, ``size``."""

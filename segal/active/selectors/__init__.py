@@ -9,6 +9,7 @@ from .per_image import PixelsPerImage
 from .pixels_badge import PixelsBadge, PixelsBadgeGlobal
 from .pixels_k_centre import PixelsKCentre, PixelsKCentreGlobal
 from .pixels_k_means import PixelsKMeansPlusPlus, PixelsKMeansPlusPlusGlobal
+from .regions import BaseRegions, RegionsGlobal, RegionsPerImage
 from .spread_pixels import PixelsSpread
 from .stratified import PixelsStratified
 from .stratified_global import PixelsStratifiedGlobal
@@ -17,6 +18,7 @@ from .whole_images import WholeImages
 
 __all__ = [
     'Badge',
+    'BaseRegions',
     'BaseSelector',
     'CoreSet',
     'KMeansPlusPlus',
@@ -31,6 +33,8 @@ __all__ = [
     'PixelsSpread',
     'PixelsStratified',
     'PixelsStratifiedGlobal',
+    'RegionsGlobal',
+    'RegionsPerImage',
     'TypiClust',
     'WholeImages',
 ]

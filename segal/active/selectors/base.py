@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +20,9 @@ from segal.structures import (
 )
 
 from .top import Picks
+
+Mask = Callable[[PoolImage], NDArray[np.bool_]]
+"""An image of the pool -> bool (H, W), a new array."""
 
 
 class BaseSelector(ABC):
@@ -44,6 +47,8 @@ class BaseSelector(ABC):
             drawn first, then the best of the rest.
         opened: bool (P,), the images of which something was asked before;
             None where nothing was.
+        asked: Where something was asked before; None where nothing was.
+        available: What may be asked; None where that is everything.
 
     Attributes:
         unit: What is asked: ``'pixel'`` or ``'image'``.
@@ -69,6 +74,8 @@ class BaseSelector(ABC):
         seed: int,
         shuffle_prop: float = 0.0,
         opened: NDArray[np.bool_] | None = None,
+        asked: Mask | None = None,
+        available: Mask | None = None,
     ) -> None:
         if not 0 <= shuffle_prop <= 1:
             raise ConfigError(
@@ -90,6 +97,8 @@ class BaseSelector(ABC):
         self.shuffle_prop = shuffle_prop
         nothing = np.zeros(len(images), bool)
         self.opened = nothing if opened is None else opened
+        self.asked = asked or (lambda image: np.zeros(image.size, bool))
+        self.available = available or (lambda image: np.ones(image.size, bool))
         self._position = {image.name: i for i, image in enumerate(images)}
         self._seen = np.zeros(len(images), bool)
 
@@ -188,23 +197,17 @@ class BaseSelector(ABC):
             RuntimeError: A place occurs twice, or an image is not of the
                 pool.
         """
-        parts = []
-        for shard in shards:
-            unknown = [x for x in shard.names if x not in self._position]
-            if unknown:
-                raise RuntimeError(f'{unknown[0]!r} is not in the pool')
-            positions = [self._position[name] for name in shard.names]
-            image = np.array(positions, np.int32)[shard.image]
-            parts.append(
-                Picks(
-                    image,
-                    shard.places,
-                    shard.scores,
-                    shard.ties,
-                    shard.vectors,
-                    shard.classes,
-                )
+        parts = [
+            Picks(
+                self._positions(shard),
+                shard.places,
+                shard.scores,
+                shard.ties,
+                shard.vectors,
+                shard.classes,
             )
+            for shard in shards
+        ]
         picks = Picks.join(parts)
         order = np.lexsort((picks.places, picks.image))
         image, places = picks.image[order], picks.places[order]
@@ -217,6 +220,18 @@ class BaseSelector(ABC):
                 f'{name!r}: place {places[twice[0]]} would be selected twice'
             )
         return picks.sort()
+
+    def _positions(self, shard: Candidates) -> NDArray[np.int32]:
+        """Where in the pool the image of each candidate is, int32 (N,).
+
+        Raises:
+            RuntimeError: An image is not there.
+        """
+        unknown = [x for x in shard.names if x not in self._position]
+        if unknown:
+            raise RuntimeError(f'{unknown[0]!r} is not in the pool')
+        positions = [self._position[name] for name in shard.names]
+        return np.array(positions, np.int32)[shard.image]
 
     def _selection(self, picks: Picks, wanted: int) -> Selection:
         """The picks as a selection.

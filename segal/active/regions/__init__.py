@@ -1,0 +1,14 @@
+"""Regions: the shapes into which an image is cut for a query."""
+
+from .base import AGGREGATES, Found, RegionShape, Wanted
+from .squares import Squares
+from .superpixels import Superpixels
+
+__all__ = [
+    'AGGREGATES',
+    'Found',
+    'RegionShape',
+    'Squares',
+    'Superpixels',
+    'Wanted',
+]
