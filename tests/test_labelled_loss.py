@@ -467,6 +467,8 @@ def test_a_whole_run(tmp_path):
         'in_index=0, channels=4, num_convs=1, num_classes=3)\n'
         'optimizer_config = dict(type="GradientCumulativeOptimizerHook", '
         'cumulative_iters=2)\n'
+        'active_learning |= dict(class_balance={}, average=dict(decay=0.5), '
+        'pseudo_labels=dict(threshold=0.4))\n'
         'workflow = [(("train", 1), ("query", 1)), (("train", 2),)]\n'
         'runner["sample_rounds"] = 2\n'
     )
@@ -479,7 +481,7 @@ def test_a_whole_run(tmp_path):
 
     labelled_loss.upsampled_at = counting
     try:
-        on = "active_learning['loss_at_labels'] = 'auto'\n"
+        on = 'active_learning["loss_at_labels"] = "auto"\n'
         rows = run_of(tmp_path, 'auto', extra + on)
     finally:
         labelled_loss.upsampled_at = at

@@ -2,9 +2,10 @@
 
 Prints, for each network, the milliseconds of a step (forward, losses,
 backward, optimizer), as the median over pairs measured in turn in one
-process, and the peak of memory that one step needs beside the network: on
-CPU of the resident set, each in a process of its own; on CUDA of what PyTorch
-has allocated.
+process, and the peak of memory that one step needs beside the network. On CPU
+that is processor time, of all threads together, which others on the machine
+disturb little, and the resident set, each in a process of its own; on CUDA
+time on the clock, and what PyTorch has allocated.
 
 Usage: python tools/benchmark/train_step.py [--pairs 10] [--labels 100]
 """
@@ -107,18 +108,18 @@ class Steps:
 
     def step(self) -> float:
         """One of them; the seconds that it took."""
-        self._wait()
-        begin = time.perf_counter()
+        begin = self._now()
         loss = self.model.train_step(self.batch, None)['loss']
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        self._wait()
-        return time.perf_counter() - begin
+        return self._now() - begin
 
-    def _wait(self) -> None:
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize()
+    def _now(self) -> float:
+        if self.device.type != 'cuda':
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
 
     def peak(self) -> int:
         """Bytes that the first step needs at most, beside the network."""
@@ -179,15 +180,17 @@ def memory_of(name: str, when: bool, args: argparse.Namespace) -> int:
     return int(done.stdout.split()[-1])
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--pairs', type=int, default=10)
     parser.add_argument('--labels', type=int, default=100)
     parser.add_argument('--batch', type=int, default=2)
-    parser.add_argument('--only', nargs='*', choices=CASES, default=[*CASES])
+    parser.add_argument(
+        '--only', nargs='*', choices=[*CASES], default=[*CASES]
+    )
     parser.add_argument('--peak', nargs=2, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.peak:
         name, when = args.peak
         steps = Steps(CASES[name], when == 'True', args.batch, args.labels)
