@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from itertools import count
@@ -20,7 +20,7 @@ from segal.mc_dropout import DropoutPasses
 from segal.seeding import key
 from segal.structures import Prediction
 
-PREDICTED = ('probs', 'samples', 'views')
+PREDICTED = ('probs', 'samples', 'views', 'committee')
 """What of ``BaseHeuristic.needs`` a network says of a single image."""
 
 SUPPLIES = (*PREDICTED, 'pool')
@@ -42,11 +42,16 @@ class ModelWrapper:
     Args:
         model: An mmseg segmentor, not wrapped for parallel training.
         device: Where it lies.
+
+    Attributes:
+        committee: Other networks, asked where a heuristic wants them; each
+            in eval mode, on the same device, and of the same classes.
     """
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self.model = model
         self.device = device
+        self.committee: Sequence[ModelWrapper] = ()
 
     @contextmanager
     def evaluating(self) -> Iterator[ModelWrapper]:
@@ -171,6 +176,29 @@ class ModelWrapper:
                 probs = self.probabilities(seen)[0]
             yield probs  # (C, H, W)
 
+    def opinions(
+        self, batch: dict[str, Any], index: int, own: Tensor | None
+    ) -> Iterator[Tensor]:
+        """Predictions of one image by this network and by its committee.
+
+        Args:
+            batch: As for :meth:`probabilities`.
+            index: Which image of it.
+            own: (C, H, W), this network's; None: made here.
+
+        Yields:
+            float32 (C, H, W), sums to 1 over C; this network's first.
+        """
+        one = _one_of(batch, index)
+        if own is None:
+            with torch.no_grad():
+                own = self.probabilities(one)[0]
+        yield own  # (C, H, W)
+        for other in self.committee:
+            with torch.no_grad():
+                probs = other.probabilities(one)[0]
+            yield probs  # (C, H, W)
+
     @contextmanager
     def more(
         self,
@@ -188,7 +216,8 @@ class ModelWrapper:
             prediction: Of that image.
 
         Yields:
-            The same with ``samples`` and ``views``, made as they are taken.
+            The same with ``samples``, ``views`` and ``committee``, made as
+            they are taken.
         """
         with ExitStack() as stack:
             if 'samples' in needs:
@@ -198,6 +227,9 @@ class ModelWrapper:
             if 'views' in needs:
                 views = self.views(batch, index)
                 prediction = replace(prediction, views=views)
+            if 'committee' in needs:
+                opinions = self.opinions(batch, index, prediction.probs)
+                prediction = replace(prediction, committee=opinions)
             yield prediction
 
     def class_map(self, batch: dict[str, Any]) -> NDArray[np.int64]:

@@ -61,6 +61,8 @@ class Prediction:
             time and as many as are taken; only on request.
         views: Predictions of the image as it is, mirrored, and at other
             scales, each float32 (C, H, W) as the image lies; only on request.
+        committee: Predictions of several networks, the round's own first,
+            each float32 (C, H, W); only on request.
         embedding: float32 (D,), one vector for the image; only on request.
         features: float32 (F, h, w), a map of features; only on request.
         pool: Statistics of the whole pool; only on request.
@@ -73,6 +75,7 @@ class Prediction:
     probs: Tensor | None = None
     samples: Iterator[Tensor] | None = None
     views: Iterator[Tensor] | None = None
+    committee: Iterator[Tensor] | None = None
     embedding: Tensor | None = None
     features: Tensor | None = None
     pool: Mapping[str, Tensor] | None = None

@@ -115,7 +115,7 @@ class Scorer:
         total: Tensor | None = None
         with ranks.together():
             for prediction in self.predictions(
-                self.pool.images, wrapper, 'classes of the pool'
+                self.pool.images, wrapper, 'classes of the pool', ('probs',)
             ):
                 assert prediction.probs is not None
                 counts = torch.bincount(
@@ -133,7 +133,7 @@ class Scorer:
         images: Sequence[PoolImage],
         wrapper: ModelWrapper | None,
         what: str,
-        needs: Collection[str] = (),
+        needs: Collection[str],
         file: int = 0,
     ) -> Iterator[Prediction]:
         """What the network says of this rank's share of some images.
@@ -142,7 +142,7 @@ class Scorer:
             images: The same on every rank.
             wrapper: None where no network is needed.
             what: For the progress bar.
-            needs: What is wanted beside ``'probs'``.
+            needs: What of a prediction is wanted; nothing else is made.
             file: Number of the label file, for what is drawn.
         """
         mine = images[ranks.rank() :: ranks.world_size()]
@@ -188,17 +188,20 @@ class Scorer:
             batch: mmseg test batch.
             names: Of its images.
             wrapper: The network.
-            needs: What is wanted beside ``'probs'``.
+            needs: What of a prediction is wanted; nothing else is made.
             file: Number of the label file, for what is drawn.
         """
         with wrapper.evaluating(), self._tapping(wrapper, needs) as tap:
-            together = wrapper.probabilities(batch)
+            together = None
+            if 'probs' in needs or tap is not None:
+                together = wrapper.probabilities(batch)
             if tap is not None:
                 tap.take(batch)
             for i, name in enumerate(names):
                 image = self.pool[self.pool.position[name]]
                 known = self._known(image, needs, file)
-                found = replace(known, probs=together[i])
+                own = None if together is None else together[i]
+                found = replace(known, probs=own)
                 if tap is not None:
                     found = tap.add(found, i)
                 with wrapper.more(batch, i, needs, found) as more:

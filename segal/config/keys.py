@@ -14,6 +14,7 @@ from segal.config.kinds import (
     BELOW_ONE,
     BOOL,
     DATASET,
+    MEMBERS,
     NOT_NEGATIVE,
     OPTIONS,
     PART,
@@ -300,6 +301,15 @@ KEYS: tuple[Key, ...] = (
         {},
         '',
         'Arguments of the heuristic, merged into `heuristic`.',
+    ),
+    Key(
+        _AL + 'committee',
+        optional(MEMBERS),
+        None,
+        '',
+        "The networks that stand beside the round's own where a heuristic "
+        "has `source='committee'`: checkpoints, or those that the last n "
+        'rounds ended with.',
     ),
     Key(
         _AL + 'selector',

@@ -89,6 +89,14 @@ SECTION_OR_OFF = Kind(
     'a dict, or None or False for none',
     lambda v: v is None or isinstance(v, (bool, Mapping)),
 )
+MEMBERS = Kind(
+    'a list of dict(checkpoint=..., config=...) and dict(rounds=n)',
+    lambda v: (
+        isinstance(v, (list, tuple))
+        and len(v) > 0
+        and all(isinstance(item, Mapping) for item in v)
+    ),
+)
 PHASES = Kind(
     "[('train', n), ('query', 1)] or [(('train', n), ('query', 1)), ..., "
     "(('train', n),)]",

@@ -19,6 +19,7 @@ from segal.config import (
     sections,
     training,
 )
+from segal.config.committee import read_committee
 from segal.config.costs import SECTION, foreign_prices, written_costs
 from segal.config.keys import BY_NAME, children
 from segal.config.kinds import short
@@ -99,6 +100,10 @@ class _Reader(Lookup):
         shape = None
         if unit == 'region':
             shape = self._shape(values, chosen)
+        committee, problems = read_committee(
+            values['active_learning.committee']
+        )
+        self.problems += problems
         by_epoch = values['runner.by_epoch']
         self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
         self.problems += network.check_encodings(self.cfg, unit)
@@ -132,6 +137,7 @@ class _Reader(Lookup):
             phases=phases,
             training=learning,
             sources=sources,
+            committee=committee,
         )
 
     def _unit(self, values: dict[str, Any]) -> Unit | None:

@@ -6,6 +6,7 @@ Below this object parts get values, not configs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from segal.active.costs import Costs
@@ -97,6 +98,33 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Member:
+    """What of a committee one entry of the config names.
+
+    Attributes:
+        where: Key of the entry, for errors.
+        checkpoint: Path of a network's checkpoint, in which ``{round}``
+            stands for the round; empty where the networks are this run's.
+        config: Path of that network's config; None: it is this config's.
+        rounds: The networks of so many rounds before; 0 for a checkpoint.
+    """
+
+    where: str
+    checkpoint: str = ''
+    config: str | None = None
+    rounds: int = 0
+
+    @property
+    def each_round(self) -> bool:
+        """Whether every round has a file of its own."""
+        return self.path(0) != self.path(1)
+
+    def path(self, round: int) -> Path:
+        """Where the checkpoint of a round lies."""
+        return Path(self.checkpoint.format(round=round)).expanduser()
+
+
+@dataclass(frozen=True)
 class ActiveLearningConfig:
     """The active learning of one experiment.
 
@@ -116,6 +144,7 @@ class ActiveLearningConfig:
         ignore_index: Class id of what has no label, 0 to 255.
         shuffle_prop: Share of each selection that is random, in [0, 1].
         heuristic: Ready for HEURISTICS.
+        committee: Whose networks stand beside the round's own.
         selector: Ready for SELECTORS: type and the selector's own options.
         features: Ready for FEATURES; None: images are not described.
         initial_heuristic: Ready for HEURISTICS: scores the first draw.
@@ -160,6 +189,7 @@ class ActiveLearningConfig:
     phases: tuple[Phase, ...]
     training: Training = Training()
     sources: Sources = Sources()
+    committee: tuple[Member, ...] = ()
 
     @property
     def queries(self) -> int:

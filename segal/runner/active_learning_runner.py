@@ -44,6 +44,17 @@ class RoundFactory(Protocol):
             StateError: Its checkpoint is missing or hurt.
         """
 
+    def committee(self, round: int, asked: bool) -> list[ModelWrapper]:
+        """The networks that stand beside the one a round left.
+
+        Args:
+            round: Of the phase.
+            asked: Whether labels are bought by what they say.
+
+        Raises:
+            StateError: ``asked``, and one of them is missing or hurt.
+        """
+
     def reporters(self) -> list[Hook]:
         """The hooks of a phase that are told of a round that is over."""
 
@@ -345,6 +356,8 @@ class ActiveLearningRunner:
         ranks.sync_buffers(wrapper.model)
         ranks.check_same_state(wrapper.model, f'before the query of {round}')
         begin = time.perf_counter()
+        if 'committee' in self.heuristic.needs:
+            wrapper.committee = self.factory.committee(round, asked=True)
         selection = self.loop.step(self.heuristic, self.make_selector, wrapper)
         self.rows[round]['seconds']['query'] = time.perf_counter() - begin
         counts = self.store.counts(round + 1)
@@ -384,6 +397,9 @@ class ActiveLearningRunner:
         """Let the hooks draw and log, on rank 0."""
         begin = time.perf_counter()
         statistics = self.loop.scorer.statistics(self.heuristic, wrapper)
+        drawn = self.config.visualize is not None and not wrapper.committee
+        if 'committee' in self.heuristic.needs and drawn:
+            wrapper.committee = self.factory.committee(round, asked=False)
 
         def predict(
             name: str,

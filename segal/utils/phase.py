@@ -36,6 +36,7 @@ from segal.utils.class_balance import (
     class_weights,
     weigh_classes,
 )
+from segal.utils.committee import Committee
 from segal.utils.data import Data
 from segal.utils.network import Networks
 from segal.utils.phase_hooks import PhaseHooks
@@ -138,6 +139,9 @@ class PhaseBuilder:
         self.logger = logger
         self.networks = Networks(cfg, config, data.classes, device, logger)
         self.hooks = PhaseHooks(cfg, config, data.val, work_dir, device)
+        self._committee = Committee(
+            config.committee, cfg, data.classes, device, self._trained, logger
+        )
 
     def training(self, round: int, iterations: int) -> Training:
         """A phase with everything it needs.
@@ -272,6 +276,10 @@ class PhaseBuilder:
         """
         model = self._trained(round).to(self.device)
         return ModelWrapper(model, self.device)
+
+    def committee(self, round: int, asked: bool) -> list[ModelWrapper]:
+        """See :meth:`~segal.utils.committee.Committee.gather`."""
+        return self._committee.gather(round, asked)
 
     def _trained(self, round: int) -> nn.Module:
         """The network as a round left it."""

@@ -28,13 +28,12 @@ from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.config.built import not_built
 from segal.config.parts import resolve_heuristic
-from segal.config.pipelines import clean_query, drop_masks, entries
 from segal.errors import ConfigError, DataError, SegALError
 from segal.mc_dropout import check_dropout
 from segal.model_wrapper import ModelWrapper
 from segal.registry import HEURISTICS, SELECTORS
 from segal.structures import Budget, Selection
-from segal.utils.trained import Trained, load_trained
+from segal.utils.trained import Trained, load_trained, test_pipeline_of
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 """What counts as an image; in capitals, too."""
@@ -42,8 +41,6 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 FIRST_QUERY = 1
 """Number of the label file that an experiment's first query fills; draws are
 keyed by it."""
-
-_SECTIONS = ('query', 'test', 'val')
 
 
 @dataclass(frozen=True)
@@ -264,6 +261,7 @@ def select(
         scorer.statistics(heuristic, wrapper),
         FIRST_QUERY,
         'scores',
+        ('probs',),
     ):
         selector.shortlist(image, score, np.ones(image.size, bool))
         probs = prediction.probs
@@ -383,21 +381,10 @@ def _built_heuristic(part: dict[str, Any]) -> BaseHeuristic:
 
 def _pipeline(cfg: Config, problems: list[str]) -> tuple[Any, list[str]]:
     """The config's test pipeline without ground truth, and notes on it."""
-    data = cfg.get('data')
-    found = None
-    for name in _SECTIONS if isinstance(data, Mapping) else ():
-        for entry in entries(data.get(name)):
-            while isinstance(entry, Mapping) and 'dataset' in entry:
-                entry = entry['dataset']
-            if found is None and isinstance(entry, Mapping):
-                found = entry.get('pipeline')
-    found = found or cfg.get('test_pipeline')
+    found, notes = test_pipeline_of(cfg)
     if not found:
         problems.append(
             'data.query.pipeline: wanted a test pipeline there, in data.test, '
             'in data.val or as test_pipeline; got none'
         )
-        return None, []
-    alone = Config(dict(data=dict(query=dict(pipeline=found))))
-    notes = drop_masks(alone) + clean_query(alone)
-    return alone.data.query.pipeline, notes
+    return found, notes

@@ -46,6 +46,7 @@ from segal.registry import HEURISTICS
 from segal.runner.inner import RoundEpochRunner
 from segal.structures import Prediction
 from segal.utils.class_balance import check_class_balance
+from segal.utils.committee import Committee
 from segal.utils.data import Data
 from segal.utils.features import describe_first, needs_of
 from segal.utils.labelled_loss import check_sampled
@@ -132,6 +133,8 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
             problems += check_sampled(model, parts.config.loss_at_labels)
             with _said('optimizer', cfg.optimizer, problems):
                 build_optimizer(model, copy.deepcopy(cfg.optimizer))
+            if heuristic is not None and 'committee' in heuristic.needs:
+                _committee(parts, problems, weights)
             if heuristic is not None and 'samples' in heuristic.needs:
                 with _said('active_learning.heuristic', {}, problems):
                     check_dropout(model)
@@ -229,6 +232,7 @@ def _query(
                 features=None
                 if described.features is None
                 else described.features.to(parts.device),
+                committee=repeat(probs.to(parts.device), 2),
                 pool=dict(class_counts=torch.ones(len(probs)).long()),
             )
         )
@@ -254,6 +258,29 @@ def _query(
                 round=0,
             )
     return heuristic
+
+
+def _committee(parts: Rehearsal, problems: list[str], weights: bool) -> None:
+    """Those members of a committee that are there before the first round."""
+    if not parts.config.committee:
+        problems.append(
+            'active_learning.committee: required, since a heuristic has '
+            "source='committee'; got nothing. Write committee=[dict("
+            "checkpoint='...')], or [dict(rounds=2)] for the networks of the "
+            'last two rounds'
+        )
+        return
+    committee = Committee(
+        parts.config.committee,
+        parts.cfg,
+        parts.data.classes,
+        parts.device,
+        parts.networks.first,
+        _QUIET,
+    )
+    problems += committee.problems()
+    if weights and not problems:
+        committee.check()
 
 
 def _samples(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:

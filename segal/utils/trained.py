@@ -20,7 +20,7 @@ from torch import nn
 
 from segal.config.built import not_built
 from segal.config.network import sync_bn_on_cpu
-from segal.config.pipelines import entries
+from segal.config.pipelines import clean_query, drop_masks, entries
 from segal.errors import ConfigError
 from segal.loading import load_file
 from segal.model_wrapper import ModelWrapper
@@ -62,24 +62,27 @@ def load_trained(
         StateError: The checkpoint cannot be read, or does not fit.
     """
     content = load_file(checkpoint)
-    model = _build(cfg, device)
+    model = build_plain(cfg, device)
     fill_network(
         model, network_tensors(content, str(checkpoint)), str(checkpoint)
     )
-    meta = content.get('meta')
-    classes, palette = name_classes(
-        cfg,
-        meta if isinstance(meta, Mapping) else {},
-        max(2, int(getattr(model, 'num_classes', 0))),
-    )
+    classes, palette = name_classes(cfg, meta_in(content), class_count(model))
     with open(checkpoint, 'rb') as file:
         digest = hashlib.file_digest(file, 'sha256').hexdigest()
     model.to(device).eval()
     return Trained(ModelWrapper(model, device), classes, palette, digest)
 
 
-def _build(cfg: Config, device: torch.device) -> nn.Module:
-    """The network of a config, without weights."""
+def build_plain(cfg: Config, device: torch.device) -> nn.Module:
+    """The network of a config, without weights.
+
+    Args:
+        cfg: As loaded; its ``model`` counts, and is changed in place.
+        device: Where the network shall lie; it is built on the CPU.
+
+    Raises:
+        ConfigError: It cannot be built.
+    """
     section = cfg.get('model')
     if not isinstance(section, Mapping):
         raise ConfigError(
@@ -99,6 +102,17 @@ def _build(cfg: Config, device: torch.device) -> nn.Module:
     except Exception as error:
         raise ConfigError(not_built('model', section, error)) from error
     return model if on_gpu else revert_sync_batchnorm(model)
+
+
+def class_count(model: nn.Module) -> int:
+    """How many classes an mmseg segmentor tells apart, 2 or more."""
+    return max(2, int(getattr(model, 'num_classes', 0)))
+
+
+def meta_in(content: Any) -> Mapping[str, Any]:
+    """What a checkpoint says beside its weights; empty where it is silent."""
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    return meta if isinstance(meta, Mapping) else {}
 
 
 def name_classes(
@@ -132,6 +146,33 @@ def name_classes(
         if isinstance(classes, (list, tuple)) and len(classes) == count:
             return tuple(map(str, classes)), _colours(palette, count)
     return tuple(f'class_{i}' for i in range(count)), None
+
+
+def test_pipeline_of(cfg: Config) -> tuple[Any, list[str]]:
+    """How a config shows images to its network outside training.
+
+    Args:
+        cfg: As loaded, of SegAL or of mmseg.
+
+    Returns:
+        The pipeline of the first of ``data.query``, ``data.test`` and
+        ``data.val`` that has one, else ``test_pipeline``, without ground
+        truth; None where there is none. And notes on what was translated.
+    """
+    data = cfg.get('data')
+    found = None
+    for name in _SETS[:3] if isinstance(data, Mapping) else ():
+        for entry in entries(data.get(name)):
+            while isinstance(entry, Mapping) and 'dataset' in entry:
+                entry = entry['dataset']
+            if found is None and isinstance(entry, Mapping):
+                found = entry.get('pipeline')
+    found = found or cfg.get('test_pipeline')
+    if not found:
+        return None, []
+    alone = Config(dict(data=dict(query=dict(pipeline=found))))
+    notes = drop_masks(alone) + clean_query(alone)
+    return alone.data.query.pipeline, notes
 
 
 def _data_sets(cfg: Config) -> Iterator[Mapping[str, Any]]:

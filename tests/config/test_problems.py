@@ -117,6 +117,37 @@ WRONG = [
         dict(active_learning__heuristic=dict(name='margin')),
         'heuristic.type: wanted the name of a registered heuristic; got None',
     ),
+    # committee
+    (dict(active_learning__committee=[]), 'committee: wanted a list of dict('),
+    (dict(active_learning__committee='a.pth'), "got 'a.pth'"),
+    (
+        dict(active_learning__committee=[dict(chekpoint='a.pth')]),
+        "committee[0].chekpoint: unknown key; did you mean 'checkpoint'?",
+    ),
+    (
+        dict(active_learning__committee=[dict(rounds=1), dict(rounds=0)]),
+        'committee[1].rounds: wanted an integer, 1 or more; got 0',
+    ),
+    (
+        dict(active_learning__committee=[dict(config='a.py')]),
+        'committee[0]: wanted checkpoint=... or rounds=..., one of the two',
+    ),
+    (
+        dict(active_learning__committee=[dict(rounds=1, checkpoint='a.pth')]),
+        'committee[0]: wanted checkpoint=... or rounds=..., one of the two',
+    ),
+    (
+        dict(active_learning__committee=[dict(rounds=1, config='a.py')]),
+        'committee[0].config: not together with rounds',
+    ),
+    (
+        dict(active_learning__committee=[dict(checkpoint='a/{seed}.pth')]),
+        'committee[0].checkpoint: wanted a path in which {round} or',
+    ),
+    (
+        dict(active_learning__committee=[dict(checkpoint='a/{round.pth')]),
+        'committee[0].checkpoint: wanted a path in which {round} or',
+    ),
     (
         dict(active_learning__selector='WholeImages'),
         "WholeImages selects by image, but runner.sample_mode is 'pixel'",

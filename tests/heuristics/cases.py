@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from scipy.stats import beta
+
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
 CERTAIN = (1.0, 0.0, 0.0, 0.0)
 COIN = (0.5, 0.5, 0.0, 0.0)
@@ -30,6 +32,15 @@ class Case:
 def binary(p):
     """The entropy of a coin."""
     return -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+
+def balance(mean, precision=1e6):
+    """What a label would tell, of predictions that are all the same."""
+    entropy = -sum(p * math.log(p) for p in mean)
+    joint = sum(
+        p * beta.entropy(p * precision + 1, (1 - p) * precision) for p in mean
+    )
+    return (joint + entropy) / (entropy + math.log(2))
 
 
 CASES = {
@@ -70,6 +81,15 @@ CASES = {
         half_tolerance=math.inf,  # a logarithm near 0
         options=dict(of=dict(type='Margin')),
     ),
+    'SoftmaxNoise': Case(
+        ranks_certainty=False,
+        options=dict(of=dict(type='Margin')),
+    ),
+    'SoftrankNoise': Case(
+        ranks_certainty=False,
+        half_tolerance=math.inf,  # near ties change places
+        options=dict(of=dict(type='Margin')),
+    ),
     'Smoothed': Case(
         {UNIFORM: 1, MIXED: 0.6},
         ranks_certainty=False,
@@ -89,6 +109,31 @@ CASES = {
     'BALD': Case({UNIFORM: 0, COIN: 0, MIXED: 0}, ranks_certainty=False),
     'VariationRatio': Case(
         {CERTAIN: 0, MIXED: 0}, ranks_certainty=False, half_tolerance=1
+    ),
+    'VoteEntropy': Case(
+        {CERTAIN: 0, MIXED: 0}, ranks_certainty=False, half_tolerance=1
+    ),
+    'OutputDiscrepancy': Case(
+        {UNIFORM: 0, CERTAIN: 0, MIXED: 0}, ranks_certainty=False
+    ),
+    'BalEnt': Case(
+        {
+            UNIFORM: balance(4 * [1 / 4]),
+            COIN: balance([0.5, 0.5, 1e-6, 1e-6]),
+            MIXED: balance(MIXED),
+        },
+        half_tolerance=math.inf,  # logarithms near 0
+    ),
+    'ExpectedGradientLength': Case(
+        {
+            UNIFORM: math.sqrt(3 / 4),
+            CERTAIN: 0,
+            COIN: math.sqrt(1 / 2),
+            MIXED: 0.6 * math.sqrt(0.22)
+            + 0.2 * math.sqrt(1.02)
+            + 0.2 * math.sqrt(1.22),
+        },
+        half_tolerance=8e-3,
     ),
     # One class all over the image: nothing is impure.
     'RIPU': Case(

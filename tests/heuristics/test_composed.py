@@ -13,8 +13,11 @@ from segal.active.heuristics import (
     PowerNoise,
     Random,
     Smoothed,
+    SoftmaxNoise,
+    SoftrankNoise,
     Tempered,
 )
+from segal.active.heuristics.softrank_noise import mean_ranks
 from segal.errors import ConfigError, SegALError
 from segal.registry import HEURISTICS
 from segal.structures import Prediction
@@ -62,41 +65,58 @@ class Given(BaseHeuristic):
         return self.given
 
 
-class TestPowerNoise:
-    def first(self, weights, beta, draws=4000):
-        """How often each of a few pixels comes first."""
-        score = torch.tensor(weights)[None]
-        wins = torch.zeros(len(weights))
-        for seed in range(draws):
-            noisy = PowerNoise(Given(score), beta)
-            probs = torch.ones(1, 1, len(weights))
-            wins[noisy(predict(probs, seed=seed)).argmax()] += 1
-        return wins / draws
+@pytest.mark.parametrize('beta', [0.5, 1.0, 3.0])
+@pytest.mark.parametrize(
+    ('noise', 'scores', 'weights'),
+    [
+        (PowerNoise, [0.1, 0.3, 0.6], [0.1, 0.3, 0.6]),
+        (SoftmaxNoise, [-0.7, 0.3, 0.5], [0.4966, 1.3499, 1.6487]),
+        # three scores, each shared by a third of the image
+        (SoftrankNoise, [-8.0, 0.1, 0.2], [1 / 5, 1 / 3, 1]),
+    ],
+)
+def test_drawn_in_proportion(noise, scores, weights, beta):
+    """Each row of an image is a draw of three pixels."""
+    wanted = torch.tensor(weights) ** beta
+    score = torch.tensor(scores).expand(20_000, 3)
+    noisy = noise(Given(score), beta)(predict(torch.ones(1, 20_000, 3)))
+    got = noisy.argmax(dim=1).bincount(minlength=3) / len(score)
+    assert (got - wanted / wanted.sum()).abs().max() < 0.012
 
-    @pytest.mark.parametrize('beta', [0.5, 1.0, 3.0])
-    def test_drawn_in_proportion_to_a_power(self, beta):
-        weights = torch.tensor([0.1, 0.3, 0.6])
-        wanted = weights**beta / (weights**beta).sum()
-        got = self.first(weights.tolist(), beta)
-        assert (got - wanted).abs().max() < 0.03
 
-    def test_a_schedule_over_queries_holds_its_last(self):
+@pytest.mark.parametrize('noise', [PowerNoise, SoftmaxNoise, SoftrankNoise])
+class TestNoise:
+    def test_a_schedule_over_queries_holds_its_last(self, noise):
         probs = some_probs()
-        several = PowerNoise(Margin(), beta=[1, 8])
+        several = noise(Margin(), beta=[1, 8])
         for label_file, beta in ((1, 1), (2, 8), (3, 8), (9, 8)):
             at = predict(probs, round=label_file)
-            assert torch.equal(several(at), PowerNoise(Margin(), beta)(at))
+            assert torch.equal(several(at), noise(Margin(), beta)(at))
 
-    def test_keyed_by_what_it_is_for(self):
-        first = PowerNoise(Margin())(predict(some_probs()))
+    def test_keyed_by_what_it_is_for(self, noise):
+        first = noise(Margin())(predict(some_probs()))
         for change in (dict(seed=1), dict(round=2), dict(name='b')):
-            again = PowerNoise(Margin())(predict(some_probs(), **change))
+            again = noise(Margin())(predict(some_probs(), **change))
             assert not torch.equal(first, again)
 
     @pytest.mark.parametrize('beta', [0, -1, [], [1, 0]])
-    def test_a_beta_without_meaning(self, beta):
+    def test_a_beta_without_meaning(self, noise, beta):
         with pytest.raises(ConfigError, match='beta: wanted a number above 0'):
-            PowerNoise(Margin(), beta)
+            noise(Margin(), beta)
+
+
+def test_ranks_fall_with_the_score_and_are_shared():
+    score = torch.tensor([[0.3, -1.0, 0.3], [0.9, 0.3, 0.0]])
+    wanted = torch.tensor([[3, 6, 3], [1, 3, 5]]).double()
+    assert torch.equal(mean_ranks(score), wanted)
+
+
+def test_only_the_order_counts_for_softrank():
+    score = torch.rand(5, 6, generator=torch.Generator().manual_seed(2))
+    asked = predict(torch.ones(1, 5, 6))
+    got = SoftrankNoise(Given(score), 2.0)(asked)
+    again = SoftrankNoise(Given(score**3 - 7), 2.0)(asked)
+    assert torch.equal(got, again)
 
 
 @pytest.mark.parametrize('wrapper', [PowerNoise, ClassBalanced])

@@ -25,6 +25,7 @@ def predict(probs, **changes):
     fields = dict(name='set/a.png', seed=0, round=1, pool=POOL)
     if probs is not None:
         fields['samples'] = fields['views'] = itertools.repeat(probs)
+        fields['committee'] = iter([probs] * 3)
     size = tuple(probs.shape[1:]) if probs is not None else SIZE
     return Prediction(**{**fields, 'size': size, 'probs': probs, **changes})
 
@@ -135,10 +136,14 @@ def test_a_memory_layout_changes_nothing(heuristic):
 
 def test_what_it_needs_is_all_that_it_reads(heuristic):
     given = dict(
-        probs=some_probs(), pool=POOL, samples=itertools.repeat(some_probs())
+        probs=some_probs(),
+        pool=POOL,
+        samples=itertools.repeat(some_probs()),
+        committee=iter([some_probs()] * 3),
     )
     given = {need: given[need] for need in heuristic.needs}
-    given = dict(dict(pool=None, samples=None, size=SIZE), **given)
+    absent = dict(pool=None, samples=None, views=None, committee=None)
+    given = dict(absent, size=SIZE, **given)
     prediction = predict(given.pop('probs', None), **given)
     assert heuristic(prediction).shape == SIZE
 

@@ -8,8 +8,9 @@ import torch
 
 from segal.active.heuristics import RIPU, ClassAwareRandom
 from segal.active.heuristics.utils import (
-    box_count,
+    box_entropy,
     box_mean,
+    box_sum,
     likeliest,
     normalised_entropy,
 )
@@ -43,12 +44,13 @@ def test_box_mean_counts_what_lies_in_the_image(k):
 
 
 @pytest.mark.parametrize('k', [0, 1, 4])
-def test_box_count(k):
-    mask = torch.rand(7, 9, generator=torch.Generator().manual_seed(0)) < 0.4
+def test_box_sum(k):
+    draw = torch.Generator().manual_seed(0)
+    values = torch.randint(0, 1 << 40, (7, 9), generator=draw)
     wanted = [
         [
             int(
-                mask[
+                values[
                     max(0, y - k) : y + k + 1, max(0, x - k) : x + k + 1
                 ].sum()
             )
@@ -56,7 +58,23 @@ def test_box_count(k):
         ]
         for y in range(7)
     ]
-    assert box_count(mask, k).tolist() == wanted
+    assert box_sum(values, k).tolist() == wanted
+
+
+@pytest.mark.parametrize('k', [0, 1, 2, 5, 90])
+@pytest.mark.parametrize('count', [1, 2, 11, 19, 150])
+def test_box_entropy_counts_every_class(k, count):
+    """One class at a time, in float64; squares larger than the image, too."""
+    draw = torch.Generator().manual_seed(count)
+    classes = torch.randint(0, count, (40, 23), generator=draw)
+    classes[:20] = classes[:20] // 3 * 3  # some squares of few classes
+    area = box_sum(torch.ones_like(classes), k)
+    wanted = torch.zeros(classes.shape, dtype=torch.float64)
+    for number in range(count):
+        counts = box_sum((classes == number).long(), k)
+        wanted += torch.special.entr(counts.double() / area)
+    got = box_entropy(classes, count, k)
+    torch.testing.assert_close(got.double(), wanted, rtol=0, atol=2e-6)
 
 
 def test_likeliest_is_the_first_of_the_largest():

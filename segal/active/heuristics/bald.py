@@ -17,24 +17,35 @@ class BALD(StochasticHeuristic):
     and the weights, as a share of its largest value; in [0, 1]. It is 0 where
     all predictions are equally unsure: more labels do not help there.
 
+    It is also the mean Kullback-Leibler divergence of the predictions from
+    their mean, the disagreement of a committee in McCallum and Nigam,
+    Employing EM and Pool-Based Active Learning for Text Classification, ICML
+    1998, and their generalised Jensen-Shannon divergence.
+
     Source: Houlsby et al., Bayesian Active Learning for Classification and
     Preference Learning, 2011; with dropout: Gal et al., Deep Bayesian Active
     Learning with Image Data, ICML 2017.
 
     Args:
-        passes: How many predictions are made of each image.
-        source: ``'dropout'`` or ``'views'``; see the base.
+        passes: How many predictions are made of each image; see the base.
+        source: ``'dropout'``, ``'views'`` or ``'committee'``; see the base.
     """
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``samples`` or ``views``."""
-        mean: Tensor | None = None
+        """See the class; reads what the source names."""
+        total: Tensor | None = None
         entropy: Tensor | None = None
+        count = 0
         for probs in self.samples(prediction):
-            part = in_full(probs) / self.passes
-            own = normalised_entropy(probs) / self.passes
-            mean = part if mean is None else mean.add_(part)
+            own = normalised_entropy(probs)  # (H, W)
             entropy = own if entropy is None else entropy.add_(own)
-        assert mean is not None
+            total = (
+                in_full(probs).clone()
+                if total is None
+                else total.add_(in_full(probs))
+            )
+            count += 1
+        assert total is not None
         assert entropy is not None
-        return (normalised_entropy(mean) - entropy).clamp_(min=0)
+        mean = total.div_(count)  # (C, H, W)
+        return (normalised_entropy(mean) - entropy / count).clamp_(min=0)

@@ -20,15 +20,20 @@ class MeanEntropy(StochasticHeuristic):
     2017 (max entropy).
 
     Args:
-        passes: How many predictions are made of each image.
-        source: ``'dropout'`` or ``'views'``; see the base.
+        passes: How many predictions are made of each image; see the base.
+        source: ``'dropout'``, ``'views'`` or ``'committee'``; see the base.
     """
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``samples`` or ``views``."""
-        mean: Tensor | None = None
+        """See the class; reads what the source names."""
+        total: Tensor | None = None
+        count = 0
         for probs in self.samples(prediction):
-            part = in_full(probs) / self.passes
-            mean = part if mean is None else mean.add_(part)
-        assert mean is not None
-        return normalised_entropy(mean)  # (H, W)
+            total = (
+                in_full(probs).clone()
+                if total is None
+                else total.add_(in_full(probs))
+            )
+            count += 1
+        assert total is not None
+        return normalised_entropy(total.div_(count))  # (H, W)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from segal.errors import ConfigError
@@ -11,7 +10,7 @@ from segal.structures import Prediction
 
 from .heuristics import BaseHeuristic
 from .utils import (
-    box_count,
+    box_entropy,
     box_mean,
     in_full,
     likeliest,
@@ -49,20 +48,5 @@ class RIPU(BaseHeuristic):
         assert prediction.probs is not None
         probs = in_full(prediction.probs)  # (C, H, W)
         uncertainty = box_mean(normalised_entropy(probs)[None], self.k)[0]
-        classes = likeliest(probs)  # (H, W)
-        # -sum n/A log n/A = (A log A - sum n log n) / A, from one table
-        n = torch.arange((2 * self.k + 1) ** 2 + 1, device=probs.device)
-        table = torch.special.xlogy(n, n.to(probs.dtype))  # ((2k + 1)^2 + 1,)
-
-        def looked_up(counts: Tensor) -> Tensor:
-            return table.index_select(0, counts.view(-1)).view_as(uncertainty)
-
-        area = box_count(torch.ones_like(classes, dtype=torch.bool), self.k)
-        impurity = looked_up(area)  # (H, W)
-        classes = classes.to(torch.int16)  # compared faster
-        for number in range(len(probs)):
-            mask = classes == number  # (H, W)
-            if mask.any():
-                impurity -= looked_up(box_count(mask, self.k))
-        impurity /= area * math.log(len(probs))
-        return impurity.clamp_(min=0) * uncertainty  # (H, W)
+        impurity = box_entropy(likeliest(probs), len(probs), self.k)
+        return impurity.div_(math.log(len(probs))) * uncertainty  # (H, W)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ class Tempered(ComposedHeuristic):
 
     The softmax of ``logits / T`` is ``p ** (1 / T)``, normalised. Above 1 the
     probabilities are softer, which helps where the network is over-confident.
+    Of a heuristic on several predictions each of them is softened.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
 
@@ -43,10 +44,26 @@ class Tempered(ComposedHeuristic):
         self.temperature = temperature
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``probs``."""
+        """See the class; reads ``probs``, and what the other reads."""
         assert prediction.probs is not None
-        probs = in_full(prediction.probs) ** (1 / self.temperature)
+
+        def each(stream: Iterator[Tensor] | None) -> Iterator[Tensor] | None:
+            return None if stream is None else map(self.soften, stream)
+
+        return self.inner(
+            replace(
+                prediction,
+                probs=self.soften(prediction.probs),
+                samples=each(prediction.samples),
+                views=each(prediction.views),
+                committee=each(prediction.committee),
+            )
+        )
+
+    def soften(self, probs: Tensor) -> Tensor:
+        """Probabilities at the other temperature, float32 (C, H, W)."""
+        probs = in_full(probs) ** (1 / self.temperature)
         total = torch.zeros_like(probs[0])  # (H, W)
         for plane in probs:  # in this order, whatever the memory's
             total += plane
-        return self.inner(replace(prediction, probs=probs / total))
+        return probs / total

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_INTEGER_BITS = 62
+_TABLE_BITS = 12  # 16 KiB of float32: stays in the fastest cache
+
 
 def in_full(probs: Tensor) -> Tensor:
     """Half precision as float32; anything wider as it is."""
@@ -72,10 +75,11 @@ def normalised_entropy(probs: Tensor) -> Tensor:
         (H, W) in [0, 1], float32 (float64 for float64).
     """
     probs = in_full(probs)
+    smallest = torch.finfo(probs.dtype).tiny
     total = torch.zeros_like(probs[0])  # (H, W)
-    for plane in probs:
-        total += torch.special.entr(plane)
-    return (total / math.log(len(probs))).clamp_(0, 1)
+    for plane in probs:  # a third of the time of torch.special.entr
+        total.addcmul_(plane, plane.clamp(min=smallest).log_(), value=-1)
+    return total.div_(math.log(len(probs))).clamp_(0, 1)
 
 
 def box_mean(maps: Tensor, k: int) -> Tensor:
@@ -93,18 +97,18 @@ def box_mean(maps: Tensor, k: int) -> Tensor:
     )[0]
 
 
-def box_count(mask: Tensor, k: int) -> Tensor:
-    """How many pixels of each pixel's square of 2k + 1 are True.
+def box_sum(values: Tensor, k: int) -> Tensor:
+    """The sum of each pixel's square of 2k + 1, cut off at the border.
 
     Args:
-        mask: bool (H, W); what lies outside counts as False.
-        k: Pixels from the centre to the side, 0 to 90.
+        values: Integers (H, W), with room for the sums.
+        k: Pixels from the centre to the side, 0 or more.
 
     Returns:
-        int32 (H, W).
+        (H, W), of the same type.
     """
-    height, width = mask.shape
-    padded = F.pad(mask.to(torch.int16), (k, k))
+    height, width = values.shape
+    padded = F.pad(values, (k, k))
     rows = padded[:, :width].clone()  # (H, W)
     for i in range(1, 2 * k + 1):
         rows += padded[:, i : i + width]
@@ -112,4 +116,44 @@ def box_count(mask: Tensor, k: int) -> Tensor:
     total = padded[:height].clone()  # (H, W)
     for i in range(1, 2 * k + 1):
         total += padded[i : i + height]
-    return total.int()
+    return total
+
+
+def box_entropy(classes: Tensor, count: int, k: int) -> Tensor:
+    """Entropy of the classes in each pixel's square, cut off at the border.
+
+    With n_c of A pixels of class c it is ``log A - sum_c n_c log n_c / A``.
+    One integer holds the counts of many classes side by side, so that one sum
+    over the square counts them all, and one table has ``sum n log n`` of
+    those that are read at once.
+
+    Args:
+        classes: int64 (H, W), class ids.
+        count: C, how many classes there are.
+        k: Pixels from the centre of the square to its side, 0 to 90.
+
+    Returns:
+        float32 (H, W), in nats, 0 or more.
+    """
+    largest = (2 * k + 1) ** 2
+    bits = largest.bit_length()
+    at_once = max(1, _TABLE_BITS // bits)
+    in_one = at_once * (_INTEGER_BITS // (at_once * bits))
+    n = torch.arange(2**bits, device=classes.device)
+    single = torch.special.xlogy(n, n.float())  # (2^bits,)
+    table = single
+    for _ in range(at_once - 1):
+        table = (table[:, None] + single).flatten()  # (2^(at_once bits),)
+    total = torch.zeros(classes.shape, device=classes.device)
+    for first in range(0, count, in_one):
+        packed = min(in_one, count - first)
+        ones = torch.zeros(count, dtype=torch.int64, device=classes.device)
+        places = torch.arange(packed, device=classes.device)
+        ones[first : first + packed] = 1 << (bits * places)
+        counts = box_sum(ones[classes], k)  # (H, W)
+        for start in range(0, packed, at_once):
+            read = (counts >> (start * bits)) & (len(table) - 1)
+            total += table[read]
+    area = box_sum(torch.ones_like(classes), k)
+    entropy = (single[area] - total) / area
+    return entropy.clamp_(min=0)

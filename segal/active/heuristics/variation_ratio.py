@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from segal.registry import HEURISTICS
@@ -21,18 +20,11 @@ class VariationRatio(StochasticHeuristic):
     Bayesian Active Learning with Image Data, ICML 2017.
 
     Args:
-        passes: How many predictions are made of each image.
-        source: ``'dropout'`` or ``'views'``; see the base.
+        passes: How many predictions are made of each image; see the base.
+        source: ``'dropout'``, ``'views'`` or ``'committee'``; see the base.
     """
 
     def score(self, prediction: Prediction) -> Tensor:
-        """See the class; reads ``samples`` or ``views``."""
-        votes: Tensor | None = None
-        for probs in self.samples(prediction):
-            if votes is None:
-                votes = torch.zeros_like(probs, dtype=torch.int16)
-            choice = probs.argmax(dim=0, keepdim=True)  # (1, H, W)
-            ones = torch.ones_like(choice, dtype=torch.int16)
-            votes.scatter_add_(0, choice, ones)  # (C, H, W)
-        assert votes is not None
-        return 1 - votes.amax(dim=0).float() / self.passes  # (H, W)
+        """See the class; reads what the source names."""
+        votes, count = self.votes(prediction)  # (C, H, W)
+        return 1 - votes.amax(dim=0).float() / count  # (H, W)
