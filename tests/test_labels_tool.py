@@ -965,7 +965,7 @@ def test_show_counts(work_dir, capsys):
     assert tool.main(['show', str(work_dir), '--json']) == 0
     told = json.loads(capsys.readouterr().out)
     store = LabelStore(work_dir / 'labels', POOL)
-    assert told['total'] == store.counts().told()
+    assert told['total'] == store.counts()._asdict()
     assert [row['round'] for row in told['rounds']] == [0, 1, 2, 3]
     for row in told['rounds']:
         counts = store.counts(row['round'])._asdict()

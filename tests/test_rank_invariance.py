@@ -113,18 +113,10 @@ def open_loop(root, folder, images=11, void='charge', workers=0, **options):
     return ActiveLearningLoop(pool, store, oracle, **options), wrapper
 
 
-def selector(images, free, opened, file, amount, per_image=False, **options):
-    return SELECTORS.build(
-        dict(
-            images=images,
-            free=free,
-            round=file,
-            opened=opened,
-            seed=11,
-            budget=Budget(amount, per_image),
-            **options,
-        )
-    )
+def selector(amount, per_image=False, **options):
+    """Of a round; what the loop says of it comes with the options."""
+    budget = Budget(amount, per_image)
+    return SELECTORS.build(dict(seed=11, budget=budget, **options))
 
 
 def files_of(folder):

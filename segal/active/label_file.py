@@ -48,8 +48,6 @@ class Counts(NamedTuple):
         refused: Of these, without an answer.
         images: Images asked in one round; over all rounds, images that have
             at least one label.
-        regions: Regions asked, whose pixels are those requested; 0 where
-            single pixels or whole images were.
     """
 
     requested: int
@@ -57,14 +55,6 @@ class Counts(NamedTuple):
     void: int
     refused: int
     images: int
-    regions: int = 0
-
-    def told(self) -> dict[str, int]:
-        """As files tell it: regions only where there are some."""
-        told = self._asdict()
-        if not self.regions:
-            del told['regions']
-        return told
 
 
 @dataclass
@@ -122,14 +112,7 @@ class LabelFile:
             shares = np.bincount(self.status, minlength=3)
         labelled, void, refused = map(int, shares)
         requested = labelled + void + refused
-        return Counts(
-            requested,
-            labelled,
-            void,
-            refused,
-            len(self.images),
-            self._region_count(),
-        )
+        return Counts(requested, labelled, void, refused, len(self.images))
 
     def asked(self, opened: int) -> Asked:
         """What the requests of this round are paid by.
@@ -139,20 +122,15 @@ class LabelFile:
         """
         if self.unit == 'image':
             return Asked(images=len(self.images), opened=opened)
-        regions = self._region_count()
-        if not regions:
+        if not len(self.regions):
             return Asked(pixels=len(self.places), opened=opened)
+        last = np.maximum.reduceat(self.regions, self.offsets[:-1])
+        regions = int(last.sum(dtype=np.int64)) + len(last)
         if self.answer == 'dominant':
             return Asked(superpixels=regions, opened=opened)
         pixels = np.array([h * w for _, h, w in self.images], np.float64)
         share = float((np.diff(self.offsets) / pixels).sum())
         return Asked(regions=regions, region_shares=share, opened=opened)
-
-    def _region_count(self) -> int:
-        if not len(self.regions):
-            return 0
-        last = np.maximum.reduceat(self.regions, self.offsets[:-1])
-        return int(last.sum(dtype=np.int64)) + len(last)
 
 
 _HEADER = ('round', 'unit', 'experiment', 'pool', 'previous')
@@ -248,7 +226,7 @@ def encode(content: LabelFile, images: bytes | None = None) -> bytes:
     header = {
         'format': VERSION,
         **{name: getattr(content, name) for name in _HEADER},
-        'counts': content.counts().told(),
+        'counts': content.counts()._asdict(),
         'maps': content.maps,
     }
     arrays = {name: getattr(content, name) for name in _ARRAYS}
@@ -347,7 +325,7 @@ def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
         and bool((content.regions >= 0).all())
         and not (len(content.regions) and (np.diff(offsets) == 0).any())
         and content.answer in ('all', 'dominant')
-        and counts == content.counts().told()
+        and counts == content.counts()._asdict()
     )
     if not sound:
         raise StateError(

@@ -10,8 +10,8 @@ of the files (``record`` is ``request``)::
      "score": 0.25}
 
 A request for the pixel of a region has ``region`` as well, its number in the
-image; and the record of its file has ``regions``, how many, and ``answer``,
-what is said of each.
+image; and the record of its file has ``regions``, true, and ``answer``, what
+is said of each.
 
 A whole image has no row, column and class, but ``map``, the path of its label
 map beside the file, ``sha256`` of that, and ``pixels``: how many of those not
@@ -68,8 +68,8 @@ def file_record(
     """
     counts = content.counts()
     asked = (
-        dict(regions=counts.regions, answer=content.answer)
-        if counts.regions
+        dict(regions=True, answer=content.answer)
+        if len(content.regions)
         else {}
     )
     return {

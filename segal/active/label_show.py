@@ -10,6 +10,8 @@ import numpy as np
 
 from segal.errors import DataError, nearest
 
+from .costs import Asked
+from .label_file import LabelFile
 from .label_records import request_records
 from .label_store import LabelStore, PixelLabels
 from .label_survey import format_table
@@ -42,7 +44,8 @@ def summary(
             {
                 'round': number,
                 'unit': content.unit,
-                **store.counts(number).told(),
+                **store.counts(number)._asdict(),
+                **_regions(content, store.asked(number)),
                 'sha256': store.sha256(number),
             }
         )
@@ -51,7 +54,7 @@ def summary(
     told = {
         'experiment': store.experiment,
         'images_in_pool': len(names),
-        'total': store.counts().told(),
+        'total': store.counts()._asdict(),
         'rounds': rounds,
         'classes': _by_class(store, classes),
     }
@@ -66,6 +69,12 @@ def summary(
             ],
         }
     return told
+
+
+def _regions(content: LabelFile, asked: Asked) -> dict[str, Any]:
+    """How many regions were asked, and what was said of each."""
+    count = asked.regions + asked.superpixels
+    return dict(regions=count, answer=content.answer) if count else {}
 
 
 def _close(image: str, names: Sequence[str]) -> str:

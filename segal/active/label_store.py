@@ -252,9 +252,9 @@ class LabelStore:
             return self._files[round].counts
         table = np.array([file.counts for file in self._files], np.int64)
         sums = table.reshape(-1, len(Counts._fields)).sum(0).tolist()
-        requested, labelled, void, refused, _, regions = sums
+        requested, labelled, void, refused, _ = sums
         images = int(self._state.labelled().sum())
-        return Counts(requested, labelled, void, refused, images, regions)
+        return Counts(requested, labelled, void, refused, images)
 
     def asked(self, round: int) -> Asked:
         """What the requests of one label file are paid by.

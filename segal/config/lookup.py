@@ -77,7 +77,7 @@ class Lookup:
             return value
         default = None if key.default is REQUIRED else key.default
         if there:
-            if name == 'runner.sample_mode' and value in ('region', 'mixed'):
+            if name == 'runner.sample_mode' and value == 'mixed':
                 self.problems.append(
                     f'{name}: {value!r} is not available yet; wanted '
                     f'{key.kind.wanted}'

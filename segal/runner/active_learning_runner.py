@@ -346,10 +346,10 @@ class ActiveLearningRunner:
 
     def _regions(self, round: int) -> dict[str, Any]:
         """How many regions were asked, and what was said of each."""
-        asked = self.store.counts(round).regions
-        if not asked:
-            return {}
-        return dict(regions=asked, answer=self.store.selection(round).answer)
+        asked = self.store.asked(round)
+        if asked.superpixels:
+            return dict(regions=asked.superpixels, answer='dominant')
+        return dict(regions=asked.regions) if asked.regions else {}
 
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
         """Buy the labels of the next round."""

@@ -96,8 +96,8 @@ WRONG = [
         dict(data__train__pipeline=[dict(type='LoadImageFromFile')]),
         'data.train.pipeline: wanted LoadAnnotations',
     ),
+    (dict(runner__sample_mode='region'), 'settings.region: required with'),
     # units that are to come
-    (dict(runner__sample_mode='region'), "'region' is not available yet"),
     (dict(runner__sample_mode='mixed'), "'mixed' is not available yet"),
     # parts
     (
