@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -44,6 +45,7 @@ def draw(path: Path, out: Path) -> None:
     """
     from segal.files import whole_file
     from segal.report import charts
+    from segal.report.axes import pixels_axis
     from segal.report.results import evidence_of
 
     try:
@@ -55,11 +57,11 @@ def draw(path: Path, out: Path) -> None:
             'a file that cannot be read as that '
             f'({type(error).__name__}: {error}); collect it anew'
         ) from error
-    figure = charts.curves(
-        evidence,
-        lambda run: [row['labels_per_image'] for row in run.rows],
-        'labelled pixels per image',
+    axis = replace(
+        pixels_axis(),
+        values=lambda run: [row['labels_per_image'] for row in run.rows],
     )
+    figure = charts.curves(evidence, axis)
     figure.axes[0].set_title(name, loc='left', fontsize=10.5)
     with whole_file(out) as file:
         figure.savefig(file, format='png', dpi=200)

@@ -1,6 +1,7 @@
 """One page of evidence from many runs of one pool.
 
     python tools/report.py WORK_DIR ... [--full WORK_DIR ...] [--out DIR]
+        [--axis asked|pixels|percent|cost] [--costs UNIT:NAME=PRICE,...]
 
 Writes report.html, which needs no other file, and its charts (PNG) and tables
 (CSV) beside it.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segal.errors import SegALError
+from segal.errors import ConfigError, SegALError
 
 
 def main() -> int:
@@ -43,15 +44,36 @@ def main() -> int:
     parser.add_argument(
         '--images', type=int, default=3, help='pictures of each heuristic'
     )
+    parser.add_argument(
+        '--axis',
+        choices=('asked', 'pixels', 'percent', 'cost'),
+        help='what areas and tests are over: the budget, labelled pixels per '
+        'image or in per cent, or what the labels cost; over cost, runs of '
+        'any unit and budget can be compared (default: cost where budgets '
+        'are in cost, else asked)',
+    )
+    parser.add_argument(
+        '--costs',
+        metavar='UNIT:NAME=PRICE,...',
+        help='prices in place of those of the configs, such as '
+        'minutes:pixel=0.05,image=90,open=0.2',
+    )
     args = parser.parse_args()
 
+    from segal.config.costs import parse_costs
     from segal.report.page import terminal_table, verdicts, write_report
     from segal.report.runs import read_evidence
 
     try:
         runs = [one for one in args.work_dirs if not _is_report(one)]
-        evidence = read_evidence(runs or args.work_dirs, args.full)
+        costs = None if args.costs is None else parse_costs(args.costs)
+        evidence = read_evidence(
+            runs or args.work_dirs, args.full, args.axis, costs
+        )
         written = write_report(evidence, args.out, args.images)
+    except ConfigError as error:
+        print('error: ' + '\nerror: '.join(error.problems), file=sys.stderr)
+        return error.exit_code
     except SegALError as error:
         print(f'error: {error}', file=sys.stderr)
         return error.exit_code

@@ -103,3 +103,7 @@ class Costs:
             + asked.images * exact(self.image)
             + asked.opened * exact(self.open)
         )
+
+
+DEFAULTS = Costs()
+"""What counts where a config says nothing of costs."""

@@ -73,6 +73,31 @@ def foreign_prices(written: Mapping[str, Any], where: str) -> list[str]:
     ]
 
 
+def parse_costs(text: str, where: str = '--costs') -> Costs:
+    """A cost table as a command line has it.
+
+    Args:
+        text: ``clicks:pixel=1,image=90``; without a unit, seconds.
+        where: What to call it.
+
+    Raises:
+        ConfigError: Everything that is wrong with it, at once.
+    """
+    unit, colon, prices = text.rpartition(':')
+    written: dict[str, Any] = {'unit': unit} if colon else {}
+    for part in prices.split(','):
+        name, equals, price = part.partition('=')
+        if not equals:
+            raise ConfigError(
+                [f'{where}: wanted UNIT:NAME=PRICE,..., got {text!r}']
+            )
+        try:
+            written[name.strip()] = float(price)
+        except ValueError:
+            written[name.strip()] = price
+    return read_costs(written, where)
+
+
 def written_costs(costs: Costs) -> dict[str, Any]:
     """A cost table as a config holds it, every price in it."""
     return asdict(costs)

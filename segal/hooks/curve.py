@@ -14,20 +14,38 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from mmcv.runner import HOOKS, Hook
 
+from segal.errors import ConfigError, nearest
 from segal.files import whole_file
-from segal.utils.table import labels_per_image, share_words
+from segal.utils.table import labels_per_image, share_words, time_scale
 
 if TYPE_CHECKING:
     from segal.hooks.report import RoundReport
 
 _BLUE = '#2563a8'
+_FILES = {'labels': 'curve.png', 'cost': 'curve_cost.png'}
 _GRID = '#e3e6ea'
 _INK = '#1f2328'
 
 
 @HOOKS.register_module()
 class CurveHook(Hook):
-    """Draws ``work_dir/curve.png`` anew after each round."""
+    """Draws ``work_dir/curve.png`` anew after each round.
+
+    Args:
+        across: ``'labels'``, or ``'cost'``: ``curve_cost.png``, over what the
+            labels cost.
+
+    Raises:
+        ConfigError: ``across`` is something else.
+    """
+
+    def __init__(self, across: str = 'labels') -> None:
+        if across not in _FILES:
+            raise ConfigError(
+                f'CurveHook.across: {across!r} is not known'
+                f'{nearest(across, _FILES)}'
+            )
+        self.across = across
 
     def after_round(self, runner: object, report: RoundReport) -> None:
         """Draw all rounds so far and list the picture in the report.
@@ -36,9 +54,10 @@ class CurveHook(Hook):
             runner: The round's runner; not looked at.
             report: What the rounds came to.
         """
-        path = Path(report.work_dir) / 'curve.png'
+        path = Path(report.work_dir) / _FILES[self.across]
         title = Path(report.work_dir).name
-        draw_curve(report.rows, path, title, images=len(report.pool))
+        images = len(report.pool)
+        draw_curve(report.rows, path, title, images, self.across == 'cost')
         report.pictures.append(path)
 
 
@@ -47,6 +66,7 @@ def draw_curve(
     path: Path,
     title: str,
     images: int | None = None,
+    over_cost: bool = False,
 ) -> None:
     """Draw mIoU over labels per image and share of pixels, or over images.
 
@@ -56,15 +76,15 @@ def draw_curve(
         title: Above the curve.
         images: How many images the pool has; the images with a label where
             None.
+        over_cost: Draw it over the cost of the labels, and leave out rows
+            without one.
     """
-    shown = [row for row in rows if row.get('mIoU') is not None]
-    whole = bool(rows) and rows[0].get('unit') == 'image'
-    at = [
-        float(row['total']['images'])
-        if whole
-        else labels_per_image(row, images) or 0.0
-        for row in shown
+    shown = [
+        row
+        for row in rows
+        if row.get('mIoU') is not None and (row.get('cost') or not over_cost)
     ]
+    at, words = _across(shown, images, over_cost)
     values = [100 * float(row['mIoU']) for row in shown]
     figure = Figure(figsize=(7.2, 4.6), dpi=150, layout='constrained')
     FigureCanvasAgg(figure)
@@ -75,9 +95,7 @@ def draw_curve(
     )  # fmt: skip
     _label_points(axes, at, values)
     _limits(axes, at, values)
-    axes.set_xlabel(
-        'labelled images' if whole else 'labelled pixels per image'
-    )
+    axes.set_xlabel(words)
     axes.set_ylabel('mIoU (%)')
     axes.set_title(title, loc='left', fontweight='bold', color=_INK, pad=14)
     axes.grid(color=_GRID, linewidth=0.8)
@@ -89,6 +107,27 @@ def draw_curve(
         _share_axis(axes, at, [float(row['share']) for row in shown])
     with whole_file(path) as file:
         figure.savefig(file, format='png')
+
+
+def _across(
+    rows: Sequence[dict[str, Any]], images: int | None, over_cost: bool
+) -> tuple[list[float], str]:
+    """Where the points lie, and what that is in words."""
+    if over_cost:
+        paid = [float(row['cost']['total']) for row in rows]
+        unit = rows[0]['cost']['unit'] if rows else ''
+        divisor, unit = time_scale(max(paid, default=0), unit)
+        return [
+            cost / divisor for cost in paid
+        ], f'cost of the labels ({unit})'
+    if rows and rows[0].get('unit') == 'image':
+        return [float(row['total']['images']) for row in rows], (
+            'labelled images'
+        )
+    return (
+        [labels_per_image(row, images) or 0.0 for row in rows],
+        'labelled pixels per image',
+    )
 
 
 def _label_points(

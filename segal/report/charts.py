@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from segal.report.axes import Across, Axis
 from segal.report.runs import RANDOM, Evidence, Run
 from segal.report.statistics import mean_and_spread
 from segal.report.tables import SECONDS, Findings
@@ -36,8 +37,6 @@ _FAINT = '#5a626c'
 _GRID = '#e3e6ea'
 _WIDTH = 5.0
 
-Across = Callable[[Run], Sequence[float]]
-
 
 def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
     """Heuristic -> colour and marker, the same in all charts."""
@@ -53,17 +52,14 @@ def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
     return styles
 
 
-def curves(
-    evidence: Evidence, across: Across, words: str, integer: bool = False
-) -> Figure:
+def curves(evidence: Evidence, axis: Axis) -> Figure:
     """MIoU over something: mean and spread, and unfinished runs alone.
 
     Args:
         evidence: The runs.
-        across: Gives what a run's rounds are drawn over.
-        words: Below that axis.
-        integer: Whether only whole numbers stand there.
+        axis: What they are drawn over.
     """
+    across = axis.values
     figure, axes = _new(3.2)
     for name, (colour, marker) in style_of(evidence).items():
         done = evidence.finished(name)
@@ -90,10 +86,10 @@ def curves(
                     label=f'{name}, seed {run.seed}: unfinished',
                 )  # fmt: skip
     _full_line(axes, evidence)
-    axes.set_xlabel(words)
+    axes.set_xlabel(axis.words)
     axes.set_ylabel('mIoU of the last epoch (%)')
     axes.margins(x=0.04, y=0.1)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=integer))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=axis.integer))
     _legend(figure, axes)
     return figure
 
@@ -146,7 +142,7 @@ def areas(evidence: Evidence, findings: Findings) -> Figure:
         )  # fmt: skip
     axes.set_yticks(range(len(names)), [_wrapped(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel('area under the budget curve (mIoU, %)')
+    axes.set_xlabel(f'area under {findings.axis.curve} (mIoU, %)')
     axes.margins(x=0.08)
     if not any(findings.areas.values()):
         _say(axes, 'no finished run')

@@ -14,13 +14,25 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from segal import __version__
+from segal.active.costs import Asked, Costs
 from segal.errors import StateError
 from segal.files import replace_file, unwritable
 from segal.report import charts
+from segal.report.axes import (
+    cost_axis,
+    images_axis,
+    pixels_axis,
+    share_axis,
+)
 from segal.report.gallery import gallery
 from segal.report.runs import RANDOM, Evidence
-from segal.report.statistics import ALPHA, FEWEST_PAIRS
-from segal.report.tables import SECONDS, Findings, find
+from segal.report.statistics import (
+    ALPHA,
+    FEWEST_PAIRS,
+    mean_and_spread,
+)
+from segal.report.tables import SECONDS, Findings, find, mean_paid
+from segal.utils.table import cost_words
 
 FEW = 'needs two paired seeds'
 """What stands where there are too few seeds for a number."""
@@ -77,16 +89,12 @@ def draw_all(evidence: Evidence, findings: Findings) -> dict[str, Figure]:
     """All charts, by the names of their files."""
     drawn: dict[str, Figure | None] = {}
     if evidence.whole:
-        drawn['curve_images'] = charts.curves(
-            evidence, lambda run: run.budgets, 'labelled images', True
-        )
+        drawn['curve_images'] = charts.curves(evidence, images_axis())
     else:
-        drawn['curve_pixels'] = charts.curves(
-            evidence, lambda run: run.per_image, 'labelled pixels per image'
-        )
-    drawn['curve_share'] = charts.curves(
-        evidence, lambda run: run.share, "labelled pixels (% of the pool's)"
-    )
+        drawn['curve_pixels'] = charts.curves(evidence, pixels_axis())
+    drawn['curve_share'] = charts.curves(evidence, share_axis())
+    if evidence.has_costs:
+        drawn['curve_cost'] = charts.curves(evidence, cost_axis(evidence))
     drawn['areas'] = charts.areas(evidence, findings)
     if any(points for row in findings.penalties.points for points in row):
         drawn['penalties'] = charts.penalty_matrix(findings)
@@ -117,6 +125,7 @@ def render(
         'spread': with_spread,
         'seconds': seconds_words,
         'breakable': breakable,
+        'cost': cost_or_dash,
     }
     return environment.get_template('page.html.j2').render(
         evidence=evidence,
@@ -129,6 +138,9 @@ def render(
         shelves=gallery(evidence, images) if images else [],
         class_rows=_class_rows(evidence),
         bought=_bought(evidence),
+        costs=evidence.costs,
+        default_costs=evidence.costs == Costs(),
+        cost_rows=_cost_rows(evidence),
         time_rows=_time_rows(evidence),
         unfinished=[run for run in evidence.runs if not run.finished],
         best=findings.rounds['best_epoch_miou_percent'].notna().any(),
@@ -146,20 +158,33 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
     """What the numbers say, in sentences; nothing that they do not."""
     areas = findings.summary.dropna(subset=['area_percent'])
     said = []
+    if findings.span and findings.span[0] > findings.span[1]:
+        said.append(
+            'The curves do not lie side by side anywhere, so no area is under '
+            'all of them.'
+        )
     if len(areas):
         most = areas['area_percent'].max()
         first = areas[areas['area_percent'] >= most - 1e-9]
         size = with_spread(most, first['area_std'].iloc[0])
         names = _listed(list(first['heuristic']))
         whole = f'{size} %'.replace(' ', '\N{NO-BREAK SPACE}')
-        said.append(f'Largest area under the budget curve: {names}, {whole}.')
+        said.append(
+            f'Largest area under {findings.axis.curve}: {names}, {whole}.'
+        )
     tested = findings.against_random
     if not tested:
+        several = any(
+            name.startswith(f'{RANDOM} (') for name in evidence.groups
+        )
         said.append(
-            'There is no run of the heuristic random, so nothing is tested '
+            'There is no heuristic beside random.'
+            if RANDOM in evidence.groups
+            else 'Random has runs of several units, so nothing is tested '
             'against it.'
-            if RANDOM not in evidence.groups
-            else 'There is no heuristic beside random.'
+            if several
+            else 'There is no run of the heuristic random, so nothing is '
+            'tested against it.'
         )
         return said
     known = {name: p for name, p in findings.p_holm.items() if p is not None}
@@ -242,6 +267,11 @@ def with_spread(mean: Any, spread: Any, digits: int = 2) -> str:
     return text if pd.isna(spread) else f'{text} ± {number(spread, digits)}'
 
 
+def cost_or_dash(cost: Any, unit: str) -> str:
+    """A cost in words; a dash for none."""
+    return ABSENT if pd.isna(cost) else cost_words(float(cost), unit)
+
+
 def breakable(name: str) -> Markup:
     """A name that may go on in the next line after any of its parts."""
     return Markup(re.sub(r'([(_/\[-])', r'\1<wbr>', str(escape(name))))
@@ -289,6 +319,32 @@ def _bought(evidence: Evidence) -> dict[str, list[tuple[int, float]]]:
             whole = max(1, int(total.sum()))
             table[name] = [(int(n), 100 * n / whole) for n in total]
     return table
+
+
+def _cost_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """Heuristic by heuristic, what was asked in all, and what it cost."""
+    rows = []
+    for name in evidence.groups:
+        runs = evidence.finished(name)
+        asked = [sum(run.asked, Asked()) for run in runs if run.asked]
+        known = asked if len(asked) == len(runs) else []
+        last = [run.curve[-1] for run in runs]
+        cost = mean_paid(evidence, runs)
+        rows.append(
+            {
+                'heuristic': name,
+                'counts': [
+                    mean_and_spread([getattr(one, kind) for one in known])[0]
+                    for kind in ('pixels', 'images', 'opened')
+                ],
+                'cost': cost,
+                'per_image': None
+                if cost is None
+                else cost / len(evidence.runs[0].pool.images),
+                'miou': mean_and_spread([v for v in last if v is not None])[0],
+            }
+        )
+    return rows
 
 
 def _time_rows(evidence: Evidence) -> list[dict[str, Any]]:

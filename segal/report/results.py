@@ -16,7 +16,7 @@ import numpy as np
 from segal.active.pool_file import PoolFile
 from segal.report.runs import RANDOM, Evidence, Run
 from segal.report.statistics import mean_and_spread, paired_test
-from segal.report.tables import Findings, areas_of
+from segal.report.tables import Findings
 
 FULL = 'full supervision'
 """Stands for the heuristic of runs that were given all labels at once."""
@@ -108,7 +108,7 @@ def _group(
     )
     if label == FULL:
         return group
-    mean, spread = mean_and_spread(list(areas_of(done).values()))
+    mean, spread = mean_and_spread(list(findings.areas[label].values()))
     group['area'] = dict(mean=mean, std=spread)
     test = findings.against_random.get(label)
     if test is not None:

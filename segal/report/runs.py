@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 import segal.active.heuristics as _  # noqa: F401  (registers them)
+from segal.active.costs import DEFAULTS, Asked, Costs
 from segal.active.label_store import (
     LabelStore,
     WholeLabels,
-    pool_fingerprint,
 )
 from segal.active.pool_file import PoolFile, read_pool
-from segal.config.fingerprint import leaves
-from segal.config.kinds import short
+from segal.config.costs import read_costs
 from segal.config.phases import read_phases
-from segal.errors import StateError
+from segal.errors import ConfigError, StateError
 from segal.registry import HEURISTICS
+from segal.report.belonging import (
+    differing,
+    refuse_strangers,
+    refuse_twins,
+    refuse_unpriced,
+    same,
+    tell_apart,
+    tell_units,
+)
 from segal.runner.rounds import read_rounds
 from segal.utils.table import labels_per_image
 
+AXES = ('asked', 'pixels', 'percent', 'cost')
+"""What areas can be over: the budget, labelled pixels per image or in per
+cent of the pool's, or what the labels cost."""
+
 RANDOM = 'Random'
 """The label of the heuristic that all others are tested against."""
-
-_HEURISTIC = 'active_learning.heuristic'
-_OWN = ('seed', _HEURISTIC, 'active_learning.heuristic_cfg')
-"""Keys in which runs of one report differ by intent."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,9 @@ class Run:
         bought: int64 (rounds, C), labels bought for each round; None where
             the label files are not there.
         machine: Of ``machine.json``; empty where it is not there.
+        asked: What each round's labels are paid by; None where the label
+            files are not there.
+        costs: The prices in its config.
     """
 
     name: str
@@ -65,6 +77,33 @@ class Run:
     budgets: tuple[int, ...]
     bought: NDArray[np.int64] | None
     machine: dict[str, Any]
+    asked: tuple[Asked, ...] | None = None
+    costs: Costs = DEFAULTS
+
+    def paid(self, costs: Costs) -> list[float] | None:
+        """What all labels until each round cost.
+
+        Args:
+            costs: The prices.
+
+        Returns:
+            None where neither the label files are there, nor rows that have
+            costs at these prices.
+        """
+        if self.asked is not None:
+            return [float(costs.of(one)) for one in accumulate(self.asked)]
+        own = [row.get('cost') for row in self.rows]
+        if costs != self.costs:
+            return None
+        totals = [float(cost['total']) for cost in own if cost]
+        return totals if len(totals) == len(own) else None
+
+    @property
+    def cost_per_round(self) -> float | None:
+        """Of a budget in cost; None where budgets are counts."""
+        settings = self.config['active_learning'].get('settings') or {}
+        found = (settings.get(self.unit) or {}).get('cost_per_round')
+        return None if found is None else float(found)
 
     @property
     def unit(self) -> str:
@@ -128,12 +167,38 @@ class Evidence:
         differing: Key -> value -> names of the runs with it, for keys other
             than heuristic and seed in which runs differ.
         waiting: Names of work_dirs without a finished round.
+        axis: What areas and tests are over, one of ``AXES``.
+        costs: The prices for all runs; None where theirs differ.
     """
 
     runs: list[Run]
     full: list[Run]
     differing: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
+    axis: str = 'asked'
+    costs: Costs | None = None
+
+    def paid(self, run: Run) -> list[float] | None:
+        """What all labels of a run until each round cost, if it is known."""
+        return None if self.costs is None else run.paid(self.costs)
+
+    @cached_property
+    def units(self) -> list[str]:
+        """What runs ask; several only where cost is the axis."""
+        return sorted({run.unit for run in self.runs})
+
+    @cached_property
+    def has_costs(self) -> bool:
+        """Whether it is known of all runs."""
+        return all(self.paid(run) is not None for run in self.runs)
+
+    @cached_property
+    def same_budgets(self) -> bool:
+        """Whether all runs asked as much until each round."""
+        return len({run.unit for run in self.runs}) == 1 and all(
+            run.budgets == self.budgets[: len(run.budgets)]
+            for run in self.runs
+        )
 
     @property
     def classes(self) -> list[str]:
@@ -147,8 +212,8 @@ class Evidence:
 
     @property
     def whole(self) -> bool:
-        """Whether whole images are asked."""
-        return self.unit == 'image'
+        """Whether all runs ask whole images."""
+        return all(run.unit == 'image' for run in self.runs)
 
     @cached_property
     def budgets(self) -> tuple[int, ...]:
@@ -182,7 +247,10 @@ class Evidence:
 
 
 def read_evidence(
-    work_dirs: Sequence[Path], full: Sequence[Path] = ()
+    work_dirs: Sequence[Path],
+    full: Sequence[Path] = (),
+    axis: str | None = None,
+    costs: Costs | None = None,
 ) -> Evidence:
     """Read runs and see whether they belong together.
 
@@ -190,9 +258,13 @@ def read_evidence(
         work_dirs: Of the runs; those whose labels are the whole pool count
             as fully supervised.
         full: Of runs that are fully supervised in any case.
+        axis: What areas and tests are over, one of ``AXES``; None: cost
+            where budgets are in cost, else what was asked.
+        costs: Prices in place of those of the runs' configs.
 
     Raises:
-        StateError: One is no work_dir, hurt, or does not belong.
+        StateError: One is no work_dir, hurt, or does not belong; or nothing
+            tells what its labels cost, where that is the axis.
     """
     known_full = {folder.resolve() for folder in full}
     folders = [
@@ -215,10 +287,21 @@ def read_evidence(
             f'{", ".join(map(str, folders))}: wanted runs that buy labels, '
             'with a finished round, got none; report when there are some'
         )
-    _refuse_strangers(others, supervised)
-    others = _tell_apart(others)
-    _refuse_twins(others)
-    return Evidence(others, supervised, _differing(others), waiting)
+    in_cost = any(run.cost_per_round is not None for run in others)
+    axis = axis or ('cost' if in_cost else 'asked')
+    refuse_strangers(others, supervised, axis)
+    others = tell_apart(tell_units(others))
+    refuse_twins(others)
+    if costs is None and len({run.costs for run in others}) == 1:
+        costs = others[0].costs
+    evidence = Evidence(
+        others, supervised, differing(others), waiting, axis, costs
+    )
+    if axis == 'cost':
+        for runs in evidence.groups.values():
+            same(runs, 'rounds', lambda run: str(run.planned))
+        refuse_unpriced(evidence)
+    return evidence
 
 
 def read_run(work_dir: Path, name: str = '') -> Run:
@@ -244,12 +327,16 @@ def read_run(work_dir: Path, name: str = '') -> Run:
         section = config['active_learning']
         heuristic = heuristic_label(section['heuristic'])
         seed = int(config.get('seed') or 0)
+        costs = read_costs(section.get('costs'))
         phases, problems, _notes = read_phases(
             config.get('workflow'), config['runner'].get('sample_rounds')
         )
         if problems:
             raise ValueError(problems[0])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError),
+        ConfigError,
+    ) as error:
         raise StateError(
             f'{path}: wanted the config of the experiment, got a file that '
             f'cannot be read as that ({type(error).__name__}: {error}); '
@@ -257,7 +344,7 @@ def read_run(work_dir: Path, name: str = '') -> Run:
         ) from error
     whole = rows[0].get('unit') == 'image'
     try:
-        bought, images = _purchases(work_dir, pool, len(rows))
+        bought, images, asked = _purchases(work_dir, pool, len(rows))
         budgets = tuple(
             int(row['total']['images' if whole else 'requested'])
             for row in rows
@@ -282,6 +369,8 @@ def read_run(work_dir: Path, name: str = '') -> Run:
         budgets,
         bought,
         _machine(work_dir),
+        asked,
+        costs,
     )
 
 
@@ -338,10 +427,10 @@ def bought_by_class(
 
 def _purchases(
     work_dir: Path, pool: PoolFile, rounds: int
-) -> tuple[NDArray[np.int64] | None, list[int]]:
-    """Labels by round and class, and images asked in each round."""
+) -> tuple[NDArray[np.int64] | None, list[int], tuple[Asked, ...] | None]:
+    """Labels by round and class, images asked in each round, and more."""
     if not any((work_dir / 'labels').glob('round_*.npz')):
-        return None, []
+        return None, [], None
     store = LabelStore(work_dir / 'labels', pool.images)
     if store.rounds < rounds:
         raise StateError(
@@ -350,7 +439,8 @@ def _purchases(
             'from a copy'
         )
     images = [store.counts(number).images for number in range(rounds)]
-    return bought_by_class(store, rounds, len(pool.classes)), images
+    asked = tuple(store.asked(number) for number in range(rounds))
+    return bought_by_class(store, rounds, len(pool.classes)), images, asked
 
 
 def _machine(work_dir: Path) -> dict[str, Any]:
@@ -384,132 +474,3 @@ def _short_names(folders: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [str(path) for path in whole]
-
-
-def _refuse_strangers(runs: Sequence[Run], full: Sequence[Run]) -> None:
-    """Whether runs are of one pool, one unit and one budget.
-
-    Raises:
-        StateError: They are not; each group is named.
-    """
-    both = [*runs, *full]
-    _same(both, 'pool', _pool_words, lambda run: pool_fingerprint(
-        run.pool.images))  # fmt: skip
-    _same(both, 'classes', lambda run: ', '.join(run.pool.classes))
-    _same(runs, 'unit', lambda run: run.unit)
-    _same(runs, 'rounds', lambda run: str(run.planned))
-    longest = max((run.budgets for run in runs), key=len)
-    _same(
-        runs,
-        f'budgets ({runs[0].unit}s asked until each round)',
-        lambda run: ', '.join(map(str, run.budgets)),
-        lambda run: (
-            longest
-            if run.budgets == longest[: len(run.budgets)]
-            else run.budgets
-        ),
-    )
-
-
-def _pool_words(run: Run) -> str:
-    images = run.pool.images
-    pixels = sum(image.pixels for image in images)
-    return f'{len(images):,} images of {pixels:,} pixels'
-
-
-def _same(
-    runs: Sequence[Run],
-    what: str,
-    words: Callable[[Run], str],
-    key: Callable[[Run], Hashable] | None = None,
-) -> None:
-    groups: dict[Hashable, list[Run]] = {}
-    for run in runs:
-        groups.setdefault((key or words)(run), []).append(run)
-    if len(groups) < 2:
-        return
-    lines = '\n  '.join(
-        f'{", ".join(str(run.work_dir) for run in group)}: {words(group[0])}'
-        for group in groups.values()
-    )
-    raise StateError(
-        f'these runs do not belong together; wanted the same {what}, '
-        f'got\n  {lines}\nreport on each group alone'
-    )
-
-
-def _tell_apart(runs: Sequence[Run]) -> list[Run]:
-    """Labels that also say by which keys runs of one heuristic differ."""
-    told = list(runs)
-    for label in {run.heuristic for run in runs}:
-        own = [at for at, run in enumerate(runs) if run.heuristic == label]
-        settings = {at: _settings(runs[at]) for at in own}
-        keys = sorted({key for at in own for key in settings[at]})
-        differ = [
-            key
-            for key in keys
-            if len({short(settings[at].get(key)) for at in own}) > 1
-        ]
-        for at in own:
-            words = ', '.join(
-                f'{_last(key)}={short(settings[at].get(key))}'
-                for key in differ
-            )
-            if words:
-                told[at] = replace(runs[at], heuristic=f'{label} [{words}]')
-    return told
-
-
-def _last(key: str) -> str:
-    """The end of a dotted key that still says what it is."""
-    return key.rpartition('.')[2]
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """All that tells a run from others of its heuristic, seed apart."""
-    return {
-        key: value
-        for key, value in leaves(run.config)
-        if key not in ('seed', _HEURISTIC)
-        and not (key.startswith(_HEURISTIC) and key.endswith('.type'))
-    }
-
-
-def _differing(
-    runs: Sequence[Run],
-) -> dict[str, dict[str, list[str]]]:
-    """Keys in which runs differ beside heuristic and seed."""
-    settings = [
-        {
-            key: value
-            for key, value in leaves(run.config)
-            if not any(key == own or key.startswith(own + '.') for own in _OWN)
-        }
-        for run in runs
-    ]
-    found: dict[str, dict[str, list[str]]] = {}
-    for key in sorted({key for own in settings for key in own}):
-        values: dict[str, list[str]] = {}
-        for run, own in zip(runs, settings, strict=True):
-            text = short(own[key]) if key in own else 'absent'
-            values.setdefault(text, []).append(run.name)
-        if len(values) > 1:
-            found[key] = values
-    return found
-
-
-def _refuse_twins(runs: Sequence[Run]) -> None:
-    """Whether each heuristic has each seed once.
-
-    Raises:
-        StateError: It has one twice.
-    """
-    seen: dict[tuple[str, int], Run] = {}
-    for run in runs:
-        first = seen.setdefault((run.heuristic, run.seed), run)
-        if first is not run:
-            raise StateError(
-                f'{first.work_dir}, {run.work_dir}: wanted each seed of a '
-                f'heuristic once, got {run.heuristic} with seed {run.seed} '
-                'twice; leave one out'
-            )

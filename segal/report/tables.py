@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from segal.report.axes import Axis, axis_of, common_span
 from segal.report.runs import RANDOM, Evidence, Run
 from segal.report.statistics import (
     FEWEST_PAIRS,
@@ -35,8 +36,11 @@ class Findings:
     """What all runs say together.
 
     Attributes:
-        areas: Heuristic -> seed -> area under the budget curve; finished
-            runs alone.
+        axis: What areas are over.
+        span: Where the areas of all finished runs begin and end; None where
+            nothing is finished.
+        areas: Heuristic -> seed -> area under the curve over the axis;
+            finished runs alone.
         against_random: Heuristic -> its test against random, on the areas;
             empty where there is no random.
         p_holm: Heuristic -> the p-value after Holm's correction.
@@ -45,6 +49,8 @@ class Findings:
         summary: One row for each heuristic.
     """
 
+    axis: Axis
+    span: tuple[float, float] | None
     areas: dict[str, dict[int, float]]
     against_random: dict[str, PairedTest]
     p_holm: dict[str, float | None]
@@ -59,8 +65,11 @@ def find(evidence: Evidence) -> Findings:
     Args:
         evidence: The runs.
     """
+    axis = axis_of(evidence)
+    span = common_span(evidence, axis)
     areas = {
-        name: areas_of(evidence.finished(name)) for name in evidence.groups
+        name: areas_of(evidence.finished(name), axis, span)
+        for name in evidence.groups
     }
     tests = {}
     if RANDOM in areas:
@@ -74,11 +83,15 @@ def find(evidence: Evidence) -> Findings:
     )
     beats = penalties(
         {
-            name: {run.seed: run.curve for run in runs}
+            name: {
+                run.seed: run.curve for run in runs if evidence.same_budgets
+            }
             for name, runs in evidence.groups.items()
         }
     )
     return Findings(
+        axis,
+        span,
         areas,
         tests,
         corrected,
@@ -88,9 +101,17 @@ def find(evidence: Evidence) -> Findings:
     )
 
 
-def areas_of(runs: Sequence[Run]) -> dict[int, float]:
-    """Seed -> area under mIoU over the budget that was asked."""
-    found = {run.seed: area(run.budgets, run.curve) for run in runs}
+def areas_of(
+    runs: Sequence[Run], axis: Axis, span: tuple[float, float] | None
+) -> dict[int, float]:
+    """Seed -> area under mIoU over an axis.
+
+    Args:
+        runs: Of one heuristic, finished.
+        axis: What it is over.
+        span: From where to where.
+    """
+    found = {run.seed: area(axis.values(run), run.curve, span) for run in runs}
     return {seed: one for seed, one in found.items() if one is not None}
 
 
@@ -110,7 +131,7 @@ def mean_curve(runs: Sequence[Run]) -> list[float | None]:
 def rounds_table(evidence: Evidence) -> pd.DataFrame:
     """One row for each run and round, the fully supervised runs last."""
     rows = [
-        _round_row(run, at, evidence.classes, full)
+        _round_row(evidence, run, at, full)
         for runs, full in ((_in_order(evidence), False), (evidence.full, True))
         for run in runs
         for at in range(len(run.rows))
@@ -123,9 +144,10 @@ def _in_order(evidence: Evidence) -> list[Run]:
 
 
 def _round_row(
-    run: Run, at: int, classes: Sequence[str], full: bool
+    evidence: Evidence, run: Run, at: int, full: bool
 ) -> dict[str, Any]:
-    row = run.rows[at]
+    row, classes = run.rows[at], evidence.classes
+    paid = evidence.paid(run)
     seconds = row.get('seconds') or {}
     return {
         'run': run.name,
@@ -142,6 +164,9 @@ def _round_row(
         'labelled_images': row['total']['images'],
         'labelled_pixels_per_image': run.per_image[at],
         'labelled_percent': run.share[at],
+        'opened_images': opened(run, at),
+        'cost': None if paid is None else paid[at],
+        'cost_unit': evidence.costs.unit if paid and evidence.costs else None,
         'iterations': row['iterations'],
         'miou_percent': run.curve[at],
         'best_epoch_miou_percent': run.best[at],
@@ -157,6 +182,21 @@ def _round_row(
             for i, name in enumerate(classes)
         },
     }
+
+
+def opened(run: Run, at: int) -> int | None:
+    """Images of which something was asked until a round."""
+    if run.asked is None:
+        return None
+    return sum(one.opened for one in run.asked[: at + 1])
+
+
+def mean_paid(
+    evidence: Evidence, runs: Sequence[Run], at: int = -1
+) -> float | None:
+    """Mean cost of all labels until a round; None where it is not known."""
+    known = [paid[at] for run in runs if (paid := evidence.paid(run))]
+    return mean_and_spread(known)[0] if len(known) == len(runs) else None
 
 
 def _summary(
@@ -198,15 +238,21 @@ def _summary(
             'beaten_share': beats.beaten[at],
         }
         if full:
-            row |= _beside_full(done, miou, full)
+            row |= _beside_full(evidence, done, miou, full)
         for key in SECONDS:
             row[f'{key}_seconds_per_round'] = mean_seconds(runs, key)
+        row['area_over'] = evidence.axis
+        row['cost'] = mean_paid(evidence, done)
+        row['cost_unit'] = evidence.costs.unit if evidence.costs else None
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _beside_full(
-    runs: Sequence[Run], miou: float | None, full: float
+    evidence: Evidence,
+    runs: Sequence[Run],
+    miou: float | None,
+    full: float,
 ) -> dict[str, Any]:
     """What of full supervision is reached, and from which labels on."""
     point = first_reaching(mean_curve(runs), ENOUGH * full)
@@ -220,6 +266,9 @@ def _beside_full(
         'labelled_pixels_per_image_for_95_percent_of_full': mean_and_spread(
             [run.per_image[point] for run in runs]
         )[0]
+        if there and point is not None
+        else None,
+        'cost_for_95_percent_of_full': mean_paid(evidence, runs, point)
         if there and point is not None
         else None,
     }

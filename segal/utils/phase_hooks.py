@@ -190,6 +190,8 @@ class PhaseHooks:
         hooks: list[Hook] = []
         if viz is not None:
             hooks.append(VisualizeHook(viz.size, viz.overlay, viz.dir))
+        if self.config.spending is not None:
+            hooks.append(CurveHook('cost'))
         return [*hooks, CurveHook()]
 
 

@@ -10,6 +10,8 @@ import numpy as np
 Row = dict[str, Any]
 
 _ABSENT = '-'
+_LONG = ((7200, 3600, 'hours'), (600, 60, 'minutes'))
+"""From how many seconds on, how many of them are one, and what it is."""
 
 
 def labels_per_image(row: Row, images: int | None) -> float | None:
@@ -83,6 +85,22 @@ def cost_words(cost: float, unit: str) -> str:
     if unit == 'seconds':
         return _time(cost)
     return f'{cost:,.10g} {unit}'
+
+
+def time_scale(most: float, unit: str) -> tuple[int, str]:
+    """What long times are drawn in.
+
+    Args:
+        most: The longest.
+        unit: Of it; only seconds are drawn in anything else.
+
+    Returns:
+        How many of ``unit`` one of the other is, and what it is called.
+    """
+    for least, each, words in _LONG if unit == 'seconds' else ():
+        if most >= least:
+            return each, words
+    return 1, unit
 
 
 def row_cost(row: Row) -> str:

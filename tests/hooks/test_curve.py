@@ -7,6 +7,7 @@ import pytest
 from mmcv.runner import HOOKS
 from PIL import Image
 
+from segal.errors import ConfigError
 from segal.hooks import curve
 from segal.utils.table import format_rounds, share_words
 
@@ -57,6 +58,23 @@ def test_images_are_drawn_over_images(monkeypatch, tmp_path):
     axes = figure_of(monkeypatch, rows, tmp_path / 'c.png')
     assert list(axes.lines[0].get_xdata()) == [10, 20]
     assert axes.get_xlabel() == 'labelled images'
+
+
+def test_over_cost_long_times_are_hours(monkeypatch, tmp_path):
+    rows = [row(k, 0.4 + k / 10) for k in range(3)]
+    for number, one in enumerate(rows[1:], 1):  # the first is a row of old
+        one['cost'] = {'unit': 'seconds', 'total': 3600.0 * number}
+    hook = HOOKS.build({'type': 'CurveHook', 'across': 'cost'})
+    report = SimpleNamespace(
+        rows=rows, work_dir=tmp_path, pool=[0] * 100, pictures=[]
+    )
+    hook.after_round(None, report)
+    assert report.pictures == [tmp_path / 'curve_cost.png']
+    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', over_cost=True)
+    assert list(axes.lines[0].get_xdata()) == [1, 2]
+    assert axes.get_xlabel() == 'cost of the labels (hours)'
+    with pytest.raises(ConfigError, match=r"across: 'labls' is not known"):
+        HOOKS.build({'type': 'CurveHook', 'across': 'labls'})
 
 
 @pytest.mark.parametrize('count', [0, 1, 2, 60])
