@@ -39,6 +39,14 @@ FEW = 'needs two paired seeds'
 
 ABSENT = '–'
 
+_KINDS = {
+    'pixels': 'pixels asked',
+    'regions': 'regions asked',
+    'superpixels': 'regions asked, dominant class',
+    'images': 'whole images asked',
+    'opened': 'images opened',
+}
+
 
 @dataclass(frozen=True)
 class Written:
@@ -141,6 +149,7 @@ def render(
         costs=evidence.costs,
         default_costs=evidence.costs == Costs(),
         cost_rows=_cost_rows(evidence),
+        kinds=_kinds(evidence),
         time_rows=_time_rows(evidence),
         unfinished=[run for run in evidence.runs if not run.finished],
         best=findings.rounds['best_epoch_miou_percent'].notna().any(),
@@ -321,9 +330,20 @@ def _bought(evidence: Evidence) -> dict[str, list[tuple[int, float]]]:
     return table
 
 
+def _kinds(evidence: Evidence) -> dict[str, str]:
+    """The kinds of requests that occur, and their words."""
+    every = [sum(run.asked or (), Asked()) for run in evidence.runs]
+    return {
+        kind: words
+        for kind, words in _KINDS.items()
+        if any(getattr(asked, kind) for asked in every)
+    }
+
+
 def _cost_rows(evidence: Evidence) -> list[dict[str, Any]]:
     """Heuristic by heuristic, what was asked in all, and what it cost."""
     rows = []
+    kinds = _kinds(evidence)
     for name in evidence.groups:
         runs = evidence.finished(name)
         asked = [sum(run.asked, Asked()) for run in runs if run.asked]
@@ -335,7 +355,7 @@ def _cost_rows(evidence: Evidence) -> list[dict[str, Any]]:
                 'heuristic': name,
                 'counts': [
                     mean_and_spread([getattr(one, kind) for one in known])[0]
-                    for kind in ('pixels', 'images', 'opened')
+                    for kind in kinds
                 ],
                 'cost': cost,
                 'per_image': None

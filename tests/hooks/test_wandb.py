@@ -77,6 +77,7 @@ def report(work_dir, number, pictures=()):
             'images': 2,
         },
         'share': 0.01,
+        'cost': {'unit': 'seconds', 'round': 48.0, 'total': 96.5},
         'mIoU': 0.3 + number / 10,
         'IoU': {'road': 0.9, 'pole': None},
         'seconds': {'train': 1.0, 'query': 0.5},
@@ -138,6 +139,8 @@ def test_three_rounds_are_one_run_and_no_point_is_lost(tmp_path):
     rounds = [row for row in rows if 'round' in row]
     assert [row['round'] for row in rounds] == [0, 1, 2]
     assert [row['round/mIoU'] for row in rounds] == [0.3, 0.4, 0.5]
+    assert rounds[0]['round/cost'] == 96.5
+    assert rounds[0]['round/cost_of_round'] == 48.0
     assert all(row['IoU/road'] == 0.9 for row in rounds)
     assert all('IoU/pole' not in row for row in rounds)
     shown = 'pictures/00_street_panel'

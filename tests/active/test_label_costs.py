@@ -1,5 +1,6 @@
 """What labels cost: by hand, and as the label files tell it."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -95,6 +96,26 @@ def test_the_label_files_say_what_was_asked(tmp_path):
     for opened in (store, again):
         assert [opened.asked(k) for k in range(4)] == wanted
     assert sum(map(TABLE.of, wanted)) == 8 + 200 + 4 * 0.5
+
+
+@pytest.mark.parametrize(
+    ('answer', 'wanted', 'clicks'),
+    [
+        # four of twenty pixels, in two regions, and one image opened
+        ('all', Asked(regions=2, region_shares=0.2, opened=1), 14.5),
+        ('dominant', Asked(superpixels=2, opened=1), 4.5),
+    ],
+)
+def test_label_files_of_regions(tmp_path, answer, wanted, clicks):
+    store = LabelStore(tmp_path / 'labels', POOL, 'test')
+    answers = pixels(0, {'0.png': [0, 1, 5, 6]}, LABELLED)
+    numbers = {'0.png': np.array([0, 0, 1, 1], np.int32)}
+    selection = replace(answers.selection, regions=numbers, answer=answer)
+    store.append(replace(answers, selection=selection))
+    assert store.asked(0) == wanted
+    assert TABLE.of(store.asked(0)) == clicks
+    free = Costs('clicks', pixel=1, image=100)
+    assert free.of(Asked(regions=2, region_shares=0.2)) == 20
 
 
 PRICE = st.decimals(0, 30, places=2).map(float)
