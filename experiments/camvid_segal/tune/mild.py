@@ -1,11 +1,11 @@
 # mmseg's milder change of colours, and no blur.
 _base_ = './recipe.py'
-size = (120, 160)  # (height, width)
+size = (90, 120)  # (height, width)
 img_norm_cfg = dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='Resize', img_scale=(160, 120), ratio_range=(0.5, 2.0)),
+    dict(type='Resize', img_scale=(120, 90), ratio_range=(0.5, 2.0)),
     dict(type='Pad', size=size, pad_val=0, seg_pad_val=255),
     dict(type='RandomCrop', crop_size=size),
     dict(type='RandomFlip', prob=0.5),
