@@ -111,6 +111,10 @@ class CutLabelsAlone:
             'active_learning.update(pseudo_labels=dict(threshold=0.9))\n',
             'pseudo_labels: wanted active_learning.average beside it',
         ),
+        (
+            ALL + "runner.update(sample_mode='image')\n",
+            "pseudo_labels: not together with sample_mode='image'",
+        ),
         (WEAK, "'img_weak' is for the teacher of active_learning.pseudo_l"),
         (
             ALL + WEAK + 'train_pipeline[3], train_pipeline[6] = '

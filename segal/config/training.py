@@ -47,6 +47,12 @@ def read_training(
             f'{_AL}pseudo_labels: wanted {_AL}average beside it, which is '
             'the teacher; got none. Add average=dict()'
         )
+    if on['pseudo_labels'] and values['runner.sample_mode'] == 'image':
+        problems.append(
+            f"{_AL}pseudo_labels: not together with sample_mode='image', "
+            'where every pixel of an image that is trained on was asked; '
+            'leave pseudo_labels out'
+        )
     by_epoch = values['runner.by_epoch']
     return training, problems + _check_ema(cfg, by_epoch, on['average'])
 

@@ -19,6 +19,10 @@ from segal.hooks.pseudo_labels import (
     sure_classes,
     teachable_head,
 )
+from tests import model_zoo
+
+COMMON = ('point_rend', 'encnet')
+"""Families with heads of their own, in the ordinary suite."""
 
 NORM = dict(type='BN', requires_grad=True)
 
@@ -225,3 +229,38 @@ def test_which_head_can_be_taught():
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True),
     )
     assert teachable_head(binary) is None
+
+
+@pytest.mark.parametrize(
+    'family',
+    [
+        pytest.param(
+            family,
+            id=family.name,
+            marks=[] if family.name in COMMON else [pytest.mark.slow],
+        )
+        for family in model_zoo.FAMILIES
+        if not family.cannot
+    ],
+)
+def test_every_family_of_mmseg_can_be_taught(family, tmp_path):
+    """Cascades, several outputs, points: a gradient comes of it everywhere."""
+    model, _ = model_zoo.build(family, tmp_path)
+    model.train()
+    size = family.size
+    found = dict(
+        img=torch.randn(2, 3, size, size),
+        img_metas=model_zoo.metas(2, size),
+        gt_semantic_seg=torch.full((2, 1, size, size), 255),
+    )
+    found[UNASKED] = torch.zeros(2, 1, size, size, dtype=torch.uint8)
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0)
+    runner = Runner(model, found)
+    hook.before_run(runner)
+    hook.before_train_iter(runner)
+    said = model.forward_train(**found)
+    taught = [said[name] for name in said if 'loss_pseudo' in name]
+    assert taught
+    sum(taught).backward()
+    assert model_zoo.learns(model.backbone)
+    hook.after_run(runner)
