@@ -99,16 +99,21 @@ class PseudoLabelHook(Hook):
         self.ignore_index = ignore_index
         self.targets: Tensor | None = None
         self.free = 0
+        self._before: Any = None
 
     def before_run(self, runner: Any) -> None:
         """Stand before the losses of the decode head."""
         head = teachable_head(unwrapped(runner.model))
         assert head is not None
+        self._before = vars(head).get('losses')  # others may stand there, too
         vars(head)['losses'] = self._with_pseudo(head)
 
     def after_run(self, runner: Any) -> None:
         """Step aside."""
-        del vars(teachable_head(unwrapped(runner.model)))['losses']
+        head = teachable_head(unwrapped(runner.model))
+        del vars(head)['losses']
+        if self._before is not None:
+            vars(head)['losses'] = self._before
 
     def before_train_iter(self, runner: Any) -> None:
         """Ask the teacher."""
