@@ -1,0 +1,158 @@
+"""One row for each folder of runs: what an option adds, beside the base.
+
+    python tools/ablation.py FOLDER [--base base]
+        [--out experiments/<name>/results.json]
+
+FOLDER/<row>/<run>: the runs of a row differ in their seed alone, as
+``tools/sweep.py`` makes them. Each row has the mean and the sample standard
+deviation of mIoU after each round, and the keys in which it differs from the
+base. Prints a table; unfinished runs are named, and count as far as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from segal.config.fingerprint import leaves
+from segal.errors import SegALError, StateError
+from segal.files import replace_json
+from segal.report.runs import Run, read_run
+from segal.report.statistics import mean_and_spread
+from segal.runner.rounds import plain, read_rounds
+
+
+def main() -> int:
+    """Print the table, write the file, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description='One row for each folder of runs.'
+    )
+    parser.add_argument('folder', type=Path)
+    parser.add_argument(
+        '--base', default='base', help='row that the others are changes of'
+    )
+    parser.add_argument('--out', type=Path, help='a results.json')
+    args = parser.parse_args()
+    try:
+        results = ablation(args.folder, args.base)
+        if args.out:
+            replace_json(args.out, plain(results))
+    except SegALError as error:
+        sys.stderr.write(f'\nError: {error}\n')
+        return error.exit_code
+    print('\n'.join(table(results)))
+    return 0
+
+
+def ablation(folder: Path, base: str) -> dict[str, Any]:
+    """Every row of an ablation, the base first.
+
+    Args:
+        folder: Of the rows.
+        base: Name of the row that the others are changes of.
+
+    Returns:
+        For JSON; mIoU and IoU in per cent.
+
+    Raises:
+        StateError: There is no base with a finished round, or a run is hurt.
+    """
+    rows: dict[str, list[Run]] = {}
+    waiting = []
+    for path in sorted(folder.glob('*/*/pool.json')):
+        run = path.parent
+        if read_rounds(run):
+            name = run.parent.name
+            rows.setdefault(name, []).append(read_run(run))
+        else:
+            waiting.append(f'{run.parent.name}/{run.name}')
+    if base not in rows:
+        raise StateError(
+            f'{folder}: wanted a row {base!r} with a finished round, got '
+            f'{", ".join(rows) or "none"}; name the base with --base'
+        )
+    names = [base, *(name for name in rows if name != base)]
+    first = rows[base][0]
+    return dict(
+        base=base,
+        pool_images=len(first.pool.images),
+        evaluated_on=first.config.get('data', {})
+        .get('val', {})
+        .get('img_dir'),
+        config=first.config,
+        rows=[_row(name, rows[name], first) for name in names],
+        without_a_round=waiting,
+    )
+
+
+def _row(name: str, runs: list[Run], base: Run) -> dict[str, Any]:
+    """What one option comes to."""
+    was, now = dict(leaves(base.config)), dict(leaves(runs[0].config))
+    changes = {
+        key: now.get(key, 'absent')
+        for key in sorted({*was, *now})
+        if key != 'seed' and was.get(key) != now.get(key)
+    }
+    longest = max(len(run.rows) for run in runs)
+    rounds = []
+    for number in range(longest):
+        there = [run for run in runs if number < len(run.rows)]
+        curve = [run.curve[number] for run in there]
+        mean, std = mean_and_spread([x for x in curve if x is not None])
+        rounds.append(
+            dict(
+                labels_per_image=there[0].per_image[number],
+                mIoU=dict(mean=mean, std=std, seeds=curve),
+                IoU=dict(
+                    zip(
+                        there[0].pool.classes,
+                        there[0].iou(number),
+                        strict=True,
+                    )
+                ),
+            )
+        )
+    return dict(
+        row=name,
+        heuristic=runs[0].heuristic,
+        seeds=[run.seed for run in runs],
+        finished=[run.finished for run in runs],
+        commits=sorted({run.machine.get('commit') or '' for run in runs}),
+        changes=changes,
+        rounds=rounds,
+    )
+
+
+def table(results: dict[str, Any]) -> list[str]:
+    """Markdown: a row for each row, a column for each round."""
+    most = max(results['rows'], key=lambda row: len(row['rounds']))
+    heads = [f'{point["labels_per_image"]:g}' for point in most['rounds']]
+    lines = [
+        f'| labels an image | {" | ".join(heads)} |',
+        '|---' * (len(heads) + 1) + '|',
+    ]
+    for row in results['rows']:
+        cells = [_words(point['mIoU']) for point in row['rounds']]
+        cells += ['-'] * (len(heads) - len(cells))
+        lines.append(f'| {row["row"]} | {" | ".join(cells)} |')
+    if results['without_a_round']:
+        lines.append(
+            f'\nno round yet: {", ".join(results["without_a_round"])}'
+        )
+    return lines
+
+
+def _words(value: dict[str, Any]) -> str:
+    """Mean and spread."""
+    if value['mean'] is None:
+        return '-'
+    mean = f'{value["mean"]:.1f}'
+    return mean if value['std'] is None else f'{mean} +- {value["std"]:.1f}'
+
+
+if __name__ == '__main__':
+    sys.exit(main())
