@@ -170,6 +170,10 @@ def test_evaluation_query_and_result_have_the_average(
         if number < 2:
             box = SimpleNamespace(state_dict=lambda state=state: state)
             assert ranks.state_hash(box) == asked[number]
+    (kept,) = file.parent.glob('[ei]*_[27].pth')  # mmcv's of that moment
+    other = torch.load(kept, weights_only=True)['state_dict']
+    for name, value in state.items():
+        assert torch.equal(other[name], value)
     out = tmp_path / 'metrics.json'
     command = ['test.py', str(config), str(file), '--out', str(out)]
     monkeypatch.setattr(sys, 'argv', command)

@@ -1,7 +1,7 @@
-# Reduced for CPU: the recipe of ../../camvid/pixel_margin.py on a 90x120 copy
-# with 60 pool images, 2 rounds of 10 epochs, evaluated on the 101 validation
-# images, by which options are chosen. Steps and blur are scaled.
-_base_ = '../../camvid/pixel_margin.py'
+# Reduced for CPU: ../../camvid_pixelpick/margin.py on a 90x120 copy with 60
+# pool images, 2 rounds of 10 epochs, evaluated on the 101 validation images,
+# by which options are chosen. Steps and blur are scaled.
+_base_ = '../../camvid_pixelpick/margin.py'
 size = (90, 120)  # (height, width)
 img_norm_cfg = dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True)
 train_pipeline = [

@@ -1,6 +1,6 @@
-# The network and the budget of ../camvid/pixel_margin.py; training and
+# The network and the budget of ../camvid_pixelpick/margin.py; training and
 # selection are ours. Not chosen at this size: see the README.
-_base_ = '../camvid/pixel_margin.py'
+_base_ = '../camvid_pixelpick/margin.py'
 size = (360, 480)  # (height, width)
 img_norm_cfg = dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True)
 train_pipeline = [
