@@ -120,7 +120,8 @@ class CutLabelsAlone:
             'wanted KeepWeakView after all steps that move pixels',
         ),
         (
-            ALL + "train_pipeline[3] = dict(type='CutLabelsAlone')\n",
+            ALL + "train_pipeline[2]['ratio_range'] = (1.2, 1.4)\n"
+            "train_pipeline[3] = dict(type='CutLabelsAlone')\n",
             "move all maps named in results['seg_fields']",
         ),
         (

@@ -332,15 +332,6 @@ def _views(sample: dict[str, Any], pseudo: bool) -> list[str]:
             f'got a view of {tuple(weak.shape)} beside an image of '
             f'{tuple(_content(sample["img"]).shape)}'
         )
-    labels = _content(sample['gt_semantic_seg'])
-    if pseudo and sample[UNASKED].shape != labels.shape[-2:]:
-        problems.append(
-            f'{where}wanted steps that move all maps named in '
-            "results['seg_fields'], as mmseg's do, for "
-            f'active_learning.pseudo_labels; got one of '
-            f'{sample[UNASKED].shape} beside labels of '
-            f'{tuple(labels.shape[-2:])}'
-        )
     return problems
 
 

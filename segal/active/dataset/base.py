@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
@@ -239,6 +240,9 @@ class LoadFirst:
                 results = step(results)
                 for name, value in moved.items():
                     results.setdefault(name, value)
+        for name in beside:
+            with reading(self.dataset, index, self.key):
+                _check_moved(results, name)
         return results
 
     def checked_annotation(
@@ -336,6 +340,24 @@ class LoadFirst:
                 f'restore the file, or correct {self.key}.ann_dir and '
                 'seg_map_suffix'
             ) from error
+
+
+def _check_moved(results: dict[str, Any], name: str) -> None:
+    """Whether a map went through the pipeline as the labels did.
+
+    Raises:
+        ValueError: It did not.
+    """
+    labels = results.get('gt_semantic_seg')
+    if isinstance(labels, DataContainer):
+        labels = labels.data
+    size, wanted = results[name].shape, getattr(labels, 'shape', ())[-2:]
+    if wanted and size != tuple(wanted):
+        raise ValueError(
+            "wanted steps that move all maps named in results['seg_fields'], "
+            f"as mmseg's do, got labels of {tuple(wanted)} and {name} of "
+            f'{size}'
+        )
 
 
 def _check_depth(path: str) -> None:
