@@ -48,6 +48,10 @@ WAYS = {
     'anywhere, shuffled': dict(
         type='PixelsGlobal', amount=97, shuffle_prop=0.4
     ),
+    'classes': dict(type='PixelsStratified', amount=5, per_image=True),
+    'classes, anywhere': dict(
+        type='PixelsStratifiedGlobal', amount=71, shuffle_prop=0.3
+    ),
     'images': dict(type='WholeImages', amount=3),
     'images, shuffled': dict(
         type='WholeImages', amount=4, aggregate='max', shuffle_prop=0.5

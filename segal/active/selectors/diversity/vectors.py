@@ -126,7 +126,8 @@ def errors_at(probs: Tensor, places: NDArray[np.int64]) -> Tensor:
     """
     index = torch.from_numpy(places).to(probs.device)
     errors = probs.flatten(1)[:, index].T.float().clone()  # (n, C)
-    errors[torch.arange(len(errors)), errors.argmax(dim=1)] -= 1
+    rows = torch.arange(len(errors), device=errors.device)
+    errors[rows, errors.argmax(dim=1)] -= 1
     return errors
 
 
@@ -148,8 +149,9 @@ def mean_gradient(probs: Tensor, features: Tensor) -> Tensor:
         float32 (C F,).
     """
     errors = probs.float().clone()
-    true = likeliest(probs)[None]  # (1, H, W)
-    errors.scatter_add_(0, true, -torch.ones_like(errors[:1]))
+    true = likeliest(probs)  # (H, W)
+    for number, plane in enumerate(errors):
+        plane -= (true == number).float()
     height, width = features.shape[1:]
     cells = F.adaptive_avg_pool2d(errors[None], (height, width))[0]
     gradient = cells.flatten(1) @ features.float().flatten(1).T  # (C, F)
