@@ -12,7 +12,7 @@ import inspect
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -205,58 +205,58 @@ def _tap(model: Any, parts: Rehearsal, problems: list[str]) -> None:
 def _query(
     parts: Rehearsal, described: Described, problems: list[str]
 ) -> BaseHeuristic | None:
-    """The heuristics on made-up probabilities, and both selectors.
+    """Heuristics and selectors on made-up probabilities of one image.
 
     Returns:
         The heuristic of the queries; None where it cannot be built.
     """
     config, images = parts.config, parts.data.pool.images
+    image = images[0]
+    draw = torch.Generator().manual_seed(0)
+    probs = torch.randn(
+        len(parts.data.classes), *image.size, generator=draw
+    ).softmax(0)  # (C, H, W)
+    before = Prediction(
+        name=image.name,
+        size=image.size,
+        seed=config.seed,
+        round=0,
+        embedding=described.embedding,
+        features=described.features,
+    )
+    after = replace(
+        before,
+        round=1,
+        probs=probs.to(parts.device),
+        samples=repeat(probs.to(parts.device)),
+        views=repeat(probs.to(parts.device)),
+        committee=repeat(probs.to(parts.device), 2),
+        embedding=described.embedding.to(parts.device),
+        features=None
+        if described.features is None
+        else described.features.to(parts.device),
+        pool=dict(class_counts=torch.ones(len(probs)).long()),
+    )
     heuristic = None
     with _said('active_learning.heuristic', config.heuristic, problems):
         heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
-        image = images[0]
-        draw = torch.Generator().manual_seed(0)
-        probs = torch.randn(
-            len(parts.data.classes), *image.size, generator=draw
-        ).softmax(0)  # (C, H, W)
-        heuristic(
-            Prediction(
-                name=image.name,
-                size=image.size,
-                seed=config.seed,
-                round=1,
-                probs=probs.to(parts.device),
-                samples=repeat(probs.to(parts.device)),
-                views=repeat(probs.to(parts.device)),
-                embedding=described.embedding.to(parts.device),
-                features=None
-                if described.features is None
-                else described.features.to(parts.device),
-                committee=repeat(probs.to(parts.device), 2),
-                pool=dict(class_counts=torch.ones(len(probs)).long()),
-            )
-        )
+        heuristic(after)
     where = 'active_learning.initial.heuristic'
     with _said(where, config.initial_heuristic, problems):
         first = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
-        first(
-            Prediction(
-                name=images[0].name,
-                size=images[0].size,
-                seed=config.seed,
-                round=0,
-                embedding=described.embedding,
-                features=described.features,
-            )
-        )
+        first(before)
     free = np.array([image.pixels for image in images], np.int64)
     for where, make in parts.selectors.items():
         with _said(where, config.selector, problems):
-            make(
-                images=images,
-                free=free,
-                round=0,
-            )
+            selector = make(images=images, free=free, round=0)
+            if selector.needs:
+                selector.shortlist(
+                    image,
+                    np.zeros(image.size, np.float32),
+                    np.ones(image.size, bool),
+                    before if 'at first' in where else after,
+                )
+                selector.candidates()
     return heuristic
 
 
