@@ -2,7 +2,7 @@ import logging
 
 import pytest
 import torch
-from mmseg.models.backbones import MobileNetV2
+from mmseg.models.backbones import MobileNetV2, UNet
 
 from segal.errors import StateError
 from segal.utils.weights import load_backbone, load_plain, read_weights
@@ -37,6 +37,25 @@ def test_every_weight_is_loaded(backbone, tmp_path, prefix, wrap):
     for name, value in backbone.state_dict().items():
         if not name.endswith('num_batches_tracked'):
             assert torch.equal(value, wanted[name]), name
+
+
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+def test_an_encoder_of_the_backbones_own_is_left_alone(tmp_path, prefix):
+    backbone = UNet(
+        base_channels=2,
+        num_stages=2,
+        strides=(1, 1),
+        enc_num_convs=(1, 1),
+        dec_num_convs=(1,),
+        downsamples=(True,),
+        enc_dilations=(1, 1),
+        dec_dilations=(1,),
+    )
+    wanted = changed(backbone)
+    content = {prefix + name: value for name, value in wanted.items()}
+    load_backbone(backbone, save(tmp_path, content), LOGGER)
+    name = 'encoder.0.0.convs.0.conv.weight'
+    assert torch.equal(backbone.state_dict()[name], wanted[name])
 
 
 def test_a_classifier_left_over_is_fine(backbone, tmp_path, caplog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ CHECKPOINT = 'runner.checkpoint'
 """The key that names a backbone's first weights."""
 
 
-def read_weights(source: str, key: str = CHECKPOINT) -> dict[str, Tensor]:
+def read_weights(
+    source: str, key: str = CHECKPOINT, wanted: Collection[str] = ()
+) -> dict[str, Tensor]:
     """The tensors of a checkpoint, by name.
 
     Args:
@@ -34,6 +36,8 @@ def read_weights(source: str, key: str = CHECKPOINT) -> dict[str, Tensor]:
             cache (``$TORCH_HOME/hub/checkpoints``); a file put there serves
             machines without a network.
         key: Where to name another, for errors.
+        wanted: Names of a backbone's weights; where all are there, they are
+            taken as they are (UNet has an ``encoder.`` of its own).
 
     Returns:
         Names without ``module.``, ``backbone.`` (where all that belongs to a
@@ -74,6 +78,8 @@ def read_weights(source: str, key: str = CHECKPOINT) -> dict[str, Tensor]:
             f'{source}: wanted a checkpoint with weights, got none in it'
         )
     for prefix in ('module.', 'backbone.', 'encoder.'):
+        if wanted and tensors.keys() >= set(wanted):
+            break
         inside = {
             name.removeprefix(prefix): value
             for name, value in tensors.items()
@@ -101,12 +107,12 @@ def load_backbone(
         StateError: A weight of the backbone is missing in the file, or has
             another shape.
     """
-    tensors = read_weights(source, key)
     wanted = {
         name: value
         for name, value in backbone.state_dict().items()
         if not name.endswith('num_batches_tracked')
     }
+    tensors = read_weights(source, key, wanted)
     shapes = [
         f'{name}: wanted {tuple(value.shape)}, got '
         f'{tuple(tensors[name].shape)}'
