@@ -273,7 +273,8 @@ class _Training:
         """SGD; SimSiam's predictor keeps its learning rate."""
         request = self.request
         lr = request.lr or 0.05 * request.batch_size / 256
-        predictor, others = [], []
+        predictor: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 of_head = name.startswith('head.')
