@@ -24,7 +24,11 @@ from segal.utils.bilinear import upsampled_at
 from segal.utils.sparse_losses import OnLabelled
 
 SPARSE = 1 / 16
-"""With ``'auto'``, batches with at most this share of labelled pixels are."""
+"""With ``'auto'``, batches with at most this share of labelled pixels are.
+
+Sampling saves time up to about a quarter of them, and costs several times as
+much as whole maps where all are labelled.
+"""
 
 
 class AtLabels(BaseDecodeHead):
