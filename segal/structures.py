@@ -7,7 +7,7 @@ flat index ``row * W + column`` into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +20,10 @@ Unit = Literal['pixel', 'region', 'image']
 Answer = Literal['all', 'dominant']
 """What is said of a region: the class of each pixel, or the one class that
 most of its pixels have."""
+
+Split = float | Literal['even', 'score_per_cost']
+"""How a budget is split over images that a query opens and those that were
+open: evenly, this share to the new ones, or by what promises more."""
 
 WHOLE_IMAGE = -1
 """The place that stands for a whole image."""
@@ -161,6 +165,29 @@ class Selection:
         if self.unit == 'image':
             return len(self.places)
         return sum(len(places) for places in self.places.values())
+
+
+def merged(
+    parts: Sequence[Selection], images: Sequence[PoolImage]
+) -> Selection:
+    """Selections of different images as one.
+
+    Args:
+        parts: Of one round and one unit; no image is in two of them.
+        images: In whose order the images come.
+    """
+    first = parts[0]
+    joined = Selection(first.round, first.unit, {}, answer=first.answer)
+    by_name = {name: part for part in parts for name in part.places}
+    for name in (image.name for image in images):
+        if name in by_name:
+            part = by_name[name]
+            joined.places[name] = part.places[name]
+            if part.scores:
+                joined.scores[name] = part.scores[name]
+            if part.regions:
+                joined.regions[name] = part.regions[name]
+    return joined
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ from segal.active.dataset.base import LoadFirst
 from segal.active.dataset.pool import open_pool
 from segal.active.heuristics import BaseHeuristic, Entropy, Margin, Random
 from segal.active.label_store import LabelStore
+from segal.active.opening import Opening
 from segal.active.oracles import GroundTruthOracle
+from segal.active.regions import Squares
 from segal.model_wrapper import ModelWrapper
 from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
@@ -51,6 +53,19 @@ WAYS = {
     'classes': dict(type='PixelsStratified', amount=5, per_image=True),
     'classes, anywhere': dict(
         type='PixelsStratifiedGlobal', amount=71, shuffle_prop=0.3
+    ),
+    'squares': dict(
+        type='RegionsPerImage',
+        amount=2,
+        per_image=True,
+        shape=Squares(1),
+        shuffle_prop=0.5,
+    ),
+    'squares anywhere': dict(type='RegionsGlobal', amount=9, shape=Squares(2)),
+    'opened': dict(type='PixelsPerImage', amount=31, opening='even'),
+    'opened, split': dict(type='PixelsGlobal', amount=40, opening=0.3),
+    'opened where it pays': dict(
+        type='PixelsGlobal', amount=40, opening='score_per_cost'
     ),
     'images': dict(type='WholeImages', amount=3),
     'images, shuffled': dict(
@@ -119,8 +134,8 @@ def open_loop(root, folder, images=11, void='charge', workers=0, **options):
 
 def selector(amount, per_image=False, **options):
     """Of a round; what the loop says of it comes with the options."""
-    budget = Budget(amount, per_image)
-    return SELECTORS.build(dict(seed=11, budget=budget, **options))
+    options.setdefault('budget', Budget(amount, per_image))
+    return SELECTORS.build(dict(seed=11, **options))
 
 
 def files_of(folder):
@@ -141,14 +156,26 @@ class Given(BaseHeuristic):
         return torch.from_numpy(score)
 
 
+def opened_by(split):
+    part = dict(type='WholeImages')
+    if split == 'score_per_cost':
+        part = dict(type='ScorePerCost', pixels=40, first_pixels=6)
+    make = functools.partial(selector, amount=3, **part)
+    return Opening(make, 3, Budget(40, False), split, 6)
+
+
 def query(root, folder, ways, heuristics, **options):
     """Some rounds of each way; this rank's labels, and the files."""
     found = {}
     for way in ways:
         loop, wrapper = open_loop(root, folder / way, **options)
-        make = functools.partial(selector, **WAYS[way])
+        told = dict(WAYS[way])
+        opening = told.pop('opening', None)
+        make = functools.partial(selector, **told)
         for heuristic in (Random(), *(kind() for kind in heuristics)):
-            selection = loop.step(heuristic, make, wrapper)
+            selection = loop.step(
+                heuristic, make, wrapper, opening and opened_by(opening)
+            )
         found[way] = (
             files_of(folder / way),
             loop.store.fingerprint(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,14 @@ from segal.active.ledger import (
     check_same_labels,
     check_selection,
 )
+from segal.active.opening import Opening, check_opened
 from segal.active.oracles import BaseOracle
 from segal.active.region_ledger import check_regions
 from segal.active.scoring import Scorer
 from segal.active.selectors import BaseRegions, BaseSelector
 from segal.features.of_pool import PoolFeatures
 from segal.model_wrapper import ModelWrapper
-from segal.structures import PoolImage, Selection
+from segal.structures import Budget, PoolImage, Selection, merged
 
 SelectorFactory = Callable[..., BaseSelector]
 """The ``images``, the ``free`` places of each, which images are ``opened``,
@@ -67,6 +69,7 @@ class ActiveLearningLoop:
         heuristic: BaseHeuristic,
         make_selector: SelectorFactory,
         wrapper: ModelWrapper | None,
+        opening: Opening | None = None,
     ) -> Selection:
         """Score the pool, spend the budget, ask, and store the answers.
 
@@ -78,6 +81,8 @@ class ActiveLearningLoop:
             heuristic: Gives the scores.
             make_selector: Builds the round's selector.
             wrapper: The network, None where the heuristic needs none.
+            opening: Which images to open first, and how to split the budget
+                over them and those that are open; None: all are open.
 
         Returns:
             What was asked, with its scores.
@@ -88,41 +93,21 @@ class ActiveLearningLoop:
         file = self.store.rounds
         before = Standing.of(self.store)
         free = self.free()
-        selector = make_selector(
-            images=self.pool.images,
-            free=free,
-            opened=self.store.opened(),
-            asked=self.asked,
-            available=self.available,
-            round=file,
-        )
-        statistics = self.scorer.statistics(heuristic, wrapper)
-        needs = {*heuristic.needs, *selector.needs}
-        read = [
-            image
-            for image, places in zip(self.pool, free, strict=True)
-            if places > 0 or selector.reads_all
-        ]
-        with ranks.together():
-            for image, score, prediction in self.scorer.scores(
-                read,
-                heuristic,
-                wrapper if self.scorer.reads_network(needs) else None,
-                statistics,
-                file,
-                needs=selector.needs,
-            ):
-                selector.shortlist(
-                    image, score, self.available(image), prediction
-                )
-            shard = selector.candidates()
-        shards = ranks.gather(shard)
+        parts: list[tuple[NDArray[np.bool_], dict[str, Budget]]]
+        parts = [(np.ones(len(free), bool), {})]
+        if opening is not None:
+            new = self._open(heuristic, wrapper, opening, free)
+            old = self.store.opened() & (free > 0)
+            shares = opening.parts(old, new)
+            parts = [(among, dict(budget=share)) for among, share in shares]
+        chosen = [
+            self._choose(heuristic, partial(make_selector, **share), wrapper,
+                         free, among)
+            for among, share in parts
+        ]  # fmt: skip
         with ranks.together():
             if ranks.is_main():
-                selection = selector.choose(shards)
-                check_selection(selection, selector.budget, free, self.store)
-                if isinstance(selector, BaseRegions):
-                    check_regions(selection, selector)
+                selection = merged(chosen, self.pool.images)
                 answers = self.oracle.answer(selection)
                 gain = check_answers(selection, answers, self.store)
                 self.store.append(answers)
@@ -136,6 +121,132 @@ class ActiveLearningLoop:
         prints = ranks.gather_everywhere(self.store.fingerprint())
         check_same_labels(prints, file)
         return selection
+
+    def _choose(
+        self,
+        heuristic: BaseHeuristic,
+        make_selector: SelectorFactory,
+        wrapper: ModelWrapper | None,
+        free: NDArray[np.int64],
+        among: NDArray[np.bool_],
+    ) -> Selection:
+        """Spend a budget on some images.
+
+        Args:
+            heuristic: Gives the scores.
+            make_selector: Builds the selector.
+            wrapper: The network.
+            free: int64 (P,), places that may be asked.
+            among: bool (P,), the images that the budget is for.
+
+        Returns:
+            On rank 0 what to ask, checked; elsewhere nothing at all.
+        """
+        images = [
+            x for x, is_in in zip(self.pool, among, strict=True) if is_in
+        ]
+        selector = self._selector(
+            make_selector, images, free[among], self.store.opened()[among]
+        )
+        self._shortlist(selector, heuristic, wrapper, self.available)
+        shards = ranks.gather(selector.candidates())
+        selection = Selection(self.store.rounds, 'pixel', {})
+        with ranks.together():
+            if ranks.is_main():
+                selection = selector.choose(shards)
+                check_selection(
+                    selection,
+                    selector.budget,
+                    np.where(among, free, 0),
+                    self.store,
+                    len(images),
+                )
+                if isinstance(selector, BaseRegions):
+                    check_regions(selection, selector)
+        return selection
+
+    def _open(
+        self,
+        heuristic: BaseHeuristic,
+        wrapper: ModelWrapper | None,
+        opening: Opening,
+        free: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        """Which images to open: bool (P,), the same on every rank.
+
+        Args:
+            heuristic: Gives the scores.
+            wrapper: The network.
+            opening: How many, and by what.
+            free: int64 (P,), places that may be asked.
+        """
+        opened = self.store.opened()
+        closed = ~opened & (free > 0)
+        selector = self._selector(
+            opening.make_selector,
+            self.pool.images,
+            np.where(closed, free, 0),
+            opened,
+        )
+        place = self.pool.position
+
+        def unseen(image: PoolImage) -> NDArray[np.bool_]:
+            return np.full(image.size, bool(closed[place[image.name]]))
+
+        self._shortlist(selector, heuristic, wrapper, unseen)
+        shards = ranks.gather(selector.candidates())
+        new = np.zeros(len(opened), bool)
+        with ranks.together():
+            if ranks.is_main():
+                for name in selector.choose(shards).places:
+                    new[place[name]] = True
+                check_opened(new, closed, opening, selector)
+        return ranks.broadcast(new)
+
+    def _selector(
+        self,
+        make_selector: SelectorFactory,
+        images: Sequence[PoolImage],
+        free: NDArray[np.int64],
+        opened: NDArray[np.bool_],
+    ) -> BaseSelector:
+        """A selector of this round over some images."""
+        return make_selector(
+            images=images,
+            free=free,
+            opened=opened,
+            asked=self.asked,
+            available=self.available,
+            round=self.store.rounds,
+        )
+
+    def _shortlist(
+        self,
+        selector: BaseSelector,
+        heuristic: BaseHeuristic,
+        wrapper: ModelWrapper | None,
+        available: Callable[[PoolImage], NDArray[np.bool_]],
+    ) -> None:
+        """Let a selector see this rank's share of its images, scored."""
+        statistics = self.scorer.statistics(heuristic, wrapper)
+        needs = {*heuristic.needs, *selector.needs}
+        read = [
+            image
+            for image, places in zip(
+                selector.images, selector.free, strict=True
+            )
+            if places > 0 or selector.reads_all
+        ]
+        with ranks.together():
+            for image, score, prediction in self.scorer.scores(
+                read,
+                heuristic,
+                wrapper if self.scorer.reads_network(needs) else None,
+                statistics,
+                self.store.rounds,
+                needs=selector.needs,
+            ):
+                selector.shortlist(image, score, available(image), prediction)
 
     def free(self) -> NDArray[np.int64]:
         """How many places may still be asked in each image: int64 (P,)."""

@@ -88,6 +88,7 @@ def check_selection(
     budget: Budget,
     free: NDArray[np.int64],
     store: LabelStore,
+    images: int | None = None,
 ) -> None:
     """A selection spends the budget, or all that is free, on free places.
 
@@ -98,6 +99,7 @@ def check_selection(
         budget: What may be.
         free: int64 (P,), how many places may be asked in each image.
         store: What was asked before.
+        images: How many a budget for each image is for; None: all.
 
     Raises:
         RuntimeError: It spends more or less, asks a place twice, or one that
@@ -120,7 +122,8 @@ def check_selection(
     if selection.regions:
         return  # see check_regions
     left = np.minimum(free, 1) if whole else free  # (P,)
-    amount = budget.amount * (len(left) if budget.per_image else 1)
+    count = len(left) if images is None else images
+    amount = budget.amount * (count if budget.per_image else 1)
     wanted = min(amount, int(left.sum()))
     each = np.minimum(left, budget.amount)  # (P,)
     if int(spent.sum()) != wanted and not (

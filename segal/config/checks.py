@@ -12,7 +12,7 @@ from segal.active.spending import Spending
 from segal.config.kinds import short
 from segal.config.network import check_classes
 from segal.config.pipelines import entries, walk
-from segal.config.schema import ActiveLearningConfig
+from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.structures import PoolImage
 
 
@@ -80,6 +80,8 @@ def _check_budgets(
 ) -> list[str]:
     if config.spending is not None:
         return _check_spending(config, config.spending, pool)
+    if config.mixed is not None:
+        return _check_opening(config, config.mixed, len(pool))
     unit = config.unit
     if config.budget.percent is not None:
         total = (config.initial.percent or 0) + (
@@ -119,6 +121,20 @@ def _check_budgets(
             f"pool's {all_there:,}; {fits} queries fit"
         ]
     return []
+
+
+def _check_opening(
+    config: ActiveLearningConfig, mixed: Mixed, images: int
+) -> list[str]:
+    """Whether the pool has as many images as are opened."""
+    total = mixed.initial + config.queries * mixed.images
+    if total <= images:
+        return []
+    return [
+        f'active_learning.settings.image.query_size: {mixed.initial:,} images '
+        f'at first and {mixed.images:,} in each of {config.queries} queries '
+        f"are {total:,}, more than the pool's {images:,}"
+    ]
 
 
 def _check_spending(

@@ -25,6 +25,7 @@ from segal.config.kinds import (
     SECTION,
     SECTION_OR_OFF,
     SHARE,
+    SPLIT,
     SUM,
     TEXT,
     Kind,
@@ -75,6 +76,7 @@ _PIXEL = _AL + 'settings.pixel.'
 _COSTS = _AL + 'costs.'
 _PRICES = Costs()
 _REGION = _AL + 'settings.region.'
+_MIXED = _AL + 'settings.mixed.'
 
 
 KEYS: tuple[Key, ...] = (
@@ -257,6 +259,39 @@ KEYS: tuple[Key, ...] = (
         '',
         'What is said of a region: the class of each pixel, or the one class '
         'that most of its pixels have.',
+    ),
+    Key(
+        _MIXED + 'inside',
+        one_of('pixel', 'region'),
+        'pixel',
+        '',
+        'What is asked in images that are open; its budget is that of '
+        '`settings.pixel` or `settings.region`.',
+    ),
+    Key(
+        _MIXED + 'split',
+        SPLIT,
+        'even',
+        'share of the budget inside, from 0 to 1',
+        'How that budget is split over images that a query opens and those '
+        'that were open: `even`, as over any images; a number, the share of '
+        'the new ones; `score_per_cost`, whichever promises more.',
+    ),
+    Key(
+        _MIXED + 'first_pixels',
+        optional(integer(1)),
+        None,
+        'pixels',
+        'What is bought in an image when it is opened.',
+        "required with split='score_per_cost'",
+    ),
+    Key(
+        _MIXED + 'selector',
+        optional(PART),
+        None,
+        '',
+        'What chooses the images to open: a selector of whole images.',
+        'as `settings.image.aggregate` or `split` says',
     ),
     Key(
         _AL + 'visualize',
@@ -571,11 +606,11 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         'runner.sample_mode',
-        one_of('pixel', 'region', 'image'),
+        one_of('pixel', 'region', 'image', 'mixed'),
         REQUIRED,
         '',
-        'What is labelled: single pixels, regions, or whole images; picks '
-        'one of `settings`.',
+        'What is labelled: single pixels, regions, or whole images; or '
+        'images and places in them together; picks one of `settings`.',
     ),
     Key(
         'runner.sample_rounds',

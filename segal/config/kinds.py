@@ -58,6 +58,12 @@ AUTO = Kind(
 TEXT = Kind('a non-empty string', lambda v: isinstance(v, str) and bool(v))
 POSITIVE = Kind('a number above 0', lambda v: _is_number(v) and v > 0)
 NOT_NEGATIVE = Kind('a number, 0 or more', lambda v: _is_number(v) and v >= 0)
+SPLIT = Kind(
+    "'even', 'score_per_cost', or a number from 0 to 1",
+    lambda v: (
+        v in ('even', 'score_per_cost') or (_is_number(v) and 0 <= v <= 1)
+    ),
+)
 SHARE = Kind('a number from 0 to 1', lambda v: _is_number(v) and 0 <= v <= 1)
 PRICE = Kind(
     'a finite number, 0 or more',

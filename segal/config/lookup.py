@@ -19,6 +19,7 @@ _SECTIONS = (
     'active_learning.settings.pixel',
     'active_learning.costs',
     'active_learning.settings.region',
+    'active_learning.settings.mixed',
     'active_learning.visualize',
     'active_learning.sources',
     'active_learning.initial',
@@ -77,12 +78,6 @@ class Lookup:
             return value
         default = None if key.default is REQUIRED else key.default
         if there:
-            if name == 'runner.sample_mode' and value == 'mixed':
-                self.problems.append(
-                    f'{name}: {value!r} is not available yet; wanted '
-                    f'{key.kind.wanted}'
-                )
-                return default
             guess = (
                 nearest(value, _quoted(key.kind.wanted))
                 if key.kind.wanted.startswith('one of')

@@ -9,7 +9,7 @@ from mmcv import Config
 
 from segal.active.costs import Asked
 from segal.config.planned import cumulated, planned, region_pixels
-from segal.config.schema import ActiveLearningConfig
+from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.structures import Budget, PoolImage
 from segal.utils.table import cost_words
 
@@ -83,6 +83,7 @@ def plan(
         ('selector', _part(config.selector)),
         *([('features', features)] if config.features else []),
         *([('regions', _part(config.shape))] if config.shape else []),
+        *([('images', _opening(config.mixed))] if config.mixed else []),
         ('random picks', f'{100 * config.shuffle_prop:g} %'),
         ('oracle', _oracle(config)),
         ('starts anew', _starts_anew(config)),
@@ -132,6 +133,13 @@ def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
     if budget.in_pixels:
         return f'{budget.amount:,} pixels {where}, in regions'
     return f'{budget.amount:,} regions {where}'
+
+
+def _opening(mixed: Mixed) -> str:
+    return (
+        f'{mixed.initial:,} opened at first, {mixed.images:,} by each query; '
+        f'split: {mixed.split}'
+    )
 
 
 def _at_first(config: ActiveLearningConfig) -> str:

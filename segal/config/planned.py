@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from segal.active.costs import Asked
-from segal.config.schema import ActiveLearningConfig
+from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.structures import PoolImage
 
 
@@ -26,6 +26,8 @@ def planned(
     Returns:
         One for each phase, the initial labels first.
     """
+    if config.mixed is not None:
+        return _planned_mixed(config, config.mixed, pool, region)
     if config.unit == 'region':
         return _planned_regions(config, pool, region)
     images = config.unit == 'image'
@@ -60,6 +62,38 @@ def region_pixels(asked: Asked, pool: Sequence[PoolImage], region: int) -> int:
     """
     mean = sum(one.pixels for one in pool) / len(pool)
     return round(asked.region_shares * mean) + asked.superpixels * region
+
+
+def _planned_mixed(
+    config: ActiveLearningConfig,
+    mixed: Mixed,
+    pool: Sequence[PoolImage],
+    region: int,
+) -> list[Asked]:
+    """The same where images are opened; images of mean size."""
+    mean = sum(one.pixels for one in pool) / len(pool)
+    files: list[Asked] = []
+    opened = 0
+    for number in range(len(config.phases)):
+        budget = config.budget if number else config.initial
+        new = mixed.images if number else mixed.initial
+        new = min(new, len(pool) - opened)
+        opened += new
+        times = opened if budget.per_image else 1
+        if config.unit == 'pixel':
+            files.append(Asked(pixels=budget.amount * times, opened=new))
+            continue
+        pixels = budget.amount * times * (1 if budget.in_pixels else region)
+        if budget.percent is not None:
+            there = opened if budget.per_image else len(pool)
+            pixels = int(mean * there * budget.percent / 100)
+        count = -(-pixels // region)
+        files.append(
+            Asked(superpixels=count, opened=new)
+            if config.selector.get('answer') == 'dominant'
+            else Asked(regions=count, region_shares=pixels / mean, opened=new)
+        )
+    return files
 
 
 def _planned_regions(

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.active.costs import Costs
+from segal.active.costs import Costs, exact
 from segal.active.spending import Spending
 from segal.config import (
     checks,
@@ -28,6 +28,7 @@ from segal.config.lookup import Lookup
 from segal.config.phases import read_phases
 from segal.config.schema import (
     ActiveLearningConfig,
+    Mixed,
     Reset,
     Sources,
     Visualize,
@@ -100,6 +101,15 @@ class _Reader(Lookup):
         shape = None
         if unit == 'region':
             shape = self._shape(values, chosen)
+        mixed = None
+        if values['runner.sample_mode'] == 'mixed' and budget is not None:
+            mixed = self._mixed(values, budget, costs, chosen['features'])
+            if spending is not None:
+                self.problems.append(
+                    f'{_SETTINGS}{unit}.cost_per_round: not together with '
+                    "runner.sample_mode='mixed'; got "
+                    f'{spending.amount:g}. Write budget_per_round'
+                )
         committee, problems = read_committee(
             values['active_learning.committee']
         )
@@ -125,6 +135,7 @@ class _Reader(Lookup):
             top_percent=top_percent,
             aggregate=aggregate,
             shape=shape,
+            mixed=mixed,
             ignore_index=ignore_index,
             shuffle_prop=float(values['active_learning.shuffle_prop']),
             **chosen,
@@ -141,15 +152,80 @@ class _Reader(Lookup):
         )
 
     def _unit(self, values: dict[str, Any]) -> Unit | None:
-        unit: Unit | None = values['runner.sample_mode']
-        if unit and not self._find(_SETTINGS + unit)[0]:
-            if self._find('active_learning')[0]:
-                self.problems.append(
-                    f'{_SETTINGS}{unit}: required with '
-                    f'runner.sample_mode={unit!r}; got nothing'
-                )
-            return None
+        """What the budget counts; with ``'mixed'``, inside the images."""
+        mode = values['runner.sample_mode']
+        unit: Unit | None = mode
+        wanted = [mode]
+        if mode == 'mixed':
+            unit = values[f'{_SETTINGS}mixed.inside'] or 'pixel'
+            wanted = ['image', unit]
+        for name in wanted:
+            if name and not self._find(_SETTINGS + name)[0]:
+                if self._find('active_learning')[0]:
+                    self.problems.append(
+                        f'{_SETTINGS}{name}: required with '
+                        f'runner.sample_mode={mode!r}; got nothing'
+                    )
+                unit = None
         return unit
+
+    def _mixed(
+        self,
+        values: dict[str, Any],
+        inside: Budget,
+        costs: Costs,
+        features: dict[str, Any] | None,
+    ) -> Mixed | None:
+        """Which images are opened, and how the budget inside is split."""
+        where, split = f'{_SETTINGS}mixed.', values[f'{_SETTINGS}mixed.split']
+        _, images, _ = self._budgets('image', values, costs, asks=True)
+        initial = values[f'{_SETTINGS}image.initial_pool']
+        first_pixels = values[where + 'first_pixels']
+        if split != 'even' and (inside.per_image or inside.percent):
+            self.problems.append(
+                f'{where}split: {split!r} splits a count over the whole '
+                'pool; write budget_per_round inside, not per cent'
+            )
+        by_cost = split == 'score_per_cost'
+        part = values[where + 'selector']
+        opening = float(exact(costs.open) / exact(costs.pixel or 1))
+        if by_cost:
+            if first_pixels is None or values[where + 'inside'] != 'pixel':
+                self.problems.append(
+                    f"{where}split: 'score_per_cost' buys first_pixels in "
+                    'each image that it opens; got '
+                    f'first_pixels={first_pixels}, '
+                    f'inside={values[where + "inside"]!r}'
+                )
+                return None
+            if part is not None:
+                self.problems.append(
+                    f"{where}selector: not together with split='score_per_"
+                    f"cost', which chooses the images itself; got {part!r}"
+                )
+            part = dict(
+                type='ScorePerCost',
+                pixels=inside.amount,
+                first_pixels=first_pixels,
+                opening_pixels=opening,
+            )
+        if images is None:
+            return None
+        aggregate = values[f'{_SETTINGS}image.aggregate']
+        selector, problems = parts.resolve_selector(
+            part, 'image', True, None, aggregate, features
+        )
+        self.problems += problems
+        plain, _ = parts.resolve_selector(None, 'image', True, None, aggregate)
+        return Mixed(
+            images.amount if initial is None else initial,
+            images.amount,
+            split,
+            first_pixels or 0,
+            opening,
+            selector,
+            plain,
+        )
 
     def _costs(self, values: dict[str, Any]) -> Costs:
         """The cost table; the default one where something is wrong."""

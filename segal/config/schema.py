@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from segal.active.costs import Costs
 from segal.active.spending import Spending
-from segal.structures import Budget, Unit
+from segal.structures import Budget, Split, Unit
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,29 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Mixed:
+    """Images and places in them, asked together.
+
+    Attributes:
+        initial: Images opened before the first phase.
+        images: Images that each query opens.
+        split: How the budget inside is split; see ``Opening``.
+        first_pixels: Pixels bought in an image when it is opened.
+        opening_pixels: Price of opening an image, in pixels.
+        selector: Chooses the images to open, for SELECTORS.
+        initial_selector: The same before the first phase.
+    """
+
+    initial: int
+    images: int
+    split: Split
+    first_pixels: int
+    opening_pixels: float
+    selector: dict[str, Any]
+    initial_selector: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class ActiveLearningConfig:
     """The active learning of one experiment.
 
@@ -141,6 +164,7 @@ class ActiveLearningConfig:
             scores, per cent in (0, 100]; None: the very highest.
         aggregate: How the scores of an image, or of a region, become one.
         shape: Of regions, for REGIONS; None for other units.
+        mixed: Which images are opened; None: all are.
         ignore_index: Class id of what has no label, 0 to 255.
         shuffle_prop: Share of each selection that is random, in [0, 1].
         heuristic: Ready for HEURISTICS.
@@ -172,6 +196,7 @@ class ActiveLearningConfig:
     top_percent: float | None
     aggregate: str
     shape: dict[str, Any] | None
+    mixed: Mixed | None
     ignore_index: int
     shuffle_prop: float
     heuristic: dict[str, Any]

@@ -21,6 +21,7 @@ from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
 from segal.active.costs import Asked
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
+from segal.active.opening import Opening
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import StateError
 from segal.hooks.report import RoundReport
@@ -91,6 +92,8 @@ class ActiveLearningRunner:
         initial_heuristic: Scores the initial draw.
         make_selector: Builds the selector of a query.
         make_initial_selector: Builds the selector of the initial draw.
+        opening: Of a query; None where all images are open.
+        initial_opening: Of the initial draw.
         work_dir: The experiment's folder.
         logger: Where to say what happens.
         classes: Names of the C classes.
@@ -113,6 +116,8 @@ class ActiveLearningRunner:
         logger: logging.Logger,
         classes: Sequence[str],
         palette: NDArray[np.uint8],
+        opening: Opening | None = None,
+        initial_opening: Opening | None = None,
         model: Any = None,
         optimizer: Any = None,
         **kwargs: Any,
@@ -125,6 +130,8 @@ class ActiveLearningRunner:
         self.initial_heuristic = initial_heuristic
         self.make_selector = make_selector
         self.make_initial_selector = make_initial_selector
+        self.opening = opening
+        self.initial_opening = initial_opening
         self.work_dir = Path(work_dir)
         self.logger = logger
         self.classes = tuple(classes)
@@ -250,7 +257,10 @@ class ActiveLearningRunner:
         """Buy the initial labels, before there is a network."""
         if self.store.rounds == 0:
             self.loop.step(
-                self.initial_heuristic, self.make_initial_selector, None
+                self.initial_heuristic,
+                self.make_initial_selector,
+                None,
+                self.initial_opening,
             )
             counts = self.store.counts(0)
             self.logger.info(
@@ -345,11 +355,16 @@ class ActiveLearningRunner:
             self._write(write_rounds)
 
     def _regions(self, round: int) -> dict[str, Any]:
-        """How many regions were asked, and what was said of each."""
+        """Images that were opened, regions, and what was said of each."""
         asked = self.store.asked(round)
+        told: dict[str, Any] = {}
+        if self.opening is not None:
+            told['opened'] = asked.opened
         if asked.superpixels:
-            return dict(regions=asked.superpixels, answer='dominant')
-        return dict(regions=asked.regions) if asked.regions else {}
+            told.update(regions=asked.superpixels, answer='dominant')
+        elif asked.regions:
+            told['regions'] = asked.regions
+        return told
 
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
         """Buy the labels of the next round."""
@@ -358,7 +373,9 @@ class ActiveLearningRunner:
         begin = time.perf_counter()
         if 'committee' in self.heuristic.needs:
             wrapper.committee = self.factory.committee(round, asked=True)
-        selection = self.loop.step(self.heuristic, self.make_selector, wrapper)
+        selection = self.loop.step(
+            self.heuristic, self.make_selector, wrapper, self.opening
+        )
         self.rows[round]['seconds']['query'] = time.perf_counter() - begin
         counts = self.store.counts(round + 1)
         self.logger.info(

@@ -28,6 +28,7 @@ from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
 from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.dataset.pool import Pool
 from segal.active.label_store import LabelStore
+from segal.active.opening import Opening
 from segal.active.pool_file import read_pool
 from segal.active.regions import RegionShape
 from segal.active.selectors import BaseSelector
@@ -239,6 +240,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             features,
         )
         make_initial_selector, make_selector = _selectors(config, shape, store)
+        initial_opening, opening = _openings(config)
         runner = build_runner(
             dict(cfg.runner),
             default_args=dict(
@@ -253,6 +255,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
                 initial_heuristic=initial_heuristic,
                 make_selector=make_selector,
                 make_initial_selector=make_initial_selector,
+                opening=opening,
+                initial_opening=initial_opening,
                 classes=data.classes,
                 palette=data.palette,
             ),
@@ -310,6 +314,35 @@ def _selectors(
     )
 
 
+def _openings(
+    config: ActiveLearningConfig,
+) -> tuple[Opening | None, Opening | None]:
+    """Which images the initial draw opens, and a query; None: all are."""
+    mixed = config.mixed
+    if mixed is None:
+        return None, None
+
+    def opener(part: dict[str, Any], images: int) -> SelectorFactory:
+        budget = Budget(images, False)
+        return partial(_selector, part, budget, None, None, config.seed, 0.0)
+
+    return (
+        Opening(
+            opener(mixed.initial_selector, mixed.initial),
+            mixed.initial,
+            config.initial,
+        ),
+        Opening(
+            opener(mixed.selector, mixed.images),
+            mixed.images,
+            config.budget,
+            mixed.split,
+            mixed.first_pixels,
+            mixed.opening_pixels,
+        ),
+    )
+
+
 def _shape(
     config: ActiveLearningConfig, pool: Pool, cache: Path
 ) -> RegionShape | None:
@@ -337,27 +370,30 @@ def _shape(
 
 def _selector(
     part: dict[str, Any],
-    budget: Budget,
+    usual: Budget,
     spending: Spending | None,
     store: LabelStore | None,
     seed: int,
     shuffle_prop: float,
     **standing: Any,
 ) -> BaseSelector:
-    """A selector for one round, with what a budget in cost pays for."""
+    """A selector for one round, with what a budget in cost pays for.
+
+    The loop says how the round stands, and, where it splits the usual budget,
+    ``budget``.
+    """
     if spending is not None:
         file, free = standing['round'], standing['free']
         earlier = [store.asked(k) for k in range(file)] if store else []
         unopened = int(np.count_nonzero((free > 0) & ~standing['opened']))
-        budget = Budget(spending.count(earlier, unopened), False)
+        usual = Budget(spending.count(earlier, unopened), False)
     return build_from_cfg(
         dict(part),
         SELECTORS,
         dict(
-            budget=budget,
+            **{'budget': usual, **standing},
             seed=seed,
             shuffle_prop=shuffle_prop,
-            **standing,
         ),
     )
 

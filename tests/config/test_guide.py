@@ -86,7 +86,12 @@ def test_numbers_have_units():
 
 
 def test_sections_are_known():
-    assert children('active_learning.settings') == ['image', 'pixel', 'region']
+    assert children('active_learning.settings') == [
+        'image',
+        'mixed',
+        'pixel',
+        'region',
+    ]
 
 
 def test_the_first_example_runs(tmp_path):

@@ -97,8 +97,7 @@ WRONG = [
         'data.train.pipeline: wanted LoadAnnotations',
     ),
     (dict(runner__sample_mode='region'), 'settings.region: required with'),
-    # units that are to come
-    (dict(runner__sample_mode='mixed'), "'mixed' is not available yet"),
+    (dict(runner__sample_mode='mixed'), 'settings.image: required with'),
     # parts
     (
         dict(active_learning__heuristic='entrpy'),

@@ -98,8 +98,8 @@ OPTIONS = {
 
 CLASSES, FEATURES, DIMS = 3, 4, 5
 """Of the made-up predictions: classes, features a pixel, and an image."""
-REGIONS = ('RegionsPerImage', 'RegionsGlobal')
-"""Those that choose no single places; test_regions.py tries them."""
+ELSEWHERE = ('RegionsPerImage', 'RegionsGlobal', 'ScorePerCost')
+"""Those with another budget; test_regions.py, test_opening.py try them."""
 
 WAYS = [(name, options) for name, ways in OPTIONS.items() for options in ways]
 

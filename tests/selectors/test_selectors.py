@@ -9,7 +9,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
 from segal.structures import Budget, PoolImage
-from tests.selectors.cases import OPTIONS, REGIONS, WAYS, Scored
+from tests.selectors.cases import ELSEWHERE, OPTIONS, WAYS, Scored
 
 quick = settings(max_examples=120, deadline=None)
 ways = st.sampled_from(WAYS)
@@ -33,7 +33,7 @@ def test_every_selector_has_a_case():
         for name, cls in SELECTORS.module_dict.items()
         if cls.__module__.startswith('segal.')
     }
-    assert {*OPTIONS, *REGIONS} == ours
+    assert {*OPTIONS, *ELSEWHERE} == ours
 
 
 @quick

@@ -10,6 +10,7 @@ from .pixels_badge import PixelsBadge, PixelsBadgeGlobal
 from .pixels_k_centre import PixelsKCentre, PixelsKCentreGlobal
 from .pixels_k_means import PixelsKMeansPlusPlus, PixelsKMeansPlusPlusGlobal
 from .regions import BaseRegions, RegionsGlobal, RegionsPerImage
+from .score_per_cost import ScorePerCost
 from .spread_pixels import PixelsSpread
 from .stratified import PixelsStratified
 from .stratified_global import PixelsStratifiedGlobal
@@ -35,6 +36,7 @@ __all__ = [
     'PixelsStratifiedGlobal',
     'RegionsGlobal',
     'RegionsPerImage',
+    'ScorePerCost',
     'TypiClust',
     'WholeImages',
 ]

@@ -1,0 +1,98 @@
+"""Images and places in them, asked together: which images a query opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.active.selectors import BaseSelector
+from segal.active.selectors.quotas import rounded_share
+from segal.structures import Budget, Split
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a query spends what it may: on images, and on places in them.
+
+    An image is open once something of it was asked. A query opens exactly
+    ``images`` more, or all that are left (with ``'score_per_cost'``, at most
+    so many), and spends exactly ``inside`` in the images that are open then.
+
+    Attributes:
+        make_selector: Builds what chooses the images to open.
+        images: To open.
+        inside: Budget of places in open images, new ones included; where it
+            is for each image, for each open one.
+        split: ``'even'``: new and old images share ``inside`` as any images
+            would. A number: this share of it goes to the new ones, halves of
+            a place rounded up; where there are no old ones, or no new ones,
+            the others get all. ``'score_per_cost'``: each image that is
+            opened gets ``first_pixels``, the old ones what is left.
+        first_pixels: Pixels bought in an image when it is opened.
+        opening_pixels: Price of opening an image, in pixels.
+    """
+
+    make_selector: Callable[..., BaseSelector]
+    images: int
+    inside: Budget
+    split: Split = 'even'
+    first_pixels: int = 0
+    opening_pixels: float = 0.0
+
+    def parts(
+        self, old: NDArray[np.bool_], new: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.bool_], Budget]]:
+        """Which images share which budget.
+
+        Args:
+            old: bool (P,), those that are open already and not exhausted.
+            new: bool (P,), those that this query opens.
+
+        Yields:
+            bool (P,) and the budget of places in those.
+        """
+        inside = self.inside
+        if self.split == 'even' or not (old.any() and new.any()):
+            yield old | new, inside
+            return
+        if self.split == 'score_per_cost':
+            price = self.first_pixels + self.opening_pixels
+            spent = int(new.sum()) * price
+            yield new, Budget(self.first_pixels, True)
+            yield old, Budget(max(0, floor(inside.amount - spent)), False)
+            return
+        share = rounded_share(inside.amount, self.split)
+        yield new, Budget(share, False, inside.in_pixels)
+        yield old, Budget(inside.amount - share, False, inside.in_pixels)
+
+
+def check_opened(
+    new: NDArray[np.bool_],
+    closed: NDArray[np.bool_],
+    opening: Opening,
+    selector: BaseSelector,
+) -> None:
+    """As many images are opened as the budget says.
+
+    Args:
+        new: bool (P,), those to open.
+        closed: bool (P,), those that could be.
+        opening: The budget.
+        selector: That chose; for the message.
+
+    Raises:
+        RuntimeError: More, fewer, or some that were open.
+    """
+    wanted = min(opening.images, int(closed.sum()))
+    count = int(new.sum())
+    fewer = opening.split == 'score_per_cost' and count < wanted
+    if (new & ~closed).any() or (count != wanted and not fewer):
+        raise RuntimeError(
+            f'{type(selector).__name__}: wanted {wanted} images to open, of '
+            f'{int(closed.sum())} that are not, got {count}; nothing was '
+            'written, and every earlier label is as it was'
+        )
