@@ -422,7 +422,7 @@ class ActiveLearningRunner:
             name: str,
         ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             batch = query_batch(self.loop.pool, [name])
-            needs = self.heuristic.needs
+            needs = {*self.heuristic.needs, 'probs'}  # for the classes
             for found in self.loop.scorer.seen(
                 batch, [name], wrapper, needs, round + 1
             ):

@@ -97,7 +97,10 @@ WRONG = [
         'data.train.pipeline: wanted LoadAnnotations',
     ),
     (dict(runner__sample_mode='region'), 'settings.region: required with'),
-    (dict(runner__sample_mode='mixed'), 'settings.image: required with'),
+    (
+        dict(runner__sample_mode='mixed', active_learning__settings={}),
+        'settings.image: required with',
+    ),
     # parts
     (
         dict(active_learning__heuristic='entrpy'),
