@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segal.active.regions.base import Found, RegionShape, Ties, Wanted
+from segal.active.regions.picking import pick_apart
 from segal.errors import ConfigError
 from segal.registry import REGIONS
 from segal.structures import PoolImage
@@ -17,8 +18,8 @@ class Squares(RegionShape):
     At the edge of an image they are cut off. The number of a square is the
     flat index of its centre. What is found is what taking the highest score,
     striking out all centres within ``2 * radius``, and taking the highest of
-    the rest would find, ties included; scores are sorted instead, a few at
-    first.
+    the rest would find, ties included; see
+    :mod:`segal.active.regions.picking`.
 
     Source: Xie et al., Towards Fewer Annotations: Active Learning via Region
     Impurity and Prediction Uncertainty for Domain Adaptive Semantic
@@ -152,92 +153,3 @@ def box_sum(values: NDArray, radius: int, dtype: np.dtype) -> NDArray:
 
 def _along(axis: int, part: slice) -> tuple[slice, ...]:
     return (part,) if axis == 0 else (slice(None), part)
-
-
-def pick_apart(
-    values: NDArray[np.float32],
-    reach: int,
-    ties: Ties,
-    wanted: Wanted,
-    sizes: NDArray[np.int64] | None = None,
-) -> NDArray[np.int64]:
-    """The best places of which no two are near, as if by one argmax for each.
-
-    Args:
-        values: float32 (H, W); -inf is never taken.
-        reach: Two places are near if they are at most so many rows and so
-            many columns apart, in pixels.
-        ties: Flat indices -> their tie keys; the lower of two equal values
-            goes first.
-        wanted: When to stop.
-        sizes: int64 (H, W), pixels that come with each place; 1 where None.
-
-    Returns:
-        int64 (R,), flat indices, best first.
-    """
-    height, width = values.shape
-    flat = values.reshape(-1)
-    least = max(wanted.least, float(np.finfo(np.float32).min))
-    blocked = np.zeros((height, width), bool)
-    struck = memoryview(blocked.reshape(-1))  # type: ignore[arg-type]
-    weights = None if sizes is None else sizes.reshape(-1)
-    area = (reach + 1) ** 2
-    picked: list[int] = []
-    pixels, begin = 0, 0
-    regions = min(wanted.regions, flat.size)
-    looked_at = (
-        4
-        * area
-        * max(min(regions, -(-min(wanted.pixels, flat.size) // area)), 16)
-    )
-    while True:
-        order = _highest(flat, looked_at, least, ties)
-        for chunk in np.split(
-            order[begin:], range(4096, len(order) - begin, 4096)
-        ):
-            open_ones = chunk[~blocked.reshape(-1)[chunk]]
-            for place in open_ones.tolist():
-                if struck[place]:
-                    continue
-                if len(picked) >= regions or pixels >= wanted.pixels:
-                    return np.array(picked, np.int64)
-                row, column = divmod(place, width)
-                blocked[
-                    max(0, row - reach) : row + reach + 1,
-                    max(0, column - reach) : column + reach + 1,
-                ] = True
-                picked.append(place)
-                pixels += 1 if weights is None else int(weights[place])
-        if len(order) < looked_at:  # there are no more
-            return np.array(picked, np.int64)
-        begin, looked_at = len(order), 8 * looked_at
-
-
-def _highest(
-    flat: NDArray[np.float32], count: int, least: float, ties: Ties
-) -> NDArray[np.int64]:
-    """The highest values of at least ``least``, in order.
-
-    A threshold guessed from a few values makes the rest cheap; it changes
-    nothing in what is found.
-
-    Returns:
-        int64 (min(count, all of them),), value descending, then tie key
-        ascending.
-    """
-    guess = np.float32(least)
-    if flat.size > 16 * 1024 and count < flat.size // 2:
-        few = np.sort(flat[:: max(1, flat.size // 16384)])[::-1]
-        at = int(1.3 * len(few) * count / flat.size) + 32
-        if at < len(few):
-            guess = max(guess, few[at])
-    near = np.flatnonzero(flat >= guess)
-    if len(near) < count and guess > np.float32(least):
-        near = np.flatnonzero(flat >= np.float32(least))
-    if len(near) > count:
-        at_border = np.partition(flat[near], len(near) - count)
-        border = at_border[len(near) - count]
-        near = near[flat[near] >= border]
-    keys = ties(near)
-    order = near[np.lexsort((keys, -flat[near]))]
-    return order[:count]
