@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mmcv.utils import Registry
@@ -261,9 +262,17 @@ def _needs(
     """Name and need of a part and of those inside it."""
     known = registry.module_dict
     while isinstance(part, Mapping) and part.get('type') in known:
-        for need in getattr(known[part['type']], 'needs', ()):
+        for need in _own_needs(part, registry):
             yield part['type'], need
         part = part.get('of', {})
+
+
+def _own_needs(part: Mapping[str, Any], registry: Registry) -> tuple[str, ...]:
+    """What a part needs by itself; of a heuristic its arguments may decide."""
+    if registry is HEURISTICS and 'of' not in part:
+        with suppress(Exception):  # the rehearsal says what is wrong with it
+            return tuple(registry.build(dict(part)).needs)
+    return tuple(getattr(registry.module_dict[part['type']], 'needs', ()))
 
 
 def resolve_selector(

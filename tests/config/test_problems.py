@@ -119,6 +119,15 @@ WRONG = [
         dict(active_learning__heuristic=dict(name='margin')),
         'heuristic.type: wanted the name of a registered heuristic; got None',
     ),
+    (
+        dict(
+            active_learning__heuristic=dict(
+                type='smoothed',
+                of=dict(type='expected_gradient_length', features=True),
+            )
+        ),
+        "ExpectedGradientLength needs 'features', which nothing here gives",
+    ),
     # committee
     (dict(active_learning__committee=[]), 'committee: wanted a list of dict('),
     (dict(active_learning__committee='a.pth'), "got 'a.pth'"),

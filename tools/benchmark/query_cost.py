@@ -2,9 +2,14 @@
 
 Prints the ratio of (probabilities, checks, score, selection) to
 ``model.inference`` (resize and softmax) on the same batches, as the median
-over pairs measured in turn in one process.
+over pairs measured in turn in one process, in processor time, so that other
+work on the machine counts little. Of a heuristic with dropout it
+also prints what its passes cost beside as many times that part of the network
+which follows the first dropout (resize and softmax included), the part before
+it paid once.
 
 Usage: python tools/benchmark/query_cost.py [--heuristic Margin] [--pairs 20]
+    [--heuristic "dict(type='BALD', passes=10)"]
 """
 
 from __future__ import annotations
@@ -21,9 +26,12 @@ from mmcv.utils import build_from_cfg
 
 import segal.active.heuristics  # noqa: F401  (fills the registry)
 from segal.active.selectors import PixelsPerImage
+from segal.config.parts import resolve_heuristic
+from segal.mc_dropout import dropouts
 from segal.model_wrapper import ModelWrapper
 from segal.registry import HEURISTICS
 from segal.structures import Budget, PoolImage, Prediction
+from segal.utils.query import parse_heuristic
 
 
 def main() -> None:
@@ -41,7 +49,14 @@ def main() -> None:
     pool = [
         PoolImage(f'image {i}', (height, width)) for i in range(args.pairs)
     ]
-    heuristic = build_from_cfg(dict(type=args.heuristic), HEURISTICS)
+    part, _ = resolve_heuristic(parse_heuristic(args.heuristic), None)
+    heuristic = build_from_cfg(dict(part), HEURISTICS)
+    passes = heuristic.passes if 'samples' in heuristic.needs else 0
+    reached: list[float] = []  # when the first dropout began
+    first = dropouts(wrapper.model)[0]
+    first.register_forward_pre_hook(
+        lambda *_: reached.append(time.process_time())
+    )
     selector = PixelsPerImage(
         pool,
         np.full(len(pool), height * width),
@@ -57,15 +72,15 @@ def main() -> None:
         wrapper.model.inference(batch['img'][0], [meta], rescale=True)
 
     def query(batch: dict, image: PoolImage) -> None:
-        probs = wrapper.probabilities(batch)[0]
-        score = heuristic(
-            Prediction(
-                name=image.name, size=image.size, seed=0, round=0, probs=probs
-            )
-        )
+        probs = None
+        if 'probs' in heuristic.needs:
+            probs = wrapper.probabilities(batch)[0]
+        asked = Prediction(image.name, image.size, 0, 0, probs)
+        with wrapper.more(batch, 0, heuristic.needs, asked) as more:
+            score = heuristic(more)
         selector.shortlist(image, score.cpu().numpy(), available)
 
-    ratios, inference = [], []
+    ratios, inference, ratios_of_passes = [], [], []
     with wrapper.evaluating():
         for i, image in enumerate(pool):
             batch = dict(
@@ -75,12 +90,17 @@ def main() -> None:
             seconds = {}
             order = ['plain', 'query'] if i % 2 else ['query', 'plain']
             for which in order:
-                begin = time.perf_counter()
+                begin = time.process_time()
                 plain(batch) if which == 'plain' else query(batch, image)
-                seconds[which] = time.perf_counter() - begin
+                seconds[which] = time.process_time() - begin
+                if which == 'plain':
+                    before = reached[-1] - begin
             if i >= 2:  # the first two warm up
                 ratios.append(seconds['query'] / seconds['plain'])
                 inference.append(seconds['plain'])
+            if i >= 2 and passes:
+                after = passes * (seconds['plain'] - before)
+                ratios_of_passes.append((seconds['query'] - before) / after)
     print(
         f'{args.heuristic}, {height}x{width}, {len(ratios)} pairs: inference '
         f'{1000 * statistics.median(inference):.0f} ms an image; query / '
@@ -88,6 +108,13 @@ def main() -> None:
         f'(quartiles {np.quantile(ratios, 0.25):.3f} to '
         f'{np.quantile(ratios, 0.75):.3f})'
     )
+    if passes:
+        print(
+            f'{passes} passes / {passes} times what follows the first '
+            f'dropout = {statistics.median(ratios_of_passes):.3f} (quartiles '
+            f'{np.quantile(ratios_of_passes, 0.25):.3f} to '
+            f'{np.quantile(ratios_of_passes, 0.75):.3f})'
+        )
 
 
 if __name__ == '__main__':
