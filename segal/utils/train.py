@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmcv import Config
 from mmcv.runner import build_runner
@@ -383,10 +382,11 @@ def _selector(
     ``budget``.
     """
     if spending is not None:
-        file, free = standing['round'], standing['free']
+        file, askable = standing['round'], standing['free'] > 0  # (P,)
+        opened = standing.get('opened')  # None where nothing was
         earlier = [store.asked(k) for k in range(file)] if store else []
-        unopened = int(np.count_nonzero((free > 0) & ~standing['opened']))
-        usual = Budget(spending.count(earlier, unopened), False)
+        fresh = askable if opened is None else askable & ~opened
+        usual = Budget(spending.count(earlier, int(fresh.sum())), False)
     return build_from_cfg(
         dict(part),
         SELECTORS,
