@@ -25,6 +25,7 @@ train_pipeline[5:8] = [
     dict(type='Normalize', **norm)]
 train_pipeline[-1]['keys'] = ['img', 'gt_semantic_seg', 'img_weak']
 """
+AT_LABELS = 'active_learning.update(loss_at_labels=True)\n'
 
 
 @pytest.fixture
@@ -58,7 +59,8 @@ def test_killed_it_goes_on_as_if_nothing_had_happened(
         f"workflow = [('train', {2 if by_epoch else 7}), ('query', 1)]\n"
         'checkpoint_config = dict(interval=2)\n'
     )
-    config = write_config(root, extra=ALL + WEAK * by_epoch + extra)
+    more = WEAK + AT_LABELS if by_epoch else ''
+    config = write_config(root, extra=ALL + more + extra)
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     StopAt.left[:] = []
     assert run(config, whole) == 0

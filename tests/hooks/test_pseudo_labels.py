@@ -11,7 +11,7 @@ from mmcv.runner import EpochBasedRunner
 from mmseg.models import build_segmentor
 from torch import nn
 
-from segal.active.dataset.active_dataset import UNASKED
+from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
 from segal.hooks.pseudo_labels import (
     WEAK,
     PseudoLabelHook,
@@ -19,6 +19,7 @@ from segal.hooks.pseudo_labels import (
     sure_classes,
     teachable_head,
 )
+from segal.utils.domain_losses import weigh_domains
 from tests import model_zoo
 
 COMMON = ('point_rend', 'encnet')
@@ -212,6 +213,23 @@ def test_its_weight_counts():
     assert float(quarter['decode.loss_pseudo']) == pytest.approx(
         0.25 * float(one['decode.loss_pseudo'])
     )
+
+
+def test_losses_of_two_domains_stay_as_they_were():
+    """Each part of the batch has its own loss; pseudo-labels have one."""
+    model, found = segmentor(), batch()
+    weigh_domains(model, 0.5)
+    before = model.decode_head.losses
+    found['img_metas'].data[0][0][FROM_SOURCE] = False
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0)
+    runner = Runner(model, found)
+    hook.before_run(runner)
+    hook.before_train_iter(runner)
+    said = losses(model, found)
+    assert said['decode.loss_pseudo'] > 0
+    assert said['decode.pseudo_share'] == 1
+    hook.after_run(runner)
+    assert model.decode_head.losses is before
 
 
 def test_which_head_can_be_taught():

@@ -57,5 +57,6 @@ active_learning = dict(visualize=None)
 lr_config = dict(policy='step', step=[4, 8], gamma=0.1, by_epoch=True)
 evaluation = dict(interval=10, metric='mIoU')
 checkpoint_config = dict(interval=10)
+log_config = dict(interval=15)  # an epoch
 workflow = [('train', 10), ('query', 1)]
 runner = dict(sample_rounds=2)
