@@ -125,7 +125,8 @@ def _counted_in(config: ActiveLearningConfig, count: int) -> str:
 def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
     if config.unit == 'image':
         return f'{budget.amount:,} images'
-    where = 'of each image' if budget.per_image else 'over the whole pool'
+    each = 'of each open image' if config.mixed else 'of each image'
+    where = each if budget.per_image else 'over the whole pool'
     if budget.percent is not None:
         return f'{budget.percent:g} % of the pixels {where}, in regions'
     if config.unit == 'pixel':

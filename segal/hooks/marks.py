@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from segal.hooks.drawing import BLACK, GREY, WHITE, Colour, class_colour
 from segal.structures import LABELLED, REFUSED, VOID
@@ -15,6 +15,12 @@ from segal.structures import LABELLED, REFUSED, VOID
 _OVERSAMPLE = 4
 _GLOW = 120
 """How much of the ground the rim of an older mark covers, of 255."""
+
+_LEAST = 1.5
+"""Radius of the smallest mark, in pixels of the picture."""
+
+_PAINT = 200
+"""How much of the ground an area covers, of 255."""
 
 _MARKED_SHARE = 0.12
 """How much of a picture the marks may cover before they shrink."""
@@ -54,10 +60,25 @@ def mark_radius(size: tuple[int, int], marks: int) -> float:
         size: (width, height) of the picture, in pixels.
         marks: How many there are.
     """
-    width, height = size
     wanted = max(7.0, 0.0125 * max(size))
-    room = np.sqrt(_MARKED_SHARE * width * height / (np.pi * max(marks, 1)))
-    return float(max(1.5, min(wanted, room)))
+    return float(max(_LEAST, min(wanted, _room(size, marks))))
+
+
+def are_dense(size: tuple[int, int], marks: int, scale: float) -> bool:
+    """Whether so many marks could not be told apart: regions are areas.
+
+    Args:
+        size: (width, height) of the picture, in pixels.
+        marks: How many there are.
+        scale: From the image to the picture.
+    """
+    return _room(size, marks) < max(_LEAST, 0.9 * scale)
+
+
+def _room(size: tuple[int, int], marks: int) -> float:
+    """Radius at which marks cover their share of a picture."""
+    area = _MARKED_SHARE * size[0] * size[1]
+    return float(np.sqrt(area / (np.pi * max(marks, 1))))
 
 
 def draw_marks(
@@ -78,6 +99,9 @@ def draw_marks(
         palette: uint8 (C, 3), RGB.
         radius: Of a new mark, in pixels of the picture.
     """
+    if are_dense(picture.size, len(marks), scale):
+        paint(picture, marks, width, palette)
+        return
     rows, columns = np.divmod(marks.places, width)
     across = (columns + 0.5) * scale
     down = (rows + 0.5) * scale
@@ -89,6 +113,65 @@ def draw_marks(
         half = stamp.width / 2
         corner = round(across[i] - half), round(down[i] - half)
         picture.paste(stamp, corner, mask)
+
+
+def paint(
+    picture: Image.Image,
+    marks: Marks,
+    width: int,
+    palette: NDArray[np.uint8],
+) -> None:
+    """Paint what was asked as areas, the new ones with an outline.
+
+    Args:
+        picture: The image at its display size; painted upon.
+        marks: What was asked.
+        width: Of the image itself, in pixels.
+        palette: uint8 (C, 3), RGB.
+    """
+    height = max(1, round(width * picture.height / picture.width))
+    colours = np.zeros((height * width, 3), np.uint8)
+    cover = np.zeros(height * width, np.uint8)
+    labelled = marks.status == LABELLED
+    classes, at = marks.classes[labelled], marks.places[labelled]
+    for i in np.unique(classes).tolist():
+        colours[at[classes == i]] = class_colour(palette, i)
+    colours[marks.places[marks.status == REFUSED]] = GREY
+    cover[marks.places] = _PAINT
+    plain = Image.fromarray(colours.reshape(height, width, 3))
+    mask = Image.fromarray(cover.reshape(height, width))
+    nearest = Image.Resampling.NEAREST
+    picture.paste(
+        plain.resize(picture.size, nearest),
+        (0, 0),
+        mask.resize(picture.size, nearest),
+    )
+    outline(picture, marks.places[marks.new], width, WHITE)
+
+
+def outline(
+    picture: Image.Image,
+    places: NDArray[np.int64],
+    width: int,
+    colour: Colour,
+) -> None:
+    """Draw a line around areas.
+
+    Args:
+        picture: The image at its display size; drawn upon.
+        places: int64 (N,), flat indices into the image's (H, W).
+        width: Of the image itself, in pixels.
+        colour: Of the line, which has a dark one within.
+    """
+    height = max(1, round(width * picture.height / picture.width))
+    inside = np.zeros(height * width, np.uint8)
+    inside[places] = 255
+    mask = Image.fromarray(inside.reshape(height, width)).resize(
+        picture.size, Image.Resampling.NEAREST
+    )
+    for line, of in ((BLACK, 7), (colour, 5)):
+        rim = ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(of)))
+        picture.paste(line, (0, 0), rim)
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,14 @@ from PIL import Image, ImageDraw
 
 from segal.hooks import drawing
 from segal.hooks.drawing import INK, PAPER, Colour
-from segal.hooks.marks import Marks, draw_marks, mark, mark_radius
+from segal.hooks.marks import (
+    Marks,
+    are_dense,
+    draw_marks,
+    mark,
+    mark_radius,
+    outline,
+)
 from segal.structures import REFUSED, VOID
 
 Entries = list[tuple[Image.Image, str]]
@@ -83,7 +90,9 @@ def overlay(scene: Scene) -> Image.Image:
     size = scene.image.shape[0], scene.image.shape[1]
     scale = drawing.overlay_scale(size)
     picture = _labels_on(scene, scale, clear=True)
-    return drawing.framed(picture, scene.name, scene.summary, _legend(scene))
+    areas = are_dense(picture.size, len(scene.marks), scale)
+    entries = _legend(scene, areas)
+    return drawing.framed(picture, scene.name, scene.summary, entries)
 
 
 def panel(
@@ -110,7 +119,10 @@ def panel(
     colours, low, high = drawing.score_colours(score)
     scores = drawing.resized(colours, scale, smooth=True)
     chosen = scene.marks.new
-    if chosen.any():
+    areas = are_dense(scores.size, len(scene.marks), scale)
+    if chosen.any() and areas:
+        outline(scores, scene.marks.places[chosen], width, _RING)
+    elif chosen.any():
         _ring(scores, scene.marks.places[chosen], width, scale)
     classes = drawing.coloured(prediction, scene.palette)
     tiles = [
@@ -122,7 +134,7 @@ def panel(
     bar = drawing.score_bar(scores.height, low, high)
     sheet = _grid(tiles, columns, right=bar)
     present = np.flatnonzero(np.bincount(prediction.ravel(), minlength=256))
-    entries = _legend(scene, also=present.tolist())
+    entries = _legend(scene, areas, also=present.tolist())
     return drawing.framed(sheet, scene.name, scene.summary, entries)
 
 
@@ -242,8 +254,14 @@ def _grid(
     return canvas
 
 
-def _legend(scene: Scene, also: Sequence[int] = ()) -> Entries:
-    """Classes that occur, with their labels, and what the marks mean."""
+def _legend(scene: Scene, areas: bool, also: Sequence[int] = ()) -> Entries:
+    """Classes that occur, with their labels, and what the marks mean.
+
+    Args:
+        scene: What is drawn.
+        areas: Whether what was asked is painted as areas.
+        also: Classes that are drawn without labels.
+    """
     counts: Mapping[int, int] = scene.counts()
     entries: Entries = []
     ids = sorted({*counts, *also} & set(range(len(scene.classes))))
@@ -259,6 +277,14 @@ def _legend(scene: Scene, also: Sequence[int] = ()) -> Entries:
             entries.append((drawing.swatch(drawing.BLACK), 'void'))
         if scene.new:
             entries.append((drawing.swatch(_NEW_FRAME), 'newly labelled'))
+    if areas:
+        rimmed = Image.new('RGB', (22, 22), _GROUND)
+        rimmed.paste(drawing.WHITE, (3, 3, 19, 19))
+        rimmed.paste(drawing.FAINT, (6, 6, 16, 16))
+        entries.append((rimmed, scene.newly))
+        if (scene.marks.status == VOID).any():
+            entries.append((drawing.swatch(drawing.BLACK), 'void'))
+        return entries
     kinds = {
         (int(status), bool(new))
         for status, new in zip(

@@ -297,3 +297,32 @@ def test_a_round_of_ten_small_images_is_quick(tmp_path):
 def test_slug():
     assert slug('CamVid/train/a b.png') == 'CamVid_train_a_b'
     assert slug('x/0016E5.08.jpeg') == 'x_0016E5.08'
+
+
+def test_regions_are_painted_as_areas():
+    area = [(row, column) for row in range(10, 30) for column in range(8, 40)]
+    old = [(row, column) for row in range(32, 44) for column in range(8, 40)]
+    marks = marks_of(
+        *((at(*place), 0, LABELLED, True) for place in area),
+        *((at(*place), 1, LABELLED, False) for place in old),
+        *((at(0, column), 255, VOID, False) for column in range(64)),
+    )
+    picture = Image.new('RGB', (SIZE[1] * 4, SIZE[0] * 4), (200, 0, 0))
+    draw_marks(picture, marks, SIZE[1], 4.0, PALETTE, 1.5)
+
+    def seen(row, column):
+        return np.array(picture.getpixel((column * 4 + 2, row * 4 + 2)), int)
+
+    share = 200 / 255
+    for (row, column), index in (((20, 20), 0), ((38, 20), 1)):
+        wanted = share * PALETTE[index] + (1 - share) * np.array([200, 0, 0])
+        assert abs(seen(row, column) - wanted).max() <= 2
+    assert seen(0, 30).max() < 60  # void is dark
+    assert seen(5, 50).tolist() == [200, 0, 0]  # nothing was asked here
+    edge = picture.getpixel((8 * 4, 20 * 4))
+    assert edge == (255, 255, 255)  # new: a white line
+    assert picture.getpixel((8 * 4, 38 * 4)) != (255, 255, 255)
+    few = marks_of((at(20, 20), 0, LABELLED, True))
+    picture = Image.new('RGB', picture.size)
+    draw_marks(picture, few, SIZE[1], 4.0, PALETTE, 7.0)
+    assert picture.getbbox()[2] - picture.getbbox()[0] > 8  # a mark, no area
