@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.active.ledger import fault
-from segal.active.selectors.regions import BaseRegions, RegionsPerImage
+from segal.active.selectors import BaseRegions, RegionsPerImage
 from segal.structures import PoolImage, Selection
 
 

@@ -9,7 +9,9 @@ from .per_image import PixelsPerImage
 from .pixels_badge import PixelsBadge, PixelsBadgeGlobal
 from .pixels_k_centre import PixelsKCentre, PixelsKCentreGlobal
 from .pixels_k_means import PixelsKMeansPlusPlus, PixelsKMeansPlusPlusGlobal
-from .regions import BaseRegions, RegionsGlobal, RegionsPerImage
+from .regions import BaseRegions
+from .regions_global import RegionsGlobal
+from .regions_per_image import RegionsPerImage
 from .score_per_cost import ScorePerCost
 from .spread_pixels import PixelsSpread
 from .stratified import PixelsStratified
