@@ -7,6 +7,7 @@ from pathlib import Path
 import mmcv
 import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / 'tools' / 'convert_datasets'
@@ -199,3 +200,110 @@ def test_cityscapes(tmp_path, kind):
     ids = dataset.get_gt_seg_map_by_idx(0)
     assert ids.shape == (6, 8)
     assert ids[0].tolist() == [0, 0, 13, 13, 255, 255, 18, 18]
+
+
+TRAINED = [7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33]
+"""Label ids of the 19 classes, in the order of training ids."""
+
+GTAV_IDS = np.array([7, 8, 26, 23, 0, 18, 34, 33], np.uint8)
+"""Road, pavement, car, sky, void, pole group, licence plate, bicycle."""
+
+
+def gtav_palette():
+    """Cityscapes' colours in the order of its label ids."""
+    from mmseg.datasets import CityscapesDataset
+
+    palette = np.zeros((256, 3), np.uint8)
+    palette[TRAINED] = CityscapesDataset.PALETTE
+    palette[18], palette[34] = palette[17], palette[26]
+    return palette
+
+
+def gtav(root, kind='ids', count=2):
+    """GTAV as it is published, or with labels that somebody saved anew."""
+    (root / 'labels').mkdir(parents=True)
+    ids = np.repeat(np.repeat(GTAV_IDS[None], 12, 0), 2, 1)  # (12, 16)
+    for i in range(1, count + 1):
+        write(root / 'images' / f'{i:05d}.png', image(i))
+        palette = gtav_palette()
+        if kind == 'shuffled':  # (other ids, the same colours)
+            ids = (GTAV_IDS.astype(int) * 7 % 256).astype(np.uint8)
+            ids = np.repeat(np.repeat(ids[None], 12, 0), 2, 1)
+            palette[GTAV_IDS.astype(int) * 7 % 256] = gtav_palette()[GTAV_IDS]
+        labels = Image.fromarray(ids, mode='L')
+        if kind != 'grey':
+            labels.putpalette(palette.tobytes())
+        if kind == 'colours':
+            labels = labels.convert('RGB')
+        labels.save(root / 'labels' / f'{i:05d}.png')
+    return root
+
+
+@pytest.mark.parametrize('kind', ['ids', 'grey', 'colours', 'shuffled'])
+def test_gtav(tmp_path, kind):
+    from segal.datasets import GTAVDataset
+
+    output = tmp_path / 'out'
+    source = gtav(tmp_path / 'source', kind)
+    done = convert('gtav', source, output, '--size', 6, 8)
+    assert done.returncode == 0, done.stderr
+    dataset = GTAVDataset(
+        pipeline=[], data_root=str(output), img_dir='images', ann_dir='labels'
+    )
+    assert len(dataset) == 2
+    ids = dataset.get_gt_seg_map_by_idx(0)
+    assert ids.shape == (6, 8)
+    # two ids share a colour with a class: only the ids tell them apart
+    shared = [255, 255] if kind in ('ids', 'grey') else [5, 13]
+    assert ids[0].tolist() == [0, 1, 13, 10, 255, *shared, 18]
+    assert read(output / 'images' / '00001.png').shape == (6, 8, 3)
+
+
+def test_gtav_at_its_size_leaves_out_misfits_and_names_them(tmp_path):
+    source, output = gtav(tmp_path / 'source', count=3), tmp_path / 'out'
+    write(source / 'images' / '00002.png', np.zeros((9, 9, 3), np.uint8))
+    done = convert('gtav', source, output, '--size', *SIZE)
+    assert done.returncode == 0, done.stderr
+    assert '1 of 3 pairs (00002.png)' in done.stderr
+    assert sorted(path.name for path in (output / 'labels').iterdir()) == [
+        '00001_labelTrainIds.png',
+        '00003_labelTrainIds.png',
+    ]
+    copy = output / 'images' / '00001.png'
+    assert copy.read_bytes() == (source / 'images/00001.png').read_bytes()
+
+
+@pytest.mark.parametrize(
+    ('break_it', 'says'),
+    [
+        (
+            lambda source: Image.new('RGB', SIZE[::-1], (1, 2, 3)).save(
+                source / 'labels' / '00002.png'
+            ),
+            'got [(1, 2, 3)]',
+        ),
+        (
+            lambda source: Image.new('L', SIZE[::-1], 77).save(
+                source / 'labels' / '00002.png'
+            ),
+            'label ids 0 to 34, got 77',
+        ),
+        (
+            lambda source: (source / 'labels' / '00002.png').unlink(),
+            'missing',
+        ),
+        (
+            lambda source: (source / 'labels' / '00002.png').write_bytes(b'x'),
+            'cannot be decoded',
+        ),
+    ],
+)
+def test_broken_labels_of_gtav_are_named(tmp_path, break_it, says):
+    source = gtav(tmp_path / 'source')
+    break_it(source)
+    done = convert('gtav', source, tmp_path / 'out')
+    assert done.returncode == 3
+    assert says in done.stderr
+    assert 'labels/00002.png' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'out').exists()

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from segal.datasets import SyntheticScenesDataset, scenes
+from segal.datasets import SyntheticScenesDataset, looks, scenes
 from segal.datasets.synthetic import FINGERPRINT, SyntheticScenes
-from segal.errors import DataError
+from segal.errors import ConfigError, DataError
 
 SMALL = dict(train=3, val=2, size=(24, 32))
 
@@ -162,3 +162,37 @@ def test_images_are_decoded_as_they_were_drawn(tmp_path):
     assert image.shape == (24, 32, 3)
     assert labels.shape == (24, 32)
     assert image.std() > 10
+
+
+def test_another_look_of_the_same_streets(tmp_path):
+    SyntheticScenes(**SMALL).make(tmp_path / 'photo')
+    SyntheticScenes(**SMALL, look='game').make(tmp_path / 'game')
+    photo, game = (contents(tmp_path / name) for name in ('photo', 'game'))
+    assert photo.keys() == game.keys()
+    for name in photo:
+        if name.startswith('annotations'):
+            assert photo[name] == game[name]
+        if name.startswith('images'):
+            assert photo[name] != game[name]
+    # as it was before there were looks: nobody's scenes are drawn anew
+    assert b'look' not in photo[FINGERPRINT]
+    assert build(tmp_path / 'game', look='game').img_infos
+    assert contents(tmp_path / 'game') == game
+    with pytest.raises(ConfigError, match=r"got 'gane'; did you mean 'game'"):
+        build(tmp_path / 'game', look='gane')
+
+
+def test_a_game_has_strong_colours_and_no_grain(many):
+    image = np.concatenate([image for image, _ in many])
+    game = looks.as_game(image)
+    assert game.dtype == np.uint8
+    assert game.shape == image.shape
+
+    def saturation(picture):
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)[..., 1].mean()
+
+    def shades(picture):
+        return len(np.unique(picture))
+
+    assert saturation(game) > 1.5 * saturation(image)
+    assert shades(game) <= 13 < shades(image)
