@@ -226,10 +226,11 @@ def gtav(root, kind='ids', count=2):
     for i in range(1, count + 1):
         write(root / 'images' / f'{i:05d}.png', image(i))
         palette = gtav_palette()
-        if kind == 'shuffled':  # (other ids, the same colours)
-            ids = (GTAV_IDS.astype(int) * 7 % 256).astype(np.uint8)
-            ids = np.repeat(np.repeat(ids[None], 12, 0), 2, 1)
-            palette[GTAV_IDS.astype(int) * 7 % 256] = gtav_palette()[GTAV_IDS]
+        if kind == 'shuffled':  # other ids, the same colours
+            others = GTAV_IDS[::-1] + np.uint8(100)
+            ids = np.repeat(np.repeat(others[None], 12, 0), 2, 1)
+            palette = np.zeros((256, 3), np.uint8)
+            palette[others] = gtav_palette()[GTAV_IDS]
         labels = Image.fromarray(ids, mode='L')
         if kind != 'grey':
             labels.putpalette(palette.tobytes())

@@ -70,6 +70,8 @@ def test_the_experiments_that_are_promised_are_here():
         'camvid/image_margin.py',
         'cityscapes/pixel_margin.py',
         'gtav_cityscapes/pixel_ripu.py',
+        'gtav_cityscapes/region_ripu.py',
+        'synthetic_domains/pixel_margin.py',
         'voc2012/pixel_margin.py',
     }
 

@@ -530,7 +530,7 @@ class _Reader(Lookup):
                 'data.samples_per_gpu, so that images of the pool fit into '
                 f'a batch, too; got {found.per_batch}'
             )
-        if found.loss_weight is None and unit == 'pixel':
+        if found.loss_weight is None and unit != 'image':
             self.notes.append(
                 'active_learning.sources.loss_weight: not given, so the loss '
                 'is one mean over all labelled pixels, of which a source '

@@ -61,14 +61,19 @@ def data(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_dry_run_and_a_small_run(data, capfd):
+@pytest.mark.parametrize(
+    ('unit', 'asked'), [('pixel', 3 * 8), ('region', 3 * 36)]
+)
+def test_the_dry_run_and_a_small_run(data, unit, asked):
+    """36 pixels are 0.44 per cent of an image."""
+    config = CONFIG.with_name(f'{unit}_ripu.py')
     option = ['--cfg-options', *SMALLER]
-    assert run(CONFIG, data / 'run', '--dry-run', *option) == 0
+    assert run(config, data / 'run', '--dry-run', *option) == 0
     assert not (data / 'run').exists()
-    assert run(CONFIG, data / 'run', *option) == 0
+    assert run(config, data / 'run', *option) == 0
     got = rows(data / 'run')
     assert [row['iterations'] for row in got] == [2, 1, 1]
-    assert [row['requested'] for row in got] == [0, 3 * 8, 3 * 8]
+    assert [row['requested'] for row in got] == [0, asked, asked]
     assert [row['sources'] for row in got] == [{'images': 3}] * 3
     assert all(row['mIoU'] is not None for row in got)
 
