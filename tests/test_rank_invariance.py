@@ -6,6 +6,7 @@ loader workers, and with many equal scores.
 """
 
 import functools
+import logging
 from pathlib import Path
 
 import mmcv
@@ -26,6 +27,8 @@ from segal.active.label_store import LabelStore
 from segal.active.opening import Opening
 from segal.active.oracles import GroundTruthOracle
 from segal.active.regions import Squares
+from segal.features.of_pool import PoolFeatures
+from segal.features.segmentor import Segmentor
 from segal.model_wrapper import ModelWrapper
 from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
@@ -72,6 +75,19 @@ WAYS = {
         type='WholeImages', amount=4, aggregate='max', shuffle_prop=0.5
     ),
 }
+
+DESCRIBED = {
+    'core set': dict(type='CoreSet', amount=2, shuffle_prop=0.5),
+    'k-means++': dict(type='KMeansPlusPlus', amount=3, shortlist=1.5),
+    'clusters': dict(type='TypiClust', amount=3, neighbours=2),
+    'gradients of images': dict(type='Badge', amount=3, dims=2),
+    'gradients': dict(type='PixelsBadge', amount=4, per_image=True),
+    'k-centre, anywhere': dict(
+        type='PixelsKCentreGlobal', amount=40, dims=3, shuffle_prop=0.2
+    ),
+    'gradients, anywhere': dict(type='PixelsBadgeGlobal', amount=40),
+}
+"""Of what the network sees, not of what it says alone."""
 
 
 @pytest.fixture(scope='module')
@@ -123,9 +139,26 @@ def parts(root, images):
     return pool, read, network(cfg)
 
 
-def open_loop(root, folder, images=11, void='charge', workers=0, **options):
+def open_loop(
+    root,
+    folder,
+    images=11,
+    void='charge',
+    workers=0,
+    described=False,
+    **options,
+):
     """A query step, joined as ``segal.utils.train`` does."""
     pool, read, wrapper = parts(root, images)
+    if described:
+        options['features'] = PoolFeatures(
+            pool,
+            Segmentor(),
+            wrapper.device,
+            folder / 'features',
+            workers,
+            logging.getLogger('tests.ranks'),
+        )
     oracle = GroundTruthOracle(read, pool.images, CLASSES, void=void)
     store = LabelStore(folder, pool.images, 'ranks')
     options.update(seed=11, workers=workers)
@@ -169,7 +202,7 @@ def query(root, folder, ways, heuristics, **options):
     found = {}
     for way in ways:
         loop, wrapper = open_loop(root, folder / way, **options)
-        told = dict(WAYS[way])
+        told = dict({**WAYS, **DESCRIBED}[way])
         opening = told.pop('opening', None)
         make = functools.partial(selector, **told)
         for heuristic in (Random(), *(kind() for kind in heuristics)):
@@ -224,6 +257,18 @@ def test_any_number_of_ranks_chooses_the_same(root, tmp_path):
         if 'images' not in way:
             together = np.concatenate(list(map(np.array, scores.values())))
             assert len(np.unique(together)) < len(together), f'{way}: no ties'
+
+
+def test_any_number_of_ranks_sees_the_same(root, tmp_path):
+    found = all_alike(
+        root,
+        tmp_path,
+        list(DESCRIBED),
+        (Margin, Entropy),
+        [dict(described=True)],
+        (1, 3),
+    )
+    assert len({str(scores) for _, _, scores in found.values()}) == len(found)
 
 
 def test_any_number_of_workers_chooses_the_same(root, tmp_path):

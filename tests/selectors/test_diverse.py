@@ -242,6 +242,15 @@ class TestPixels:
         else:
             assert shard.vectors is None
 
+    def test_what_was_asked_before_counts_in_its_image(self):
+        pool = row_of(5, 5, 1, 9, scores=[0.9, 0.8, 0.7, 0.6])
+        pool.available['i'][0, 2] = False
+        pool.free[:] = 3
+        asked = dict(asked=lambda image: ~pool.available[image.name])
+        assert places_of(pool, 'PixelsKCentre', 1) == [0]
+        assert places_of(pool, 'PixelsKCentre', 1, **asked) == [3]
+        assert places_of(pool, 'PixelsKCentre', 2, **asked) == [0, 3]
+
     def test_features_that_are_not_finite(self):
         pool = row_of(1, np.inf, 2, 3, scores=[1, 2, 3, 4])
         for name in ('PixelsKCentre', 'PixelsKCentreGlobal'):
