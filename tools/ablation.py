@@ -121,7 +121,9 @@ def _row(name: str, runs: list[Run], base: Run) -> dict[str, Any]:
         heuristic=runs[0].heuristic,
         seeds=[run.seed for run in runs],
         finished=[run.finished for run in runs],
-        commits=sorted({run.machine.get('commit') or '' for run in runs}),
+        commits=sorted(
+            {run.machine.get('commit') or '' for run in runs} - {''}
+        ),
         changes=changes,
         rounds=rounds,
     )
