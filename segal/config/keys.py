@@ -21,12 +21,10 @@ from segal.config.kinds import (
     PERCENT,
     PHASES,
     POSITIVE,
-    PRICE,
     SECTION,
     SECTION_OR_OFF,
     SHARE,
     SPLIT,
-    SUM,
     TEXT,
     Kind,
     integer,
@@ -108,7 +106,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         _IMAGE + 'cost_per_round',
-        optional(SUM),
+        optional(POSITIVE),
         None,
         '`costs.unit` per round',
         'What the images of a query may cost; what is left of it is carried '
@@ -149,7 +147,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         _PIXEL + 'cost_per_round',
-        optional(SUM),
+        optional(POSITIVE),
         None,
         '`costs.unit` per round, over the whole pool',
         'What the pixels of a query may cost; what is left of it is carried '
@@ -209,7 +207,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         _REGION + 'cost_per_round',
-        optional(SUM),
+        optional(POSITIVE),
         None,
         '`costs.unit` per round, over the whole pool',
         'What the regions of a query may cost, at a price each '
@@ -420,14 +418,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         _COSTS + 'pixel',
-        PRICE,
+        NOT_NEGATIVE,
         _PRICES.pixel,
         '`costs.unit`',
         'One pixel asked.',
     ),
     Key(
         _COSTS + 'region',
-        optional(PRICE),
+        optional(NOT_NEGATIVE),
         _PRICES.region,
         '`costs.unit`',
         'One region, all of its pixels.',
@@ -435,7 +433,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         _COSTS + 'superpixel',
-        optional(PRICE),
+        optional(NOT_NEGATIVE),
         _PRICES.superpixel,
         '`costs.unit`',
         'One region answered by its dominant class, a single click.',
@@ -443,14 +441,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         _COSTS + 'image',
-        PRICE,
+        NOT_NEGATIVE,
         _PRICES.image,
         '`costs.unit`',
         'One whole image.',
     ),
     Key(
         _COSTS + 'open',
-        PRICE,
+        NOT_NEGATIVE,
         _PRICES.open,
         '`costs.unit`',
         'Looking at an image of which nothing was asked before, on top of '

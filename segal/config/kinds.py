@@ -56,8 +56,6 @@ AUTO = Kind(
     "'auto', True or False", lambda v: isinstance(v, bool) or v == 'auto'
 )
 TEXT = Kind('a non-empty string', lambda v: isinstance(v, str) and bool(v))
-POSITIVE = Kind('a number above 0', lambda v: _is_number(v) and v > 0)
-NOT_NEGATIVE = Kind('a number, 0 or more', lambda v: _is_number(v) and v >= 0)
 SPLIT = Kind(
     "'even', 'score_per_cost', or a number from 0 to 1",
     lambda v: (
@@ -65,11 +63,11 @@ SPLIT = Kind(
     ),
 )
 SHARE = Kind('a number from 0 to 1', lambda v: _is_number(v) and 0 <= v <= 1)
-PRICE = Kind(
+NOT_NEGATIVE = Kind(
     'a finite number, 0 or more',
     lambda v: _is_number(v) and math.isfinite(v) and v >= 0,
 )
-SUM = Kind(
+POSITIVE = Kind(
     'a finite number above 0',
     lambda v: _is_number(v) and math.isfinite(v) and v > 0,
 )
@@ -80,7 +78,6 @@ PERCENT = Kind(
 BELOW_ONE = Kind(
     'a number from 0 to below 1', lambda v: _is_number(v) and 0 <= v < 1
 )
-POSITIVE = Kind('a number above 0', lambda v: _is_number(v) and v > 0)
 OPTIONS = Kind(
     'a dict of arguments',
     lambda v: v is None or isinstance(v, Mapping),
