@@ -93,13 +93,18 @@ class TestImages:
         assert chosen(pool, 'CoreSet', 1) == {'b'}
         assert chosen(pool, 'CoreSet', 2) == {'b', 'd'}
 
-    def test_the_shortlist_is_that_of_the_scores(self):
+    @pytest.mark.parametrize('ranks', [1, 5])
+    @pytest.mark.parametrize(
+        ('shortlist', 'wanted'), [(1, 'a'), (2, 'b'), (3.9, 'c'), (4, 'd')]
+    )
+    def test_the_shortlist_is_that_of_the_scores(
+        self, ranks, shortlist, wanted
+    ):
         scores = dict(a=0.9, b=0.8, c=0.7, d=0.1, l=0.0)
         pool = on_a_line(['l'], scores, a=0, b=4, c=9, d=10, l=1)
-        assert chosen(pool, 'CoreSet', 1, shortlist=1) == {'a'}
-        assert chosen(pool, 'CoreSet', 1, shortlist=2) == {'b'}
-        assert chosen(pool, 'CoreSet', 1, shortlist=3.9) == {'c'}
-        assert chosen(pool, 'CoreSet', 1, shortlist=4) == {'d'}
+        options = dict(POOL, shortlist=shortlist)
+        selection, _ = pool.select('CoreSet', 1, options, ranks)
+        assert set(selection.places) == {wanted}
 
     def test_an_image_that_never_had_a_free_place_is_no_centre(self):
         """All void, and void is not asked: nobody looked at it."""
@@ -194,6 +199,19 @@ class TestPixels:
         assert places_of(pool, name, 2, shortlist=2) == [0, 3]
         assert places_of(pool, name, 2, shortlist=1.5) == [0, 1]
         assert places_of(pool, name, 4) == [0, 1, 3, 4]
+
+    @pytest.mark.parametrize('ranks', [1, 4])
+    @pytest.mark.parametrize(
+        ('shortlist', 'wanted'), [(1, 'ab'), (1.5, 'ac'), (2, 'ad')]
+    )
+    def test_the_shortlist_is_that_of_the_pool(self, ranks, shortlist, wanted):
+        scores = dict(a=0.9, b=0.8, c=0.7, d=0.1)
+        places = dict(a=0.0, b=4.0, c=9.0, d=10.0)
+        features = {name: [[[at]]] for name, at in places.items()}
+        pool = pool_of((1, 1), scores, features=features)
+        options = dict(POOL, shortlist=shortlist)
+        selection, _ = pool.select('PixelsKCentreGlobal', 2, options, ranks)
+        assert set(selection.places) == set(wanted)
 
     @pytest.mark.parametrize(
         'name', ['PixelsKMeansPlusPlus', 'PixelsKMeansPlusPlusGlobal']
