@@ -68,6 +68,19 @@ evaluation = dict(interval=2, metric='mIoU')
     assert [row['total']['images'] for row in rows] == [1, 2]
 
 
+@pytest.mark.parametrize('inside', ['query_size=5', 'budget_per_round=40'])
+def test_images_that_are_opened(inside, root, tmp_path):
+    extra = f"""
+active_learning['settings'] = dict(
+    image=dict(initial_pool=3, query_size=2), pixel=dict({inside}),
+    mixed=dict())
+"""
+    config = write_config(root, 'mixed', extra)
+    assert smoke(config, tmp_path / 'run') == 0
+    rows = read_rounds(tmp_path / 'run_smoke')
+    assert [row['opened'] for row in rows] == [1, 1]
+
+
 def test_it_begins_anew_and_takes_nothing_of_others(root, tmp_path, capfd):
     config = write_config(root)
     work_dir, folder = tmp_path / 'run', tmp_path / 'run_smoke'

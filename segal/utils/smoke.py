@@ -90,15 +90,23 @@ def scale_budgets(
 
     Returns:
         The same, with budgets over the pool, and in cost, in proportion, one
-        request at least; those for each image stay.
+        request at least; those for each image stay, and where images are
+        opened, that inside them.
     """
 
-    def scaled(budget: Budget) -> Budget:
-        if budget.per_image or not budget.amount:
-            return budget
-        return replace(budget, amount=max(1, budget.amount * now // before))
+    def part(amount: int) -> int:
+        return max(1, amount * now // before) if amount else 0
 
-    initial, spending = config.initial, config.spending
+    def scaled(budget: Budget) -> Budget:
+        if budget.per_image:
+            return budget
+        return replace(budget, amount=part(budget.amount))
+
+    initial, spending, mixed = config.initial, config.spending, config.mixed
+    if mixed is not None:
+        opened = part(mixed.initial), part(mixed.images)
+        mixed = replace(mixed, initial=opened[0], images=opened[1])
+        return replace(config, mixed=mixed)
     if spending is not None:
         least = float(spending.dearest)
         share = max(least, spending.amount * now / before)
