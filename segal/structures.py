@@ -160,6 +160,11 @@ class Selection:
     regions: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     answer: Answer = 'all'
 
+    @property
+    def region_count(self) -> int:
+        """Regions asked for; 0 where pixels or images are."""
+        return sum(int(x.max()) + 1 for x in self.regions.values() if len(x))
+
     def __len__(self) -> int:
         """Pixels or images asked for."""
         if self.unit == 'image':

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from segal.active.label_show import describe_summary, summary
 from segal.active.label_store import LabelStore
 from segal.errors import ConfigError
 from segal.runner.rounds import read_rounds
@@ -84,6 +85,9 @@ def test_superpixels_answered_by_their_dominant_class(root, tmp_path):
     assert wrong > 0  # a dominant class is not every pixel's class
     selection = store.selection(1)
     assert selection.answer == 'dominant'
+    assert selection.region_count == 12
+    shown = describe_summary(summary(store, ('a', 'b', 'c')))
+    assert '12 regions, dominant' in shown
     for name, regions in selection.regions.items():
         labels = store.draw(name).reshape(-1)[selection.places[name]]
         for number in np.unique(regions):

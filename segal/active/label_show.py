@@ -115,6 +115,8 @@ def describe_summary(told: dict[str, Any]) -> str:
             f'{row[key]:,}' if isinstance(row[key], int) else row[key]
             for key in keys
         ]
+        if 'regions' in row:
+            cells[1] = f'{row["regions"]:,} regions, {row["answer"]}'
         table.append([*cells, row['sha256'][:12]])
     total = told['total']
     table.append(['all', '', *(f'{total[key]:,}' for key in keys[2:]), ''])

@@ -160,7 +160,8 @@ def describe(
     lines = [
         f'round {number} of 0 to {rounds - 1}: {when}',
         f'  asked      {len(selection):,} {selection.unit}s'
-        f' in {len(bought.per_image):,} of {images:,} images',
+        f' in {len(bought.per_image):,} of {images:,} images'
+        f'{_regions(selection)}',
         f'  answers    {bought.status[LABELLED]:,} pixels labelled, '
         f'{bought.status[VOID]:,} void, {bought.status[REFUSED]:,} refused'
         f' ({_part(bought.status[VOID], total)} void)',
@@ -171,7 +172,8 @@ def describe(
             f'  per image  {min(counts):,} / {np.median(counts):g} / '
             f'{max(counts):,} (least / median / most, where any)'
         )
-    lines += _spread(bought)
+    if not selection.regions:
+        lines += _spread(bought)
     scores = all_scores(selection)
     lines.append(
         f'  score      {scores.mean():.4g} on average, from '
@@ -189,6 +191,14 @@ def describe(
         for i, name in enumerate(classes)
     ]
     return '\n'.join(lines)
+
+
+def _regions(selection: Selection) -> str:
+    """How many regions the pixels are, and what was said of each."""
+    if not selection.regions:
+        return ''
+    said = dict(all='every pixel', dominant='one class')[selection.answer]
+    return f': {selection.region_count:,} regions, {said} of each'
 
 
 def _spread(bought: Bought) -> list[str]:
