@@ -94,6 +94,27 @@ def test_superpixels_answered_by_their_dominant_class(root, tmp_path):
             assert len(np.unique(labels[regions == number])) == 1
 
 
+def test_what_a_sum_pays_for_in_clicks_and_in_squares(root, tmp_path):
+    clicks = (
+        "shape=dict(type='Superpixels', segments=60, compactness=60), "
+        "cost_per_round=25, answer='dominant', initial_label_regions=8"
+    )
+    rows = run(root, tmp_path / 'c', clicks)
+    assert [row['regions'] for row in rows] == [8, 10, 10]  # of 2.4 s each
+    assert [row['cost']['round'] for row in rows] == [19.2, 24, 24]
+    squares = 'cost_per_round=40'
+    prices = "active_learning['costs'] = dict(region=6.5)\n"
+    rows = run(root, tmp_path / 's', squares, extra=prices)
+    assert [row['regions'] for row in rows] == [6, 6, 6]  # 39 of 40 each
+    assert rows[2]['cost']['total'] == 117
+
+
+def test_the_price_of_a_region_without_one_is_its_share(root, tmp_path):
+    rows = run(root, tmp_path / 'w', "query_size=96, budget_unit='pixels'")
+    share = 8 * 96 / (24 * 32)  # of eight images
+    assert rows[0]['cost']['round'] == pytest.approx(share * 239.7)
+
+
 def test_per_cent_of_each_image(root, tmp_path):
     rows = run(
         root,
@@ -161,6 +182,7 @@ def test_a_killed_run_and_an_export_keep_the_regions(root, tmp_path):
         ),
         ('query_size=2, sample_evenly=False, budget=3', 'region.budget'),
         ("query_size=60, budget_unit='percent'", '180 %, more than all'),
+        ('cost_per_round=40', 'costs.region: wanted a price above 0'),
         (
             'query_size=2, sample_evenly=False',
             None,
