@@ -88,7 +88,7 @@ def k_means(
 
     Lloyd's steps from :func:`k_means_plus_plus`, until nothing changes.
 
-    Time: ``steps`` x 2 N K F operations at most. Memory: 4 N (F + K) bytes.
+    Time: ``steps`` x 2 N K F operations at most. Memory: 4 N (3 F + K) bytes.
 
     Source: Lloyd, Least squares quantization in PCM, 1982.
 

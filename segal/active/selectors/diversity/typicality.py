@@ -29,7 +29,7 @@ def typical(
     chosen points the largest is taken, and in it the most typical point, one
     whose nearest neighbours in the cluster are nearest on the mean.
 
-    Time and memory: those of k-means, and 4 x 1024 x the largest cluster
+    Time and memory: those of k-means, and 8 x 1024 x the largest cluster
     bytes.
 
     Source: Hacohen et al., Active Learning on a Budget: Opposite Strategies
