@@ -27,7 +27,11 @@ def read(path, monkeypatch):
     cfg = load_config(str(path))
     config, problems, _ = read_config(cfg)
     # weights and data are the user's to bring
-    return cfg, config, [one for one in problems if '.pth' not in one]
+    brought = ('.pth', 'features.config')
+    return (
+        *(cfg, config),
+        [x for x in problems if not any(word in x for word in brought)],
+    )
 
 
 @pytest.mark.parametrize(

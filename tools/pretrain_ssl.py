@@ -110,8 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     compat.apply()
     warnings.filterwarnings('ignore', message='The dataset part will be ref')
-    logging.basicConfig(format='%(message)s')
     _LOGGER.setLevel(logging.INFO)
+    _LOGGER.addHandler(logging.StreamHandler())
+    _LOGGER.propagate = False  # mmcv silences the root's handlers
     # else a line for each weight that is initialised
     logging.getLogger('mmcv').addFilter(lambda x: x.levelno > logging.INFO)
     try:
