@@ -150,10 +150,10 @@ def test_evaluation_query_and_result_have_the_average(
     asked = []
     step = ActiveLearningLoop.step
 
-    def spied(self, heuristic, make_selector, wrapper):
+    def spied(self, heuristic, make_selector, wrapper, *others):
         if wrapper is not None:
             asked.append(ranks.state_hash(wrapper.model))
-        return step(self, heuristic, make_selector, wrapper)
+        return step(self, heuristic, make_selector, wrapper, *others)
 
     monkeypatch.setattr(ActiveLearningLoop, 'step', spied)
     config = write_config(write_images(tmp_path), extra=AVERAGED + extra)
