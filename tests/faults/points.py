@@ -116,9 +116,9 @@ LABELS = r'/round_\d+\.npz$'
 
 PIXELS = (
     # The start
-    ('before the config is written', 'before', f'{TRAIN}:_claim'),
+    ('before the config is written', 'before', f'{TRAIN}:claim'),
     ('half of config.json', 'half', r'/config\.json$'),
-    ('before the pool is written down', 'before', f'{TRAIN}:_describe'),
+    ('before the pool is written down', 'before', f'{TRAIN}:describe'),
     ('half of machine.json', 'half', r'/machine\.json$'),
     ('before the initial draw', 'before', INITIAL),
     ('in the initial draw', 'after', SHORTLIST, 3),
@@ -162,7 +162,7 @@ PIXELS = (
     ('before the curve', 'before', CURVE, 1),
     ('after the last pictures', 'after', DRAW, 2),
     ('between two rounds', 'after', REPORT),
-    ('before the last table', 'before', f'{TRAIN}:_summarise'),
+    ('before the last table', 'before', f'{TRAIN}:summarise'),
 )
 IMAGES = (
     ('by iteration, before a snapshot', 'before', SNAPSHOT, 1),

@@ -1,0 +1,104 @@
+"""What a run would do, and what it did, in words."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmcv import Config
+from mmseg.utils import get_root_logger
+from torch import nn
+
+from segal import distributed as ranks
+from segal.active.dataset.mixed_sampler import batch_sampler
+from segal.active.regions import RegionShape
+from segal.config import ActiveLearningConfig, plan
+from segal.config.planned import cumulated, planned
+from segal.features import BaseExtractor, FrozenExtractor
+from segal.utils.data import Data
+from segal.utils.features import cost, describe_first, needs_of
+from segal.utils.network import checkpoint_bytes
+from segal.utils.table import format_rounds
+
+
+def plan_of(
+    cfg: Config,
+    config: ActiveLearningConfig,
+    data: Data,
+    model: nn.Module,
+    described: str,
+    shape: RegionShape | None,
+) -> str:
+    """What ``--dry-run`` says."""
+    lengths = []
+    region = shape.typical_pixels(data.pool[0]) if shape else 1
+    asked = cumulated(planned(config, data.pool.images, region))
+    batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
+    for index, phase in enumerate(config.phases):
+        sampler = batch_sampler(
+            asked[index].opened,
+            data.source_images,
+            batch['samples_per_gpu'],
+            config.sources.per_batch,
+            config.seed,
+            index,
+            world_size=ranks.world_size(),
+            drop_last=batch.get('drop_last', False),
+        )
+        lengths.append(phase.train * (len(sampler) if config.by_epoch else 1))
+    return plan(
+        cfg,
+        config,
+        data.pool.images,
+        lengths,
+        checkpoint_bytes(model),
+        ranks.world_size(),
+        data.source_images,
+        described,
+        region,
+    )
+
+
+def described(
+    config: ActiveLearningConfig,
+    data: Data,
+    extractor: BaseExtractor | None,
+    device: torch.device,
+) -> str:
+    """What describes the images, and what that takes on disk."""
+    if extractor is None:
+        return 'none'
+    name = type(extractor).__name__
+    if not isinstance(extractor, FrozenExtractor):
+        return f"{name}: of each round's own network, nothing is kept"
+    first = describe_first(
+        extractor, data.pool, device, get_root_logger(), weights=False
+    )
+    return f'{name}: {cost(first, data.pool, needs_of(config))}'
+
+
+def summarise(
+    rows: list[dict[str, Any]],
+    images: int,
+    config: ActiveLearningConfig,
+    work_dir: Path,
+    seconds: float,
+    logger: logging.Logger,
+) -> None:
+    """The table of rounds, and where to look."""
+    lines = [
+        '',
+        format_rounds(rows, images),
+        '',
+        f'{seconds:.0f} s in all. Look at:',
+        f'  curve     {work_dir / "curve.png"}',
+    ]
+    if config.visualize is not None:
+        lines.append(f'  pictures  {work_dir / config.visualize.dir}')
+    lines += [
+        f'  rounds    {work_dir / "rounds.json"}',
+        f'  model     {work_dir}/round_{len(rows) - 1:03d}/final.pth',
+    ]
+    logger.info('\n'.join(lines))
