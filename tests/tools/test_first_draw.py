@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from tests.features.test_whole import config, names, run, selection
 
 from segal.utils.first_draw import coverage
 from tests.features.parts import backbone
+from tests.features.test_feature_runs import config, names, run, selection
 from tests.tiny import write_images
 from tests.tools.load import tool as load
 
