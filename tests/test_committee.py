@@ -1,7 +1,6 @@
 """Several networks answer one query."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -229,9 +228,9 @@ def test_another_network_of_another_config(root, tmp_path):
     assert ours['round_001.npz'] != theirs['round_001.npz']
 
 
-def hashes(root, file):
+def hashes(path, file):
     """What a rank holds of a committee; only rank 0 can read the file."""
-    cfg = load_config(str(write_config(Path(root))))
+    cfg = load_config(path)
     if ranks.rank():
         module.load_file = None
     members = [Member('active_learning.committee[0]', file)]
@@ -243,7 +242,8 @@ def hashes(root, file):
 
 
 def test_all_ranks_hold_what_rank_0_read(root):
-    first, second = run_ranks(hashes, 2, str(root), str(weights(root, 2)))
+    path, file = str(write_config(root)), str(weights(root, 2))
+    first, second = run_ranks(hashes, 2, path, file)
     assert first == second
     assert len(first) == 1
 
