@@ -62,7 +62,11 @@ def data(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('unit', 'asked'), [('pixel', 3 * 8), ('region', 3 * 36)]
+    ('unit', 'asked'),
+    [
+        ('pixel', 3 * 8),
+        pytest.param('region', 3 * 36, marks=pytest.mark.slow),
+    ],
 )
 def test_the_dry_run_and_a_small_run(data, unit, asked):
     """36 pixels are 0.44 per cent of an image."""

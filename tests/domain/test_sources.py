@@ -209,7 +209,7 @@ BROKEN = {
     'a weight of nothing': (
         "active_learning['sources'] = dict(loss_weight=0)",
         2,
-        ('sources.loss_weight: wanted a number above 0; got 0',),
+        ('sources.loss_weight: wanted a finite number above 0; got 0',),
     ),
     'a misspelt key': (
         "active_learning['sources'] = dict(per_bach=1)",
