@@ -27,7 +27,7 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.config.built import not_built
-from segal.config.parts import resolve_heuristic
+from segal.config.parts import needs, resolve_heuristic
 from segal.errors import ConfigError, DataError, SegALError
 from segal.mc_dropout import check_dropout
 from segal.model_wrapper import ModelWrapper
@@ -37,6 +37,9 @@ from segal.utils.trained import Trained, load_trained, test_pipeline_of
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 """What counts as an image; in capitals, too."""
+
+_BEYOND = {'committee', 'embedding', 'features'}
+"""Needs of heuristics that only an experiment supplies."""
 
 FIRST_QUERY = 1
 """Number of the label file that an experiment's first query fills; draws are
@@ -360,6 +363,13 @@ def _heuristic(cfg: Config, asked: Any) -> tuple[dict[str, Any], list[str]]:
     resolved, problems = resolve_heuristic(
         'margin' if asked is None else asked, options
     )
+    beyond = sorted(_BEYOND & set(needs('heuristic', resolved)))
+    if beyond:
+        problems = [
+            f'active_learning.heuristic: {resolved["type"]} needs '
+            f'{", ".join(beyond)}, which only an experiment has; here one '
+            'network is asked: choose another with --heuristic'
+        ]
     return _plain(resolved), problems
 
 

@@ -360,6 +360,16 @@ def test_parts_that_cannot_be_built(place, tmp_path, capfd):
         capfd, 2, place, out, '--cfg-options', 'model.backbone.type=UNett'
     )
     assert "model.backbone.type: 'UNett' is not registered" in said
+    for heuristic, need in (
+        ("dict(type='BALD', source='committee')", 'committee'),
+        (
+            "dict(type='ExpectedGradientLength', features=True)",
+            'features',
+        ),
+    ):
+        said = refused(capfd, 2, place, out, '--heuristic', heuristic)
+        assert f'needs {need}, which only an experiment has' in said
+        assert said.count('problem') == 1
     config = place / 'data/bare.py'
     config.write_text('model = dict(type="EncoderDecoder")\n')
     said = refused(capfd, 2, place, out, config=config)
