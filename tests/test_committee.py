@@ -84,6 +84,7 @@ class StopError(Exception):
     """In place of a kill."""
 
 
+@pytest.mark.slow
 def test_earlier_rounds_and_a_run_that_goes_on(
     root, tmp_path, monkeypatch, capfd
 ):

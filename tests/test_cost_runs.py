@@ -121,6 +121,7 @@ def test_budgets_in_cost_are_spent_and_never_overspent(root, tmp_path):
     assert run(other, cut) == 4  # prices decide what is asked
 
 
+@pytest.mark.slow
 def test_every_rank_counts_the_same_sum(root, tmp_path):
     evenly = PAID.replace('sample_evenly=False', 'sample_evenly=True')
     config = write_config(

@@ -97,6 +97,7 @@ def test_a_fixed_split(root, tmp_path):
     assert [len(new) for new, _ in others] == [2, 2]
 
 
+@pytest.mark.slow
 def test_what_promises_more_for_its_cost(root, tmp_path):
     inside = 'pixel=dict(budget_per_round=40, sample_evenly=False)'
     prices = "active_learning['costs'] = dict(pixel=1, open={}, image=9)\n"

@@ -85,6 +85,7 @@ def test_killed_it_goes_on_as_if_nothing_had_happened(
     assert any(line['decode.pseudo_share'] > 0 for line in taught)
 
 
+@pytest.mark.slow
 def test_two_processes_agree(tmp_path, monkeypatch):
     """The networks of the ranks are compared before each query."""
     extra = ALL + WEAK + 'runner.update(sample_rounds=2)\n'

@@ -161,6 +161,7 @@ def test_the_rounds_own_features(root, tmp_path):
     assert len(read_rounds(work_dir)) == 3
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_in_the_middle_of_the_pool(root, tmp_path, monkeypatch):
     path = config(
         root,

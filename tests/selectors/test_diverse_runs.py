@@ -59,6 +59,7 @@ def test_core_set_asks_images_and_goes_on(tmp_path):
     assert labels(again) == labels(tmp_path / 'run')
 
 
+@pytest.mark.slow
 def test_the_first_images_are_typical_ones(tmp_path):
     """With features that there are before any training."""
     root = write_images(tmp_path)
@@ -84,6 +85,7 @@ def test_the_first_images_are_typical_ones(tmp_path):
     assert labels(tmp_path / 'run')[first] != labels(tmp_path / 'plain')[first]
 
 
+@pytest.mark.slow
 def test_pixels_by_their_gradients(tmp_path):
     root = write_images(tmp_path)
     path = config(root, 'pixel', selector='pixels_badge', features=OWN)

@@ -28,6 +28,7 @@ def made_up(monkeypatch):
     return edits
 
 
+@pytest.mark.slow
 def test_fresh_processes_end_the_same(tmp_path, capfd):
     config = write_config(write_images(tmp_path / 'data'))
     report = tmp_path / 'drift.json'

@@ -71,6 +71,7 @@ def test_a_round_that_is_half_written_is_not_read(tmp_path):
     assert bench.read(file) == [{'round': 1}, {'round': 2}]
 
 
+@pytest.mark.slow
 def test_rounds_of_a_fresh_process_are_sampled(tmp_path):
     config = write_config(
         write_images(tmp_path / 'data'), extra="log_level = 'INFO'\n"

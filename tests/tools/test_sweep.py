@@ -124,6 +124,7 @@ def test_command(tmp_path):
     assert command[-2:] == ['--cfg-options', 'active_learning.heuristic=a']
 
 
+@pytest.mark.slow
 def test_real_runs(tmp_path, monkeypatch, capfd):
     """Two runs, skipped the second time, refused with another config."""
     config = write_config(write_images(tmp_path))
