@@ -309,6 +309,8 @@ def test_broken_labels_of_gtav_are_named(
     break_it(source)
     arguments = ['gtav.py', str(source), str(tmp_path / 'out')]
     monkeypatch.setattr(sys, 'argv', arguments)
+    for name in ('common', 'cityscapes'):  # other tools have theirs
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(DataError, match=r'labels/00002\.png') as caught:
         tool('convert_datasets/gtav').main()
     assert says in str(caught.value)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 
 import pytest
 
@@ -33,6 +34,7 @@ checkpoint_config = dict(interval=7)
 
 
 def test_pixels(root, tmp_path, caplog):
+    caplog.set_level(logging.INFO, 'mmseg')  # another test may have set it
     config = write_config(root, extra=PICTURES + "log_level = 'INFO'\n")
     assert smoke(config, tmp_path / 'run') == 0
     assert not (tmp_path / 'run').exists()
