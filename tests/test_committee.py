@@ -57,6 +57,7 @@ def weights(root, seed=0, **meta):
     return path
 
 
+@pytest.mark.slow
 def test_experiments_serve_one_another_round_by_round(root, tmp_path, capfd):
     runs = {}
     for mine, other in (('a', 'b'), ('b', 'a')):

@@ -461,6 +461,7 @@ def run_of(tmp_path, name, extra):
     return read_rounds(work_dir)
 
 
+@pytest.mark.slow
 def test_a_whole_run(tmp_path):
     extra = (
         'model["auxiliary_head"] = dict(type="FCNHead", in_channels=8, '

@@ -133,6 +133,7 @@ def test_slurm(tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about gloo on CPU')
+@pytest.mark.slow
 def test_two_processes_on_cpu_train_one_model(tmp_path):
     worker = Path(__file__).with_name('launch_worker.py')
     done = run(*TWO, worker, tmp_path, OMP_NUM_THREADS='1')

@@ -84,7 +84,13 @@ def run_schedule(seed, folder):
     return seen
 
 
-@pytest.mark.parametrize('first', range(0, SCHEDULES, CHUNK))
+@pytest.mark.parametrize(
+    'first',
+    [
+        pytest.param(at, marks=pytest.mark.slow) if at >= 2 * CHUNK else at
+        for at in range(0, SCHEDULES, CHUNK)
+    ],
+)
 def test_a_thousand_schedules(first, tmp_path, monkeypatch):
     """Requested = labelled + void + refused; all spent, none twice or lost."""
     monkeypatch.setattr('os.fsync', lambda descriptor: None)

@@ -114,6 +114,7 @@ def test_what_promises_more_for_its_cost(root, tmp_path):
     assert [row['opened'] for row in rows[1:]] == [0, 0]
 
 
+@pytest.mark.slow
 def test_regions_inside_images(root, tmp_path):
     rows = run(root, tmp_path / 'w', 'region=dict(query_size=2)',
                "inside='region'")  # fmt: skip

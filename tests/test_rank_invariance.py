@@ -271,6 +271,7 @@ def test_any_number_of_ranks_sees_the_same(root, tmp_path):
     assert len({str(scores) for _, _, scores in found.values()}) == len(found)
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_chooses_the_same(root, tmp_path):
     ways = ['top of a split', 'anywhere, shuffled', 'images']
     cases = [dict(workers=workers) for workers in (0, 1, 3)]

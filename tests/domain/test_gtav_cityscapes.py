@@ -65,9 +65,10 @@ def data(tmp_path, monkeypatch):
     ('unit', 'asked'),
     [
         ('pixel', 3 * 8),
-        pytest.param('region', 3 * 36, marks=pytest.mark.slow),
+        ('region', 3 * 36),
     ],
 )
+@pytest.mark.slow
 def test_the_dry_run_and_a_small_run(data, unit, asked):
     """36 pixels are 0.44 per cent of an image."""
     config = CONFIG.with_name(f'{unit}_ripu.py')

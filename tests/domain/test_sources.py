@@ -91,6 +91,7 @@ def test_source_first_then_queries_in_one_schedule(tmp_path):
     assert set(counted) == {8 * 24 * 32}
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_the_same(tmp_path):
     """Momentum, schedule and mixture go on; killed in each phase."""
     extra = (
