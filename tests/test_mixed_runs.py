@@ -88,6 +88,17 @@ def test_unopened_images_need_no_annotation(root, tmp_path):
     assert asked(tmp_path / 'b') == asked(tmp_path / 'a')
 
 
+def test_void_that_is_never_asked(root, tmp_path):
+    extra = (
+        "active_learning['oracle'] = dict(type='GroundTruthOracle', "
+        "void='exclude')\n"
+    )
+    rows = run(root, tmp_path / 'w', extra=extra)
+    assert [row['opened'] for row in rows] == [3, 2, 2]
+    assert [row['void'] for row in rows] == [0, 0, 0]
+    assert [row['requested'] for row in rows] == [15, 25, 35]
+
+
 def test_a_fixed_split(root, tmp_path):
     rows = run(root, tmp_path / 'w', POOL, 'split=0.25')
     assert [row['requested'] for row in rows] == [40, 40, 40]
@@ -157,12 +168,19 @@ def test_images_that_lie_far_apart_are_opened(root, tmp_path):
         (PIXEL, "inside='image'", "one of 'pixel', 'region'"),
         (PIXEL, "insight='pixel'", 'mixed.insight: unknown key'),
         ('pixel=dict(cost_per_round=9)', '', 'Write budget_per_round'),
+        (
+            f'{PIXEL}, image=dict(cost_per_round=900)',
+            '',
+            'image.cost_per_round: not together with',
+        ),
     ],
 )
 def test_what_is_wrong_is_found_at_the_start(
     root, tmp_path, inside, mixed, said
 ):
     text = EXTRA.format(inside=inside or 'region={}', mixed=mixed)
+    if 'image=' in inside:  # in place of the usual one
+        text = text.replace('image=dict(initial_pool=3, query_size=2), ', '')
     config = write_config(root, 'mixed', text)
     with pytest.raises(ConfigError, match=said):
         run_experiment(

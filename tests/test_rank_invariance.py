@@ -389,3 +389,32 @@ def test_a_ledger_that_does_not_add_up_ends_all(root, tmp_path):
         assert 'round 0: the ledger does not add up' in text
         assert 'wanted answers about 11 images' in text
         assert not written
+
+
+class BrokenError(Exception):
+    """What a selector raises on one rank."""
+
+
+def failing(root, folder):
+    """What each rank says where one cannot hand on its candidates."""
+
+    def make(**standing):
+        made = selector(5, per_image=True, type='PixelsPerImage', **standing)
+        if ranks.rank() == 1:
+            made.candidates = lambda: (_ for _ in ()).throw(
+                BrokenError('no candidates today')
+            )
+        return made
+
+    loop, _ = open_loop(root, folder)
+    try:
+        loop.step(Random(), make, None)
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return None
+
+
+def test_candidates_that_fail_on_one_rank_end_all(root, tmp_path):
+    said = run_ranks(failing, 2, root, tmp_path / 'w')
+    assert said[1] == ('BrokenError', 'no candidates today')
+    assert 'no candidates today' in said[0][1]

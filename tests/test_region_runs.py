@@ -136,7 +136,7 @@ def test_void_that_is_never_asked(root, tmp_path):
     assert [row['requested'] for row in rows] == [240] * 3
 
 
-def test_a_killed_run_and_an_export_keep_the_regions(root, tmp_path):
+def test_an_export_keeps_the_regions(root, tmp_path):
     from tests.tools.load import tool
 
     options = "budget_per_round=40, budget_unit='pixels'"

@@ -23,10 +23,16 @@ from segal.active.opening import Opening, check_opened
 from segal.active.oracles import BaseOracle
 from segal.active.region_ledger import check_regions
 from segal.active.scoring import Scorer
-from segal.active.selectors import BaseRegions, BaseSelector
+from segal.active.selectors import BaseRegions, BaseSelector, Mask
 from segal.features.of_pool import PoolFeatures
 from segal.model_wrapper import ModelWrapper
-from segal.structures import Budget, PoolImage, Selection, merged
+from segal.structures import (
+    Budget,
+    Candidates,
+    PoolImage,
+    Selection,
+    merged,
+)
 
 SelectorFactory = Callable[..., BaseSelector]
 """The ``images``, the ``free`` places of each, which images are ``opened``,
@@ -148,8 +154,9 @@ class ActiveLearningLoop:
         selector = self._selector(
             make_selector, images, free[among], self.store.opened()[among]
         )
-        self._shortlist(selector, heuristic, wrapper, self.available)
-        shards = ranks.gather(selector.candidates())
+        shards = self._shortlisted(
+            selector, heuristic, wrapper, self.available
+        )
         selection = Selection(self.store.rounds, 'pixel', {})
         with ranks.together():
             if ranks.is_main():
@@ -191,10 +198,11 @@ class ActiveLearningLoop:
         place = self.pool.position
 
         def unseen(image: PoolImage) -> NDArray[np.bool_]:
-            return np.full(image.size, bool(closed[place[image.name]]))
+            if closed[place[image.name]]:
+                return self.available(image)
+            return np.zeros(image.size, bool)
 
-        self._shortlist(selector, heuristic, wrapper, unseen)
-        shards = ranks.gather(selector.candidates())
+        shards = self._shortlisted(selector, heuristic, wrapper, unseen)
         new = np.zeros(len(opened), bool)
         with ranks.together():
             if ranks.is_main():
@@ -220,14 +228,18 @@ class ActiveLearningLoop:
             round=self.store.rounds,
         )
 
-    def _shortlist(
+    def _shortlisted(
         self,
         selector: BaseSelector,
         heuristic: BaseHeuristic,
         wrapper: ModelWrapper | None,
-        available: Callable[[PoolImage], NDArray[np.bool_]],
-    ) -> None:
-        """Let a selector see this rank's share of its images, scored."""
+        available: Mask,
+    ) -> list[Candidates]:
+        """Show a selector this rank's share of its images, scored.
+
+        Returns:
+            On rank 0 the candidates of all ranks.
+        """
         statistics = self.scorer.statistics(heuristic, wrapper)
         needs = {*heuristic.needs, *selector.needs}
         read = [
@@ -247,6 +259,8 @@ class ActiveLearningLoop:
                 needs=selector.needs,
             ):
                 selector.shortlist(image, score, available(image), prediction)
+            shard = selector.candidates()
+        return ranks.gather(shard)
 
     def free(self) -> NDArray[np.int64]:
         """How many places may still be asked in each image: int64 (P,)."""

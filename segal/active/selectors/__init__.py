@@ -1,7 +1,7 @@
 """Selectors: how a budget is spent on scores."""
 
 from .badge_images import Badge
-from .base import BaseSelector
+from .base import BaseSelector, Mask
 from .core_set import CoreSet
 from .global_pixels import PixelsGlobal
 from .k_means_images import KMeansPlusPlus
@@ -25,6 +25,7 @@ __all__ = [
     'BaseSelector',
     'CoreSet',
     'KMeansPlusPlus',
+    'Mask',
     'PixelsBadge',
     'PixelsBadgeGlobal',
     'PixelsGlobal',
