@@ -101,7 +101,8 @@ def box_sum(values: Tensor, k: int) -> Tensor:
     """The sum of each pixel's square of 2k + 1, cut off at the border.
 
     Args:
-        values: Integers (H, W), with room for the sums.
+        values: (H, W), with room for the sums; the order of adding is the
+            same everywhere, so equal neighbourhoods have equal sums.
         k: Pixels from the centre to the side, 0 or more.
 
     Returns:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segal.active.heuristics.utils import box_sum
 from segal.active.regions.base import Found, RegionShape, Ties, Wanted
 from segal.active.regions.picking import pick_apart
 from segal.errors import ConfigError
@@ -85,10 +87,10 @@ class Squares(RegionShape):
             (H, W), its askable pixels.
         """
         k = self.radius
-        sizes = box_sum(askable, k, np.dtype(np.int64))  # (H, W)
+        sizes = _box_sum(askable.astype(np.int64), k)  # (H, W)
         free = sizes > 0
         if asked.any():
-            free &= box_sum(asked, k, np.dtype(np.int64)) == 0
+            free &= _box_sum(asked.astype(np.int64), k) == 0
         values: NDArray
         if aggregate == 'one':
             values = score
@@ -100,8 +102,8 @@ class Squares(RegionShape):
                 cval=-np.inf,
             )
         else:
-            values = box_sum(
-                np.where(askable, score, 0), k, np.dtype(np.float64)
+            values = _box_sum(
+                np.where(askable, score, 0).astype(np.float64), k
             )
             if aggregate == 'mean':
                 values = values / np.maximum(sizes, 1)
@@ -127,29 +129,7 @@ class Squares(RegionShape):
         return places[order], owner[order]
 
 
-def box_sum(values: NDArray, radius: int, dtype: np.dtype) -> NDArray:
-    """Sums over the square around each pixel, 0 beyond the edge.
-
-    Args:
-        values: (H, W).
-        radius: Of the squares, in pixels.
-        dtype: Of the sums.
-
-    Returns:
-        (H, W).
-    """
-    total = values.astype(dtype)
-    for axis in (0, 1):
-        length = total.shape[axis]
-        line = total.copy()
-        for shift in range(1, min(radius, length - 1) + 1):
-            near = _along(axis, slice(None, -shift))
-            far = _along(axis, slice(shift, None))
-            line[near] += total[far]
-            line[far] += total[near]
-        total = line
+def _box_sum(values: NDArray, radius: int) -> NDArray:
+    """The sum over the square around each pixel, (H, W)."""
+    total: NDArray = box_sum(torch.from_numpy(values), radius).numpy()
     return total
-
-
-def _along(axis: int, part: slice) -> tuple[slice, ...]:
-    return (part,) if axis == 0 else (slice(None), part)
