@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from segal.active.label_store import LabelStore
+from segal.active.ledger import check_answers
 from segal.active.oracles import dominant
 from segal.active.region_ledger import check_regions
 from segal.active.regions import Squares, Superpixels, Wanted
@@ -15,7 +17,13 @@ from segal.active.regions.picking import pick_apart
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
-from segal.structures import Budget, PoolImage
+from segal.structures import (
+    Answers,
+    Budget,
+    PixelAnswers,
+    PoolImage,
+    Selection,
+)
 from tests.selectors.cases import Scored
 
 quick = settings(max_examples=80, deadline=None)
@@ -376,29 +384,105 @@ def faulty(change):
     pool = Regions(1, 'squares', count=5, share=1.0)
     options = dict(per_image=True)
     selection, selector = pool.chosen('RegionsPerImage', 2, options)
-    change(selection)
+    change(selection, selector)
     return selection, selector
 
 
-def drop_one(selection):
+def drop_one(selection, selector):
     name = max(selection.places, key=lambda n: selection.regions[n].max())
     kept = selection.regions[name] == 0
     selection.places[name] = selection.places[name][kept]
     selection.regions[name] = selection.regions[name][kept]
 
 
-def split_one(selection):
+def forget_one(selection, selector):
+    """As if a region had never been chosen, though there was room."""
+    drop_one(selection, selector)
+    name = next(
+        n for n, x in selector.numbers.items()
+        if len(x) > selection.regions[n].max() + 1
+    )  # fmt: skip
+    selector.numbers[name] = selector.numbers[name][:1]
+
+
+def ask_beside(selection, selector):
+    """A pixel that is in no region."""
+    name = min(selection.places, key=lambda n: len(selection.places[n]))
+    size = next(x.size for x in selector.images if x.name == name)
+    free = np.setdiff1d(np.arange(size[0] * size[1]), selection.places[name])
+    places = np.append(selection.places[name], free[:1])
+    order = np.argsort(places)
+    selection.places[name] = places[order]
+    regions = np.append(selection.regions[name], np.int32(0))
+    selection.regions[name] = regions[order]
+
+
+def split_one(selection, selector):
     name = max(selection.places, key=lambda n: len(selection.places[n]))
     selection.regions[name] = np.arange(
         len(selection.places[name]), dtype=np.int32
     )
 
 
-@pytest.mark.parametrize('change', [drop_one, split_one])
-def test_the_ledger_of_regions_finds_what_is_wrong(change):
-    check_regions(*faulty(lambda selection: None))
-    with pytest.raises(RuntimeError, match='does not add up'):
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (drop_one, 'wanted whole regions'),
+        (split_one, 'wanted at most'),
+        (forget_one, 'with room left in'),
+        (ask_beside, 'wanted whole regions'),
+    ],
+)
+def test_the_ledger_of_regions_finds_what_is_wrong(change, said):
+    check_regions(*faulty(lambda *_: None))
+    with pytest.raises(RuntimeError, match=said):
         check_regions(*faulty(change))
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_random_regions_and_the_best_do_not_overlap(seed):
+    rng = np.random.default_rng(seed)
+    image = PoolImage('a', (30, 40))
+    selector = SELECTORS.build(
+        dict(
+            type='RegionsPerImage',
+            images=[image],
+            free=np.array([image.pixels]),
+            budget=Budget(24, True),
+            round=1,
+            seed=seed,
+            shuffle_prop=0.5,
+            shape=Squares(2),
+        )
+    )
+    score = rng.random(image.size).astype(np.float32)
+    selector.shortlist(image, score, np.ones(image.size, bool))
+    selection = selector.choose([selector.candidates()])
+    assert (np.diff(selection.places['a']) > 0).all()  # none twice
+    assert selection.regions['a'].max() + 1 == 24
+    check_regions(selection, selector)
+
+
+def test_a_dominant_answer_is_one_a_region(tmp_path):
+    image = PoolImage('a', (2, 3))
+    store = LabelStore(tmp_path / 'labels', [image])
+    places = np.array([0, 1, 3, 4])
+    selection = Selection(
+        0,
+        'pixel',
+        dict(a=places),
+        regions=dict(a=np.array([0, 1, 0, 1], np.int32)),
+        answer='dominant',
+    )
+
+    def said(*classes):
+        status = np.zeros(4, np.uint8)
+        answer = PixelAnswers(places, np.array(classes, np.uint8), status)
+        return Answers(selection, dict(a=answer))
+
+    check_answers(selection, said(2, 5, 2, 5), store)
+    with pytest.raises(RuntimeError, match='one answer a region'):
+        check_answers(selection, said(2, 5, 2, 2), store)
 
 
 def test_the_dominant_class_of_each_region():
