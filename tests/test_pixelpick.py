@@ -241,4 +241,4 @@ def test_reduced_is_smaller_and_shorter_and_nothing_else(margin):
         'lr_config.step',
     )
     assert differing(margin[0], reduced) == set(allowed)
-    assert [phase.train for phase in config.phases] == [5] * 3
+    assert [phase.train for phase in config.phases] == [10] * 3

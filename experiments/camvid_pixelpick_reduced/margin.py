@@ -1,4 +1,4 @@
-# Reduced for CPU: a third of the size, 100 pool images, three rounds of 20
+# Reduced for CPU: a third of the size, 100 pool images, three rounds of 10
 # epochs. All else is PixelPick's recipe. Its numbers are not those of the full
 # experiment.
 _base_ = '../camvid_pixelpick/margin.py'
@@ -52,10 +52,10 @@ data = dict(
     val=dict(pipeline=test_pipeline, **reduced),
     test=dict(pipeline=test_pipeline, **reduced),
 )
-# The steps at 21 and 41 of 50 epochs, on 20.
-lr_config = dict(step=[8, 16])
-evaluation = dict(interval=20, save_best=None)
-checkpoint_config = dict(interval=20)
-workflow = [('train', 20), ('query', 1)]
+# The steps at 21 and 41 of 50 epochs, on 10.
+lr_config = dict(step=[4, 8])
+evaluation = dict(interval=10, save_best=None)
+checkpoint_config = dict(interval=10)
+workflow = [('train', 10), ('query', 1)]
 active_learning = dict(visualize=dict(size=2))
 runner = dict(sample_rounds=3)
