@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from segal.errors import ConfigError
@@ -37,6 +38,30 @@ def check_dropout(model: nn.Module) -> None:
             f'{type(model).__name__} has none; set dropout_ratio of its '
             'decode_head, or choose a heuristic without such passes'
         )
+
+
+def drop_elements(x: Tensor, p: float) -> Tensor:
+    """What ``nn.Dropout`` does, several times as fast on a CPU.
+
+    Each 64 random bits decide for four elements, so the share is ``p`` to
+    within 2 ** -17. The draws are those of torch's own generator of the
+    device, and other ones than those of ``nn.Dropout``.
+
+    Args:
+        x: float, any shape.
+        p: Share of elements that become 0; the others grow by 1 / (1 - p).
+
+    Returns:
+        A new tensor like ``x``.
+    """
+    steps = round(p * 2**16)
+    if steps == 2**16:
+        return torch.zeros_like(x)
+    words = torch.empty(
+        -(-x.numel() // 4), dtype=torch.int64, device=x.device
+    ).random_(-(2**63), None)
+    bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+    return (x * (bits >= steps - 2**15)).mul_(1 / (1 - p))
 
 
 class DropoutPasses:
@@ -105,6 +130,8 @@ class DropoutPasses:
 
             def forward(*args: Any, **kwargs: Any) -> Any:
                 state['dropped'] = True
+                if type(module) is nn.Dropout:
+                    return drop_elements(*args, module.p)
                 kept = [x.clone() if module.inplace else x for x in args]
                 return drop(*kept, **kwargs)
 

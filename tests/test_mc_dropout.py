@@ -1,5 +1,6 @@
 """Stochastic passes are those of the network itself, only cheaper."""
 
+from functools import partial
 from itertools import islice
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from segal.errors import ConfigError
-from segal.mc_dropout import DropoutPasses, dropouts
+from segal.mc_dropout import DropoutPasses, drop_elements, dropouts
 from segal.model_wrapper import VIEWS, ModelWrapper
 
 NORM = dict(type='BN', requires_grad=True)
@@ -92,11 +93,55 @@ def plainly(self, *_):
     def opened():
         for module in self._drops:
             module.train()
+            if type(module) is nn.Dropout:
+                module.forward = partial(drop_elements, p=module.p)
         yield lambda: None
         for module in self._drops:
+            vars(module).pop('forward', None)
             module.eval()
 
     return opened()
+
+
+class TestDropElements:
+    @pytest.mark.parametrize('p', [0.2, 0.5, 0.9])
+    def test_the_share_is_dropped_and_the_rest_grows(self, p):
+        torch.manual_seed(0)
+        x = torch.ones(1, 8, 250, 500)
+        got = drop_elements(x, p)
+        assert set(got.unique().tolist()) == {0, got.max().item()}
+        assert got.max().item() == pytest.approx(1 / (1 - p))
+        # Five standard deviations of a million draws.
+        spread = (p * (1 - p) / x.numel()) ** 0.5
+        assert abs((got == 0).float().mean().item() - p) < 5 * spread
+        assert (x == 1).all()
+
+    def test_neighbours_are_independent(self):
+        torch.manual_seed(0)
+        kept = drop_elements(torch.ones(10**6), 0.5) > 0
+        for apart in (1, 2, 3, 4):
+            same = (kept[:-apart] == kept[apart:]).float().mean()
+            assert abs(same.item() - 0.5) < 0.0025
+
+    @pytest.mark.parametrize('count', [1, 3, 4, 5])
+    def test_any_number_of_elements(self, count):
+        torch.manual_seed(0)
+        x = torch.full((count,), 2.0)
+        seen = torch.stack([drop_elements(x, 0.5) for _ in range(50)])
+        assert set(seen.unique().tolist()) == {0, 4}
+        assert (seen == 0).any(dim=0).all()
+
+    def test_form_and_kind_stay(self):
+        x = torch.randn(2, 3, 4, 5).half().permute(0, 2, 3, 1)
+        got = drop_elements(x, 0.5)
+        assert got.dtype == torch.half
+        kept = got != 0
+        assert torch.equal(got[kept], 2 * x[kept])
+
+    def test_the_ends(self):
+        x = torch.randn(1000)
+        assert torch.equal(drop_elements(x, 0.0), x)
+        assert not drop_elements(x, 1.0).any()
 
 
 @pytest.mark.parametrize('test_cfg', [None, SLIDE])

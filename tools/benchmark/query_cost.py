@@ -3,10 +3,11 @@
 Prints the ratio of (probabilities, checks, score, selection) to
 ``model.inference`` (resize and softmax) on the same batches, as the median
 over pairs measured in turn in one process, in processor time, so that other
-work on the machine counts little. Of a heuristic with dropout it
-also prints what its passes cost beside as many times that part of the network
-which follows the first dropout (resize and softmax included), the part before
-it paid once.
+work on the machine counts little. Of a heuristic with dropout it also prints
+what its passes, score and selection cost beside as many times that part of the
+network which follows the first dropout (resize and softmax included), the part
+before it paid once: beside that part with the dropout of ``nn.Dropout`` on, as
+stochastic passes need it, and without any.
 
 Usage: python tools/benchmark/query_cost.py [--heuristic Margin] [--pairs 20]
     [--heuristic "dict(type='BALD', passes=10)"]
@@ -68,11 +69,13 @@ def main() -> None:
     available = np.ones((height, width), bool)
     generator = torch.Generator().manual_seed(0)
 
+    asked_of = iter(pool)
+
     def plain(batch: dict) -> None:
         wrapper.model.inference(batch['img'][0], [meta], rescale=True)
 
-    def query(batch: dict, image: PoolImage) -> None:
-        probs = None
+    def query(batch: dict) -> None:
+        image, probs = next(asked_of), None
         if 'probs' in heuristic.needs:
             probs = wrapper.probabilities(batch)[0]
         asked = Prediction(image.name, image.size, 0, 0, probs)
@@ -80,27 +83,40 @@ def main() -> None:
             score = heuristic(more)
         selector.shortlist(image, score.cpu().numpy(), available)
 
-    ratios, inference, ratios_of_passes = [], [], []
+    def dropping(batch: dict) -> None:
+        for module in dropouts(wrapper.model):
+            module.train()
+        plain(batch)
+        for module in dropouts(wrapper.model):
+            module.eval()
+
+    runs = dict(plain=plain, query=query)
+    if passes:
+        runs['dropping'] = dropping
+    ratios, inference = [], []
+    of_passes: dict[str, list[float]] = dict(plain=[], dropping=[])
     with wrapper.evaluating():
-        for i, image in enumerate(pool):
+        for i in range(len(pool)):
             batch = dict(
                 img=[torch.randn(1, 3, height, width, generator=generator)],
                 img_metas=[DataContainer([[meta]], cpu_only=True)],
             )
-            seconds = {}
-            order = ['plain', 'query'] if i % 2 else ['query', 'plain']
-            for which in order:
+            seconds, after = {}, {}
+            for which in list(runs)[:: 1 if i % 2 else -1]:
                 begin = time.process_time()
-                plain(batch) if which == 'plain' else query(batch, image)
-                seconds[which] = time.process_time() - begin
-                if which == 'plain':
-                    before = reached[-1] - begin
+                runs[which](batch)
+                end = time.process_time()
+                seconds[which] = end - begin
+                after[which] = end - reached[-1] if reached else 0.0
             if i >= 2:  # the first two warm up
                 ratios.append(seconds['query'] / seconds['plain'])
                 inference.append(seconds['plain'])
             if i >= 2 and passes:
-                after = passes * (seconds['plain'] - before)
-                ratios_of_passes.append((seconds['query'] - before) / after)
+                before = seconds['plain'] - after['plain']
+                for which, found in of_passes.items():
+                    found.append(
+                        (seconds['query'] - before) / passes / after[which]
+                    )
     print(
         f'{args.heuristic}, {height}x{width}, {len(ratios)} pairs: inference '
         f'{1000 * statistics.median(inference):.0f} ms an image; query / '
@@ -109,12 +125,14 @@ def main() -> None:
         f'{np.quantile(ratios, 0.75):.3f})'
     )
     if passes:
-        print(
-            f'{passes} passes / {passes} times what follows the first '
-            f'dropout = {statistics.median(ratios_of_passes):.3f} (quartiles '
-            f'{np.quantile(ratios_of_passes, 0.25):.3f} to '
-            f'{np.quantile(ratios_of_passes, 0.75):.3f})'
-        )
+        for which, found in of_passes.items():
+            how = 'with its dropout' if which == 'dropping' else 'in eval mode'
+            print(
+                f'{passes} passes / {passes} times what follows the first '
+                f'dropout, {how} = {statistics.median(found):.3f} (quartiles '
+                f'{np.quantile(found, 0.25):.3f} to '
+                f'{np.quantile(found, 0.75):.3f})'
+            )
 
 
 if __name__ == '__main__':
