@@ -108,15 +108,28 @@ def box_sum(values: Tensor, k: int) -> Tensor:
     Returns:
         (H, W), of the same type.
     """
-    height, width = values.shape
-    padded = F.pad(values, (k, k))
-    rows = padded[:, :width].clone()  # (H, W)
-    for i in range(1, 2 * k + 1):
-        rows += padded[:, i : i + width]
-    padded = F.pad(rows, (0, 0, k, k))
-    total = padded[:height].clone()  # (H, W)
-    for i in range(1, 2 * k + 1):
-        total += padded[i : i + height]
+    rows = _runs(F.pad(values, (k, k)), 2 * k + 1, 1)  # (H, W)
+    return _runs(F.pad(rows, (0, 0, k, k)), 2 * k + 1, 0)
+
+
+def _runs(values: Tensor, length: int, dim: int) -> Tensor:
+    """Sums of all runs of a length, put together from runs of 1, 2, 4, ..."""
+    count = values.shape[dim] - length + 1
+    total: Tensor | None = None
+    at, size = 0, 1
+    while size <= length:
+        if length & size:
+            part = values.narrow(dim, at, count)
+            total = part.clone() if total is None else total.add_(part)
+            at += size
+        size *= 2
+        if size <= length:
+            first, second = (
+                values.narrow(dim, start, values.shape[dim] - size // 2)
+                for start in (0, size // 2)
+            )
+            values = first + second
+    assert total is not None
     return total
 
 
