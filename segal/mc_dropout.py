@@ -128,12 +128,11 @@ class DropoutPasses:
         def dropping(module: nn.Module) -> Callable[..., Any]:
             drop = module.forward
 
-            def forward(*args: Any, **kwargs: Any) -> Any:
+            def forward(input: Tensor) -> Tensor:
                 state['dropped'] = True
                 if type(module) is nn.Dropout:
-                    return drop_elements(*args, module.p)
-                kept = [x.clone() if module.inplace else x for x in args]
-                return drop(*kept, **kwargs)
+                    return drop_elements(input, module.p)
+                return drop(input.clone() if module.inplace else input)
 
             return forward
 

@@ -1,4 +1,4 @@
-"""Which pixels, or images, of a folder to label next, by a trained network.
+"""Which pixels, regions or images of a folder to label next, by a network.
 
 Usage: python tools/query.py CONFIG CHECKPOINT IMAGES_DIR --out DIR
 """
@@ -20,8 +20,9 @@ from segal.config import load_config
 from segal.errors import SegALError, last_words
 from segal.stopping import StoppedError, listening
 from segal.structures import Budget
-from segal.utils.query import Request, parse_heuristic, query_folder
+from segal.utils.query import query_folder
 from segal.utils.query_files import check_out, describe, write
+from segal.utils.query_parts import Request, parse_part
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -38,6 +39,20 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="a name, or \"dict(type='PowerNoise', of='margin')\"; default: "
         "the config's, else margin",
     )
+    parser.add_argument(
+        '--committee',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='CHECKPOINT',
+        help='of more networks of the config, for heuristics that ask several',
+    )
+    parser.add_argument(
+        '--features',
+        help='what describes images to parts that want it: a name, or '
+        '"dict(type=\'MMSelfSup\', config=..., checkpoint=...)"; default: the '
+        "config's",
+    )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
         '--pixels-per-image', type=int, metavar='N', help='10 by default'
@@ -46,7 +61,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         '--pixels', type=int, metavar='N', help='N in all, wherever they are'
     )
     budget.add_argument(
+        '--regions-per-image', type=int, metavar='N', help='N of each image'
+    )
+    budget.add_argument(
+        '--regions', type=int, metavar='N', help='N in all, wherever they are'
+    )
+    budget.add_argument(
         '--images', type=int, metavar='N', help='N whole images'
+    )
+    parser.add_argument(
+        '--shape',
+        help='of regions: "dict(type=\'Squares\', radius=1)" by default, or '
+        '"dict(type=\'Superpixels\', segments=500)"',
+    )
+    parser.add_argument(
+        '--selector',
+        help='what spends the budget: a name, or a dict; default: the usual '
+        'one of the budget',
     )
     parser.add_argument(
         '--top-percent',
@@ -76,20 +107,26 @@ def run(args: argparse.Namespace) -> None:
     """Query, write and tell."""
     check_out(args.out, args.images_dir)
     unit, budget = 'pixel', Budget(10, True)
-    if args.pixels_per_image is not None:
-        budget = Budget(args.pixels_per_image, True)
-    elif args.pixels is not None:
-        budget = Budget(args.pixels, False)
-    elif args.images is not None:
-        unit, budget = 'image', Budget(args.images, False)
+    for unit_of in ('pixel', 'region', 'image'):
+        for per_image in (False, True):
+            name = f'{unit_of}s' + '_per_image' * per_image
+            amount = getattr(args, name, None)
+            if amount is not None:
+                unit, budget = unit_of, Budget(amount, per_image)
+    named = {
+        role: parse_part(text, f'--{role}')
+        for role in ('heuristic', 'selector', 'shape', 'features')
+        if (text := getattr(args, role))
+    }
     request = Request(
         budget,
         unit,
-        parse_heuristic(args.heuristic) if args.heuristic else None,
-        args.top_percent,
-        args.seed,
-        args.batch,
-        args.workers,
+        **named,
+        committee=tuple(args.committee),
+        top_percent=args.top_percent,
+        seed=args.seed,
+        batch_size=args.batch,
+        workers=args.workers,
     )
     cfg = load_config(args.config, args.cfg_options)
     query = query_folder(cfg, args.checkpoint, args.images_dir, request)

@@ -35,12 +35,14 @@ class Marks:
         classes: uint8 (N,), meaningful where ``status`` is ``LABELLED``.
         status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``.
         new: bool (N,), True = asked in the round that is shown.
+        areas: Whether they were asked as regions, and are painted as such.
     """
 
     places: NDArray[np.int64]
     classes: NDArray[np.uint8]
     status: NDArray[np.uint8]
     new: NDArray[np.bool_]
+    areas: bool = False
 
     def __len__(self) -> int:
         return len(self.places)
@@ -64,15 +66,15 @@ def mark_radius(size: tuple[int, int], marks: int) -> float:
     return float(max(_LEAST, min(wanted, _room(size, marks))))
 
 
-def are_dense(size: tuple[int, int], marks: int, scale: float) -> bool:
-    """Whether so many marks could not be told apart: regions are areas.
+def as_areas(size: tuple[int, int], marks: Marks, scale: float) -> bool:
+    """Whether marks are painted as areas: regions, or too many to tell apart.
 
     Args:
         size: (width, height) of the picture, in pixels.
-        marks: How many there are.
+        marks: What was asked.
         scale: From the image to the picture.
     """
-    return _room(size, marks) < max(_LEAST, 0.9 * scale)
+    return marks.areas or _room(size, len(marks)) < max(_LEAST, 0.9 * scale)
 
 
 def _room(size: tuple[int, int], marks: int) -> float:
@@ -99,7 +101,7 @@ def draw_marks(
         palette: uint8 (C, 3), RGB.
         radius: Of a new mark, in pixels of the picture.
     """
-    if are_dense(picture.size, len(marks), scale):
+    if as_areas(picture.size, marks, scale):
         paint(picture, marks, width, palette)
         return
     rows, columns = np.divmod(marks.places, width)

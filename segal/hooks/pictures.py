@@ -13,7 +13,7 @@ from segal.hooks import drawing
 from segal.hooks.drawing import INK, PAPER, Colour
 from segal.hooks.marks import (
     Marks,
-    are_dense,
+    as_areas,
     draw_marks,
     mark,
     mark_radius,
@@ -90,7 +90,7 @@ def overlay(scene: Scene) -> Image.Image:
     size = scene.image.shape[0], scene.image.shape[1]
     scale = drawing.overlay_scale(size)
     picture = _labels_on(scene, scale, clear=True)
-    areas = are_dense(picture.size, len(scene.marks), scale)
+    areas = as_areas(picture.size, scene.marks, scale)
     entries = _legend(scene, areas)
     return drawing.framed(picture, scene.name, scene.summary, entries)
 
@@ -119,7 +119,7 @@ def panel(
     colours, low, high = drawing.score_colours(score)
     scores = drawing.resized(colours, scale, smooth=True)
     chosen = scene.marks.new
-    areas = are_dense(scores.size, len(scene.marks), scale)
+    areas = as_areas(scores.size, scene.marks, scale)
     if chosen.any() and areas:
         outline(scores, scene.marks.places[chosen], width, _RING)
     elif chosen.any():

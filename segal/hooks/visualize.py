@@ -134,6 +134,7 @@ def scene_of(
         classes=history.classes[seen],
         status=history.status[seen],
         new=history.rounds[seen] == newest,
+        areas=asked is not None and bool(asked.regions),
     )
     label_map = None
     answered = history.whole and history.whole_status != REFUSED

@@ -5,13 +5,14 @@ One query without an experiment around it: no store, no oracle, no annotation.
 
 from __future__ import annotations
 
-import ast
-import json
+import copy
+import logging
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,91 +21,35 @@ from mmcv import Config
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
-import segal.active.selectors
 import segal.datasets
 import segal.models  # noqa: F401  (fills the registries)
 from segal.active.dataset.pool import Pool, open_pool
 from segal.active.heuristics import BaseHeuristic
+from segal.active.regions import RegionShape
 from segal.active.scoring import Scorer
 from segal.config.built import not_built
-from segal.config.parts import needs, resolve_heuristic
-from segal.errors import ConfigError, DataError, SegALError
+from segal.errors import ConfigError, DataError, SegALError, StateError
+from segal.features.of_pool import PoolFeatures
 from segal.mc_dropout import check_dropout
-from segal.model_wrapper import ModelWrapper
-from segal.registry import HEURISTICS, SELECTORS
-from segal.structures import Budget, Selection
+from segal.structures import Selection
+from segal.utils.features import features_folder
+from segal.utils.query_parts import (
+    Parts,
+    Request,
+    build_extractor,
+    build_heuristic,
+    build_selector,
+    resolve_parts,
+)
+from segal.utils.selecting import shape_of
 from segal.utils.trained import Trained, load_trained, test_pipeline_of
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 """What counts as an image; in capitals, too."""
 
-_BEYOND = {'committee', 'embedding', 'features'}
-"""Needs of heuristics that only an experiment supplies."""
-
 FIRST_QUERY = 1
 """Number of the label file that an experiment's first query fills; draws are
 keyed by it."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for.
-
-    Attributes:
-        budget: Pixels or images.
-        unit: ``'pixel'`` or ``'image'``.
-        heuristic: Its name, or ``dict(type=...)``; None: the config's, or
-            margin.
-        top_percent: Draw from so many per cent of each image; None: exactly
-            the best.
-        seed: Of all draws.
-        batch_size: Images a forward pass.
-        workers: Loader processes.
-    """
-
-    budget: Budget
-    unit: str = 'pixel'
-    heuristic: Any = None
-    top_percent: float | None = None
-    seed: int = 0
-    batch_size: int = 1
-    workers: int = 2
-
-    @property
-    def selector(self) -> dict[str, Any]:
-        """Which selector spends the budget."""
-        if self.unit == 'image':
-            return dict(type='WholeImages')
-        if not self.budget.per_image:
-            return dict(type='PixelsGlobal')
-        return dict(type='PixelsPerImage', top_percent=self.top_percent)
-
-    def problems(self) -> list[str]:
-        """One sentence for each value that has no meaning."""
-        key = '--images' if self.unit == 'image' else '--pixels'
-        key += '-per-image' * self.budget.per_image
-        found = [
-            f'{name}: wanted {least} or more, got {value}'
-            for name, value, least in (
-                (key, self.budget.amount, 1),
-                ('--batch', self.batch_size, 1),
-                ('--workers', self.workers, 0),
-                ('--seed', self.seed, 0),
-            )
-            if value < least
-        ]
-        top = self.top_percent
-        if top is not None and not 0 < top <= 100:
-            found.append(
-                '--top-percent: wanted per cent of an image in (0, 100], got '
-                f'{top}'
-            )
-        elif top is not None and not self.budget.per_image:
-            found.append(
-                f'--top-percent: not together with {key}; the top per cent '
-                'is always of one image: leave it out'
-            )
-        return found
 
 
 @dataclass
@@ -142,27 +87,31 @@ class Query:
 
     Attributes:
         request: What was asked for.
-        heuristic: The one that scored, as in a config.
+        parts: Who answered, as in a config.
         trained: The network.
         scorer: Scores any of the images again.
-        built: The same, built.
+        built: The heuristic.
+        shape: Of regions; None where none were asked.
         selection: The picks.
         maps: What the images are predicted as.
         means: float32 (P,), the mean score of each image.
         seconds: Wall clock of scoring all images.
         notes: On what was translated in the config.
+        scratch: What was computed once for each image; goes with the query.
     """
 
     request: Request
-    heuristic: dict[str, Any]
+    parts: Parts
     trained: Trained
     scorer: Scorer
     built: BaseHeuristic
+    shape: RegionShape | None
     selection: Selection
     maps: ClassMaps
     means: NDArray[np.float32]
     seconds: float
     notes: list[str]
+    scratch: TemporaryDirectory[str]
 
     @property
     def pool(self) -> Pool:
@@ -204,34 +153,77 @@ def query_folder(
         DataError: No images, or some that cannot be decoded.
         StateError: The checkpoint cannot be read, or does not fit.
     """
-    heuristic, problems = _heuristic(cfg, request.heuristic)
+    parts, problems = resolve_parts(cfg, request)
     pipeline, notes = _pipeline(cfg, problems)
     problems += request.problems()
     if problems:
         raise ConfigError(problems)
-    built = _built_heuristic(heuristic)
+    built = build_heuristic(parts)
+    extractor = build_extractor(parts)
     device = torch.device('cpu')
     if torch.cuda.is_available():
         device = torch.device('cuda', torch.cuda.current_device())
+    plain = copy.deepcopy(cfg)
     trained = load_trained(cfg, checkpoint, device)
+    _join(trained, plain, request.committee)
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
     pool = open_folder(folder, pipeline, trained)
-    scorer = Scorer(pool, request.seed, request.batch_size, request.workers)
+    scratch = TemporaryDirectory(prefix='segal-query-')
+    kept = Path(scratch.name)
+    shape = shape_of(parts.shape, pool, kept / 'superpixels')
     begin = time.perf_counter()
-    selection, maps, means = select(scorer, built, request, trained.wrapper)
+    features = None
+    if extractor is not None:
+        features = PoolFeatures(
+            pool,
+            extractor,
+            device,
+            features_folder(extractor, kept),
+            request.workers,
+            logging.getLogger(__name__),
+        )
+        features.prepare(parts.needs)
+    scorer = Scorer(
+        pool, request.seed, request.batch_size, request.workers, features
+    )
+    selection, maps, means = select(
+        scorer, built, request, parts, shape, trained
+    )
     seconds = time.perf_counter() - begin
     return Query(
-        request, heuristic, trained, scorer, built, selection, maps, means,
-        seconds, notes,
+        request, parts, trained, scorer, built, shape, selection, maps, means,
+        seconds, notes, scratch,
     )  # fmt: skip
+
+
+def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
+    """Seat more networks of a config beside one.
+
+    Raises:
+        StateError: A checkpoint cannot be read, does not fit, or is of other
+            classes.
+    """
+    wrapper, members = trained.wrapper, []
+    for path in checkpoints:
+        other = load_trained(copy.deepcopy(cfg), path, wrapper.device)
+        if other.classes != trained.classes:
+            raise StateError(
+                f'--committee: wanted a network of the classes '
+                f'{trained.classes}, in this order; {path} is of '
+                f'{other.classes}; name another'
+            )
+        members.append(other.wrapper)
+    wrapper.committee = members
 
 
 def select(
     scorer: Scorer,
     heuristic: BaseHeuristic,
     request: Request,
-    wrapper: ModelWrapper,
+    parts: Parts,
+    shape: RegionShape | None,
+    trained: Trained,
 ) -> tuple[Selection, ClassMaps, NDArray[np.float32]]:
     """Score every image of a pool, and spend the budget on it.
 
@@ -239,21 +231,22 @@ def select(
         scorer: Of the pool; every place of it may be asked.
         heuristic: Gives the scores.
         request: Budget and seed.
-        wrapper: The network.
+        parts: With the selector.
+        shape: Of regions.
+        trained: The network.
 
     Returns:
         The picks, the class maps, and the mean score of each image.
     """
-    images = scorer.pool.images
-    selector = SELECTORS.build(
-        dict(
-            request.selector,
-            images=images,
-            free=np.array([image.pixels for image in images], np.int64),
-            budget=request.budget,
-            round=FIRST_QUERY,
-            seed=request.seed,
-        )
+    images, wrapper = scorer.pool.images, trained.wrapper
+    selector = build_selector(
+        parts,
+        shape,
+        images=images,
+        free=np.array([image.pixels for image in images], np.int64),
+        budget=request.budget,
+        round=FIRST_QUERY,
+        seed=request.seed,
     )
     maps: ClassMaps | None = None
     means = np.zeros(len(images), np.float32)
@@ -264,9 +257,10 @@ def select(
         scorer.statistics(heuristic, wrapper),
         FIRST_QUERY,
         'scores',
-        ('probs',),
+        ('probs', *selector.needs),
     ):
-        selector.shortlist(image, score, np.ones(image.size, bool))
+        everywhere = np.ones(image.size, bool)
+        selector.shortlist(image, score, everywhere, prediction)
         probs = prediction.probs
         assert probs is not None
         maps = maps or ClassMaps(len(probs))
@@ -312,81 +306,6 @@ def open_folder(folder: Path, pipeline: Any, trained: Trained) -> Pool:
             'subfolders, got none; correct the path'
         )
     return open_pool(dataset, key=str(folder))
-
-
-def parse_heuristic(text: str) -> Any:
-    """A heuristic from the command line.
-
-    Args:
-        text: Its name; or JSON or Python, such as
-            ``"dict(type='Smoothed', of='margin', k=2)"``. Nothing is run.
-
-    Raises:
-        ConfigError: It is neither.
-    """
-    if not any(mark in text for mark in '({'):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        return ast.literal_eval(_Dicts().visit(ast.parse(text, mode='eval')))
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise ConfigError(
-            "--heuristic: wanted a name, JSON, or dict(type='...', ...) of "
-            f'plain values; got {text!r} ({error})'
-        ) from error
-
-
-class _Dicts(ast.NodeTransformer):
-    """``dict(a=1)`` as ``{'a': 1}``, which is a literal."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """One call; what is no plain ``dict(...)`` stays, and is refused."""
-        self.generic_visit(node)
-        plain = isinstance(node.func, ast.Name) and node.func.id == 'dict'
-        names = [pair.arg for pair in node.keywords]
-        if not plain or node.args or None in names:
-            return node
-        keys: list[ast.expr | None] = [ast.Constant(name) for name in names]
-        return ast.Dict(keys, [pair.value for pair in node.keywords])
-
-
-def _heuristic(cfg: Config, asked: Any) -> tuple[dict[str, Any], list[str]]:
-    """The heuristic that was asked for, or the config's, and problems."""
-    active = cfg.get('active_learning')
-    options = None
-    if asked is None and isinstance(active, Mapping):
-        asked = active.get('heuristic')
-        options = active.get('heuristic_cfg')
-    resolved, problems = resolve_heuristic(
-        'margin' if asked is None else asked, options
-    )
-    beyond = sorted(_BEYOND & set(needs('heuristic', resolved)))
-    if beyond:
-        problems = [
-            f'active_learning.heuristic: {resolved["type"]} needs '
-            f'{", ".join(beyond)}, which only an experiment has; here one '
-            'network is asked: choose another with --heuristic'
-        ]
-    return _plain(resolved), problems
-
-
-def _plain(part: Any) -> Any:
-    """Dicts of mmcv as plain ones."""
-    if isinstance(part, Mapping):
-        return {key: _plain(value) for key, value in part.items()}
-    return part
-
-
-def _built_heuristic(part: dict[str, Any]) -> BaseHeuristic:
-    try:
-        return HEURISTICS.build(dict(part))
-    except Exception as error:
-        raise ConfigError(
-            not_built('active_learning.heuristic', part, error)
-        ) from error
 
 
 def _pipeline(cfg: Config, problems: list[str]) -> tuple[Any, list[str]]:

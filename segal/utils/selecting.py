@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,27 +90,30 @@ def openings_of(
 
 
 def shape_of(
-    config: ActiveLearningConfig, pool: Pool, cache: Path
+    part: Mapping[str, Any] | None, pool: Pool, cache: Path
 ) -> RegionShape | None:
     """The shape of regions; None where none are asked.
+
+    Args:
+        part: As in a config.
+        pool: The images.
+        cache: Folder for what is computed once for each image.
 
     Raises:
         ConfigError: One of its options has no meaning.
     """
-    if config.shape is None:
+    if part is None:
         return None
     given = {}
-    if REGIONS.get(config.shape['type']).reads_images:
+    if REGIONS.get(part['type']).reads_images:
         given = dict(read_image=pool.read_image, file=pool.file, cache=cache)
     try:
-        return build_from_cfg(dict(config.shape), REGIONS, given)
+        return build_from_cfg(dict(part), REGIONS, given)
     except SegALError:
         raise
     except Exception as error:
         raise ConfigError(
-            not_built(
-                'active_learning.settings.region.shape', config.shape, error
-            )
+            not_built('active_learning.settings.region.shape', part, error)
         ) from error
 
 

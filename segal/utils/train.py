@@ -138,7 +138,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     for note in notes:
         logger.info(note)
     experiment = fingerprint(cfg, config)
-    shape = shape_of(config, data.pool, work_dir / 'superpixels')
+    shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
     initial_rehearsed, rehearsed = selectors_of(config, shape, None)
     initial_opening, opening = openings_of(config)
     rehearsals = {

@@ -16,7 +16,7 @@ from mmseg.models import build_segmentor
 from segal import compat
 from segal.config import load_config, mmseg_config
 from segal.errors import ConfigError
-from segal.utils.query import parse_heuristic
+from segal.utils.query_parts import parse_part
 from segal.utils.trained import name_classes
 from tests.tiny import CLASSES, write_config, write_images
 
@@ -124,6 +124,7 @@ def test_picks_are_the_margins_top(place, tmp_path):
         config=f'{place}/data/tiny_pixel.py',
         checkpoint_sha256=digest.decode().split()[0],
         heuristic=dict(type='Margin'),
+        selector=dict(type='PixelsPerImage', top_percent=None),
         budget=dict(amount=10, unit='pixel', per_image=True, top_percent=None),
         seed=0,
         classes=list(CLASSES),
@@ -341,7 +342,7 @@ def test_all_that_is_wrong_with_a_request_comes_at_once(
     assert '--top-percent: not together with --pixels' in said
     for text in ("dict(type=print('x'))", "open('x')", 'dict(', '{1: }'):
         with pytest.raises(ConfigError, match='--heuristic: wanted a name'):
-            parse_heuristic(text)
+            parse_part(text, '--heuristic')
 
 
 def test_parts_that_cannot_be_built(place, tmp_path, capfd):
@@ -360,20 +361,145 @@ def test_parts_that_cannot_be_built(place, tmp_path, capfd):
         capfd, 2, place, out, '--cfg-options', 'model.backbone.type=UNett'
     )
     assert "model.backbone.type: 'UNett' is not registered" in said
-    for heuristic, need in (
-        ("dict(type='BALD', source='committee')", 'committee'),
+    for options, wanted in (
         (
-            "dict(type='ExpectedGradientLength', features=True)",
-            'features',
+            ('--heuristic', "dict(type='BALD', source='committee')"),
+            '--committee: BALD wants other networks; name checkpoints',
+        ),
+        (
+            ('--committee', place / 'tiny.pth'),
+            '--committee: Margin does not ask other networks; leave it out',
+        ),
+        (
+            (
+                '--heuristic',
+                "dict(type='ExpectedGradientLength', features=True)",
+            ),
+            "needs 'features', which nothing here gives; add --features dict",
+        ),
+        (
+            ('--images', 2, '--selector', 'PixelsGlobal'),
+            '--selector: PixelsGlobal selects by pixel, but the budget '
+            "counts by 'image'",
+        ),
+        (
+            ('--selector', 'PixelsGlobal', '--top-percent', 5),
+            '--top-percent: PixelsGlobal has no such argument',
+        ),
+        (
+            ('--shape', 'Squares'),
+            '--shape: not together with --pixels-per-image',
+        ),
+        (
+            ('--regions', 2, '--shape', "dict(type='Squares', radius=0)"),
+            'radius: wanted',
         ),
     ):
-        said = refused(capfd, 2, place, out, '--heuristic', heuristic)
-        assert f'needs {need}, which only an experiment has' in said
+        said = refused(capfd, 2, place, out, *options)
+        assert wanted in said
         assert said.count('problem') == 1
-    config = place / 'data/bare.py'
-    config.write_text('model = dict(type="EncoderDecoder")\n')
-    said = refused(capfd, 2, place, out, config=config)
-    assert 'data.query.pipeline: wanted a test pipeline' in said
+
+
+def read_maps(out, lines):
+    """(image, region) -> bool (H, W), from the maps."""
+    return {
+        (line['image'], line['region']): mmcv.imread(
+            str(out / line['map']), 'unchanged'
+        )
+        == line['region']
+        for line in lines
+    }
+
+
+def test_squares_of_each_image(place, tmp_path):
+    out = tmp_path / 'out'
+    head, lines, summary = ask(
+        place, out, '--regions-per-image', 3, '--pictures', 1,
+        '--shape', "dict(type='Squares', radius=2)",
+    )  # fmt: skip
+    assert head['shape'] == dict(type='Squares', radius=2)
+    assert head['picks'] == len(lines) == 8 * 3
+    assert summary['unit'] == 'region'
+    areas = read_maps(out, lines)
+    assert summary['pixels'] == sum(area.sum() for area in areas.values())
+    scores, probs = margins(place), probabilities(place)
+    first = {}
+    for line in lines:
+        area = areas[line['image'], line['region']]
+        rows, columns = np.nonzero(area)
+        box = [rows.min(), columns.min(), rows.max(), columns.max()]
+        assert line['box'] == box
+        assert (
+            line['pixels']
+            == area.sum()
+            == np.prod([box[2] - box[0] + 1, box[3] - box[1] + 1])
+        )
+        within = scores[line['image']][torch.from_numpy(area)]
+        assert line['score'] == pytest.approx(within.mean().item(), abs=1e-5)
+        classes = probs[line['image']].argmax(dim=0).numpy()[area]
+        assert (classes == line['class_id']).sum() == np.bincount(
+            classes
+        ).max()
+        first.setdefault(line['image'], line['score'])
+    for image, score in scores.items():
+        inner = torch.nn.functional.avg_pool2d(score[None, None], 5, 1)
+        assert first[image] >= inner.max().item() - 1e-5
+        mine = [area for (path, _), area in areas.items() if path == image]
+        assert np.sum(mine, axis=0).max() == 1  # no overlap
+    (picture,) = (out / 'pictures').iterdir()
+    assert mmcv.imread(str(picture)).std() > 10
+
+
+def test_superpixels_of_the_whole_folder(place, tmp_path):
+    out = tmp_path / 'out'
+    options = '--shape', "dict(type='Superpixels', segments=20)", '--regions'
+    _, lines, _ = ask(place, out, *options, 10)
+    areas = read_maps(out, lines)
+    assert len(areas) == 10
+    scores = margins(place)
+    for line in lines:
+        within = scores[line['image']][
+            torch.from_numpy(areas[line['image'], line['region']])
+        ]
+        assert line['score'] == pytest.approx(within.mean().item(), abs=1e-5)
+    # All of them, asked: the ten were the best.
+    _, rest, _ = ask(place, tmp_path / 'all', *options, 10**6)
+    assert [x['score'] for x in rest[:10]] == [x['score'] for x in lines]
+    everywhere = read_maps(tmp_path / 'all', rest)
+    for image in scores:
+        mine = [x for (path, _), x in everywhere.items() if path == image]
+        assert (np.sum(mine, axis=0) == 1).all()
+
+
+def test_diverse_images_by_the_networks_own_features(place, tmp_path):
+    head, lines, _ = ask(
+        place, tmp_path / 'out', '--images', 3, '--selector', 'CoreSet',
+        '--features', 'Segmentor',
+    )  # fmt: skip
+    assert head['selector']['type'] == 'CoreSet'
+    assert head['features'] == dict(type='Segmentor')
+    assert len({line['image'] for line in lines}) == 3
+    _, others, _ = ask(place, tmp_path / 'best', '--images', 3)
+    assert [x['image'] for x in lines] != [x['image'] for x in others]
+
+
+def test_a_committee(place, tmp_path, capfd):
+    torch.manual_seed(4)
+    model = build_segmentor(load_config(f'{place}/data/tiny_pixel.py').model)
+    model.init_weights()
+    other = save(model, tmp_path / 'other.pth', CLASSES=CLASSES)
+    options = '--heuristic', "dict(type='BALD', source='committee')"
+    _, lines, _ = ask(place, tmp_path / 'out', *options, '--committee', other)
+    _, same, _ = ask(
+        place, tmp_path / 'same', *options, '--committee', place / 'tiny.pth'
+    )
+    assert lines[0]['score'] > 0.001
+    assert max(line['score'] for line in same) < 1e-6  # it agrees with itself
+    strange = save(model, tmp_path / 'strange.pth', CLASSES=CLASSES[::-1])
+    said = refused(
+        capfd, 4, place, tmp_path / 'no', *options, '--committee', strange
+    )
+    assert '--committee: wanted a network of the classes' in said
 
 
 def test_checkpoints_that_do_not_fit(place, tmp_path, capfd):

@@ -32,7 +32,7 @@ from segal.mc_dropout import dropouts
 from segal.model_wrapper import ModelWrapper
 from segal.registry import HEURISTICS
 from segal.structures import Budget, PoolImage, Prediction
-from segal.utils.query import parse_heuristic
+from segal.utils.query_parts import parse_part
 
 
 def main() -> None:
@@ -50,7 +50,9 @@ def main() -> None:
     pool = [
         PoolImage(f'image {i}', (height, width)) for i in range(args.pairs)
     ]
-    part, _ = resolve_heuristic(parse_heuristic(args.heuristic), None)
+    part, _ = resolve_heuristic(
+        parse_part(args.heuristic, '--heuristic'), None
+    )
     heuristic = build_from_cfg(dict(part), HEURISTICS)
     passes = heuristic.passes if 'samples' in heuristic.needs else 0
     reached: list[float] = []  # when the first dropout began
