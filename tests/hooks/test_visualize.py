@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -326,3 +327,7 @@ def test_regions_are_painted_as_areas():
     picture = Image.new('RGB', picture.size)
     draw_marks(picture, few, SIZE[1], 4.0, PALETTE, 7.0)
     assert picture.getbbox()[2] - picture.getbbox()[0] > 8  # a mark, no area
+    region = replace(few, areas=True)
+    picture = Image.new('RGB', picture.size)
+    draw_marks(picture, region, SIZE[1], 4.0, PALETTE, 7.0)
+    assert picture.getbbox() == (80, 80, 84, 84)  # the region and no more
