@@ -250,8 +250,13 @@ def all_alike(root, folder, ways, heuristics, cases, sizes=(1, 2, 3, 4)):
     return first
 
 
-def test_any_number_of_ranks_chooses_the_same(root, tmp_path):
-    found = all_alike(root, tmp_path, list(WAYS), (Margin, Entropy), [{}])
+@pytest.mark.parametrize(
+    'sizes', [(1, 3), pytest.param((2, 4), marks=pytest.mark.slow)]
+)
+def test_any_number_of_ranks_chooses_the_same(root, tmp_path, sizes):
+    found = all_alike(
+        root, tmp_path, list(WAYS), (Margin, Entropy), [{}], sizes
+    )
     for way, (files, _, scores) in found.items():
         assert {f'round_00{i}.npz' for i in range(3)} <= set(files)
         if 'images' not in way:

@@ -85,8 +85,15 @@ def said(run, words):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize('scenario', ['images', 'two'])
+@pytest.mark.parametrize(
+    ('scenario', 'number'),
+    [
+        ('images', signal.SIGINT),
+        ('two', signal.SIGTERM),
+        pytest.param('images', signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param('two', signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_ended_and_gone_on_with(scenario, number, baselines, tmp_path):
     baseline = baselines[scenario]
     run = Run(scenario, tmp_path / 'run', baseline.images)

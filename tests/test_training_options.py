@@ -49,7 +49,10 @@ class StopAt(Hook):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(('by_epoch', 'step'), [(True, 7), (False, 12)])
+@pytest.mark.parametrize(
+    ('by_epoch', 'step'),
+    [pytest.param(True, 7, marks=pytest.mark.slow), (False, 12)],
+)
 def test_killed_it_goes_on_as_if_nothing_had_happened(
     root, tmp_path, by_epoch, step
 ):

@@ -171,7 +171,8 @@ DONE = []
 
 
 @pytest.mark.parametrize(
-    ('by_epoch', 'step'), [(True, 5), (True, 13), (False, 10)]
+    ('by_epoch', 'step'),
+    [(True, 5), pytest.param(True, 13, marks=pytest.mark.slow), (False, 10)],
 )
 def test_goes_on_within_a_phase(root, tmp_path, by_epoch, step):
     """Killed while training, it ends as if nothing had happened."""

@@ -200,7 +200,6 @@ POINTS = (
 )
 
 QUICK = (
-    'half of a snapshot',
     'after final.pth got its name',
     'half of a label file',
     'after a label file got its name',
