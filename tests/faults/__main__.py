@@ -37,6 +37,8 @@ WORDS = {
     'pixels': 'pixels, by epoch, one process',
     'workers': 'the same, with loader workers and EMA weights',
     'images': 'whole images, by iteration, weights and schedule go on',
+    'mixed': 'images are opened, superpixels asked in them',
+    'paid': 'pixels anywhere, for a sum',
     'two': 'pixels, two processes',
 }
 

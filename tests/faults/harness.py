@@ -43,6 +43,25 @@ workflow = [('train', 5), ('query', 1)]
 checkpoint_config = dict(interval=2)
 """,
     ),
+    'mixed': dict(
+        mode='mixed',
+        extra=_SHOWN
+        + """
+active_learning['settings'] = dict(
+    image=dict(initial_pool=3, query_size=2),
+    region=dict(query_size=2,
+                shape=dict(type='Superpixels', segments=20)),
+    mixed=dict(inside='region'))
+""",
+    ),
+    'paid': dict(
+        extra=_SHOWN
+        + """
+active_learning.update(
+    costs=dict(unit='clicks', pixel=3, image=100, open=7),
+    settings=dict(pixel=dict(cost_per_round=103.5, sample_evenly=False)))
+""",
+    ),
     'two': dict(extra=_SHOWN, processes=2),
 }  # fmt: skip
 

@@ -111,6 +111,9 @@ EVALUATE = 'segal.hooks.evaluation:EvaluationHook._do_evaluate'
 EVALUATED = 'mmseg.datasets:CustomDataset.pre_eval'
 ITER = 'mmcv.runner.epoch_based_runner:EpochBasedRunner.run_iter'
 ITER_BY_ITER = 'mmcv.runner.iter_based_runner:IterBasedRunner.train'
+OPENED = 'segal.active.active_loop:check_opened'
+REGIONS = 'segal.active.selectors.regions_per_image:RegionsPerImage.shortlist'
+GLOBAL = 'segal.active.selectors.global_pixels:PixelsGlobal.choose'
 SNAPSHOT = r'/resume_\d+\.pth$'
 LABELS = r'/round_\d+\.npz$'
 
@@ -177,6 +180,20 @@ WORKERS = (
     ('with loader workers, in an epoch', 'after', ITER, 6),
     ('with loader workers, while scoring', 'after', SHORTLIST, 11),
 )
+MIXED = (
+    ('half of a map of superpixels', 'half', r'/superpixels/.*\.png$', 2),
+    ('images chosen, and not yet opened', 'after', OPENED, 1),
+    ('in an image that is opened', 'after', REGIONS, 4),
+    ('half of a label file with regions', 'half', LABELS, 1),
+    ('after a label file with regions got its name', 'after', LABELS, 1),
+    ('before pictures of regions', 'before', DRAW, 1),
+)
+PAID = (
+    ('before a sum is spent', 'before', GLOBAL, 1),
+    ('a sum spent, and not written', 'after', ANSWER, 1),
+    ('a sum spent, before its row', 'before', r'/rounds\.json$', 1),
+    ('half of a label file that was paid', 'half', LABELS, 2),
+)
 RANK_0 = (
     ('rank 0, in an epoch', 'after', ITER, 3),
     ('rank 0, half of a snapshot', 'half', SNAPSHOT, 1),
@@ -195,6 +212,8 @@ POINTS = (
     *(Point(*row) for row in PIXELS),
     *(Point(*row, scenario='images') for row in IMAGES),
     *(Point(*row, scenario='workers') for row in WORKERS),
+    *(Point(*row, scenario='mixed') for row in MIXED),
+    *(Point(*row, scenario='paid') for row in PAID),
     *(Point(*row, scenario='two') for row in RANK_0),
     *(Point(*row, scenario='two', rank=1) for row in RANK_1),
 )
@@ -205,6 +224,7 @@ QUICK = (
     'after a label file got its name',
     'between two pictures',
     'by iteration, between snapshots',
+    'images chosen, and not yet opened',
     'rank 1, while scoring',
 )
 """Those that the suite goes through each time."""
