@@ -18,11 +18,18 @@ from segal.errors import ConfigError
 
 
 def dropouts(model: nn.Module) -> list[nn.Module]:
-    """The dropout layers of a network that drop anything."""
+    """The dropout layers of a network that change what it predicts.
+
+    Those of auxiliary heads do not: they are asked in training alone.
+    """
+    aside = getattr(model, 'auxiliary_head', None)
+    unused = set(aside.modules()) if isinstance(aside, nn.Module) else set()
     return [
         module
         for module in model.modules()
-        if isinstance(module, _DropoutNd) and module.p > 0
+        if isinstance(module, _DropoutNd)
+        and module.p > 0
+        and module not in unused
     ]
 
 
@@ -93,8 +100,10 @@ class DropoutPasses:
             for child in module.children()
             if child not in holding
         ]
+        # Behind a backbone that drops, nothing is the same again.
         trunk = [getattr(model, name, None) for name in ('backbone', 'neck')]
-        self._trunk = {module for module in trunk if module in self._fixed}
+        fixed = trunk[0] in self._fixed
+        self._trunk = {x for x in trunk if fixed and x in self._fixed}
 
     @contextmanager
     def open(self) -> Iterator[Callable[[], None]]:

@@ -27,6 +27,11 @@ FCN = dict(
     concat_input=True, dropout_ratio=0.5, num_classes=3, norm_cfg=NORM,
     align_corners=False, loss_decode=dict(type='CrossEntropyLoss'),
 )  # fmt: skip
+VIT = dict(
+    type='VisionTransformer', img_size=(24, 32), patch_size=8,
+    embed_dims=16, num_layers=2, num_heads=2, mlp_ratio=2, out_indices=(0, 1),
+    drop_rate=0.5, norm_cfg=dict(type='LN'),
+)  # fmt: skip
 SLIDE = dict(mode='slide', crop_size=(16, 16), stride=(12, 12))
 
 
@@ -154,6 +159,31 @@ def test_remembering_changes_nothing(test_cfg, inside, monkeypatch):
     assert not torch.equal(got[0], got[1])
 
 
+@pytest.mark.parametrize('head', [0.0, 0.1])
+def test_a_backbone_that_drops_before_a_neck(head, monkeypatch):
+    def model():
+        torch.manual_seed(0)
+        built = build_segmentor(
+            ConfigDict(
+                type='EncoderDecoder',
+                backbone=VIT,
+                neck=dict(
+                    type='MultiLevelNeck', in_channels=[16, 16],
+                    out_channels=4, scales=[1, 1],
+                ),
+                decode_head=dict(FCN, dropout_ratio=head),
+                test_cfg=dict(mode='whole'),
+            )
+        )  # fmt: skip
+        built.init_weights()
+        return built.eval()
+
+    got = samples(model())
+    monkeypatch.setattr(DropoutPasses, 'open', plainly)
+    assert torch.equal(got, samples(model()))
+    assert not torch.equal(got[0], got[1])
+
+
 @pytest.mark.parametrize(('test_cfg', 'crops'), [(None, 1), (SLIDE, 2 * 3)])
 def test_what_comes_before_is_computed_once(test_cfg, crops):
     model = network(test_cfg)
@@ -243,3 +273,10 @@ def test_a_network_without_dropout_is_an_error():
     assert dropouts(model) == []
     with pytest.raises(ConfigError, match='dropout_ratio of its decode_head'):
         samples(model)
+
+
+def test_dropout_of_an_auxiliary_head_is_none():
+    model = network(dropout=0)
+    model.auxiliary_head = network().decode_head
+    assert dropouts(model) == []
+    assert len(dropouts(network())) == 1

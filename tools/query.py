@@ -91,7 +91,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument(
-        '--pictures', type=int, default=6, help='how many images to draw'
+        '--pictures', type=_count, default=6, help='how many images to draw'
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.add_argument(
@@ -101,6 +101,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         return parser.parse_args(arguments)
     except (ValueError, AssertionError) as error:  # DictAction's
         parser.error(f'--cfg-options: wanted key=value ... ({error})')
+
+
+def _count(text: str) -> int:
+    """A number of things."""
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError(f'wanted 0 or more, got {text}')
+    return count
 
 
 def run(args: argparse.Namespace) -> None:
@@ -116,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
     named = {
         role: parse_part(text, f'--{role}')
         for role in ('heuristic', 'selector', 'shape', 'features')
-        if (text := getattr(args, role))
+        if (text := getattr(args, role)) is not None
     }
     request = Request(
         budget,

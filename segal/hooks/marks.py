@@ -86,7 +86,7 @@ def _room(size: tuple[int, int], marks: int) -> float:
 def draw_marks(
     picture: Image.Image,
     marks: Marks,
-    width: int,
+    size: tuple[int, int],
     scale: float,
     palette: NDArray[np.uint8],
     radius: float,
@@ -96,15 +96,15 @@ def draw_marks(
     Args:
         picture: The image at its display size; drawn upon.
         marks: What was asked.
-        width: Of the image itself, in pixels.
+        size: (H, W) of the image itself, in pixels.
         scale: From the image to the picture.
         palette: uint8 (C, 3), RGB.
         radius: Of a new mark, in pixels of the picture.
     """
     if as_areas(picture.size, marks, scale):
-        paint(picture, marks, width, palette)
+        paint(picture, marks, size, palette)
         return
-    rows, columns = np.divmod(marks.places, width)
+    rows, columns = np.divmod(marks.places, size[1])
     across = (columns + 0.5) * scale
     down = (rows + 0.5) * scale
     for i in np.argsort(marks.new, kind='stable'):
@@ -120,7 +120,7 @@ def draw_marks(
 def paint(
     picture: Image.Image,
     marks: Marks,
-    width: int,
+    size: tuple[int, int],
     palette: NDArray[np.uint8],
 ) -> None:
     """Paint what was asked as areas, the new ones with an outline.
@@ -128,33 +128,32 @@ def paint(
     Args:
         picture: The image at its display size; painted upon.
         marks: What was asked.
-        width: Of the image itself, in pixels.
+        size: (H, W) of the image itself, in pixels.
         palette: uint8 (C, 3), RGB.
     """
-    height = max(1, round(width * picture.height / picture.width))
-    colours = np.zeros((height * width, 3), np.uint8)
-    cover = np.zeros(height * width, np.uint8)
+    colours = np.zeros((size[0] * size[1], 3), np.uint8)
+    cover = np.zeros(size[0] * size[1], np.uint8)
     labelled = marks.status == LABELLED
     classes, at = marks.classes[labelled], marks.places[labelled]
     for i in np.unique(classes).tolist():
         colours[at[classes == i]] = class_colour(palette, i)
     colours[marks.places[marks.status == REFUSED]] = GREY
     cover[marks.places] = _PAINT
-    plain = Image.fromarray(colours.reshape(height, width, 3))
-    mask = Image.fromarray(cover.reshape(height, width))
+    plain = Image.fromarray(colours.reshape(*size, 3))
+    mask = Image.fromarray(cover.reshape(size))
     nearest = Image.Resampling.NEAREST
     picture.paste(
         plain.resize(picture.size, nearest),
         (0, 0),
         mask.resize(picture.size, nearest),
     )
-    outline(picture, marks.places[marks.new], width, WHITE)
+    outline(picture, marks.places[marks.new], size, WHITE)
 
 
 def outline(
     picture: Image.Image,
     places: NDArray[np.int64],
-    width: int,
+    size: tuple[int, int],
     colour: Colour,
 ) -> None:
     """Draw a line around areas.
@@ -162,13 +161,12 @@ def outline(
     Args:
         picture: The image at its display size; drawn upon.
         places: int64 (N,), flat indices into the image's (H, W).
-        width: Of the image itself, in pixels.
+        size: (H, W) of the image itself, in pixels.
         colour: Of the line, which has a dark one within.
     """
-    height = max(1, round(width * picture.height / picture.width))
-    inside = np.zeros(height * width, np.uint8)
-    inside[places] = 255
-    mask = Image.fromarray(inside.reshape(height, width)).resize(
+    inside = np.zeros(size, np.uint8)
+    inside.reshape(-1)[places] = 255
+    mask = Image.fromarray(inside).resize(
         picture.size, Image.Resampling.NEAREST
     )
     for line, of in ((BLACK, 7), (colour, 5)):

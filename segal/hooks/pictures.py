@@ -121,7 +121,7 @@ def panel(
     chosen = scene.marks.new
     areas = as_areas(scores.size, scene.marks, scale)
     if chosen.any() and areas:
-        outline(scores, scene.marks.places[chosen], width, _RING)
+        outline(scores, scene.marks.places[chosen], (height, width), _RING)
     elif chosen.any():
         _ring(scores, scene.marks.places[chosen], width, scale)
     classes = drawing.coloured(prediction, scene.palette)
@@ -209,8 +209,14 @@ def _labels_on(scene: Scene, scale: float, clear: bool) -> Image.Image:
         box = (0, 0, picture.width - 1, picture.height - 1)
         ImageDraw.Draw(picture).rectangle(box, None, _NEW_FRAME, edge)
     radius = mark_radius(picture.size, len(scene.marks))
-    width = scene.image.shape[1]
-    draw_marks(picture, scene.marks, width, scale, scene.palette, radius)
+    draw_marks(
+        picture,
+        scene.marks,
+        scene.image.shape[:2],
+        scale,
+        scene.palette,
+        radius,
+    )
     return picture
 
 

@@ -39,13 +39,14 @@ from segal.utils.query_parts import (
     build_extractor,
     build_heuristic,
     build_selector,
+    in_options,
     resolve_parts,
 )
 from segal.utils.selecting import shape_of
 from segal.utils.trained import Trained, load_trained, test_pipeline_of
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
-"""What counts as an image; in capitals, too."""
+"""What counts as an image; in capitals, and with one, too."""
 
 FIRST_QUERY = 1
 """Number of the label file that an experiment's first query fills; draws are
@@ -91,11 +92,10 @@ class Query:
         trained: The network.
         scorer: Scores any of the images again.
         built: The heuristic.
-        shape: Of regions; None where none were asked.
         selection: The picks.
         maps: What the images are predicted as.
         means: float32 (P,), the mean score of each image.
-        seconds: Wall clock of scoring all images.
+        seconds: Wall clock of describing, scoring and choosing.
         notes: On what was translated in the config.
         scratch: What was computed once for each image; goes with the query.
     """
@@ -105,7 +105,6 @@ class Query:
     trained: Trained
     scorer: Scorer
     built: BaseHeuristic
-    shape: RegionShape | None
     selection: Selection
     maps: ClassMaps
     means: NDArray[np.float32]
@@ -140,7 +139,7 @@ class Query:
 def query_folder(
     cfg: Config, checkpoint: Path, folder: Path, request: Request
 ) -> Query:
-    """Ask which pixels, or images, of a folder to label.
+    """Ask which pixels, regions or images of a folder to label.
 
     Args:
         cfg: As loaded: of SegAL or of mmseg; its data need not exist.
@@ -153,6 +152,17 @@ def query_folder(
         DataError: No images, or some that cannot be decoded.
         StateError: The checkpoint cannot be read, or does not fit.
     """
+    try:
+        return _query_folder(cfg, checkpoint, folder, request)
+    except ConfigError as error:
+        raise ConfigError(
+            [in_options(problem, request) for problem in error.problems]
+        ) from error
+
+
+def _query_folder(
+    cfg: Config, checkpoint: Path, folder: Path, request: Request
+) -> Query:
     parts, problems = resolve_parts(cfg, request)
     pipeline, notes = _pipeline(cfg, problems)
     problems += request.problems()
@@ -191,8 +201,9 @@ def query_folder(
         scorer, built, request, parts, shape, trained
     )
     seconds = time.perf_counter() - begin
+    notes += _spent_elsewhere(request, parts, selection)
     return Query(
-        request, parts, trained, scorer, built, shape, selection, maps, means,
+        request, parts, trained, scorer, built, selection, maps, means,
         seconds, notes, scratch,
     )  # fmt: skip
 
@@ -215,6 +226,27 @@ def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
             )
         members.append(other.wrapper)
     wrapper.committee = members
+
+
+def _spent_elsewhere(
+    request: Request, parts: Parts, selection: Selection
+) -> list[str]:
+    """A note where a share of each image was spent wherever it is best."""
+    amount, most = request.budget.amount, 0
+    for name, places in selection.places.items():
+        region = selection.regions.get(name)
+        count = len(places) if region is None else int(region.max()) + 1
+        most = max(most, count)
+    if request.budget.per_image and most > amount:
+        return [
+            f'{parts.selector["type"]} spends {amount} {request.unit}s for '
+            f'each image wherever they are best: up to {most} in one image'
+        ]
+    return []
+
+
+def _cases(suffix: str) -> tuple[str, str, str]:
+    return suffix, suffix.upper(), f'.{suffix[1:].capitalize()}'
 
 
 def select(
@@ -289,7 +321,7 @@ def open_folder(folder: Path, pipeline: Any, trained: Trained) -> Pool:
             img_dir=str(folder.absolute()),
             # the same: no draw depends on where the folder lies
             data_root=str(folder.absolute()),
-            img_suffix=tuple(x for y in SUFFIXES for x in (y, y.upper())),
+            img_suffix=tuple(x for y in SUFFIXES for x in _cases(y)),
             classes=trained.classes,
             palette=trained.palette,
             test_mode=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segal.errors import StateError
-from segal.files import replace_file, replace_json, unwritable
+from segal.files import replace_file, replace_json
 from segal.utils.query import Query
 from segal.utils.query_picks import Pick, picks, write_maps
 from segal.utils.query_pictures import draw
@@ -75,12 +76,20 @@ def write(
     summary = summarise(query, found)
     try:
         if query.request.unit == 'region':
-            (out / 'regions').mkdir(exist_ok=True)
+            (out / 'regions').mkdir()
             write_maps(query, out)
-        (out / 'pictures').mkdir(exist_ok=True)
-        draw(query, out / 'pictures', pictures)
-    except OSError as error:
-        raise StateError(unwritable(out, error)) from error
+        if pictures:
+            (out / 'pictures').mkdir()
+            draw(query, out / 'pictures', pictures)
+    except BaseException as error:
+        for part in ('regions', 'pictures'):
+            shutil.rmtree(out / part, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StateError(
+                f'{out}: cannot be written ({error.strerror or error}); make '
+                'room, or name another folder with --out'
+            ) from error
+        raise
     replace_json(out / 'summary.json', summary)
     lines = [
         header(query, config, len(found)),
@@ -164,6 +173,8 @@ def summarise(query: Query, found: list[Pick]) -> dict[str, Any]:
 
 
 def _quantiles(values: Any) -> dict[str, float]:
+    if not len(values):
+        return {}
     found = np.quantile(np.asarray(values, float), _QUANTILES)
     return {
         f'{share:.0%}': float(f'{value:.6g}')
@@ -208,7 +219,6 @@ def describe(summary: dict[str, Any], out: Path) -> str:
                 for name in present
             ),
             '',
-            f'written: {out / "selection.jsonl"}, {out / "summary.json"}, '
-            f'{out / "pictures"}',
+            'written: ' + ', '.join(map(str, sorted(out.iterdir()))),
         ]
     )

@@ -17,6 +17,7 @@ from segal.active.regions import RegionShape
 from segal.active.selectors import BaseSelector
 from segal.config.built import not_built
 from segal.config.parts import (
+    is_draw,
     needs,
     resolve_features,
     resolve_heuristic,
@@ -27,6 +28,9 @@ from segal.errors import ConfigError
 from segal.features import BaseExtractor
 from segal.registry import FEATURES, HEURISTICS, SELECTORS
 from segal.structures import Budget
+
+MOST = 10**9
+"""What a budget may count."""
 
 _SQUARES = dict(type='Squares')
 """The shape of regions where no other is named."""
@@ -79,16 +83,20 @@ class Request:
             )
             if value < least
         ]
+        if self.budget.amount > MOST:
+            found.append(
+                f'{key}: wanted at most {MOST:,}, got {self.budget.amount:,}'
+            )
         top = self.top_percent
         if top is not None and not 0 < top <= 100:
             found.append(
                 '--top-percent: wanted per cent of an image in (0, 100], got '
                 f'{top}'
             )
-        elif top is not None and not self.budget.per_image:
+        elif top is not None and key != '--pixels-per-image':
             found.append(
                 f'--top-percent: not together with {key}; the top per cent '
-                'is always of one image: leave it out'
+                'is that of the pixels of one image: leave it out'
             )
         if self.shape is not None and self.unit != 'region':
             found.append(
@@ -137,23 +145,28 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
         asked = active.get('heuristic', 'margin')
         options = active.get('heuristic_cfg')
     features, problems = resolve_features(
-        request.features or active.get('features')
+        active.get('features')
+        if request.features is None
+        else request.features
     )
     heuristic, found = resolve_heuristic(asked, options, features)
-    problems += [_as_option(problem) for problem in found]
-    shape = None
+    problems += found
+    shape, aggregate = None, 'mean'
     if request.unit == 'region':
-        shape, found = resolve_shape(request.shape or _SQUARES)
+        shape, found = resolve_shape(
+            _SQUARES if request.shape is None else request.shape
+        )
         problems += found
+        aggregate = 'one' if is_draw(heuristic) else 'mean'
     selector, found = resolve_selector(
         request.selector,
         request.unit,
         request.budget.per_image,
         request.top_percent,
-        'mean',
+        aggregate,
         features,
     )
-    problems += [_as_option(problem) for problem in found]
+    problems += found
     named = request.selector is not None and request.top_percent is not None
     if named and 'top_percent' not in selector:
         problems.append(
@@ -163,28 +176,63 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
     parts = Parts(
         _plain(heuristic), _plain(selector), _plain(shape), _plain(features)
     )
-    if ('committee' in parts.needs) != bool(request.committee):
-        wants = 'wants' if 'committee' in parts.needs else 'does not ask'
-        problems.append(
-            f'--committee: {parts.heuristic.get("type")} {wants} other '
-            'networks; '
-            + (
-                'leave it out, or choose a heuristic such as VoteEntropy '
-                'with --heuristic'
-                if request.committee
-                else 'name checkpoints of more networks of this config'
-            )
-        )
+    if not problems:
+        problems = _unread(parts, request)
     return parts, problems
 
 
-def _as_option(problem: str) -> str:
-    """A sentence on a key, with the option of the command line."""
-    for key, option in (
-        ('active_learning.selector', '--selector'),
-        ('runner.sample_mode is', 'the budget counts by'),
-        ('add active_learning.features=', 'add --features '),
-    ):
+def _unread(parts: Parts, request: Request) -> list[str]:
+    """Options that no part reads, or that one wants and does not get.
+
+    Raises:
+        ConfigError: The heuristic cannot be built.
+    """
+    needs, name = set(build_heuristic(parts).needs), parts.heuristic['type']
+    found = []
+    if request.committee and 'committee' not in needs:
+        found.append(
+            f'--committee: {name} as it stands asks one network alone; leave '
+            'it out, or choose one that asks several, such as '
+            "--heuristic \"dict(type='VoteEntropy', source='committee')\""
+        )
+    elif not request.committee and 'committee' in needs:
+        found.append(
+            f'--committee: {name} asks several networks; name checkpoints of '
+            'more networks of this config'
+        )
+    if request.features is not None and not _reads_features(parts):
+        found.append(
+            f'--features: neither {name} nor {parts.selector["type"]} reads '
+            'them; leave it out, or choose one that does, such as '
+            '--selector CoreSet'
+        )
+    return found
+
+
+def _reads_features(parts: Parts) -> bool:
+    return bool({'embedding', 'features'} & parts.needs)
+
+
+def in_options(problem: str, request: Request) -> str:
+    """A sentence on a key of a config, about an option of the command line.
+
+    Args:
+        problem: The sentence.
+        request: With what was given as an option.
+    """
+    words = {
+        'active_learning.selector': '--selector',
+        'active_learning.settings.region.shape': '--shape',
+        'settings.pixel.sample_threshold': '--top-percent',
+        'runner.sample_mode is': 'the budget counts by',
+        "runner.sample_mode='pixel'": '--pixels',
+        'add active_learning.features=': 'add --features ',
+    }
+    if request.heuristic is not None:
+        words['active_learning.heuristic'] = '--heuristic'
+    if request.features is not None:
+        words['active_learning.features'] = '--features'
+    for key, option in words.items():
         problem = problem.replace(key, option)
     return problem
 
@@ -207,7 +255,7 @@ def build_heuristic(parts: Parts) -> BaseHeuristic:
 
 def build_extractor(parts: Parts) -> BaseExtractor | None:
     """What describes images; None where no part reads it."""
-    if parts.features is None or not {'embedding', 'features'} & parts.needs:
+    if parts.features is None or not _reads_features(parts):
         return None
     return _build('features', parts.features, FEATURES)
 

@@ -11,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segal.errors import DataError
 from segal.hooks.visualize import save, slug
 from segal.utils.query import Query
+
+MOST = 2**16 - 1
+"""Regions of an image that a map can tell apart."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,13 @@ def _regions_in(query: Query, name: str) -> Iterator[Pick]:
     """The regions that were picked in one image, best first."""
     selection, classes = query.selection, query.maps.get(name)
     region, places = selection.regions[name], selection.places[name]
-    for number in range(int(region.max()) + 1):
-        mine = places[region == number]
+    order = np.argsort(region, kind='stable')
+    ends = np.flatnonzero(np.diff(region[order])) + 1
+    for number, at in enumerate(np.split(order, ends)):
+        mine = places[at]
         rows, columns = np.divmod(mine, classes.shape[1])
         most = int(np.bincount(classes.reshape(-1)[mine]).argmax())
-        score = selection.scores[name][region == number][0]
+        score = selection.scores[name][at[0]]
         yield Pick(
             query.path(name),
             None,
@@ -124,8 +130,18 @@ def write_maps(query: Query, out: Path) -> None:
 
     One PNG of 16 bits for each image with picks: 0 is what was not picked,
     other values are the ``region`` of ``selection.jsonl``.
+
+    Raises:
+        DataError: An image has more than its map can tell apart.
     """
     for name, places in query.selection.places.items():
+        most = int(query.selection.regions[name].max()) + 1
+        if most > MOST:
+            raise DataError(
+                f'{query.path(name)}: {most:,} regions were picked in it, '
+                f'more than the {MOST:,} that its map can tell apart; '
+                'ask fewer, or larger ones (--shape)'
+            )
         values = np.zeros(query.maps.get(name).shape, np.uint16)
         values.reshape(-1)[places] = query.selection.regions[name] + 1
         picture = Image.fromarray(values)

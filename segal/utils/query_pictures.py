@@ -35,12 +35,12 @@ class PickScene(Scene):
 
 
 def draw(query: Query, folder: Path, count: int) -> None:
-    """Picks, prediction and score of some images, evenly spread over all.
+    """Picks, prediction and score of some of the images with picks.
 
     Args:
         query: That was made.
         folder: For the pictures.
-        count: How many images.
+        count: How many images, evenly spread.
     """
     selection, trained = query.selection, query.trained
     if len(trained.classes) > 256 or count < 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sys
@@ -15,9 +14,9 @@ from typing import Any, NamedTuple
 import mmcv
 import numpy as np
 from mmcv.runner import HOOKS, Hook
-from mmcv.utils.logging import logger_initialized
 
 from segal.train_active_learning import main
+from tests.loggers import forget_loggers
 from tests.tiny import CLASSES, CONFIG, write_images
 
 SHORTER = """
@@ -96,7 +95,7 @@ class Experiment:
     def run(self, *more: str) -> int:
         """The command, in this process, as if it were one of its own."""
         global _meddle
-        _forget_loggers()
+        forget_loggers()
         _meddle = self.meddle
         with _inside(self.folder):
             return main([*self.command, *more])
@@ -148,16 +147,6 @@ def _inside(folder: Path) -> Iterator[None]:
         for name in set(sys.modules) - modules:
             if name.startswith('my_'):
                 del sys.modules[name]
-
-
-def _forget_loggers() -> None:
-    """mmcv keeps a logger, with its file and stderr, for a whole process."""
-    for name in list(logger_initialized):
-        logger = logging.getLogger(name)
-        for handler in list(logger.handlers):
-            logger.removeHandler(handler)
-            handler.close()
-        del logger_initialized[name]
 
 
 class Row(NamedTuple):

@@ -89,7 +89,7 @@ def test_a_mark_has_its_class_colour_at_its_place(scale):
     marks = marks_of(
         (at(10, 20), 0, LABELLED, True), (at(30, 50), 2, LABELLED, False)
     )
-    draw_marks(picture, marks, SIZE[1], scale, PALETTE, 5)
+    draw_marks(picture, marks, SIZE, scale, PALETTE, 5)
     assert colour_at(picture, 10, 20, scale) == tuple(PALETTE[0])
     assert colour_at(picture, 30, 50, scale) == tuple(PALETTE[2])
 
@@ -116,7 +116,7 @@ def test_new_marks_lie_on_top():
     picture = Image.new('RGB', SIZE[::-1])
     here = at(20, 20)
     marks = marks_of((here, 0, LABELLED, True), (here, 1, LABELLED, False))
-    draw_marks(picture, marks, SIZE[1], 1, PALETTE, 6)
+    draw_marks(picture, marks, SIZE, 1, PALETTE, 6)
     assert picture.getpixel((20, 20)) == tuple(PALETTE[0])
 
 
@@ -309,7 +309,7 @@ def test_regions_are_painted_as_areas():
         *((at(0, column), 255, VOID, False) for column in range(64)),
     )
     picture = Image.new('RGB', (SIZE[1] * 4, SIZE[0] * 4), (200, 0, 0))
-    draw_marks(picture, marks, SIZE[1], 4.0, PALETTE, 1.5)
+    draw_marks(picture, marks, SIZE, 4.0, PALETTE, 1.5)
 
     def seen(row, column):
         return np.array(picture.getpixel((column * 4 + 2, row * 4 + 2)), int)
@@ -325,9 +325,27 @@ def test_regions_are_painted_as_areas():
     assert picture.getpixel((8 * 4, 38 * 4)) != (255, 255, 255)
     few = marks_of((at(20, 20), 0, LABELLED, True))
     picture = Image.new('RGB', picture.size)
-    draw_marks(picture, few, SIZE[1], 4.0, PALETTE, 7.0)
+    draw_marks(picture, few, SIZE, 4.0, PALETTE, 7.0)
     assert picture.getbbox()[2] - picture.getbbox()[0] > 8  # a mark, no area
     region = replace(few, areas=True)
     picture = Image.new('RGB', picture.size)
-    draw_marks(picture, region, SIZE[1], 4.0, PALETTE, 7.0)
+    draw_marks(picture, region, SIZE, 4.0, PALETTE, 7.0)
     assert picture.getbbox() == (80, 80, 84, 84)  # the region and no more
+
+
+@pytest.mark.parametrize('size', [(700, 527), (1126, 1500), (527, 700)])
+def test_areas_of_images_that_are_reduced(size):
+    height, width = size
+    places = np.arange(height * width)  # the last row, too
+    marks = Marks(
+        places,
+        np.zeros(len(places), np.uint8),
+        np.full(len(places), LABELLED, np.uint8),
+        np.ones(len(places), bool),
+        areas=True,
+    )
+    ground = np.zeros((*size, 3), np.uint8)
+    drawn = Scene('a', ground, marks, CLASSES, PALETTE)
+    score = np.linspace(0, 1, len(places), dtype=np.float32).reshape(size)
+    panel(drawn, np.zeros(size, np.uint8), score, 'picks')
+    overlay(drawn)

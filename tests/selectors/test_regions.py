@@ -535,6 +535,12 @@ def test_superpixels_are_cut_once_and_again_when_the_image_changes(picture):
     assert len(picture.reads) == 3
 
 
+def test_superpixels_that_are_too_many_are_refused(picture, monkeypatch):
+    monkeypatch.setattr('segal.active.regions.superpixels.MOST', 3)
+    with pytest.raises(ConfigError, match=r'at most 3 superpixels .* lower'):
+        picture.shape.labels(picture.image)
+
+
 @pytest.mark.parametrize('aggregate', AGGREGATES)
 def test_superpixels_score_what_their_pixels_do(picture, aggregate):
     rng = np.random.default_rng(1)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import mmcv
 import numpy as np
@@ -16,6 +17,7 @@ from mmseg.models import build_segmentor
 from segal import compat
 from segal.config import load_config, mmseg_config
 from segal.errors import ConfigError
+from segal.stopping import StoppedError
 from segal.utils.query_parts import parse_part
 from segal.utils.trained import name_classes
 from tests.tiny import CLASSES, write_config, write_images
@@ -350,7 +352,7 @@ def test_parts_that_cannot_be_built(place, tmp_path, capfd):
     said = refused(
         capfd, 2, place, out, '--heuristic', "dict(type='BALD', passes=1)"
     )
-    assert 'active_learning.heuristic: BALD: passes: wanted 2 or' in said
+    assert '--heuristic: BALD: passes: wanted 2 or' in said
     assert said.count('problem') == 1
     said = refused(
         capfd, 2, place, out, '--heuristic', 'bald', '--cfg-options',
@@ -364,11 +366,11 @@ def test_parts_that_cannot_be_built(place, tmp_path, capfd):
     for options, wanted in (
         (
             ('--heuristic', "dict(type='BALD', source='committee')"),
-            '--committee: BALD wants other networks; name checkpoints',
+            '--committee: BALD asks several networks; name checkpoints',
         ),
         (
             ('--committee', place / 'tiny.pth'),
-            '--committee: Margin does not ask other networks; leave it out',
+            '--committee: Margin as it stands asks one network alone; leave',
         ),
         (
             (
@@ -392,8 +394,34 @@ def test_parts_that_cannot_be_built(place, tmp_path, capfd):
         ),
         (
             ('--regions', 2, '--shape', "dict(type='Squares', radius=0)"),
-            'radius: wanted',
+            'Squares: radius: wanted 1',
         ),
+        (
+            ('--regions', 2, '--shape', 'Squarez'),
+            "--shape.type: 'Squarez' is not registered",
+        ),
+        (
+            ('--features', 'Segmentor'),
+            '--features: neither Margin nor PixelsPerImage reads them',
+        ),
+        (
+            ('--regions-per-image', 2, '--top-percent', 5),
+            '--top-percent: not together with --regions-per-image',
+        ),
+        (
+            ('--heuristic', 'Entrpy', '--committee', place / 'tiny.pth'),
+            "did you mean 'Entropy'",
+        ),
+        (
+            (
+                '--heuristic',
+                "dict(type='BALD', source='comittee')",
+                '--committee',
+                place / 'tiny.pth',
+            ),
+            "source: 'comittee' is not known",
+        ),
+        (('--pixels', 10**20), '--pixels: wanted at most 1,000,000,000'),
     ):
         said = refused(capfd, 2, place, out, *options)
         assert wanted in said
@@ -481,6 +509,54 @@ def test_diverse_images_by_the_networks_own_features(place, tmp_path):
     assert len({line['image'] for line in lines}) == 3
     _, others, _ = ask(place, tmp_path / 'best', '--images', 3)
     assert [x['image'] for x in lines] != [x['image'] for x in others]
+
+
+def test_random_regions_favour_no_size(place, tmp_path):
+    head, _, _ = ask(
+        place, tmp_path / 'out', '--regions', 3, '--heuristic', 'random'
+    )
+    assert head['selector']['aggregate'] == 'one'
+
+
+def test_a_share_that_is_spent_elsewhere_is_told(place, tmp_path, capfd):
+    _, lines, _ = ask(
+        place, tmp_path / 'out', '--pixels-per-image', 4,
+        '--selector', 'PixelsGlobal',
+    )  # fmt: skip
+    assert len(lines) == 8 * 4
+    most = max(Counter(line['image'] for line in lines).values())
+    assert most > 4
+    said = capfd.readouterr().err
+    assert 'note: PixelsGlobal spends 4 pixels for each image' in said
+    assert f'up to {most} in one image' in said
+
+
+def test_nothing_is_left_of_a_query_that_is_stopped(
+    place, tmp_path, monkeypatch, capfd
+):
+    out = tmp_path / 'out'
+    options = ('--regions', 3, '--pictures', 2)
+    for error, code, words in (
+        (StoppedError(2), 130, 'nothing is written'),
+        (OSError(28, 'No space left on device'), 4, 'No space left'),
+    ):
+
+        def fail(*_, error=error):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr('segal.utils.query_files.draw', fail)
+            ask(place, out, *options, code=code)
+        assert words in capfd.readouterr().err
+        assert list(out.iterdir()) == []
+    _, lines, _ = ask(place, out, *options)
+    assert len(lines) == 3
+
+
+def test_regions_that_a_map_cannot_tell_apart(place, tmp_path, monkeypatch):
+    monkeypatch.setattr('segal.utils.query_picks.MOST', 3)
+    ask(place, tmp_path / 'out', '--regions-per-image', 4, code=3)
+    ask(place, tmp_path / 'few', '--regions-per-image', 3)
 
 
 def test_a_committee(place, tmp_path, capfd):

@@ -18,8 +18,9 @@ class BaseHeuristic(ABC):
 
     Attributes:
         needs: What of a :class:`~segal.structures.Prediction` is read:
-            ``'probs'``, ``'samples'``, ``'embedding'``, ``'features'``,
-            ``'pool'``. The model wrapper supplies it.
+            ``'probs'``, ``'samples'``, ``'views'``, ``'committee'``,
+            ``'embedding'``, ``'features'``, ``'pool'``. The model wrapper
+            supplies it.
         is_draw: Whether the scores of pixels are draws, of which a region
             takes one; the mean of many would be highest in the smallest.
     """

@@ -19,6 +19,9 @@ from segal.files import replace_file
 from segal.registry import REGIONS
 from segal.structures import PoolImage
 
+MOST = 2**16
+"""Superpixels of an image that 16 bits tell apart."""
+
 
 @REGIONS.register_module()
 class Superpixels(RegionShape):
@@ -42,7 +45,8 @@ class Superpixels(RegionShape):
         compactness: Weight of nearness against likeness of colour.
 
     Raises:
-        ConfigError: An option has no meaning.
+        ConfigError: An option has no meaning, or an image falls into more
+            pieces than can be told apart.
     """
 
     reads_images: ClassVar[bool] = True
@@ -111,6 +115,12 @@ class Superpixels(RegionShape):
         )
         rank = np.empty(len(first), np.int64)
         rank[np.argsort(first)] = np.arange(len(first))
+        if len(first) > MOST:
+            raise ConfigError(
+                f'segments: wanted at most {MOST:,} superpixels an image, got '
+                f'{len(first):,} of {self.segments:,} in {image.name!r}; '
+                'lower segments'
+            )
         return rank[inverse].reshape(image.size)
 
     def _fingerprint(self, image: PoolImage) -> str:

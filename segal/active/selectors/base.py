@@ -51,7 +51,7 @@ class BaseSelector(ABC):
         available: What may be asked; None where that is everything.
 
     Attributes:
-        unit: What is asked: ``'pixel'`` or ``'image'``.
+        unit: What is asked: ``'pixel'``, ``'region'`` or ``'image'``.
         needs: What :meth:`shortlist` reads of a prediction, as in
             ``BaseHeuristic.needs``; nothing for most.
         reads_all: Whether images without a free place are shortlisted, too,

@@ -72,7 +72,9 @@ class ScorePerCost(BaseSelector):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        if first_pixels < 1:
+        if pixels != int(pixels) or pixels < 0:
+            raise ConfigError(f'pixels: wanted 0 or more, got {pixels}')
+        if first_pixels != int(first_pixels) or first_pixels < 1:
             raise ConfigError(
                 f'first_pixels: wanted 1 or more, got {first_pixels}'
             )

@@ -1,0 +1,12 @@
+"""What no test may leave to the next one."""
+
+import pytest
+
+from tests.loggers import forget_loggers
+
+
+@pytest.fixture(autouse=True)
+def own_loggers():
+    """No logger writes to where an earlier test was captured."""
+    yield
+    forget_loggers()
