@@ -4,8 +4,8 @@
 # Set-up happens once; PYTHON=... chooses the Python 3.11 or 3.12 it uses.
 
 BIN := .venv/bin
-# Tests run side by side, each on one core; some of them only wait.
-WORKERS ?= 3
+# Tests run side by side, each on one core.
+WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .PHONY: help setup demo test test-slow faults lint format clean

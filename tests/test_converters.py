@@ -243,7 +243,16 @@ def gtav(root, kind='ids', count=2):
     return root
 
 
-@pytest.mark.parametrize('kind', ['ids', 'grey', 'colours', 'shuffled'])
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'shuffled',
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ('ids', 'grey', 'colours')
+        ),
+    ],
+)
 def test_gtav(tmp_path, kind):
     from segal.datasets import GTAVDataset
 

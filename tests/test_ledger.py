@@ -87,7 +87,7 @@ def run_schedule(seed, folder):
 @pytest.mark.parametrize(
     'first',
     [
-        pytest.param(at, marks=pytest.mark.slow) if at >= 2 * CHUNK else at
+        pytest.param(at, marks=pytest.mark.slow) if at else at
         for at in range(0, SCHEDULES, CHUNK)
     ],
 )

@@ -143,7 +143,12 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    'full', ['round_001.npz', 'round_001/final.pth', 'rounds.json']
+    'full',
+    [
+        'round_001.npz',
+        pytest.param('round_001/final.pth', marks=pytest.mark.slow),
+        pytest.param('rounds.json', marks=pytest.mark.slow),
+    ],
 )
 def test_a_full_disk(full, small_disk, whole, tmp_path):
     """The file that did not fit is named; with room, all goes on."""

@@ -465,7 +465,9 @@ def test_weights_that_do_not_fit_are_refused(root, tmp_path, capfd):
     assert 'runner.checkpoint' in error
 
 
-@pytest.mark.parametrize('source', ['dropout', 'views'])
+@pytest.mark.parametrize(
+    'source', ['dropout', pytest.param('views', marks=pytest.mark.slow)]
+)
 def test_several_predictions_in_the_query(source, root, tmp_path, capfd):
     config = write_config(
         root,

@@ -223,8 +223,6 @@ QUICK = (
     'half of a label file',
     'after a label file got its name',
     'between two pictures',
-    'by iteration, between snapshots',
     'images chosen, and not yet opened',
-    'rank 1, while scoring',
 )
 """Those that the suite goes through each time."""

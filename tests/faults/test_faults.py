@@ -46,6 +46,7 @@ def test_killed_at(name, baselines, tmp_path):
     assert outcome.differences == []
 
 
+@pytest.mark.slow
 def test_killed_at_some_time(baselines, tmp_path):
     baseline = baselines('pixels')
     at = random.Random(7).uniform(0.3, 0.9) * baseline.seconds
