@@ -22,7 +22,7 @@ demo: setup
 test: lint
 	$(PYTEST) -n $(WORKERS)
 
-# Those that take over half a minute each.
+# Long ones, and further cases of others.
 test-slow: setup
 	$(PYTEST) -m slow
 
