@@ -128,6 +128,7 @@ def test_camvid_smaller_and_fewer(tmp_path):
     assert set(np.unique(ids)) == {3, 255}
 
 
+@pytest.mark.slow
 def test_an_output_is_not_overwritten(tmp_path):
     source, output = layout(tmp_path / 'source'), tmp_path / 'out'
     assert convert('camvid', source, output).returncode == 0

@@ -94,6 +94,7 @@ def test_superpixels_answered_by_their_dominant_class(root, tmp_path):
             assert len(np.unique(labels[regions == number])) == 1
 
 
+@pytest.mark.slow
 def test_what_a_sum_pays_for_in_clicks_and_in_squares(root, tmp_path):
     clicks = (
         "shape=dict(type='Superpixels', segments=60, compactness=60), "

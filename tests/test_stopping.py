@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from functools import cache
 
 import pytest
 from mmseg.models import EncoderDecoder
@@ -70,11 +71,14 @@ def test_a_child_does_not_mind():
 @pytest.fixture(scope='module')
 def baselines(tmp_path_factory):
     folder = tmp_path_factory.mktemp('stopped')
-    runs = {}
-    for scenario in ('images', 'two'):
-        runs[scenario] = Run(scenario, folder / scenario, folder / 'pool')
-        runs[scenario].finish()
-    return runs
+
+    @cache
+    def made(scenario):
+        run = Run(scenario, folder / scenario, folder / 'pool')
+        run.finish()
+        return run
+
+    return made
 
 
 def said(run, words):
@@ -88,14 +92,14 @@ def said(run, words):
 @pytest.mark.parametrize(
     ('scenario', 'number'),
     [
-        ('images', signal.SIGINT),
+        pytest.param('images', signal.SIGINT, marks=pytest.mark.slow),
         ('two', signal.SIGTERM),
         pytest.param('images', signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param('two', signal.SIGINT, marks=pytest.mark.slow),
     ],
 )
 def test_ended_and_gone_on_with(scenario, number, baselines, tmp_path):
-    baseline = baselines[scenario]
+    baseline = baselines(scenario)
     run = Run(scenario, tmp_path / 'run', baseline.images)
     processes = run.start()
     said(run, 'run/round_001/')

@@ -106,6 +106,7 @@ def test_three_rounds_of_images(root, tmp_path):
     assert got[2]['total']['void'] == 7 * 2 * 32
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_is_the_same(root, tmp_path):
     config = write_config(root)
     for name in ('a', 'b'):
@@ -491,6 +492,7 @@ runner.update(sample_rounds=2)
     assert not (tmp_path / 'c' / 'labels').exists()
 
 
+@pytest.mark.slow
 def test_a_heuristic_of_several_and_of_the_whole_pool(root, tmp_path):
     config = write_config(
         root,
