@@ -1,5 +1,6 @@
 """experiments/gtav_cityscapes on made-up folders of the right structure."""
 
+import os
 from pathlib import Path
 
 import mmcv
@@ -83,6 +84,10 @@ def test_the_dry_run_and_a_small_run(data, unit, asked):
     assert all(row['mIoU'] is not None for row in got)
 
 
+@pytest.mark.skipif(
+    os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') < 48 * 2**30,
+    reason='needs over 24 GiB of memory',
+)
 @pytest.mark.slow
 def test_the_config_as_it_stands_in_a_smoke_run(data):
     """ResNet-101 at 640x1280, one iteration of each of two phases."""
