@@ -163,7 +163,13 @@ class Selection:
     @property
     def region_count(self) -> int:
         """Regions asked for; 0 where pixels or images are."""
-        return sum(int(x.max()) + 1 for x in self.regions.values() if len(x))
+        return sum(map(self.count, self.regions))
+
+    def count(self, name: str) -> int:
+        """Regions asked for in an image, or pixels where no regions are."""
+        if name not in self.regions:
+            return len(self.places[name])
+        return int(self.regions[name].max(initial=-1)) + 1
 
     def __len__(self) -> int:
         """Pixels or images asked for."""

@@ -232,11 +232,8 @@ def _spent_elsewhere(
     request: Request, parts: Parts, selection: Selection
 ) -> list[str]:
     """A note where a share of each image was spent wherever it is best."""
-    amount, most = request.budget.amount, 0
-    for name, places in selection.places.items():
-        region = selection.regions.get(name)
-        count = len(places) if region is None else int(region.max()) + 1
-        most = max(most, count)
+    amount = request.budget.amount
+    most = max(map(selection.count, selection.places), default=0)
     if request.budget.per_image and most > amount:
         return [
             f'{parts.selector["type"]} spends {amount} {request.unit}s for '

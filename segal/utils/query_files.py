@@ -70,6 +70,7 @@ def write(
         The summary.
 
     Raises:
+        DataError: An image has more regions than its map can tell apart.
         StateError: It cannot be written.
     """
     found = picks(query)

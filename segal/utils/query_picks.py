@@ -135,7 +135,7 @@ def write_maps(query: Query, out: Path) -> None:
         DataError: An image has more than its map can tell apart.
     """
     for name, places in query.selection.places.items():
-        most = int(query.selection.regions[name].max()) + 1
+        most = query.selection.count(name)
         if most > MOST:
             raise DataError(
                 f'{query.path(name)}: {most:,} regions were picked in it, '

@@ -11,7 +11,7 @@ from PIL import Image
 from segal.hooks.marks import Marks
 from segal.hooks.pictures import Scene, contact_sheet, panel
 from segal.hooks.visualize import MOST_THUMBNAILS, chosen_images, save, slug
-from segal.structures import LABELLED, Selection
+from segal.structures import LABELLED
 from segal.utils.query import Query
 
 
@@ -68,20 +68,13 @@ def draw(query: Query, folder: Path, count: int) -> None:
             f'by {query.parts.heuristic["type"]}',
             newly='pick, coloured as predicted',
             score=float(selection.scores[name].max()),
-            count=_count(selection, name),
+            count=selection.count(name),
         )
         caption = 'picks' if selection.unit == 'pixel' else ''
         picture = panel(scene, classes, scores[name], caption)
         save(picture, folder / f'{i:02d}_{slug(query.path(name))}.png')
     if selection.unit == 'image':
         save(_sheet(query), folder / 'asked.png')
-
-
-def _count(selection: Selection, name: str) -> int:
-    """Pixels or regions that were picked in an image."""
-    if name in selection.regions:
-        return int(selection.regions[name].max()) + 1
-    return len(selection.places[name])
 
 
 def _sheet(query: Query) -> Image.Image:
