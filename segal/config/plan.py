@@ -10,6 +10,7 @@ from mmcv import Config
 from segal.active.costs import Asked
 from segal.config.planned import cumulated, planned, region_pixels
 from segal.config.schema import ActiveLearningConfig, Mixed
+from segal.config.sections import CHECKPOINTS_KEPT
 from segal.structures import Budget, PoolImage
 from segal.utils.table import cost_words
 
@@ -37,6 +38,7 @@ def plan(
     source_images: int = 0,
     features: str = 'none',
     pixels_per_region: int = 1,
+    bytes_of_average: int = 0,
 ) -> str:
     """A table of rounds and what they cost.
 
@@ -50,6 +52,8 @@ def plan(
         source_images: Of all labelled sources.
         features: What describes the images, and what that takes on disk.
         pixels_per_region: About so many.
+        bytes_of_average: What mmcv's checkpoints and the best one hold
+            beside; 0 for none.
 
     Returns:
         Lines of text, each at most about 79 characters.
@@ -95,7 +99,17 @@ def plan(
             'iterations',
             f'{sum(iterations_per_phase):,} in {len(config.phases)} rounds',
         ),
-        ('disk', _disk(config, pool, labels, bytes_per_checkpoint)),
+        (
+            'disk',
+            _disk(
+                cfg,
+                config,
+                pool,
+                labels,
+                bytes_per_checkpoint,
+                bytes_of_average,
+            ),
+        ),
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f'{name:<{width}}  {value}' for name, value in facts]
@@ -251,27 +265,53 @@ def _batch(cfg: Config, processes: int) -> str:
 
 
 def _disk(
+    cfg: Config,
     config: ActiveLearningConfig,
     pool: Sequence[PoolImage],
     labels: Sequence[int],
     bytes_per_checkpoint: int | None,
+    bytes_of_average: int,
 ) -> str:
-    """What is left in the end; while a round lasts it keeps one more."""
+    """What is left in the end; while a round lasts it keeps two more."""
     if config.unit == 'image':
         mean = sum(image.pixels for image in pool) / len(pool)
         label_bytes = int(labels[-1] * mean)
     else:
         label_bytes = labels[-1] * BYTES_PER_LABEL
-    text = f'labels up to {size_in_words(label_bytes)}; '
     rounds = len(config.phases)
+    during = sum(kept_by_hooks(cfg, phase.train) for phase in config.phases)
+    count = rounds + during
+    text = f'labels up to {size_in_words(label_bytes)}; '
     if bytes_per_checkpoint is None:
-        return text + f'{rounds} checkpoints, one more while a round lasts'
-    each = size_in_words(bytes_per_checkpoint)
-    together = size_in_words(rounds * bytes_per_checkpoint)
+        return text + f'{count} checkpoints, two more while a round lasts'
+    together = count * bytes_per_checkpoint + during * bytes_of_average
     return (
-        f'{text}checkpoints {together} ({rounds} of {each}), one more while '
-        'a round lasts'
+        f'{text}checkpoints {size_in_words(together)} ({count}: {rounds} '
+        f'final, {during} of mmcv), two more while a round lasts'
     )
+
+
+def kept_by_hooks(cfg: Config, length: int) -> int:
+    """Checkpoints that a phase leaves beside its ``final.pth``.
+
+    Args:
+        cfg: Its ``evaluation`` may keep the best, its ``checkpoint_config``
+            is that of mmcv's hook.
+        length: Of the phase, in what the intervals count.
+    """
+    best = bool((cfg.get('evaluation') or {}).get('save_best'))
+    section = cfg.get('checkpoint_config')
+    if section is None:
+        return best
+    interval = section.get('interval', -1)
+    written = length // interval if interval > 0 else 0
+    last = section.get('save_last', True) and (
+        interval <= 0 or length % interval > 0
+    )
+    most = section.get('max_keep_ckpts', CHECKPOINTS_KEPT)
+    # mmcv removes those at multiples of the interval before the last one.
+    kept = min(written, most) if most > 0 else written
+    return kept + last + best
 
 
 def size_in_words(count: int) -> str:

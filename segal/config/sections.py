@@ -22,6 +22,10 @@ _COUNTS = {
     'samples_per_gpu': integer(1),
     'workers_per_gpu': integer(0),
 }
+
+CHECKPOINTS_KEPT = 2
+"""By mmcv's hook in each round, where ``max_keep_ckpts`` is not set."""
+
 _SAVED = {'meta', 'filename_tmpl', 'create_symlink', 'max_keep_ckpts', 'type'}
 """What CheckpointHook takes or hands on beside its named arguments."""
 

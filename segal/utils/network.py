@@ -225,14 +225,18 @@ class Networks:
         )
 
 
-def checkpoint_bytes(model: nn.Module) -> int:
-    """How much disk a checkpoint takes with Adam's two moments, in bytes."""
-    weights = sum(
+def weight_bytes(model: nn.Module) -> int:
+    """How much disk the weights take, in bytes."""
+    return sum(
         value.numel() * value.element_size()
         for value in model.state_dict().values()
     )
+
+
+def checkpoint_bytes(model: nn.Module) -> int:
+    """How much disk a checkpoint takes with Adam's two moments, in bytes."""
     moments = 2 * sum(
         parameter.numel() * parameter.element_size()
         for parameter in model.parameters()
     )
-    return weights + moments
+    return weight_bytes(model) + moments

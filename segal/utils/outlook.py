@@ -19,7 +19,7 @@ from segal.config.planned import cumulated, planned
 from segal.features import BaseExtractor, FrozenExtractor
 from segal.utils.data import Data
 from segal.utils.features import cost, describe_first, needs_of
-from segal.utils.network import checkpoint_bytes
+from segal.utils.network import checkpoint_bytes, weight_bytes
 from segal.utils.table import format_rounds
 
 
@@ -58,6 +58,7 @@ def plan_of(
         data.source_images,
         described,
         region,
+        weight_bytes(model) if config.training.average is not None else 0,
     )
 
 

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
 from segal.config.schema import ActiveLearningConfig
+from segal.config.sections import CHECKPOINTS_KEPT
 from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook
 from segal.hooks.evaluation import EvaluationHook
@@ -122,7 +123,7 @@ class PhaseHooks:
         cfg = copy.deepcopy(self.cfg)
         checkpoints = cfg.get('checkpoint_config')
         if checkpoints is not None:
-            checkpoints.setdefault('max_keep_ckpts', 2)
+            checkpoints.setdefault('max_keep_ckpts', CHECKPOINTS_KEPT)
         for hook in (cfg.get('log_config') or {}).get('hooks') or []:
             if hook['type'] == 'TensorboardLoggerHook':
                 hook.setdefault('log_dir', str(self.work_dir / 'tf_logs'))

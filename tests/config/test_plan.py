@@ -1,6 +1,15 @@
 """What --dry-run prints."""
 
+import logging
+import time
+
+import pytest
+import torch
+from mmcv import Config
+from mmcv.runner import EpochBasedRunner
+
 from segal.config import plan
+from segal.config.plan import kept_by_hooks
 from segal.structures import PoolImage
 from tests.config.minimal import minimal, read
 
@@ -90,8 +99,8 @@ def test_pixels_of_each_image():
         'processes': '2',
         'batch': '4 images (2 in each process)',
         'iterations': '75 in 3 rounds',
-        'disk': 'labels up to 3.1 kB; checkpoints 12.6 MB (3 of 4.2 MB), one '
-        'more while a round lasts',
+        'disk': 'labels up to 3.1 kB; checkpoints 25.2 MB (6: 3 final, 3 of '
+        'mmcv), two more while a round lasts',
     }
 
 
@@ -115,7 +124,7 @@ def test_pixels_over_the_pool():
         'PixelsGlobal()',
         'void pixels are known and never asked',
         'first weights  random',
-        '2 checkpoints, one more while a round lasts',
+        '4 checkpoints, two more while a round lasts',
     ):
         assert words in text
 
@@ -163,3 +172,52 @@ def test_sources_and_weights_of_a_whole_network():
         'labelled pixels' in text
     )
     assert any('loss_weight: not given' in note for note in notes)
+
+
+class OneStep(torch.nn.Linear):
+    """A network that is trained by being looked at."""
+
+    def train_step(self, batch, optimizer):
+        return dict(num_samples=1)
+
+
+@pytest.mark.parametrize(
+    'section',
+    [
+        dict(interval=1, max_keep_ckpts=2),
+        dict(interval=2, max_keep_ckpts=1),
+        dict(interval=3, max_keep_ckpts=1),
+        dict(interval=3, max_keep_ckpts=-1),
+        dict(interval=9, max_keep_ckpts=2),
+        dict(interval=3, max_keep_ckpts=2, save_last=False),
+        dict(interval=-1, max_keep_ckpts=2),
+    ],
+)
+def test_checkpoints_are_those_that_mmcv_leaves(
+    tmp_path, section, monkeypatch
+):
+    monkeypatch.setattr(time, 'sleep', lambda _: None)  # mmcv waits
+    runner = EpochBasedRunner(
+        OneStep(1, 1),
+        work_dir=str(tmp_path),
+        logger=logging.getLogger('quiet'),
+        meta={},
+        max_epochs=5,
+    )
+    runner.register_checkpoint_hook(dict(create_symlink=False, **section))
+    runner.run([[0]], [('train', 1)])
+    cfg = Config(dict(checkpoint_config=section, evaluation={}))
+    assert kept_by_hooks(cfg, 5) == len(list(tmp_path.glob('*.pth')))
+
+
+def test_an_average_lies_in_what_is_written_while_a_phase_lasts():
+    cfg, config, _ = read(
+        active_learning__average=dict(decay=0.9),
+        checkpoint_config=dict(interval=2, max_keep_ckpts=1),
+        evaluation=dict(interval=1, save_best='mIoU'),
+    )
+    text = plan(
+        cfg, config, POOL, [5] * 3, 1_000_000, 1, bytes_of_average=100_000
+    )
+    # 3 rounds: final.pth, epochs 4 and 5, the best
+    assert 'checkpoints 12.9 MB (12: 3 final, 9 of mmcv)' in text
