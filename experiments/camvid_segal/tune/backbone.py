@@ -1,4 +1,4 @@
-# The same, and the backbone learns at the rate of the head.
+# Adam still, and the backbone learns at the rate of the head.
 _base_ = './poly.py'
 optimizer = dict(
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0)))

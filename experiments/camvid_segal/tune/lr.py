@@ -1,3 +1,3 @@
-# The same at twice the rates.
+# Adam still, at twice the rates.
 _base_ = './poly.py'
 optimizer = dict(lr=1e-3)
