@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -152,15 +154,36 @@ def is_finished(work_dir: Path, rounds: int) -> bool:
 
 
 def run_command(command: list[str]) -> int:
-    """Run a command to its end, also where Ctrl-C is pressed meanwhile."""
-    process = subprocess.Popen(command, cwd=Path.cwd())
-    stopped = False
-    while True:
-        try:
-            code = process.wait()
-            return 130 if stopped and not code else code
-        except KeyboardInterrupt:
-            stopped = True  # the run got it too, and ends at a safe point
+    """Run a command to its end, also where this process is asked to end.
+
+    A terminal sends Ctrl-C to both; SIGTERM is handed on, so that no run is
+    left behind, which would hold its work_dir.
+
+    Returns:
+        Its exit code; 128 + the signal where it ended well all the same.
+    """
+    asked: list[int] = []
+    running: list[subprocess.Popen[bytes]] = []
+
+    def hand_on(number: int, _: Any) -> None:
+        asked.append(number)
+        for process in running:
+            process.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, hand_on)
+    try:
+        process = subprocess.Popen(command, cwd=Path.cwd())
+        running.append(process)
+        for number in asked:  # before there was one
+            process.send_signal(number)
+        while True:
+            try:
+                code = process.wait()
+                return 128 + asked[0] if asked and not code else code
+            except KeyboardInterrupt:
+                asked.append(signal.SIGINT)  # ends at a safe point
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def sweep(

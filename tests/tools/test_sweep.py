@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +118,34 @@ def test_it_stops_where_a_run_was_stopped(tmp_path, code, capsys):
     assert ended == abs(code) % 128 + 128
     assert calls == ['a_seed0']
     assert 'goes on from here' in capsys.readouterr().err
+
+
+OBEYS = """
+import pathlib, signal, sys, time
+def end(number, _):
+    pathlib.Path(sys.argv[1], 'asked').write_text(str(number))
+    sys.exit(int(sys.argv[2]))
+signal.signal(signal.SIGTERM, end)
+pathlib.Path(sys.argv[1], 'runs').touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(('code', 'ended'), [(143, 143), (0, 143), (3, 3)])
+def test_sigterm_ends_the_run_too(tmp_path, code, ended):
+    """Left behind, it would go on and hold its folder."""
+
+    def ask():
+        while not (tmp_path / 'runs').exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    threading.Thread(target=ask, daemon=True).start()
+    command = [sys.executable, '-c', OBEYS, str(tmp_path), str(code)]
+    assert sweep.run_command(command) == ended
+    assert (tmp_path / 'asked').read_text() == str(int(signal.SIGTERM))
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_command(tmp_path):
