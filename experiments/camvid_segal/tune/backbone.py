@@ -1,5 +1,5 @@
-# Adam still, and the backbone learns at the rate of the head.
-_base_ = './poly.py'
+# Milder, and the backbone learns at the rate of the head.
+_base_ = './milder.py'
 optimizer = dict(
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0)))
 )

@@ -1,3 +1,3 @@
-# Adam still, at twice the rates.
-_base_ = './poly.py'
+# Milder, at twice the rates.
+_base_ = './milder.py'
 optimizer = dict(lr=1e-3)

@@ -1,5 +1,5 @@
-# The same with SGD in place of Adam.
-_base_ = './poly.py'
+# Milder, with SGD in place of Adam.
+_base_ = './milder.py'
 optimizer = dict(
     _delete_=True,
     type='SGD',

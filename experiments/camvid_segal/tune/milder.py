@@ -1,4 +1,4 @@
-# The same, and every bought label stays one pixel at every scale.
+# Milder colours, labels that resizing keeps, a rate that falls all the time.
 _base_ = './recipe.py'
 size = (90, 120)  # (height, width)
 img_norm_cfg = dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True)
@@ -17,3 +17,6 @@ train_pipeline = [
     dict(type='Collect', keys=['img', 'gt_semantic_seg']),
 ]
 data = dict(train=dict(pipeline=train_pipeline))
+lr_config = dict(
+    _delete_=True, policy='poly', power=0.9, min_lr=1e-6, by_epoch=False
+)
