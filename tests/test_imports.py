@@ -45,6 +45,7 @@ LEVELS = {
     'segal.runner': 3,
     'segal.hooks': 3,
     'segal.utils': 4,
+    'segal.rehearsal': 4,
     'segal.report': 4,
     'segal.train_active_learning': 4,
 }

@@ -22,9 +22,9 @@ from segal import compat
 from segal.config import load_config, read_config
 from segal.config.built import not_built
 from segal.errors import ConfigError, SegALError, nearest
+from segal.rehearsal.training import METRICS
 from segal.runner.rounds import plain
 from segal.utils.data import missing_paths
-from segal.utils.rehearsal import METRICS
 from segal.utils.trained import load_trained
 
 

@@ -30,6 +30,7 @@ from segal.errors import ConfigError
 from segal.features.of_pool import PoolFeatures
 from segal.launching import running_on
 from segal.registry import FEATURES, HEURISTICS, ORACLES
+from segal.rehearsal import Rehearsal, rehearse
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
 from segal.utils.data import Data, build_data, missing_paths
@@ -40,7 +41,6 @@ from segal.utils.features import (
 from segal.utils.labelled_loss import describe as describe_losses
 from segal.utils.outlook import described, plan_of, summarise
 from segal.utils.phase import PhaseBuilder
-from segal.utils.rehearsal import Rehearsal, rehearse
 from segal.utils.selecting import openings_of, selectors_of, shape_of
 from segal.utils.smoke import (
     clear,

@@ -1,0 +1,68 @@
+"""All of a round, built once."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from mmseg.core import build_optimizer
+from torch import nn
+
+from segal import distributed as ranks
+from segal.errors import ConfigError
+from segal.mc_dropout import check_dropout
+from segal.rehearsal import query, samples, training
+from segal.rehearsal.parts import Rehearsal, said
+from segal.utils.labelled_loss import check_sampled
+from segal.utils.sparse_losses import check_losses
+
+
+def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
+    """Build all of a round.
+
+    Args:
+        parts: Of the experiment.
+        weights: Whether the first weights shall be read as well.
+
+    Returns:
+        The network.
+
+    Raises:
+        ConfigError: What cannot be built, all of it at once.
+        DataError: An image that cannot be read.
+        StateError: Weights that are missing or do not fit.
+        SegALError: A score that is none.
+    """
+    problems: list[str] = []
+    with ranks.together():
+        cfg = parts.cfg
+        described = query.describe(parts, weights, problems)
+        heuristic = query.ask(parts, described, problems)
+        sample = samples.of_pool(parts, problems)
+        samples.of_sources(parts.data, sample, problems)
+        samples.of_val(parts.data, problems)
+        training.evaluation(parts, problems)
+        training.hooks(parts, problems)
+        model: Any = None
+        with said('model', cfg.model, problems):
+            model = parts.networks.build()
+        if model is not None:
+            problems += check_losses(model)
+            problems += training.options(model, parts.config.training)
+            problems += check_sampled(model, parts.config.loss_at_labels)
+            with said('optimizer', cfg.optimizer, problems):
+                build_optimizer(model, copy.deepcopy(cfg.optimizer))
+            if heuristic is not None and 'committee' in heuristic.needs:
+                query.committee(parts, problems, weights)
+            if heuristic is not None and 'samples' in heuristic.needs:
+                with said('active_learning.heuristic', {}, problems):
+                    check_dropout(model)
+            if sample is not None and not problems:
+                training.forward(model, sample, parts, problems)
+            if not problems:
+                query.tap(model, parts, problems)
+        if problems:
+            raise ConfigError(problems)
+        if weights:
+            parts.networks.check_weights(model.cpu())
+    return model
