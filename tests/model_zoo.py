@@ -23,11 +23,11 @@ from mmseg.core import build_optimizer
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, mmseg_config, read_config
 from segal.config.network import check_classes
+from segal.losses.on_labelled import check_losses
 from segal.model_wrapper import ModelWrapper
 from segal.registry import HEURISTICS
 from segal.structures import Prediction
 from segal.utils.network import Networks
-from segal.utils.sparse_losses import check_losses
 
 CLASSES = ('ground', 'thing', 'sky')
 IGNORE = 255

@@ -37,6 +37,7 @@ LEVELS = {
     'segal.model_wrapper': 1,
     'segal.datasets': 1,
     'segal.models': 1,
+    'segal.losses': 2,
     'segal.features': 1,
     'segal.features.of_pool': 2,
     'segal.active.active_loop': 2,
@@ -46,6 +47,7 @@ LEVELS = {
     'segal.hooks': 3,
     'segal.utils': 4,
     'segal.rehearsal': 4,
+    'segal.folder_query': 4,
     'segal.report': 4,
     'segal.train_active_learning': 4,
 }

@@ -7,9 +7,9 @@ from mmseg.models import build_segmentor
 
 from segal.config import read_config
 from segal.config.bases import mmseg_folder
+from segal.losses.on_labelled import check_losses, mend
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main
-from segal.utils.sparse_losses import check_losses, mend
 from tests import model_zoo
 from tests.tiny import write_config, write_images
 

@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from segal import compat
 from segal.config import load_config
 from segal.errors import SegALError, last_words
+from segal.folder_query.files import check_out, describe, write
+from segal.folder_query.parts import Request, parse_part
+from segal.folder_query.query import query_folder
 from segal.stopping import StoppedError, listening
 from segal.structures import Budget
-from segal.utils.query import query_folder
-from segal.utils.query_files import check_out, describe, write
-from segal.utils.query_parts import Request, parse_part
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -10,11 +10,11 @@ from torch import nn
 
 from segal import distributed as ranks
 from segal.errors import ConfigError
+from segal.losses.at_labels import check_sampled
+from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
 from segal.rehearsal import query, samples, training
 from segal.rehearsal.parts import Rehearsal, said
-from segal.utils.labelled_loss import check_sampled
-from segal.utils.sparse_losses import check_losses
 
 
 def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:

@@ -14,9 +14,9 @@ from torch import nn
 from segal.config.schema import Training
 from segal.errors import nearest
 from segal.hooks.pseudo_labels import teachable_head
+from segal.losses.class_balance import check_class_balance
 from segal.rehearsal.parts import QUIET, Rehearsal, content, said
 from segal.runner.inner import RoundEpochRunner
-from segal.utils.class_balance import check_class_balance
 
 METRICS = ('mIoU', 'mDice', 'mFscore')
 """What ``CustomDataset.evaluate`` knows."""

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from segal import distributed as ranks
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import StateError
+from segal.losses.at_labels import sample_losses
+from segal.losses.domains import weigh_domains
+from segal.losses.on_labelled import mend
 from segal.seeding import seed_all
-from segal.utils.domain_losses import weigh_domains
-from segal.utils.labelled_loss import sample_losses
-from segal.utils.sparse_losses import mend
 from segal.utils.weights import init_own_way, load_backbone, read_weights
 from segal.utils.whole_weights import fill_network, network_tensors
 

@@ -28,14 +28,14 @@ from segal.config.schema import ActiveLearningConfig
 from segal.errors import DataError, StateError
 from segal.hooks.evaluation import EvaluationHook
 from segal.hooks.snapshot import snapshots
-from segal.model_wrapper import ModelWrapper
-from segal.runner.inner import RoundContext, save_checkpoint
-from segal.runner.rounds import plain
-from segal.utils.class_balance import (
+from segal.losses.class_balance import (
     bought_classes,
     class_weights,
     weigh_classes,
 )
+from segal.model_wrapper import ModelWrapper
+from segal.runner.inner import RoundContext, save_checkpoint
+from segal.runner.rounds import plain
 from segal.utils.committee import Committee
 from segal.utils.data import Data
 from segal.utils.network import Networks

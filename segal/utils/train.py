@@ -29,6 +29,7 @@ from segal.config import (
 from segal.errors import ConfigError
 from segal.features.of_pool import PoolFeatures
 from segal.launching import running_on
+from segal.losses.at_labels import describe as describe_losses
 from segal.registry import FEATURES, HEURISTICS, ORACLES
 from segal.rehearsal import Rehearsal, rehearse
 from segal.runner.lock import locked
@@ -38,7 +39,6 @@ from segal.utils.features import (
     features_folder,
     needs_of,
 )
-from segal.utils.labelled_loss import describe as describe_losses
 from segal.utils.outlook import described, plan_of, summarise
 from segal.utils.phase import PhaseBuilder
 from segal.utils.selecting import openings_of, selectors_of, shape_of

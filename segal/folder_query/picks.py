@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segal.errors import DataError
+from segal.folder_query.query import Query
 from segal.hooks.visualize import save, slug
-from segal.utils.query import Query
 
 MOST = 2**16 - 1
 """Regions of an image that a map can tell apart."""

@@ -12,17 +12,17 @@ from mmseg.models.decode_heads import LRASPPHead
 from torch import nn
 
 import segal.models  # noqa: F401  (registers the head of DeepLabV3+)
-from segal.runner.rounds import read_rounds
-from segal.train_active_learning import main
-from segal.utils import labelled_loss
-from segal.utils.labelled_loss import (
+from segal.losses import at_labels
+from segal.losses.at_labels import (
     SPARSE,
     AtLabels,
     check_sampled,
     describe,
     sample_losses,
 )
-from segal.utils.sparse_losses import check_losses, mend
+from segal.losses.on_labelled import check_losses, mend
+from segal.runner.rounds import read_rounds
+from segal.train_active_learning import main
 from tests import model_zoo
 from tests.model_zoo import IGNORE
 from tests.ranks import run_ranks
@@ -474,18 +474,18 @@ def test_a_whole_run(tmp_path):
         'runner["sample_rounds"] = 2\n'
     )
     seen = []
-    at = labelled_loss.upsampled_at
+    before = at_labels.upsampled_at
 
     def counting(*args):
         seen.append(len(args[1]))
-        return at(*args)
+        return before(*args)
 
-    labelled_loss.upsampled_at = counting
+    at_labels.upsampled_at = counting
     try:
         on = 'active_learning["loss_at_labels"] = "auto"\n'
         rows = run_of(tmp_path, 'auto', extra + on)
     finally:
-        labelled_loss.upsampled_at = at
+        at_labels.upsampled_at = before
     assert len(seen) == 2 * sum(row['iterations'] for row in rows)
     whole = run_of(tmp_path, 'whole', extra)
     for one, other in zip(rows, whole, strict=True):

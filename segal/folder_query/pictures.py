@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from segal.folder_query.query import Query
 from segal.hooks.marks import Marks
 from segal.hooks.pictures import Scene, contact_sheet, panel
 from segal.hooks.visualize import MOST_THUMBNAILS, chosen_images, save, slug
 from segal.structures import LABELLED
-from segal.utils.query import Query
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 from mmcv import Config
 from mmseg.models import build_segmentor
 
-from segal.utils.domain_losses import weigh_domains
-from segal.utils.sparse_losses import mend
+from segal.losses.domains import weigh_domains
+from segal.losses.on_labelled import mend
 from tests.tiny import CONFIG
 
 HEADS = {

@@ -19,7 +19,7 @@ from mmseg.models.losses import (
 )
 from torch import Tensor, nn
 
-from segal.utils.sparse_heads import mend_heads
+from segal.losses.heads import mend_heads
 
 
 class OnLabelled(nn.Module):

@@ -30,10 +30,7 @@ from segal.active.scoring import Scorer
 from segal.config.built import not_built
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.features.of_pool import PoolFeatures
-from segal.mc_dropout import check_dropout
-from segal.structures import Selection
-from segal.utils.features import features_folder
-from segal.utils.query_parts import (
+from segal.folder_query.parts import (
     Parts,
     Request,
     build_extractor,
@@ -42,6 +39,9 @@ from segal.utils.query_parts import (
     in_options,
     resolve_parts,
 )
+from segal.mc_dropout import check_dropout
+from segal.structures import Selection
+from segal.utils.features import features_folder
 from segal.utils.selecting import shape_of
 from segal.utils.trained import Trained, load_trained, test_pipeline_of
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
-from segal.utils.query import Query
-from segal.utils.query_picks import Pick, picks, write_maps
-from segal.utils.query_pictures import draw
+from segal.folder_query.picks import Pick, picks, write_maps
+from segal.folder_query.pictures import draw
+from segal.folder_query.query import Query
 
 _QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 

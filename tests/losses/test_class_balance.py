@@ -7,6 +7,12 @@ from mmseg.models.losses import CrossEntropyLoss
 from torch import nn
 
 from segal.active.label_store import LabelStore
+from segal.losses.class_balance import (
+    bought_classes,
+    check_class_balance,
+    class_weights,
+    weigh_classes,
+)
 from segal.structures import (
     LABELLED,
     VOID,
@@ -17,12 +23,6 @@ from segal.structures import (
     Selection,
 )
 from segal.train_active_learning import main
-from segal.utils.class_balance import (
-    bought_classes,
-    check_class_balance,
-    class_weights,
-    weigh_classes,
-)
 from tests.tiny import write_config, write_images
 
 

@@ -20,8 +20,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import CrossEntropyLoss
 from torch import Tensor, nn
 
-from segal.utils.bilinear import upsampled_at
-from segal.utils.sparse_losses import OnLabelled
+from segal.losses.bilinear import upsampled_at
+from segal.losses.on_labelled import OnLabelled
 
 SPARSE = 1 / 16
 """With ``'auto'``, batches with at most this share of labelled pixels are.
@@ -130,7 +130,7 @@ def sample_losses(
     Heads of which :func:`whole_maps` says that they cannot stay as they are.
 
     Args:
-        model: From :func:`~segal.utils.sparse_losses.mend`.
+        model: From :func:`~segal.losses.on_labelled.mend`.
         when: True: always; ``'auto'``: where few pixels of a batch are
             labelled; False: never.
     """
@@ -198,7 +198,7 @@ def whole_maps(model: nn.Module) -> dict[str, str]:
     """The heads whose losses need whole maps, and why.
 
     Args:
-        model: From :func:`~segal.utils.sparse_losses.mend`.
+        model: From :func:`~segal.losses.on_labelled.mend`.
 
     Returns:
         Dotted key of what needs them -> in words.

@@ -1,0 +1,1 @@
+"""What to label next in a folder of images, by a trained network."""

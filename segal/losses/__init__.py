@@ -1,0 +1,1 @@
+"""Losses of mmseg on few labels: where they look, and what they count."""
