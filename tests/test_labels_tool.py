@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mmcv import Config
 from PIL import Image
 
-from segal.active import label_import, label_records
+from segal.active import label_import, label_parse
 from segal.active.label_chain import decode_chain, encode_chain
 from segal.active.label_export import export
 from segal.active.label_file import decode, encode, sha256
@@ -921,7 +921,7 @@ def test_a_bad_line_is_named(template, tmp_path, line, change, said):
         line = 1 + next(i for i, x in enumerate(lines) if '"maps/' in x)
     lines[line - 1] = change(lines[line - 1])
     with pytest.raises(DataError) as error:
-        label_records.parse('a.jsonl', '\n'.join(lines))
+        label_parse.parse('a.jsonl', '\n'.join(lines))
     message = str(error.value)
     number = line + ('twice' in said)
     assert said in message
@@ -935,7 +935,7 @@ def test_all_bad_lines_are_named(template):
     for at in (6, 8, 20):
         lines[at - 1] = edit(row=99)(lines[at - 1])
     with pytest.raises(DataError, match='3 problems') as error:
-        label_records.parse('a.jsonl', '\n'.join(lines))
+        label_parse.parse('a.jsonl', '\n'.join(lines))
     for at in (6, 8, 20):
         assert f'line {at}: row' in str(error.value)
 
@@ -953,9 +953,9 @@ def test_a_line_that_lies_is_seen(template):
         if changed[at] == lines[at]:
             continue
         with pytest.raises(DataError, match=rf'lines {at + 1} to \d+: '):
-            label_records.parse('a.jsonl', '\n'.join(changed))
+            label_parse.parse('a.jsonl', '\n'.join(changed))
     with pytest.raises(DataError, match='requests: wanted'):
-        label_records.parse('a', '\n'.join([*lines[:at], *lines[at + 1 :]]))
+        label_parse.parse('a', '\n'.join([*lines[:at], *lines[at + 1 :]]))
 
 
 # show

@@ -18,7 +18,8 @@ from segal.errors import StateError
 from segal.files import sync_folder
 
 from .label_folder import LabelFolder
-from .label_records import file_record, map_path, parse, request_records
+from .label_parse import parse
+from .label_records import file_record, map_path, request_records
 from .label_store import LabelStore
 
 Part = Literal['jsonl', 'maps']

@@ -12,7 +12,7 @@ from segal.errors import DataError, StateError
 from .label_export import RECORDS
 from .label_file import sha256
 from .label_folder import LabelFolder
-from .label_records import ExportedFile, parse
+from .label_parse import ExportedFile, parse
 from .label_state import LabelState
 from .label_store import LabelStore, pool_fingerprint
 from .pool_file import PoolFile
