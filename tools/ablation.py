@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from segal.config.fingerprint import leaves
+from segal.config.fingerprint import settings_of
 from segal.errors import SegALError, StateError
 from segal.files import replace_json
+from segal.report.belonging import differing
 from segal.report.runs import Run, read_run
 from segal.report.statistics import mean_and_spread
 from segal.runner.rounds import plain, read_rounds
@@ -59,7 +61,8 @@ def ablation(folder: Path, base: str) -> dict[str, Any]:
         For JSON; mIoU and IoU in per cent.
 
     Raises:
-        StateError: There is no base with a finished round, or a run is hurt.
+        StateError: There is no base with a finished round, a run is hurt, or
+            the runs of a row differ in more than their seed.
     """
     rows: dict[str, list[Run]] = {}
     waiting = []
@@ -75,6 +78,8 @@ def ablation(folder: Path, base: str) -> dict[str, Any]:
             f'{folder}: wanted a row {base!r} with a finished round, got '
             f'{", ".join(rows) or "none"}; name the base with --base'
         )
+    for name, runs in rows.items():
+        _refuse_unlike(folder / name, runs)
     names = [base, *(name for name in rows if name != base)]
     first = rows[base][0]
     return dict(
@@ -89,9 +94,31 @@ def ablation(folder: Path, base: str) -> dict[str, Any]:
     )
 
 
+def _refuse_unlike(row: Path, runs: list[Run]) -> None:
+    """Whether the runs of a row are seeds of one thing.
+
+    Raises:
+        StateError: They are not.
+    """
+    unlike = differing(runs)
+    heuristics = sorted({run.heuristic for run in runs})
+    if len(heuristics) > 1:
+        unlike = {
+            'active_learning.heuristic': {name: [] for name in heuristics}
+        }
+    if unlike:
+        told = '; '.join(
+            f'{key}: {", ".join(values)}' for key, values in unlike.items()
+        )
+        raise StateError(
+            f'{row}: wanted runs that differ in their seed alone, got {told}; '
+            'give each of these a folder of its own'
+        )
+
+
 def _row(name: str, runs: list[Run], base: Run) -> dict[str, Any]:
     """What one option comes to."""
-    was, now = dict(leaves(base.config)), dict(leaves(runs[0].config))
+    was, now = settings_of(base.config), settings_of(runs[0].config)
     changes = {
         key: now.get(key, 'absent')
         for key in sorted({*was, *now})
@@ -102,18 +129,18 @@ def _row(name: str, runs: list[Run], base: Run) -> dict[str, Any]:
     for number in range(longest):
         there = [run for run in runs if number < len(run.rows)]
         curve = [run.curve[number] for run in there]
-        mean, std = mean_and_spread([x for x in curve if x is not None])
+        labels, _ = mean_and_spread([run.per_image[number] for run in there])
+        classes = zip(*(run.iou(number) for run in there), strict=True)
         rounds.append(
             dict(
-                labels_per_image=there[0].per_image[number],
-                mIoU=dict(mean=mean, std=std, seeds=curve),
-                IoU=dict(
-                    zip(
-                        there[0].pool.classes,
-                        there[0].iou(number),
-                        strict=True,
+                labels_per_image=labels,
+                mIoU=_mean(curve) | dict(seeds=curve),
+                IoU={
+                    label: _mean(values)['mean']
+                    for label, values in zip(
+                        base.pool.classes, classes, strict=True
                     )
-                ),
+                },
             )
         )
     return dict(
@@ -129,6 +156,12 @@ def _row(name: str, runs: list[Run], base: Run) -> dict[str, Any]:
     )
 
 
+def _mean(values: Sequence[float | None]) -> dict[str, float | None]:
+    """Over those that are known."""
+    mean, std = mean_and_spread([one for one in values if one is not None])
+    return dict(mean=mean, std=std)
+
+
 def table(results: dict[str, Any]) -> list[str]:
     """Markdown: a row for each row, a column for each round."""
     most = max(results['rows'], key=lambda row: len(row['rounds']))
@@ -138,7 +171,11 @@ def table(results: dict[str, Any]) -> list[str]:
         '|---' * (len(heads) + 1) + '|',
     ]
     for row in results['rows']:
-        cells = [_words(point['mIoU']) for point in row['rounds']]
+        cells = [
+            _words(point['mIoU']) + (f' (at {own})' if own != head else '')
+            for head, point in zip(heads, row['rounds'], strict=False)
+            for own in [f'{point["labels_per_image"]:g}']
+        ]
         cells += ['-'] * (len(heads) - len(cells))
         lines.append(f'| {row["row"]} | {" | ".join(cells)} |')
     if results['without_a_round']:

@@ -39,9 +39,14 @@ def main() -> int:
         'pool are known as such)',
     )
     parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument(
+        '--axis',
+        choices=('asked', 'pixels', 'percent', 'cost'),
+        help='what areas and tests are over, as for tools/report.py',
+    )
     args = parser.parse_args()
     try:
-        results = collect(args.work_dirs, args.full, args.out)
+        results = collect(args.work_dirs, args.full, args.out, args.axis)
         replace_json(args.out, plain(results))
     except SegALError as error:
         sys.stderr.write(f'\nError: {error}\n')
@@ -51,7 +56,10 @@ def main() -> int:
 
 
 def collect(
-    work_dirs: list[Path], full: list[Path], out: Path
+    work_dirs: list[Path],
+    full: list[Path],
+    out: Path,
+    axis: str | None = None,
 ) -> dict[str, Any]:
     """What the runs have to show; see ``segal/report/results.py``.
 
@@ -68,7 +76,7 @@ def collect(
             raise StateError(
                 f'{folder}: wanted a work_dir with finished rounds, got none'
             )
-    evidence = read_evidence(work_dirs, full)
+    evidence = read_evidence(work_dirs, full, axis)
     return results_of(evidence, find(evidence), out.resolve().parent.name)
 
 

@@ -65,7 +65,7 @@ def main() -> int:
     from segal.report.runs import read_evidence
 
     try:
-        runs = [one for one in args.work_dirs if not _is_report(one)]
+        runs = [one for one in args.work_dirs if not _is_other(one)]
         costs = None if args.costs is None else parse_costs(args.costs)
         evidence = read_evidence(
             runs or args.work_dirs, args.full, args.axis, costs
@@ -83,19 +83,20 @@ def main() -> int:
         print(sentence)
     for name in evidence.waiting:
         print(f'Left out: {name}, no finished round yet.')
-    for run in evidence.runs:
-        if not run.finished:
-            print(f'Unfinished: {run.name}, {run.progress} rounds.')
+    for run in evidence.unfinished:
+        print(f'Unfinished: {run.name}, {run.progress} rounds.')
+    for key, values in evidence.differing.items():
+        print(f'Not the same for all runs: {key} ({", ".join(values)}).')
     print(f'\npage    {written.paths[0]}\nbeside  {len(written.paths) - 1} '
           'charts and tables')  # fmt: skip
     return 0
 
 
-def _is_report(folder: Path) -> bool:
-    """Whether a folder is an earlier report, which a ``*`` finds too."""
-    return (folder / 'report.html').is_file() and not (
-        folder / 'pool.json'
-    ).exists()
+def _is_other(path: Path) -> bool:
+    """Whether it is a file or an earlier report, which a ``*`` finds too."""
+    return path.is_file() or (
+        (path / 'report.html').is_file() and not (path / 'pool.json').exists()
+    )
 
 
 if __name__ == '__main__':

@@ -143,14 +143,15 @@ def rounds_wanted(config: str, job: Job) -> int:
 
 
 def is_finished(work_dir: Path, rounds: int) -> bool:
-    """Whether ``rounds.json`` has all rounds.
+    """Whether ``rounds.json`` has all rounds, and the last one is drawn.
 
     Raises:
         SegALError: The file is hurt.
     """
     from segal.runner.rounds import read_rounds
 
-    return len(read_rounds(work_dir)) >= rounds
+    rows = read_rounds(work_dir)
+    return len(rows) >= rounds and 'report' in rows[-1]['seconds']
 
 
 def run_command(command: list[str]) -> int:
@@ -160,7 +161,8 @@ def run_command(command: list[str]) -> int:
     left behind, which would hold its work_dir.
 
     Returns:
-        Its exit code; 128 + the signal where it ended well all the same.
+        Its exit code; 128 + the signal where this process was asked to end,
+        whatever the run said.
     """
     asked: list[int] = []
     running: list[subprocess.Popen[bytes]] = []
@@ -179,7 +181,7 @@ def run_command(command: list[str]) -> int:
         while True:
             try:
                 code = process.wait()
-                return 128 + asked[0] if asked and not code else code
+                return 128 + asked[0] if asked else code
             except KeyboardInterrupt:
                 asked.append(signal.SIGINT)  # ends at a safe point
     finally:

@@ -25,7 +25,7 @@ class PoolFile:
         images: In the pool's order.
         files: Image name -> its file.
         classes: Names of the C classes.
-        palette: uint8 (C, 3), RGB.
+        palette: uint8 (C, 3), RGB; grey where the data set has no colour.
     """
 
     images: list[PoolImage]
@@ -42,12 +42,21 @@ class PoolFile:
         try:
             with Image.open(self.files[name]) as picture:
                 turned = ImageOps.exif_transpose(picture).convert('RGB')
-                return np.asarray(turned)
+                pixels = np.asarray(turned)
         except OSError as error:
             raise DataError(
                 f'{self.files[name]}: wanted the image {name!r}, got {error}; '
                 'put it back, or leave the pictures out with --images 0'
             ) from error
+        size = next(one.size for one in self.images if one.name == name)
+        if pixels.shape[:2] != size:
+            raise DataError(
+                f'{self.files[name]}: wanted {size[0]}x{size[1]} pixels, as '
+                f'when the experiment began, got {pixels.shape[0]}x'
+                f'{pixels.shape[1]}; put the image back, or leave the '
+                'pictures out with --images 0'
+            )
+        return pixels
 
 
 def read_pool(work_dir: Path) -> PoolFile:
@@ -68,14 +77,17 @@ def read_pool(work_dir: Path) -> PoolFile:
     try:
         content = json.loads(path.read_text())
         rows = content['images']
+        classes = list(content['classes'])
+        palette = np.asarray(content['palette'], np.uint8).reshape(-1, 3)
+        grey = np.full((max(0, len(classes) - len(palette)), 3), 153, np.uint8)
         return PoolFile(
             [
                 PoolImage(row['name'], (row['size'][0], row['size'][1]))
                 for row in rows
             ],
             {row['name']: Path(row['file']) for row in rows},
-            list(content['classes']),
-            np.asarray(content['palette'], np.uint8).reshape(-1, 3),
+            classes,
+            np.concatenate([palette, grey]),
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise StateError(

@@ -107,6 +107,22 @@ def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
     return found
 
 
+def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that counts, for a comparison of whole runs.
+
+    Args:
+        plain: A ``config.json``, read.
+
+    Returns:
+        Dotted key -> value; ``workflow`` is how long each phase trains, one
+        number where all are alike, so that it is the same for more rounds.
+    """
+    found = dict(leaves(plain))
+    lengths = _train_lengths(plain)
+    alike = len(set(lengths)) == 1
+    return found | {'workflow': lengths[0] if alike else lengths}
+
+
 def _plain(cfg: Config) -> dict[str, Any]:
     """A config with nothing but what JSON has."""
     text = json.dumps(cfg._cfg_dict.to_dict(), default=str)

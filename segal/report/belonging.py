@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from segal.active.label_store import pool_fingerprint
-from segal.config.fingerprint import leaves
+from segal.config.fingerprint import settings_of
 from segal.config.kinds import short
 from segal.errors import StateError
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _HEURISTIC = 'active_learning.heuristic'
 _OWN = ('seed', _HEURISTIC, 'active_learning.heuristic_cfg')
 """Keys in which runs of one report differ by intent."""
+
+_BY_NATURE = ('active_learning', 'runner.sample_mode')
+"""Keys in which a fully supervised run differs from one that asks."""
+
+_PLACES = ('.data_root',)
+"""Ends of keys that say where data lie on a machine, and not which."""
 
 
 def refuse_strangers(
@@ -136,22 +143,54 @@ def tell_apart(runs: Sequence[Run]) -> list[Run]:
     """Labels that also say by which keys runs of one heuristic differ."""
     told = list(runs)
     for label in {run.heuristic for run in runs}:
-        own = [at for at, run in enumerate(runs) if run.heuristic == label]
-        settings = {at: _settings(runs[at]) for at in own}
-        keys = sorted({key for at in own for key in settings[at]})
-        differ = [
-            key
-            for key in keys
-            if len({short(settings[at].get(key)) for at in own}) > 1
+        own = [run for run in runs if run.heuristic == label]
+        kept = [
+            {
+                key: value
+                for key, value in settings_of(run.config).items()
+                if not _tells_heuristic(key) and not key.endswith(_PLACES)
+            }
+            for run in own
         ]
-        for at in own:
-            words = ', '.join(
-                f'{_last(key)}={short(settings[at].get(key))}'
-                for key in differ
+        words = {
+            key: by_run
+            for key in sorted({key for one in kept for key in one})
+            if len(set(by_run := _words([one.get(key) for one in kept]))) > 1
+        }
+        for at, run in enumerate(own):
+            told[runs.index(run)] = replace(
+                run,
+                heuristic=label
+                if not words
+                else f'{label} ['
+                + ', '.join(
+                    f'{_last(key)}={by_run[at]}'
+                    for key, by_run in words.items()
+                )
+                + ']',
             )
-            if words:
-                told[at] = replace(runs[at], heuristic=f'{label} [{words}]')
     return told
+
+
+def _tells_heuristic(key: str) -> bool:
+    """Whether a key tells seed or heuristic, which are told elsewhere."""
+    return key in ('seed', _HEURISTIC) or (
+        key.startswith(_HEURISTIC) and key.endswith('.type')
+    )
+
+
+def _words(values: Sequence[Any]) -> list[str]:
+    """Values in few words, alike where and only where they are equal."""
+    whole = [json.dumps(value, sort_keys=True) for value in values]
+    few = [short(value) for value in values]
+    numbers: dict[str, dict[str, int]] = {}
+    for text, word in zip(whole, few, strict=True):
+        known = numbers.setdefault(word, {})
+        known.setdefault(text, len(known) + 1)
+    return [
+        word if len(numbers[word]) == 1 else f'{word} ({numbers[word][text]})'
+        for text, word in zip(whole, few, strict=True)
+    ]
 
 
 def _last(key: str) -> str:
@@ -159,33 +198,37 @@ def _last(key: str) -> str:
     return key.rpartition('.')[2]
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    """All that tells a run from others of its heuristic, seed apart."""
-    return {
-        key: value
-        for key, value in leaves(run.config)
-        if key not in ('seed', _HEURISTIC)
-        and not (key.startswith(_HEURISTIC) and key.endswith('.type'))
-    }
-
-
 def differing(
-    runs: Sequence[Run],
+    runs: Sequence[Run], full: Sequence[Run] = ()
 ) -> dict[str, dict[str, list[str]]]:
-    """Keys in which runs differ beside heuristic and seed."""
-    settings = [
-        {
-            key: value
-            for key, value in leaves(run.config)
-            if not any(key == own or key.startswith(own + '.') for own in _OWN)
-        }
-        for run in runs
+    """Keys in which runs differ beside heuristic and seed.
+
+    Args:
+        runs: That ask for labels.
+        full: Fully supervised ones, which are held to what they share with
+            the others: network, data, optimizer, schedule.
+
+    Returns:
+        Key -> value in words -> names of the runs with it.
+    """
+    absent = 'absent'
+    both = [
+        *((run, settings_of(run.config), _OWN) for run in runs),
+        *(
+            (run, settings_of(run.config), (*_OWN, *_BY_NATURE))
+            for run in full
+        ),
     ]
     found: dict[str, dict[str, list[str]]] = {}
-    for key in sorted({key for own in settings for key in own}):
+    for key in sorted({key for _, settings, _ in both for key in settings}):
+        held = [
+            (run, settings.get(key, absent))
+            for run, settings, free in both
+            if not any(key == one or key.startswith(f'{one}.') for one in free)
+        ]
         values: dict[str, list[str]] = {}
-        for run, own in zip(runs, settings, strict=True):
-            text = short(own[key]) if key in own else 'absent'
+        words = _words([value for _, value in held])
+        for (run, _), text in zip(held, words, strict=True):
             values.setdefault(text, []).append(run.name)
         if len(values) > 1:
             found[key] = values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from io import StringIO
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
     for at, name in enumerate(others):
         styles[name] = (
             _COLOURS[at % len(_COLOURS)],
-            _MARKERS[at % len(_MARKERS)],
+            _MARKERS[(at + at // len(_COLOURS)) % len(_MARKERS)],
         )
     if RANDOM in evidence.groups:
         styles[RANDOM] = (_RANDOM, 'o')
@@ -250,9 +251,9 @@ def purchases(evidence: Evidence) -> Figure | None:
         _style(axes)
         share = 100 * counts / np.maximum(1, counts.sum(1, keepdims=True))
         below = np.zeros(len(counts))
-        for i, label in enumerate(names):
+        for i in range(len(names)):
             axes.bar(
-                range(len(counts)), share[:, i], 0.82, below, label=label,
+                range(len(counts)), share[:, i], 0.82, below,
                 color=palette[i], edgecolor='white', linewidth=0.5,
             )  # fmt: skip
             below += share[:, i]
@@ -265,7 +266,8 @@ def purchases(evidence: Evidence) -> Figure | None:
         axes.set_visible(False)
     for row in grid:
         row[0].set_ylabel('labels (%)')
-    handles, labels = grid[0, 0].get_legend_handles_labels()
+    handles = grid[0, 0].containers
+    labels = [_shown(label) for label in names]
     figure.legend(
         handles, labels, loc='outside lower center', ncols=min(4, len(names)),
         frameon=False, fontsize=9, handlelength=1,
@@ -325,6 +327,11 @@ def round_seconds(runs: Sequence[Run], key: str) -> np.ndarray:
     return found
 
 
+def plain_text() -> AbstractContextManager[None]:
+    """In which a ``$`` in a name begins no formula."""
+    return mpl.rc_context({'text.parse_math': False})
+
+
 def as_svg(figure: Figure, name: str) -> str:
     """A figure as an SVG element to stand in a page.
 
@@ -333,7 +340,10 @@ def as_svg(figure: Figure, name: str) -> str:
         name: Begins its ids, so that those of two charts differ.
     """
     text = StringIO()
-    with mpl.rc_context({'svg.hashsalt': name, 'svg.fonttype': 'path'}):
+    with (
+        plain_text(),
+        mpl.rc_context({'svg.hashsalt': name, 'svg.fonttype': 'path'}),
+    ):
         figure.savefig(
             text, format='svg',
             metadata={'Date': None, 'Creator': None, 'Format': None,
@@ -350,7 +360,8 @@ def as_svg(figure: Figure, name: str) -> str:
 
 def as_png(figure: Figure, path: Path) -> None:
     """A figure as a file, at twice the size of a screen's pixels."""
-    figure.savefig(path, format='png', dpi=200)
+    with plain_text():
+        figure.savefig(path, format='png', dpi=200)
 
 
 def _figure(height: float) -> Figure:
@@ -388,6 +399,11 @@ def _legend(figure: Figure, axes: Axes) -> None:
         handles, labels, loc='outside lower left', ncols=columns,
         frameon=False, fontsize=9.5,
     )  # fmt: skip
+
+
+def _shown(label: str) -> str:
+    """Matplotlib hides what begins with an underscore."""
+    return f' {label}' if label.startswith('_') else label
 
 
 def _say(axes: Axes, words: str) -> None:

@@ -74,7 +74,7 @@ def _shelf(heuristic: str, run: Run, count: int) -> Shelf:
         try:
             return Shelf(heuristic, run.name, _drawn(run, count))
         except DataError:
-            note = 'images of the pool are not where the run found them'
+            note = 'images of the pool are not as the run found them'
     kept = _kept(run, count)
     words = 'the pictures that the run drew itself' if kept else 'no pictures'
     return Shelf(heuristic, run.name, kept, f'{note}: {words}')
@@ -127,7 +127,7 @@ def _kept(run: Run, count: int) -> list[Picture]:
 
 
 def _caption(path: Path) -> str:
-    number = int(path.parent.name.rpartition('_')[2])
+    number = path.parent.name.removeprefix('round_').lstrip('0') or '0'
     return f'{path.stem.removesuffix("_overlay")}, after round {number}'
 
 

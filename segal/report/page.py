@@ -73,7 +73,8 @@ def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
         StateError: Something cannot be written.
     """
     findings = find(evidence)
-    figures = draw_all(evidence, findings)
+    with charts.plain_text():
+        figures = draw_all(evidence, findings)
     page = render(evidence, findings, figures, images)
     paths = [folder / 'report.html']
     try:
@@ -151,7 +152,7 @@ def render(
         cost_rows=_cost_rows(evidence),
         kinds=_kinds(evidence),
         time_rows=_time_rows(evidence),
-        unfinished=[run for run in evidence.runs if not run.finished],
+        unfinished=evidence.unfinished,
         best=findings.rounds['best_epoch_miou_percent'].notna().any(),
         tests=sum(p is not None for p in findings.p_holm.values()),
         verdicts=verdicts(evidence, findings),
@@ -167,7 +168,7 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
     """What the numbers say, in sentences; nothing that they do not."""
     areas = findings.summary.dropna(subset=['area_percent'])
     said = []
-    if findings.span and findings.span[0] > findings.span[1]:
+    if findings.span and findings.span[0] >= findings.span[1]:
         said.append(
             'The curves do not lie side by side anywhere, so no area is under '
             'all of them.'
@@ -183,14 +184,16 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
         )
     tested = findings.against_random
     if not tested:
-        several = any(
-            name.startswith(f'{RANDOM} (') for name in evidence.groups
-        )
+        several = [
+            name
+            for name in evidence.groups
+            if name.startswith((f'{RANDOM} (', f'{RANDOM} ['))
+        ]
         said.append(
             'There is no heuristic beside random.'
             if RANDOM in evidence.groups
-            else 'Random has runs of several units, so nothing is tested '
-            'against it.'
+            else f'Random has unlike runs ({_listed(several)}), so nothing is '
+            'tested against it; report on one kind of them alone.'
             if several
             else 'There is no run of the heuristic random, so nothing is '
             'tested against it.'

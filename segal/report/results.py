@@ -127,6 +127,8 @@ def _paired(
     """Each run with random's of its seed; none for random itself."""
     if label in (RANDOM, FULL) or RANDOM not in evidence.groups:
         return []
+    if not evidence.same_budgets:
+        return []  # its rounds are not those of random
     others = {run.seed: run for run in evidence.finished(RANDOM)}
     return [(run, others[run.seed]) for run in runs if run.seed in others]
 
@@ -147,11 +149,15 @@ def _point(
     )
     if pairs:
         ours, others = (
-            {run.seed: run.curve[at] or 0.0 for run in column}
+            {
+                run.seed: value
+                for run in column
+                if (value := run.curve[at]) is not None
+            }
             for column in zip(*pairs, strict=True)
         )
         test = paired_test(ours, others)
-        gaps = [ours[seed] - others[seed] for seed in ours]
+        gaps = [ours[seed] - others[seed] for seed in ours if seed in others]
         point['minus_random'] = dict(
             pairs=test.pairs,
             mean=test.difference,

@@ -166,7 +166,8 @@ class Evidence:
         full: The fully supervised ones.
         differing: Key -> value -> names of the runs with it, for keys other
             than heuristic and seed in which runs differ.
-        waiting: Names of work_dirs without a finished round.
+        waiting: Names of folders without a finished round: runs that have
+            just begun, or that failed before they had one.
         axis: What areas and tests are over, one of ``AXES``.
         costs: The prices for all runs; None where theirs differ.
     """
@@ -235,6 +236,17 @@ class Evidence:
             for name in names
         }
 
+    @cached_property
+    def rounds(self) -> int | None:
+        """How many rounds they are to have; None where that differs."""
+        planned = {run.planned for run in self.runs}
+        return planned.pop() if len(planned) == 1 else None
+
+    @cached_property
+    def unfinished(self) -> list[Run]:
+        """Runs that lack rounds, the fully supervised ones last."""
+        return [run for run in (*self.runs, *self.full) if not run.finished]
+
     def finished(self, heuristic: str) -> list[Run]:
         """The finished runs of a heuristic."""
         return [run for run in self.groups[heuristic] if run.finished]
@@ -273,7 +285,7 @@ def read_evidence(
     ]
     runs, waiting = [], []
     for folder, name in zip(folders, _short_names(folders), strict=True):
-        if read_pool(folder).images and not read_rounds(folder):
+        if _has_no_round(folder):
             waiting.append(name)
         else:
             runs.append(read_run(folder, name))
@@ -295,13 +307,29 @@ def read_evidence(
     if costs is None and len({run.costs for run in others}) == 1:
         costs = others[0].costs
     evidence = Evidence(
-        others, supervised, differing(others), waiting, axis, costs
+        others,
+        supervised,
+        differing(others, supervised),
+        waiting,
+        axis,
+        costs,
     )
     if axis == 'cost':
         for runs in evidence.groups.values():
             same(runs, 'rounds', lambda run: str(run.planned))
         refuse_unpriced(evidence)
     return evidence
+
+
+def _has_no_round(folder: Path) -> bool:
+    """Whether a folder is there, and no round in it yet.
+
+    Raises:
+        StateError: There is no such folder, or a file in it is hurt.
+    """
+    if folder.is_dir() and not (folder / 'pool.json').exists():
+        return True  # a run writes it once all that it is made of is built
+    return bool(read_pool(folder).images) and not read_rounds(folder)
 
 
 def read_run(work_dir: Path, name: str = '') -> Run:
@@ -351,27 +379,30 @@ def read_run(work_dir: Path, name: str = '') -> Run:
         )
         if whole and images:
             budgets = tuple(np.cumsum(images).tolist())
-    except (KeyError, TypeError, ValueError) as error:
+        run = Run(
+            name or work_dir.resolve().name,
+            work_dir,
+            heuristic,
+            seed,
+            rows,
+            max(len(phases), len(rows)),  # it may have been told of fewer
+            config,
+            pool,
+            budgets,
+            bought,
+            _machine(work_dir),
+            asked,
+            costs,
+        )
+        _ = run.curve, run.best, run.per_image, run.share, run.is_full
+        _ = [run.iou(number) for number in range(len(rows))]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StateError(
-            f'{work_dir / "rounds.json"}: wanted what was bought in each '
-            f'round, got rows without it ({type(error).__name__}: {error}); '
-            'restore it from a copy'
+            f'{work_dir / "rounds.json"}: wanted what was bought and measured '
+            'in each round, got rows without it '
+            f'({type(error).__name__}: {error}); restore it from a copy'
         ) from error
-    return Run(
-        name or work_dir.resolve().name,
-        work_dir,
-        heuristic,
-        seed,
-        rows,
-        len(phases),
-        config,
-        pool,
-        budgets,
-        bought,
-        _machine(work_dir),
-        asked,
-        costs,
-    )
+    return run
 
 
 def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:

@@ -260,7 +260,9 @@ def _beside_full(
     return {
         'full_percent': full,
         'share_of_full_percent': None if miou is None else 100 * miou / full,
-        'budget_for_95_percent_of_full': runs[0].budgets[point]
+        'budget_for_95_percent_of_full': mean_and_spread(
+            [run.budgets[point] for run in runs]
+        )[0]
         if there and point is not None
         else None,
         'labelled_pixels_per_image_for_95_percent_of_full': mean_and_spread(

@@ -229,7 +229,7 @@ def test_only_unfinished_runs(tmp_path):
 def test_a_run_without_a_round_is_left_out_and_named(work_dirs, tmp_path):
     (work_dirs[1] / 'rounds.json').unlink()
     _, text, written = report(work_dirs, tmp_path / 'out')
-    assert 'no round of them is finished yet: margin_seed1' in text
+    assert 'no round in them is finished: margin_seed1' in text
     assert written.findings.summary.iloc[0]['runs'] == 2
     with pytest.raises(StateError, match='with a finished round'):
         read_evidence([work_dirs[1]])
@@ -359,7 +359,7 @@ def test_heuristic_labels(heuristic, label):
 def test_moved_images_fall_back_on_what_the_run_drew(tmp_path):
     run = write_run(tmp_path / 'run', pictures=False)
     _, text, _ = report([run], tmp_path / 'out')
-    assert 'not where the run found them: no pictures' in text
+    assert 'not as the run found them: no pictures' in text
     folder = run / 'viz' / 'round_002'
     folder.mkdir(parents=True)
     other = write_run(tmp_path / 'other')

@@ -96,6 +96,29 @@ def test_unfinished_runs_are_listed_and_not_summed_up(
     assert '- random +6.00 +- 3.61' in said
 
 
+def test_a_round_without_miou_pairs_nothing(folders, tmp_path, monkeypatch):
+    path = folders[0] / 'rounds.json'
+    content = json.loads(path.read_text())
+    content['rounds'][1]['mIoU'] = None
+    path.write_text(json.dumps(content))
+    out = tmp_path / 'results.json'
+    assert call(monkeypatch, 'collect_results', *folders, '--out', out) == 0
+    gap = json.loads(out.read_text())['summary'][0]['rounds'][1]
+    assert gap['last_epoch'] is None
+    assert gap['minus_random']['pairs'] == 2
+    assert gap['minus_random']['mean'] == pytest.approx((7 + 2) / 2)
+    assert gap['minus_random']['std'] == pytest.approx(np.std([7, 2], ddof=1))
+
+
+def test_other_budgets_over_cost(folders, tmp_path, monkeypatch):
+    write_run(tmp_path / 'other', 'entropy', 0, per_round=2)
+    out = tmp_path / 'results.json'
+    words = (*folders[:6], tmp_path / 'other', '--axis', 'cost')
+    assert call(monkeypatch, 'collect_results', *words, '--out', out) == 0
+    (entropy, *_) = json.loads(out.read_text())['summary']
+    assert 'minus_random' not in entropy['rounds'][1]
+
+
 def test_runs_of_another_budget_are_refused(
     folders, tmp_path, monkeypatch, capsys
 ):

@@ -3,6 +3,9 @@
 import json
 import sys
 
+import pytest
+
+from segal.errors import StateError
 from tests.report.made_up import write_run
 from tests.tools.load import tool
 
@@ -47,6 +50,41 @@ def test_the_command_writes_and_prints_it(tmp_path, monkeypatch, capsys):
     assert '| average | 25.0 | - |' in said
     assert 'no round yet: late/margin_seed0' in said
     assert json.loads(out.read_text())['base'] == 'base'
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (dict(heuristic='random', seed=2), 'heuristic: Margin, Random'),
+        (
+            dict(seed=2, config=dict(workflow=[['train', 9], ['query', 1]])),
+            'workflow: 9, 2',
+        ),
+    ],
+)
+def test_a_row_is_seeds_of_one_thing(tmp_path, options, words):
+    folder = runs_of(tmp_path)
+    write_run(folder / 'base' / 'another', miou=(0.5, 0.6), **options)
+    with pytest.raises(StateError, match=words):
+        ablation.ablation(folder, 'base')
+
+
+def test_another_budget_and_length_are_shown(tmp_path):
+    folder = runs_of(tmp_path)
+    longer = dict(workflow=[['train', 9], ['query', 1]])
+    for seed, curve in enumerate([(0.4, 0.5), (0.6, 0.7)]):
+        write_run(
+            folder / 'more' / f's{seed}', seed=seed, miou=curve, per_round=8,
+            config=longer,
+        )  # fmt: skip
+    results = ablation.ablation(folder, 'base')
+    more = results['rows'][-1]
+    assert more['changes'] == {'workflow': 9}
+    (road, _) = list(more['rounds'][0]['IoU'].values())[:2]
+    assert road == pytest.approx(50)
+    assert '| more | 50.0 +- 14.1 (at 8) | 60.0 +- 14.1 (at 15.5) |' in (
+        ablation.table(results)
+    )
 
 
 def test_a_missing_base_is_one_message(tmp_path, monkeypatch, capsys):

@@ -56,8 +56,12 @@ def jobs(folder, *names):
     return sweep.jobs_of(names, [0], folder, [])
 
 
-def write_rows(work_dir, count):
+def write_rows(work_dir, count, drawn=True):
     work_dir.mkdir(parents=True, exist_ok=True)
+    seconds = [dict(report=0.1) for _ in range(count)]
+    if not drawn:
+        seconds[-1] = {}
+    (work_dir / 'times.json').write_text(json.dumps({'rounds': seconds}))
     keys = ('iterations', 'labelled', 'void', 'total', 'pool', 'share')
     rows = [{'round': n, **dict.fromkeys(keys, 1)} for n in range(count)]
     (work_dir / 'rounds.json').write_text(json.dumps({'rounds': rows}))
@@ -77,19 +81,20 @@ def test_what_is_finished_is_skipped(tmp_path, capsys):
     calls = []
     write_rows(tmp_path / 'a_seed0', 3)
     write_rows(tmp_path / 'b_seed0', 2)
+    write_rows(tmp_path / 'd_seed0', 3, drawn=False)  # killed at its pictures
     code = sweep.sweep(
         'c.py',
-        jobs(tmp_path, 'a', 'b', 'c'),
+        jobs(tmp_path, 'a', 'b', 'c', 'd'),
         1,
         started(calls),
         lambda *_: 3,
     )
     assert code == 0
-    assert calls == ['b_seed0', 'c_seed0']
+    assert calls == ['b_seed0', 'c_seed0', 'd_seed0']
     said = capsys.readouterr().out
-    assert re.search(r'\[1/3\] .*a_seed0: finished before', said)
-    assert re.search(r'\[3/3\] .*starts; about 0 s for the 1 left', said)
-    assert '3 of 3 runs are finished' in said
+    assert re.search(r'\[1/4\] .*a_seed0: finished before', said)
+    assert re.search(r'\[3/4\] .*starts; about 0 s for the 2 left', said)
+    assert '4 of 4 runs are finished' in said
 
 
 def test_it_goes_on_after_a_failure_and_says_so(tmp_path, capsys):
@@ -131,7 +136,7 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize(('code', 'ended'), [(143, 143), (0, 143), (3, 3)])
+@pytest.mark.parametrize(('code', 'ended'), [(143, 143), (0, 143), (3, 143)])
 def test_sigterm_ends_the_run_too(tmp_path, code, ended):
     """Left behind, it would go on and hold its folder."""
 
