@@ -88,6 +88,33 @@ def test_killed_it_goes_on_as_if_nothing_had_happened(
     assert any(line['decode.pseudo_share'] > 0 for line in taught)
 
 
+GATHERED = """
+optimizer_config = dict(
+    type='GradientCumulativeOptimizerHook', cumulative_iters=3)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_gathered_gradients_outlive_a_kill(root, tmp_path, by_epoch):
+    """A snapshot lies between two steps of the optimizer."""
+    extra = GATHERED + (
+        f"\ncustom_hooks = [dict(type='StopAt')]\n"
+        f'runner.update(by_epoch={by_epoch}, sample_rounds=2)\n'
+        f"workflow = [('train', {3 if by_epoch else 8}), ('query', 1)]\n"
+        'checkpoint_config = dict(interval=2)\n'
+    )
+    config = write_config(root, extra=extra)
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    StopAt.left[:] = []
+    assert run(config, whole) == 0
+    StopAt.left[:] = [5]
+    with pytest.raises(KeyboardInterrupt):
+        run(config, cut)
+    assert run(config, cut) == 0
+    assert compare(whole, cut).differences() == []
+
+
 @pytest.mark.slow
 def test_two_processes_agree(tmp_path, monkeypatch):
     """The networks of the ranks are compared before each query."""
@@ -123,7 +150,12 @@ class CutLabelsAlone:
         (
             ALL + WEAK + 'train_pipeline[3], train_pipeline[6] = '
             'train_pipeline[6], train_pipeline[3]\n',
-            'wanted KeepWeakView after all steps that move pixels',
+            'wanted RandomFlip before KeepWeakView, since it moves',
+        ),
+        (
+            ALL + WEAK + "train_pipeline[-1]['keys'] = ['img', "
+            "'gt_semantic_seg']\n",
+            "wanted 'img_weak' among the keys of Collect",
         ),
         (
             ALL + "train_pipeline[2]['ratio_range'] = (1.2, 1.4)\n"

@@ -277,7 +277,7 @@ def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
 
 _FILLS = {
     'seg_pad_val': ('Pad', 'RandomRotate'),
-    'ignore_index': ('RandomCrop',),
+    'ignore_index': ('RandomCrop', 'LabelKeepingResize'),
 }
 """Transforms that write or read the ignored class id, and in which option."""
 

@@ -7,9 +7,20 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.config.pipelines import entries, walk
 from segal.config.schema import PseudoLabels, Training
 
 _AL = 'active_learning.'
+_MOVES = (
+    'Resize',
+    'LabelKeepingResize',
+    'RandomFlip',
+    'RandomCrop',
+    'RandomRotate',
+    'RandomMosaic',
+    'Pad',
+)
+"""Transforms after which a pixel is at another place, or there are others."""
 
 
 def read_training(
@@ -53,8 +64,41 @@ def read_training(
             'where every pixel of an image that is trained on was asked; '
             'leave pseudo_labels out'
         )
+    problems += _check_views(cfg)
     by_epoch = values['runner.by_epoch']
     return training, problems + _check_ema(cfg, by_epoch, on['average'])
+
+
+def _check_views(cfg: Config) -> list[str]:
+    """Whether the teacher would see what is trained on, pixel by pixel."""
+    data = cfg.get('data')
+    train = data.get('train') if isinstance(data, Mapping) else None
+    problems = []
+    for entry in entries(train):
+        pipeline = entry.get('pipeline') if isinstance(entry, Mapping) else ()
+        steps = [
+            step
+            for step in walk(pipeline)
+            if isinstance(step.get('type'), str)
+        ]
+        names = [step['type'] for step in steps]
+        if 'KeepWeakView' not in names:
+            continue
+        later = steps[names.index('KeepWeakView') + 1 :]
+        problems += [
+            f'data.train.pipeline: wanted {step["type"]} before KeepWeakView, '
+            'since it moves or cuts pixels; got it after it; change their '
+            'order'
+            for step in later
+            if step['type'] in _MOVES
+        ]
+        if not any('img_weak' in (step.get('keys') or ()) for step in later):
+            problems.append(
+                "data.train.pipeline: wanted 'img_weak' among the keys of "
+                'Collect, since the pipeline has KeepWeakView; got none; add '
+                'it, or take KeepWeakView out'
+            )
+    return list(dict.fromkeys(problems))
 
 
 def _check_ema(cfg: Config, by_epoch: bool, averaged: bool) -> list[str]:

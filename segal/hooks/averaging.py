@@ -41,18 +41,25 @@ class AveragingHook(Hook):
 
     def __init__(self, decay: float = 0.999) -> None:
         self.decay = decay
-        self._pairs: list[tuple[Tensor, Tensor]] = []
+        self._places: list[tuple[dict[str, Any], str, Tensor]] = []
 
     def before_run(self, runner: Any) -> None:
         """Put a copy of the weights beside them; a snapshot may follow."""
         model = unwrapped(runner.model)
         beside = nn.Module()
-        self._pairs = []
+        self._places = []
         for name, value in [*model.named_parameters(), *model.named_buffers()]:
             if value.is_floating_point():
                 copy = value.detach().clone()
                 beside.register_buffer(name.replace('.', '/'), copy)
-                self._pairs.append((value, copy))
+                path, _, own = name.rpartition('.')
+                module = model.get_submodule(path)
+                held = vars(module)[
+                    '_parameters'
+                    if isinstance(value, nn.Parameter)
+                    else '_buffers'
+                ]
+                self._places.append((held, own, copy))
         model.add_module(BESIDE, beside)
 
     def before_train_iter(self, runner: Any) -> None:
@@ -63,15 +70,16 @@ class AveragingHook(Hook):
         """Take the new weights in, and put the average in their place."""
         t = runner.iter + 1 - runner.context.first_iter
         decay = min(self.decay, t / (9 + t))
-        for trained, average in self._pairs:
-            average.lerp_(trained.detach(), 1 - decay)
+        for held, name, average in self._places:
+            average.lerp_(held[name].detach(), 1 - decay)
         self._swap()
 
     def after_run(self, runner: Any) -> None:
         """Leave a plain network behind, of averaged weights."""
         delattr(unwrapped(runner.model), BESIDE)
-        self._pairs = []
+        self._places = []
 
     def _swap(self) -> None:
-        for one, other in self._pairs:
+        for held, name, other in self._places:
+            one = held[name]  # by name: EMANet's bases are another every time
             one.data, other.data = other.data, one.data

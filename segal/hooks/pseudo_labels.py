@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from mmcv.parallel import DataContainer
 from mmcv.runner import HOOKS, EpochBasedRunner, Hook
-from mmseg.models.decode_heads import PointHead
+from mmseg.models.decode_heads import IterativeDecodeHead, PointHead
 from mmseg.ops import resize
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -81,8 +82,8 @@ class PseudoLabelHook(Hook):
     Args:
         threshold: How likely a class must be, in [0, 1].
         weight: Of this loss.
-        begin: First epoch (by iteration: first iteration) of it, as the
-            runner counts.
+        begin: Share of the phase, in [0, 1), that is over before.
+        length: Of the phase, in epochs (by iteration: iterations).
         ignore_index: Class id of pixels without a label.
     """
 
@@ -90,12 +91,14 @@ class PseudoLabelHook(Hook):
         self,
         threshold: float,
         weight: float,
-        begin: int,
+        begin: float,
+        length: int,
         ignore_index: int = 255,
     ) -> None:
         self.threshold = threshold
         self.weight = weight
         self.begin = begin
+        self.length = length
         self.ignore_index = ignore_index
         self.targets: Tensor | None = None
         self.free = 0
@@ -120,8 +123,7 @@ class PseudoLabelHook(Hook):
         batch = runner.data_batch
         unasked = _content(batch.pop(UNASKED))
         weak = batch.pop(WEAK, None)
-        by_epoch = isinstance(runner, EpochBasedRunner)
-        if (runner.epoch if by_epoch else runner.iter) < self.begin:
+        if runner.iter - runner.context.first_iter < self._wait(runner):
             return
         model = unwrapped(runner.model)
         device = next(model.parameters()).device
@@ -143,6 +145,13 @@ class PseudoLabelHook(Hook):
         """Forget them."""
         self.targets = None
 
+    def _wait(self, runner: Any) -> int:
+        """Iterations of the phase that go without."""
+        an_epoch = 1
+        if isinstance(runner, EpochBasedRunner):
+            an_epoch = len(runner.data_loader)
+        return math.ceil(round(self.begin * self.length * an_epoch, 6))
+
     def _with_pseudo(self, head: Any) -> Callable[[Any, Tensor], Any]:
         """The losses of a head, with one more."""
         own = head.losses
@@ -151,9 +160,8 @@ class PseudoLabelHook(Hook):
             found = own(seg_logit, seg_label)
             if self.targets is None:
                 return found
-            several = isinstance(seg_logit, (list, tuple))
             logits = resize(
-                seg_logit[0] if several else seg_logit,
+                _predicting(head, seg_logit),
                 size=self.targets.shape[1:],
                 mode='bilinear',
                 align_corners=head.align_corners,
@@ -182,6 +190,14 @@ def teachable_head(model: nn.Module) -> Any:
             continue
         return head if getattr(head, 'out_channels', 0) > 1 else None
     return None
+
+
+def _predicting(head: Any, seg_logit: Any) -> Tensor:
+    """What a head predicts with, where it hands several to its losses."""
+    if not isinstance(seg_logit, (list, tuple)):
+        return seg_logit  # type: ignore[no-any-return]
+    last = isinstance(head, IterativeDecodeHead)  # its stages, in order
+    return seg_logit[-1 if last else 0]  # type: ignore[no-any-return]
 
 
 def _content(value: Any) -> Any:

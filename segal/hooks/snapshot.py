@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmcv.runner import HOOKS, Hook
+from torch import Tensor
 
 from segal import distributed as ranks
 from segal import stopping
-from segal.runner.inner import save_checkpoint
+from segal.runner.inner import save_checkpoint, unwrapped
 
 KEPT = 2
 
@@ -47,6 +49,7 @@ class SnapshotHook(Hook):
         """Go on from what was found, once every other hook is ready."""
         if self.found is not None:
             runner.go_on_from(self.found)
+            _put_back(runner, self.found.get('gradients') or {})
             self.found = None
 
     def after_train_epoch(self, runner: Any) -> None:
@@ -73,7 +76,8 @@ class SnapshotHook(Hook):
             if ranks.is_main():
                 folder = Path(runner.work_dir)
                 save_checkpoint(
-                    runner.checkpoint(epochs, iters),
+                    runner.checkpoint(epochs, iters)
+                    | dict(gradients=_pending(runner)),
                     folder / f'resume_{iters:08d}.pth',
                 )
                 for path in snapshots(folder)[KEPT:]:
@@ -83,3 +87,35 @@ class SnapshotHook(Hook):
 def snapshots(folder: Path) -> list[Path]:
     """Snapshots of a round's folder, the newest first."""
     return sorted(folder.glob('resume_*.pth'), reverse=True)
+
+
+def _gathering(runner: Any) -> list[Any]:
+    """Hooks that step the optimizer once in several iterations."""
+    return [
+        hook
+        for hook in runner.hooks
+        if getattr(hook, 'cumulative_iters', 1) > 1
+    ]
+
+
+def _pending(runner: Any) -> dict[str, Tensor]:
+    """Gradients that the optimizer has not been stepped with yet."""
+    if not _gathering(runner):
+        return {}
+    return {
+        name: parameter.grad.cpu()
+        for name, parameter in unwrapped(runner.model).named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def _put_back(runner: Any, gradients: Mapping[str, Tensor]) -> None:
+    """Go on gathering where the snapshot was written."""
+    known = dict(unwrapped(runner.model).named_parameters())
+    for name, gradient in gradients.items():
+        known[name].grad = gradient.to(known[name].device)
+    for hook in _gathering(runner):
+        # As mmcv's hook begins, less its warning that gradients are lost.
+        hook.remainder_iters = runner.max_iters % hook.cumulative_iters
+        hook.divisible_iters = runner.max_iters - hook.remainder_iters
+        hook.initialized = True

@@ -100,7 +100,9 @@ class OnLabelled(nn.Module):
                     **kwargs,
                 ).mean()
             )
-        return torch.stack(losses).mean()
+        together = torch.stack(losses)
+        summed = getattr(self.loss, 'reduction', 'mean') == 'sum'
+        return together.sum() if summed else together.mean()
 
 
 def _mended(loss: nn.Module) -> nn.Module:
@@ -160,11 +162,14 @@ def check_losses(model: nn.Module) -> list[str]:
 
 
 def _made_up(head: Any) -> tuple[Tensor, Tensor]:
-    """Logits (2, C, 32, 32), and labels (2, 32, 32) of which one is there."""
+    """Logits (2, C, 32, 32), and labels (2, 32, 32) of which one is there.
+
+    It is of class 1, which is the channel of a head that has but one.
+    """
     draw = torch.Generator().manual_seed(0)
     pred = torch.randn(2, head.out_channels, 32, 32, generator=draw)
     few = torch.full((2, 32, 32), head.ignore_index)
-    few[0, 3, 4] = 0
+    few[0, 3, 4] = 1
     return pred, few
 
 

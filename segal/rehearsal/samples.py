@@ -38,7 +38,7 @@ def of_pool(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
     if sample is not None and not _is_whole(sample, 'data.train', problems):
         sample = None
     if sample is not None:
-        problems += _views(sample, pseudo)
+        problems += _views(sample, pseudo, 'data.train')
     with _pipeline(problems):
         batch = query_batch(pool, [image.name])
         if not isinstance(batch.get('img'), list) or 'img_metas' not in batch:
@@ -51,9 +51,9 @@ def of_pool(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
     return sample
 
 
-def _views(sample: dict[str, Any], pseudo: bool) -> list[str]:
+def _views(sample: Mapping[str, Any], pseudo: bool, key: str) -> list[str]:
     """Whether a sample has what pseudo-labels want, and nothing but."""
-    where = 'data.train.pipeline: '
+    where = f'{key}.pipeline: '
     weak = content(sample.get(WEAK))
     if weak is not None and not pseudo:
         return [
@@ -107,6 +107,15 @@ def of_sources(
             continue
         if sample is None:
             continue
+        if (WEAK in made) != (WEAK in sample):
+            has, lacks = (
+                ('the pool', key) if WEAK in sample else (key, 'the pool')
+            )
+            problems.append(
+                f'{key}.pipeline: wanted KeepWeakView, and {WEAK!r} in '
+                f'Collect, in all pipelines of data.train or in none; got it '
+                f'in that of {has}, and not in that of {lacks}'
+            )
         wanted, got = (content(one['img']).shape for one in (sample, made))
         stacked = getattr(made['img'], 'stack', False)
         if wanted[0] != got[0] or not stacked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,18 +100,12 @@ class PhaseHooks:
             )  # after the optimizer's, before all that look at the network
         pseudo = training.pseudo_labels
         if pseudo is not None:
-            length = self.config.phases[runner.context.round].train
-            end = (
-                runner._max_epochs
-                if self.config.by_epoch
-                else runner._max_iters
-            )
-            late = math.ceil(round(pseudo.begin * length, 6))
             runner.register_hook(
                 PseudoLabelHook(
                     pseudo.threshold,
                     pseudo.weight,
-                    end - length + late,
+                    pseudo.begin,
+                    self.config.phases[runner.context.round].train,
                     self.config.ignore_index,
                 ),
                 priority='VERY_HIGH',

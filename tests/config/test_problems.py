@@ -248,6 +248,15 @@ WRONG = [
         ),
         'data.train.pipeline Pad.seg_pad_val: wanted 255',
     ),
+    (
+        dict(
+            data__train__pipeline=[
+                *PIPELINE,
+                dict(type='LabelKeepingResize', ignore_index=254),
+            ]
+        ),
+        'data.train.pipeline LabelKeepingResize.ignore_index: wanted 255',
+    ),
     ({PIXEL + '__ignore_index': 254}, 'decode_head.ignore_index: wanted 254'),
     (dict(evaluation__interval=0), 'evaluation.interval: wanted an integer'),
     (dict(evaluation=3), 'evaluation: wanted a dict; got 3'),

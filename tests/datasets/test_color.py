@@ -96,3 +96,24 @@ def test_costs_little(kind):
         transform(dict(results))
         seconds.append(time.process_time() - begin)
     assert min(seconds) < 0.1
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (dict(kernel_size=36), 'kernel_size: wanted an odd number'),
+        (dict(kernel_size=9.0), 'kernel_size: wanted an odd number'),
+        (dict(sigma=(0.0, 0.0)), 'sigma: wanted'),
+        (dict(sigma=(2.0, 1.0)), 'sigma: wanted'),
+        (dict(sigma=(1.0,)), 'sigma: wanted'),
+        (dict(prob=1.5), 'prob: wanted a number from 0 to 1'),
+    ],
+)
+def test_a_blur_that_cannot_be_is_said_before_it_blurs(options, said):
+    with pytest.raises(ValueError, match=said):
+        PIPELINES.build(dict(type='RandomGaussianBlur', **options))
+
+
+def test_one_width_of_blur():
+    step = PIPELINES.build(dict(type='RandomGaussianBlur', sigma=2))
+    assert step.sigma == (2.0, 2.0)

@@ -6,7 +6,10 @@ from mmseg.datasets.builder import PIPELINES
 from mmseg.datasets.pipelines import Resize
 
 from segal.datasets import LabelKeepingResize
-from segal.datasets.pipelines.label_keeping_resize import move_labels
+from segal.datasets.pipelines.label_keeping_resize import (
+    move_labels,
+    resize_unasked,
+)
 
 
 def sample(height=40, width=60, labels=10, seed=0):
@@ -195,3 +198,39 @@ def test_another_ignore_index():
     labels = results['gt_semantic_seg']
     assert (labels != 254).sum() == 5
     assert labels.max() == 254
+
+
+@pytest.mark.parametrize('dense_from', [0.2, 1.1])
+@pytest.mark.parametrize('share', [0.9, 0.1])
+def test_pixels_nobody_was_asked_about_are_as_many_when_enlarged(
+    dense_from, share
+):
+    draw = np.random.default_rng(0)
+    unasked = np.where(draw.random((40, 60)) < share, 0, 255).astype(np.uint8)
+    results = sample() | dict(
+        gt_unasked=unasked, seg_fields=['gt_semantic_seg', 'gt_unasked']
+    )
+    resize = LabelKeepingResize(
+        img_scale=(120, 80), keep_ratio=False, dense_from=dense_from
+    )
+    found = resize(results)['gt_unasked']
+    assert found.shape == (80, 120)
+    assert (found == 0).mean() == pytest.approx((unasked == 0).mean())
+
+
+@pytest.mark.parametrize('scale', [0.75, 0.5, 0.25, 0.1])
+def test_shrinking_forgets_nobody_who_was_asked(scale):
+    draw = np.random.default_rng(0)
+    unasked = np.zeros((200, 300), np.uint8)
+    places = draw.choice(unasked.size, 50, replace=False)
+    unasked.reshape(-1)[places] = 255
+    size = (round(200 * scale), round(300 * scale))
+    small = resize_unasked(unasked, size)
+    rows, columns = np.divmod(places, 300)
+    at = (
+        np.int64((rows + 0.5) * scale),
+        np.int64((columns + 0.5) * scale),
+    )
+    assert (small[at] == 255).all()
+    assert set(np.unique(small)) == {0, 255}
+    assert (small == 255).sum() <= 100

@@ -283,3 +283,29 @@ def test_no_annotation_of_the_pool_is_read_for_a_phase_of_sources(tmp_path):
     (row,) = rows(tmp_path / 'run')
     assert row['total']['images'] == 0
     assert row['mIoU'] > 0
+
+
+VIEWED = """
+active_learning.update(average=dict(), pseudo_labels=dict())
+viewed = {viewed}
+at = [step['type'] for step in viewed].index('Normalize')
+viewed.insert(at, dict(type='KeepWeakView', **norm))
+viewed[-1]['keys'] = ['img', 'gt_semantic_seg', 'img_weak']
+train_pipeline[3]['crop_size'] = (18, 24)  # never to be padded
+train_pipeline[:] = [s for s in train_pipeline if s['type'] != 'Pad']
+"""
+
+
+@pytest.mark.parametrize(
+    ('viewed', 'lacks'),
+    [('train_pipeline', 'data.train'), ("source['pipeline']", 'the pool')],
+)
+def test_a_weak_view_in_one_pipeline_alone_is_said_first(
+    tmp_path, capfd, viewed, lacks
+):
+    config = write_experiment(tmp_path, VIEWED.format(viewed=viewed))
+    assert run(config, tmp_path / 'run') == 2
+    said = capfd.readouterr().err
+    assert 'in all pipelines of data.train or in none' in said
+    assert f'not in that of {lacks}' in said
+    assert not (tmp_path / 'run' / 'labels').exists()

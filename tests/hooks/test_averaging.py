@@ -23,9 +23,13 @@ class Network(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.norm = nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3)
+        self.register_buffer('bases', torch.zeros(3))
 
     def forward(self, image):
-        return self.norm(self.conv(image))
+        seen = self.norm(self.conv(image))
+        # Another tensor by the same name, as in mmseg's EMANet.
+        self.bases = 0.9 * self.bases + 0.1 * seen.detach().amax((0, 2, 3))
+        return seen
 
 
 def network():

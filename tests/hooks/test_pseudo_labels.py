@@ -22,7 +22,7 @@ from segal.hooks.pseudo_labels import (
 from segal.losses.domains import weigh_domains
 from tests import model_zoo
 
-COMMON = ('point_rend', 'encnet')
+COMMON = ('point_rend', 'encnet', 'knet')
 """Families with heads of their own, in the ordinary suite."""
 
 NORM = dict(type='BN', requires_grad=True)
@@ -89,10 +89,12 @@ def segmentor(**changes):
 class Runner(EpochBasedRunner):
     """As much of a runner as the hook looks at."""
 
-    def __init__(self, model, batch, epoch=0):
+    def __init__(self, model, batch, iteration=0):
         self.model = model
         self.data_batch = batch
-        self._epoch = epoch
+        self.data_loader = range(4)  # iterations of an epoch
+        self.context = SimpleNamespace(first_iter=100)
+        self._iter = 100 + iteration
 
 
 def batch(weak=False):
@@ -126,7 +128,7 @@ def losses(model, found):
 def test_all_free_pixels_are_learnt_from_and_no_other():
     """The threshold is 0: every pixel that may get a class does."""
     model, found = segmentor(), batch()
-    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0)
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0, length=1)
     runner = Runner(model, found)
     hook.before_run(runner)
     hook.before_train_iter(runner)
@@ -152,7 +154,7 @@ def test_all_free_pixels_are_learnt_from_and_no_other():
 
 def test_its_classes_are_those_of_the_network_in_eval_mode():
     model, found = segmentor(), batch()
-    hook = PseudoLabelHook(threshold=0.35, weight=1.0, begin=0)
+    hook = PseudoLabelHook(threshold=0.35, weight=1.0, begin=0, length=1)
     runner = Runner(model, found)
     hook.before_run(runner)
     hook.before_train_iter(runner)
@@ -171,7 +173,7 @@ def test_the_weak_view_is_the_teachers():
     model = segmentor()
     targets = []
     for weak in (False, True):
-        hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0)
+        hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0, length=1)
         runner = Runner(model, batch(weak))
         hook.before_train_iter(runner)
         assert WEAK not in runner.data_batch
@@ -184,8 +186,8 @@ def test_the_weak_view_is_the_teachers():
 def test_before_its_begin_nothing_changes():
     model, found = segmentor(), batch(weak=True)
     plain = losses(model, found)
-    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=3)
-    runner = Runner(model, found, epoch=2)
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0.3, length=2)
+    runner = Runner(model, found, iteration=2)  # 0.3 of 8 begin with the 4th
     hook.before_run(runner)
     torch.manual_seed(3)
     hook.before_train_iter(runner)
@@ -193,16 +195,27 @@ def test_before_its_begin_nothing_changes():
     assert hook.targets is None
     assert losses(model, found).keys() == plain.keys()
     runner.data_batch = batch()
-    runner._epoch = 3
+    runner._iter += 1
     hook.before_train_iter(runner)
     assert hook.targets is not None
+
+
+def test_it_begins_in_a_phase_of_one_epoch():
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0.5, length=1)
+    begun = []
+    for iteration in range(4):
+        runner = Runner(segmentor(), batch(), iteration)
+        hook.before_train_iter(runner)
+        begun.append(hook.targets is not None)
+        hook.after_train_iter(runner)
+    assert begun == [False, False, True, True]
 
 
 def test_its_weight_counts():
     said = []
     for weight in (1.0, 0.25):
         model, found = segmentor(dropout_ratio=0), batch()
-        hook = PseudoLabelHook(threshold=0.0, weight=weight, begin=0)
+        hook = PseudoLabelHook(threshold=0.0, weight=weight, begin=0, length=1)
         runner = Runner(model, found)
         hook.before_run(runner)
         hook.before_train_iter(runner)
@@ -221,7 +234,7 @@ def test_losses_of_two_domains_stay_as_they_were():
     weigh_domains(model, 0.5)
     before = model.decode_head.losses
     found['img_metas'].data[0][0][FROM_SOURCE] = False
-    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0)
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0, length=1)
     runner = Runner(model, found)
     hook.before_run(runner)
     hook.before_train_iter(runner)
@@ -272,7 +285,7 @@ def test_every_family_of_mmseg_can_be_taught(family, tmp_path):
         gt_semantic_seg=torch.full((2, 1, size, size), 255),
     )
     found[UNASKED] = torch.zeros(2, 1, size, size, dtype=torch.uint8)
-    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0)
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0, length=1)
     runner = Runner(model, found)
     hook.before_run(runner)
     hook.before_train_iter(runner)
@@ -281,4 +294,6 @@ def test_every_family_of_mmseg_can_be_taught(family, tmp_path):
     assert taught
     sum(taught).backward()
     assert model_zoo.learns(model.backbone)
+    stages = getattr(model.decode_head, 'kernel_update_head', None)
+    assert stages is None or model_zoo.learns(stages[-1])  # which predicts
     hook.after_run(runner)

@@ -371,3 +371,29 @@ def test_a_whole_run_with_dice(tmp_path):
         "[dict(type='CrossEntropyLoss'), dict(type='DiceLoss')]\n",
     )
     assert main([str(config), '--work-dir', str(tmp_path / 'run')]) == 0
+
+
+def test_hard_pixels_of_a_head_with_one_channel_are_refused():
+    """Mmseg looks the class up among the channels, and there is but one."""
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
+    model = nn.Module()
+    model.decode_head = head_with(
+        loss,
+        channels=1,
+        threshold=0.5,
+        sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=10),
+    )
+    (problem,) = check_losses(model)
+    assert problem.startswith('model.decode_head.sampler: OHEMPixelSampler')
+
+
+def test_a_sum_over_images_stays_a_sum(logits):
+    from mmseg.models.losses import LovaszLoss
+
+    loss = LovaszLoss(per_image=True, reduction='sum')
+    labels = torch.arange(12 * 16).reshape(1, 12, 16).expand(2, -1, -1) % 3
+    wanted = loss(logits, labels, ignore_index=IGNORE)
+    found = OnLabelled(loss, per_image=True)(
+        logits, labels, ignore_index=IGNORE
+    )
+    torch.testing.assert_close(found, wanted)

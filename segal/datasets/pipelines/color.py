@@ -17,6 +17,17 @@ from PIL import Image
 from torchvision import transforms
 
 
+def _share(prob: float) -> float:
+    """A probability.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not 0 <= prob <= 1:
+        raise ValueError(f'prob: wanted a number from 0 to 1; got {prob!r}')
+    return prob
+
+
 def _happens(probability: float) -> bool:
     return torch.rand(()).item() < probability
 
@@ -49,7 +60,7 @@ class RandomColorJitter:
         self.jitter = transforms.ColorJitter(
             brightness, contrast, saturation, hue
         )
-        self.prob = prob
+        self.prob = _share(prob)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``results['img']``, uint8 (H, W, 3) in BGR."""
@@ -71,7 +82,7 @@ class RandomGrayscale:
     """
 
     def __init__(self, prob: float = 0.2) -> None:
-        self.prob = prob
+        self.prob = _share(prob)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``results['img']``, uint8 (H, W, 3) in BGR."""
@@ -92,19 +103,34 @@ class RandomGaussianBlur:
 
     Args:
         kernel_size: Side of the kernel in pixels, odd.
-        sigma: Lowest and highest standard deviation in pixels.
+        sigma: Lowest and highest standard deviation in pixels, or the one
+            that is always taken.
         prob: How often it happens.
+
+    Raises:
+        ValueError: One of these cannot be.
     """
 
     def __init__(
         self,
         kernel_size: int = 37,
-        sigma: tuple[float, float] = (0.1, 2.0),
+        sigma: float | tuple[float, float] = (0.1, 2.0),
         prob: float = 0.5,
     ) -> None:
+        whole = isinstance(kernel_size, int) and kernel_size > 0
+        if not whole or kernel_size % 2 == 0:
+            raise ValueError(
+                f'kernel_size: wanted an odd number above 0; got '
+                f'{kernel_size!r}'
+            )
+        pair = [sigma] * 2 if isinstance(sigma, (int, float)) else [*sigma]
+        if len(pair) != 2 or not 0 < pair[0] <= pair[1]:
+            raise ValueError(
+                f'sigma: wanted (lowest, highest), both above 0; got {sigma!r}'
+            )
         self.kernel_size = kernel_size
-        self.sigma = sigma
-        self.prob = prob
+        self.sigma = (float(pair[0]), float(pair[1]))
+        self.prob = _share(prob)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``results['img']``, uint8 (H, W, 3)."""

@@ -48,6 +48,31 @@ def move_labels(
     return moved
 
 
+def resize_unasked(
+    unasked: NDArray[np.uint8], size: tuple[int, int], ignore_index: int = 255
+) -> NDArray[np.uint8]:
+    """A map of where nobody was asked, at another size.
+
+    Nearest; and whatever lies in a pixel that somebody was asked about is
+    asked, too, so that shrinking forgets none.
+
+    Args:
+        unasked: uint8 (H, W), ``ignore_index`` where somebody was asked.
+        size: (height, width) of the new map.
+        ignore_index: As it says.
+
+    Returns:
+        uint8 of ``size``.
+    """
+    nearest = mmcv.imresize(unasked, size[::-1], interpolation='nearest')
+    if size[0] >= unasked.shape[0] and size[1] >= unasked.shape[1]:
+        return nearest
+    places = np.flatnonzero(unasked == ignore_index)
+    asked = move_labels(unasked, places, size, ignore_index ^ 1)
+    nearest[asked == ignore_index] = ignore_index
+    return nearest
+
+
 @PIPELINES.register_module()
 class LabelKeepingResize(Resize):
     """mmseg's ``Resize`` that loses no bought label.
@@ -59,7 +84,8 @@ class LabelKeepingResize(Resize):
     ratio. The image comes out as from ``Resize``.
 
     Maps of whole images go through plain nearest: a map counts as whole once
-    a share of ``dense_from`` of its pixels is labelled.
+    a share of ``dense_from`` of its pixels is labelled. The map of pixels
+    that nobody was asked about goes by :func:`resize_unasked`.
 
     Args:
         *args: As for mmseg's ``Resize``.
@@ -86,6 +112,9 @@ class LabelKeepingResize(Resize):
         size = results['img'].shape[:2]
         for key in results.get('seg_fields', []):
             labels = results[key]  # (H, W)
+            if key != 'gt_semantic_seg':
+                results[key] = resize_unasked(labels, size, self.ignore_index)
+                continue
             places = np.flatnonzero(labels != self.ignore_index)
             if len(places) < self.dense_from * labels.size:
                 results[key] = move_labels(
