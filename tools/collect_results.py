@@ -67,8 +67,8 @@ def collect(
         StateError: One is no work_dir, has no finished round, or does not
             belong to the others.
     """
+    from segal.report.evidence import read_evidence
     from segal.report.results import results_of
-    from segal.report.runs import read_evidence
     from segal.report.tables import find
 
     for folder in [*work_dirs, *full]:

@@ -61,8 +61,8 @@ def main() -> int:
     args = parser.parse_args()
 
     from segal.config.costs import parse_costs
+    from segal.report.evidence import read_evidence
     from segal.report.page import terminal_table, verdicts, write_report
-    from segal.report.runs import read_evidence
 
     try:
         runs = [one for one in args.work_dirs if not _is_other(one)]

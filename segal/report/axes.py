@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from segal.report.runs import Evidence, Run
+from segal.report.evidence import Evidence
+from segal.report.run import Run
 from segal.utils.table import time_scale
 
 Across = Callable[[Run], Sequence[float]]

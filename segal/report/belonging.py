@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from segal.active.label_store import pool_fingerprint
 from segal.config.fingerprint import settings_of
 from segal.config.kinds import short
 from segal.errors import StateError
-
-if TYPE_CHECKING:
-    from segal.report.runs import Evidence, Run
+from segal.report.run import Run
 
 _HEURISTIC = 'active_learning.heuristic'
 _OWN = ('seed', _HEURISTIC, 'active_learning.heuristic_cfg')
@@ -97,35 +95,6 @@ def same(
         f'got\n  {lines}\nreport on each group alone'
         + (', or compare them by cost with --axis cost' if priced else '')
     )
-
-
-def refuse_unpriced(evidence: Evidence) -> None:
-    """Whether every run's labels have a cost that rises.
-
-    Raises:
-        StateError: They have not.
-    """
-    if evidence.costs is None:
-        tables = sorted({str(run.costs) for run in evidence.runs})
-        raise StateError(
-            '--axis cost: wanted one cost table for all runs, got '
-            f'{len(tables)}: {"; ".join(tables)}; name one with --costs'
-        )
-    for run in evidence.runs:
-        paid = evidence.paid(run)
-        if paid is None:
-            raise StateError(
-                f'{run.work_dir}: wanted its label files, or rows with costs '
-                'at the prices of its config, got neither, so nothing tells '
-                'what its labels cost; restore them from a copy, or leave '
-                '--axis cost out'
-            )
-        if len(paid) > 1 and paid[-1] <= paid[0]:
-            raise StateError(
-                f'{run.work_dir}: wanted labels that cost something in some '
-                f'round after the first, got {evidence.costs}; name other '
-                'prices with --costs'
-            )
 
 
 def tell_units(runs: Sequence[Run]) -> list[Run]:

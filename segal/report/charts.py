@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from segal.report.axes import Across, Axis
-from segal.report.runs import RANDOM, Evidence, Run
+from segal.report.evidence import RANDOM, Evidence
+from segal.report.run import Run
 from segal.report.statistics import mean_and_spread
 from segal.report.tables import SECONDS, Findings
 

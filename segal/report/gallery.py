@@ -14,7 +14,8 @@ from segal.active.pool_file import open_store
 from segal.errors import DataError
 from segal.hooks.pictures import overlay
 from segal.hooks.visualize import chosen_images, scene_of
-from segal.report.runs import Evidence, Run
+from segal.report.evidence import Evidence
+from segal.report.run import Run
 from segal.structures import PoolImage, Selection
 
 _LONGEST = 640

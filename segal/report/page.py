@@ -24,8 +24,8 @@ from segal.report.axes import (
     pixels_axis,
     share_axis,
 )
+from segal.report.evidence import RANDOM, Evidence
 from segal.report.gallery import gallery
-from segal.report.runs import RANDOM, Evidence
 from segal.report.statistics import (
     ALPHA,
     FEWEST_PAIRS,

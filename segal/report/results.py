@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from segal.active.pool_file import PoolFile
-from segal.report.runs import RANDOM, Evidence, Run
+from segal.report.evidence import RANDOM, Evidence
+from segal.report.run import Run
 from segal.report.statistics import mean_and_spread, paired_test
 from segal.report.tables import Findings
 

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from segal.report.axes import Axis, axis_of, common_span
-from segal.report.runs import RANDOM, Evidence, Run
+from segal.report.evidence import RANDOM, Evidence
+from segal.report.run import Run
 from segal.report.statistics import (
     FEWEST_PAIRS,
     PairedTest,

@@ -9,8 +9,8 @@ from made_up import sweep as write_sweep
 from made_up import write_run
 
 from segal.errors import StateError
+from segal.report.evidence import read_evidence
 from segal.report.page import verdicts, write_report
-from segal.report.runs import read_evidence
 from segal.report.tables import find
 from tests.tools.load import tool as load_tool
 

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from made_up import sweep as write_sweep
 
+from segal.report.evidence import read_evidence
 from segal.report.page import write_report
-from segal.report.runs import read_evidence
 
 BROWSER = next(
     filter(

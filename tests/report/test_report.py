@@ -16,12 +16,9 @@ from made_up import write_run
 from scipy.stats import ttest_rel
 
 from segal.errors import StateError
+from segal.report.evidence import read_evidence
 from segal.report.page import FEW, terminal_table, write_report
-from segal.report.runs import (
-    bought_by_class,
-    heuristic_label,
-    read_evidence,
-)
+from segal.report.run import bought_by_class, heuristic_label
 from segal.report.tables import find
 from tests.hooks.scenes import buy_images, buy_pixels, new_store, pool_of
 from tests.tiny import write_config, write_images

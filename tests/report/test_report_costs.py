@@ -11,8 +11,8 @@ from made_up import write_run
 from segal.active.costs import Asked, Costs
 from segal.config.costs import parse_costs
 from segal.errors import ConfigError, StateError
+from segal.report.evidence import read_evidence
 from segal.report.page import verdicts, write_report
-from segal.report.runs import read_evidence
 from segal.report.tables import find
 from segal.runner.rounds import read_rounds, write_rounds
 from tests.tools.load import tool as load_tool

@@ -1,0 +1,253 @@
+"""Many work_dirs, read and held together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from segal.active.costs import Costs
+from segal.active.pool_file import read_pool
+from segal.errors import StateError
+from segal.report.belonging import (
+    differing,
+    refuse_strangers,
+    refuse_twins,
+    same,
+    tell_apart,
+    tell_units,
+)
+from segal.report.run import Run, read_run
+from segal.runner.rounds import read_rounds
+
+AXES = ('asked', 'pixels', 'percent', 'cost')
+"""What areas can be over: the budget, labelled pixels per image or in per
+cent of the pool's, or what the labels cost."""
+
+RANDOM = 'Random'
+"""The label of the heuristic that all others are tested against."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Runs that belong together.
+
+    Attributes:
+        runs: By heuristic and seed; none that is fully supervised.
+        full: The fully supervised ones.
+        differing: Key -> value -> names of the runs with it, for keys other
+            than heuristic and seed in which runs differ.
+        waiting: Names of folders without a finished round: runs that have
+            just begun, or that failed before they had one.
+        axis: What areas and tests are over, one of ``AXES``.
+        costs: The prices for all runs; None where theirs differ.
+    """
+
+    runs: list[Run]
+    full: list[Run]
+    differing: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+    axis: str = 'asked'
+    costs: Costs | None = None
+
+    def paid(self, run: Run) -> list[float] | None:
+        """What all labels of a run until each round cost, if it is known."""
+        return None if self.costs is None else run.paid(self.costs)
+
+    @cached_property
+    def units(self) -> list[str]:
+        """What runs ask; several only where cost is the axis."""
+        return sorted({run.unit for run in self.runs})
+
+    @cached_property
+    def has_costs(self) -> bool:
+        """Whether it is known of all runs."""
+        return all(self.paid(run) is not None for run in self.runs)
+
+    @cached_property
+    def same_budgets(self) -> bool:
+        """Whether all runs asked as much until each round."""
+        return len({run.unit for run in self.runs}) == 1 and all(
+            run.budgets == self.budgets[: len(run.budgets)]
+            for run in self.runs
+        )
+
+    @property
+    def classes(self) -> list[str]:
+        """Their names."""
+        return self.runs[0].pool.classes
+
+    @property
+    def unit(self) -> str:
+        """What is asked: ``'pixel'``, ``'image'``, ..."""
+        return self.runs[0].unit
+
+    @property
+    def whole(self) -> bool:
+        """Whether all runs ask whole images."""
+        return all(run.unit == 'image' for run in self.runs)
+
+    @cached_property
+    def budgets(self) -> tuple[int, ...]:
+        """Asked until each round, of the longest run."""
+        return max((run.budgets for run in self.runs), key=len)
+
+    @cached_property
+    def groups(self) -> dict[str, list[Run]]:
+        """Heuristic -> its runs by seed; random comes last."""
+        names = sorted(
+            {run.heuristic for run in self.runs},
+            key=lambda name: (name == RANDOM, name),
+        )
+        return {
+            name: sorted(
+                (run for run in self.runs if run.heuristic == name),
+                key=lambda run: run.seed,
+            )
+            for name in names
+        }
+
+    @cached_property
+    def rounds(self) -> int | None:
+        """How many rounds they are to have; None where that differs."""
+        planned = {run.planned for run in self.runs}
+        return planned.pop() if len(planned) == 1 else None
+
+    @cached_property
+    def unfinished(self) -> list[Run]:
+        """Runs that lack rounds, the fully supervised ones last."""
+        return [run for run in (*self.runs, *self.full) if not run.finished]
+
+    def finished(self, heuristic: str) -> list[Run]:
+        """The finished runs of a heuristic."""
+        return [run for run in self.groups[heuristic] if run.finished]
+
+    @property
+    def full_miou(self) -> list[float]:
+        """MIoU of the finished fully supervised runs, in per cent."""
+        last = [run.curve[-1] for run in self.full if run.finished]
+        return [value for value in last if value is not None]
+
+
+def read_evidence(
+    work_dirs: Sequence[Path],
+    full: Sequence[Path] = (),
+    axis: str | None = None,
+    costs: Costs | None = None,
+) -> Evidence:
+    """Read runs and see whether they belong together.
+
+    Args:
+        work_dirs: Of the runs; those whose labels are the whole pool count
+            as fully supervised.
+        full: Of runs that are fully supervised in any case.
+        axis: What areas and tests are over, one of ``AXES``; None: cost
+            where budgets are in cost, else what was asked.
+        costs: Prices in place of those of the runs' configs.
+
+    Raises:
+        StateError: One is no work_dir, hurt, or does not belong; or nothing
+            tells what its labels cost, where that is the axis.
+    """
+    known_full = {folder.resolve() for folder in full}
+    folders = [
+        *(one for one in work_dirs if one.resolve() not in known_full),
+        *full,
+    ]
+    runs, waiting = [], []
+    for folder, name in zip(folders, _short_names(folders), strict=True):
+        if _has_no_round(folder):
+            waiting.append(name)
+        else:
+            runs.append(read_run(folder, name))
+    supervised: list[Run] = []
+    others: list[Run] = []
+    for run in runs:
+        known = run.work_dir.resolve() in known_full or run.is_full
+        (supervised if known else others).append(run)
+    if not others:
+        raise StateError(
+            f'{", ".join(map(str, folders))}: wanted runs that buy labels, '
+            'with a finished round, got none; report when there are some'
+        )
+    in_cost = any(run.cost_per_round is not None for run in others)
+    axis = axis or ('cost' if in_cost else 'asked')
+    refuse_strangers(others, supervised, axis)
+    others = tell_apart(tell_units(others))
+    refuse_twins(others)
+    if costs is None and len({run.costs for run in others}) == 1:
+        costs = others[0].costs
+    evidence = Evidence(
+        others,
+        supervised,
+        differing(others, supervised),
+        waiting,
+        axis,
+        costs,
+    )
+    if axis == 'cost':
+        for runs in evidence.groups.values():
+            same(runs, 'rounds', lambda run: str(run.planned))
+        refuse_unpriced(evidence)
+    return evidence
+
+
+def refuse_unpriced(evidence: Evidence) -> None:
+    """Whether every run's labels have a cost that rises.
+
+    Raises:
+        StateError: They have not.
+    """
+    if evidence.costs is None:
+        tables = sorted({str(run.costs) for run in evidence.runs})
+        raise StateError(
+            '--axis cost: wanted one cost table for all runs, got '
+            f'{len(tables)}: {"; ".join(tables)}; name one with --costs'
+        )
+    for run in evidence.runs:
+        paid = evidence.paid(run)
+        if paid is None:
+            raise StateError(
+                f'{run.work_dir}: wanted its label files, or rows with costs '
+                'at the prices of its config, got neither, so nothing tells '
+                'what its labels cost; restore them from a copy, or leave '
+                '--axis cost out'
+            )
+        if len(paid) > 1 and paid[-1] <= paid[0]:
+            raise StateError(
+                f'{run.work_dir}: wanted labels that cost something in some '
+                f'round after the first, got {evidence.costs}; name other '
+                'prices with --costs'
+            )
+
+
+def _has_no_round(folder: Path) -> bool:
+    """Whether a folder is there, and no round in it yet.
+
+    Raises:
+        StateError: There is no such folder, or a file in it is hurt.
+    """
+    if folder.is_dir() and not (folder / 'pool.json').exists():
+        return True  # a run writes it once all that it is made of is built
+    return bool(read_pool(folder).images) and not read_rounds(folder)
+
+
+def _short_names(folders: Sequence[Path]) -> list[str]:
+    """The last parts of the paths, as many as tell them apart.
+
+    Raises:
+        StateError: The same folder is named twice.
+    """
+    whole = [folder.resolve() for folder in folders]
+    twice = sorted({str(path) for path in whole if whole.count(path) > 1})
+    if twice:
+        raise StateError(
+            f'{", ".join(twice)}: wanted each work_dir once, got it twice; '
+            'name it once'
+        )
+    for count in range(1, max(len(path.parts) for path in whole) + 1):
+        names = ['/'.join(path.parts[-count:]) for path in whole]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in whole]
