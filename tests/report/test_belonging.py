@@ -9,8 +9,10 @@ from made_up import sweep as write_sweep
 from made_up import write_run
 
 from segal.errors import StateError
+from segal.report import charts, page
 from segal.report.evidence import read_evidence
-from segal.report.page import verdicts, write_report
+from segal.report.gallery import gallery
+from segal.report.page import verdicts
 from segal.report.tables import find
 from tests.tools.load import tool as load_tool
 
@@ -19,6 +21,12 @@ CURVES = {
     'margin': {0: (0.2, 0.34, 0.4), 1: (0.2, 0.33, 0.43)},
     'random': {0: (0.2, 0.25, 0.3), 1: (0.2, 0.26, 0.31)},
 }
+
+
+@pytest.fixture
+def no_charts(monkeypatch):
+    """They take most of the time."""
+    monkeypatch.setattr(page, 'draw_all', lambda *_: {})
 
 
 @pytest.fixture
@@ -92,7 +100,7 @@ def test_unlike_runs_of_random_are_named(work_dirs, tmp_path):
 
 
 def test_a_run_that_failed_before_its_first_round(
-    work_dirs, tmp_path, monkeypatch, capsys
+    work_dirs, tmp_path, monkeypatch, capsys, no_charts
 ):
     failed = tmp_path / 'margin_seed2'
     failed.mkdir()
@@ -125,7 +133,7 @@ def test_full_supervision_is_held_to_the_same_network(work_dirs, tmp_path):
 
 
 def test_unfinished_full_supervision_is_told(
-    work_dirs, tmp_path, monkeypatch, capsys
+    work_dirs, tmp_path, monkeypatch, capsys, no_charts
 ):
     full = full_run(tmp_path / 'full', planned=2)
     out = tmp_path / 'out'
@@ -168,14 +176,16 @@ def test_odd_names_colours_and_folders(tmp_path):
     path = run / 'pool.json'
     pool = json.loads(path.read_text())
     path.write_text(json.dumps(pool | {'palette': pool['palette'][:1]}))
-    for file in (run / 'images').rglob('*.png'):
-        file.write_bytes(
-            (write_run(tmp_path / f'x{file.stem}') / 'images' / 'set'
-             / 'scene 0.png').read_bytes()
-        )  # fmt: skip
     evidence = read_evidence([run])
     assert evidence.runs[0].pool.palette.shape == (2, 3)
-    write_report(evidence, tmp_path / 'out')
+    assert gallery(evidence)[0].pictures
+    with charts.plain_text():
+        drawn = charts.purchases(evidence), charts.classes(evidence)
+    shown = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert [name.strip() for name in shown] == list(classes)
+    for figure in drawn:
+        charts.as_png(figure, tmp_path / 'chart.png')
+        charts.as_svg(figure, 'chart')
 
 
 def test_images_of_another_size_and_odd_folders(tmp_path):
@@ -187,7 +197,6 @@ def test_images_of_another_size_and_odd_folders(tmp_path):
     folder = run / 'viz' / 'round_002_old'
     folder.mkdir(parents=True)
     Image.new('RGB', (3, 3)).save(folder / '00_a_overlay.png')
-    page = write_report(read_evidence([run]), tmp_path / 'out').paths[0]
-    text = page.read_text()
-    assert 'not as the run found them' in text
-    assert '00_a, after round 2_old' in text
+    (shelf,) = gallery(read_evidence([run]))
+    assert 'not as the run found them' in shelf.note
+    assert shelf.pictures[0].caption == '00_a, after round 2_old'
