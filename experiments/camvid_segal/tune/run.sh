@@ -8,7 +8,8 @@ python=.venv/bin/python
 [ -x "$python" ] || python=python
 out=${1:-work_dirs/camvid_segal_tune}
 rows=("${@:2}")
-[ ${#rows[@]} -gt 0 ] || rows=(recipe milder lr faster backbone sgd)
+[ ${#rows[@]} -gt 0 ] || rows=(recipe milder lr faster backbone sgd average
+    pseudo_labels class_balance)
 for row in "${rows[@]}"; do
     "$python" tools/sweep.py "experiments/camvid_segal/tune/$row.py" \
         --heuristics random --seeds ${SEEDS:-0} --work-dir "$out/$row"
