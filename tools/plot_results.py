@@ -1,10 +1,12 @@
-"""The learning curves of a results.json, as a picture.
+"""The learning curves of one or more results.json, as a picture.
 
-    python tools/plot_results.py experiments/<name>/results.json --out PNG
+    python tools/plot_results.py experiments/<name>/results.json ... --out PNG
+        [--against "Margin (<name>)"]
 
 Mean and sample standard deviation of the last epoch over seeds, over labelled
 pixels per image; full supervision is a level line. The experiment's name
-stands above it.
+stands above it, or, of several, behind each heuristic. With ``--against``, a
+table of what each has more than that one, seed by seed.
 """
 
 from __future__ import annotations
@@ -12,51 +14,85 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal.errors import SegALError, StateError
 
+if TYPE_CHECKING:
+    from segal.report.evidence import Evidence
+
 
 def main() -> int:
     """Read the arguments, draw, and return the exit code."""
     parser = argparse.ArgumentParser(
-        description='The learning curves of a results.json, as a picture.'
+        description='The learning curves of one or more results.json.'
     )
-    parser.add_argument('results', type=Path)
+    parser.add_argument('results', type=Path, nargs='+')
     parser.add_argument('--out', type=Path, required=True, metavar='PNG')
+    parser.add_argument(
+        '--against',
+        metavar='HEURISTIC',
+        help='as the picture names it; prints differences from it, paired '
+        'by seed',
+    )
     args = parser.parse_args()
     try:
-        draw(args.results, args.out)
+        evidence, name = read(args.results)
+        draw(evidence, name, args.out)
+        if args.against is not None:
+            print('\n'.join(differences(evidence, args.against)))
     except SegALError as error:
         sys.stderr.write(f'\nError: {error}\n')
         return error.exit_code
     return 0
 
 
-def draw(path: Path, out: Path) -> None:
-    """Draw one file.
+def read(paths: Sequence[Path]) -> tuple[Evidence, str]:
+    """All runs of some files, and the name of the picture.
 
     Raises:
-        StateError: It is no ``results.json``, or the picture cannot be
-            written.
+        StateError: One is no ``results.json``.
+    """
+    from segal.report.evidence import Evidence
+    from segal.report.results import evidence_of
+
+    runs, full, names = [], [], []
+    for path in paths:
+        try:
+            results = json.loads(path.read_text())
+            found, name = evidence_of(results), results['experiment']
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f'{path}: wanted a results.json of tools/collect_results.py, '
+                'got a file that cannot be read as that '
+                f'({type(error).__name__}: {error}); collect it anew'
+            ) from error
+        names.append(name)
+        full += found.full
+        runs += [
+            replace(run, heuristic=f'{run.heuristic} ({name})')
+            if len(paths) > 1
+            else run
+            for run in found.runs
+        ]
+    return Evidence(runs, full), names[0] if len(names) == 1 else ''
+
+
+def draw(evidence: Evidence, name: str, out: Path) -> None:
+    """Draw them.
+
+    Raises:
+        StateError: The picture cannot be written.
     """
     from segal.files import whole_file
     from segal.report import charts
     from segal.report.axes import pixels_axis
-    from segal.report.results import evidence_of
 
-    try:
-        results = json.loads(path.read_text())
-        evidence, name = evidence_of(results), results['experiment']
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(
-            f'{path}: wanted a results.json of tools/collect_results.py, got '
-            'a file that cannot be read as that '
-            f'({type(error).__name__}: {error}); collect it anew'
-        ) from error
     axis = replace(
         pixels_axis(),
         values=lambda run: [row['labels_per_image'] for row in run.rows],
@@ -65,6 +101,56 @@ def draw(path: Path, out: Path) -> None:
     figure.axes[0].set_title(name, loc='left', fontsize=10.5)
     with whole_file(out) as file:
         figure.savefig(file, format='png', dpi=200)
+
+
+def differences(evidence: Evidence, against: str) -> list[str]:
+    """What each heuristic has more than one of them, by round and in area.
+
+    Raises:
+        StateError: There is no such heuristic, or budgets differ.
+    """
+    from segal.report.axes import axis_of
+    from segal.report.statistics import paired_test
+    from segal.report.tables import areas_of
+
+    if against not in evidence.groups:
+        raise StateError(
+            f'--against: wanted one of {", ".join(evidence.groups)}; got '
+            f'{against!r}'
+        )
+    if not evidence.same_budgets:
+        raise StateError(
+            '--against: wanted runs that asked as much until each round, got '
+            'other budgets; leave --against out'
+        )
+    axis = axis_of(evidence)
+    columns = {}
+    for name in evidence.groups:
+        done = evidence.finished(name)
+        columns[name] = [
+            *(
+                {
+                    run.seed: value
+                    for run in done
+                    if at < len(run.curve)
+                    and (value := run.curve[at]) is not None
+                }
+                for at in range(len(evidence.budgets))
+            ),
+            areas_of(done, axis, None),
+        ]
+    lines = [f'mIoU of each round, and area, minus {against}:']
+    for name, own in columns.items():
+        if name == against:
+            continue
+        cells = []
+        for ours, theirs in zip(own, columns[against], strict=True):
+            test = paired_test(ours, theirs)
+            gap = '-' if test.difference is None else f'{test.difference:+.2f}'
+            p = '' if test.p is None else f' (p {test.p:.3f})'
+            cells.append(f'{gap}{p}')
+        lines.append(f'{name}, {test.pairs} seeds: ' + '  '.join(cells))
+    return lines
 
 
 if __name__ == '__main__':

@@ -139,6 +139,31 @@ def test_picture(results, tmp_path, monkeypatch):
     assert (pixels != 255).any(axis=(0, 1)).all()
 
 
+def test_two_experiments_in_one_picture(
+    results, tmp_path, monkeypatch, capsys
+):
+    content = json.loads(results.read_text())
+    for run in content['runs']:
+        for row in run['rounds']:
+            row['mIoU'] += 0.1 + 0.01 * run['seed']
+    other = tmp_path / 'ours' / 'results.json'
+    other.parent.mkdir()
+    other.write_text(json.dumps(content | dict(experiment='ours')))
+    words = (results, other, '--out', tmp_path / 'both.png', '--against')
+    assert call(monkeypatch, 'plot_results', *words, 'Margin (reduced)') == 0
+    said = capsys.readouterr().out.splitlines()
+    assert 'minus Margin (reduced)' in said[0]
+    (ours,) = (line for line in said if line.startswith('Margin (ours)'))
+    assert ', 3 seeds: +11.00 (p 0.003)  +11.00 (p 0.003)' in ours
+    (random,) = (line for line in said if line.startswith('Random (reduced)'))
+    assert '+0.00  -6.00' in random
+    assert random.split('  ')[-1].startswith('-3.00')
+    assert call(monkeypatch, 'plot_results', *words, 'Margin') == 4
+    assert 'wanted one of Margin (ours), Margin (reduced)' in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize('text', ['', '[]', '{}', '{"runs": [{}]}'])
 def test_another_file_is_no_results(text, tmp_path, monkeypatch, capsys):
     path, out = tmp_path / 'results.json', tmp_path / 'curve.png'
