@@ -242,3 +242,33 @@ def test_reduced_is_smaller_and_shorter_and_nothing_else(margin):
     )
     assert differing(margin[0], reduced) == set(allowed)
     assert [phase.train for phase in config.phases] == [10] * 3
+
+
+SELECTION = (
+    'active_learning.heuristic',
+    'active_learning.selector',
+    'active_learning.settings.pixel.sample_threshold',
+)
+OURS = 'camvid_segal_reduced'
+
+
+def test_ours_differs_in_training_and_selection_alone():
+    keys = differing(read(f'{REDUCED}/margin')[0], read(f'{OURS}/segal')[0])
+    training = ('data.train.pipeline.', 'lr_config.', 'optimizer.lr')
+    assert all(key.startswith((*SELECTION, *training)) for key in keys)
+    assert any(key.startswith('data.train.pipeline.') for key in keys)
+    assert not any('paramwise' in key for key in keys)
+
+
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        (f'{OURS}/segal', f'{OURS}/random'),
+        (f'{OURS}/segal', f'{OURS}/margin'),
+        ('camvid_segal/segal', 'camvid_segal/random'),
+    ],
+)
+def test_other_selections_have_the_same_training(one, other):
+    keys = differing(read(one)[0], read(other)[0])
+    assert keys
+    assert all(key.startswith(SELECTION) for key in keys)
