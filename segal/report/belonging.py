@@ -112,32 +112,26 @@ def tell_apart(runs: Sequence[Run]) -> list[Run]:
     """Labels that also say by which keys runs of one heuristic differ."""
     told = list(runs)
     for label in {run.heuristic for run in runs}:
-        own = [run for run in runs if run.heuristic == label]
+        own = [at for at, run in enumerate(runs) if run.heuristic == label]
         kept = [
             {
                 key: value
-                for key, value in settings_of(run.config).items()
+                for key, value in settings_of(runs[at].config).items()
                 if not _tells_heuristic(key) and not key.endswith(_PLACES)
             }
-            for run in own
+            for at in own
         ]
-        words = {
-            key: by_run
+        words = [
+            (_last(key), by_run)
             for key in sorted({key for one in kept for key in one})
             if len(set(by_run := _words([one.get(key) for one in kept]))) > 1
-        }
-        for at, run in enumerate(own):
-            told[runs.index(run)] = replace(
-                run,
-                heuristic=label
-                if not words
-                else f'{label} ['
-                + ', '.join(
-                    f'{_last(key)}={by_run[at]}'
-                    for key, by_run in words.items()
+        ]
+        for number, at in enumerate(own):
+            if words:
+                told_by = [f'{key}={by[number]}' for key, by in words]
+                told[at] = replace(
+                    runs[at], heuristic=f'{label} [{", ".join(told_by)}]'
                 )
-                + ']',
-            )
     return told
 
 
