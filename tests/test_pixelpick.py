@@ -264,7 +264,6 @@ def test_ours_differs_in_training_and_selection_alone():
     ('one', 'other'),
     [
         (f'{OURS}/segal', f'{OURS}/random'),
-        (f'{OURS}/segal', f'{OURS}/margin'),
         ('camvid_segal/segal', 'camvid_segal/random'),
     ],
 )

@@ -8,7 +8,7 @@ python=.venv/bin/python
 [ -x "$python" ] || python=python
 out=${1:-work_dirs/camvid_segal_reduced}
 rows=("${@:2}")
-[ ${#rows[@]} -gt 0 ] || rows=(segal random margin)
+[ ${#rows[@]} -gt 0 ] || rows=(segal random)
 for row in "${rows[@]}"; do
     heuristic=$row options=()
     if [ "$row" = segal ]; then
