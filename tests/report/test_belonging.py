@@ -9,7 +9,7 @@ from made_up import sweep as write_sweep
 from made_up import write_run
 
 from segal.errors import StateError
-from segal.report import charts, page
+from segal.report import charts
 from segal.report.evidence import read_evidence
 from segal.report.gallery import gallery
 from segal.report.page import verdicts
@@ -21,12 +21,6 @@ CURVES = {
     'margin': {0: (0.2, 0.34, 0.4), 1: (0.2, 0.33, 0.43)},
     'random': {0: (0.2, 0.25, 0.3), 1: (0.2, 0.26, 0.31)},
 }
-
-
-@pytest.fixture
-def no_charts(monkeypatch):
-    """They take most of the time."""
-    monkeypatch.setattr(page, 'draw_all', lambda *_: {})
 
 
 @pytest.fixture

@@ -260,6 +260,7 @@ def test_full_supervision(work_dirs, tmp_path):
     assert 9 not in written.findings.areas['Margin']
 
 
+@pytest.mark.usefixtures('no_charts')
 def test_full_may_be_named_and_is_left_out_else(work_dirs, tmp_path):
     other = write_run(tmp_path / 'other', seed=9, miou=(0.1, 0.2, 0.5))
     page, _, _ = report([*work_dirs, other], tmp_path / 'out', [other])
@@ -269,6 +270,7 @@ def test_full_may_be_named_and_is_left_out_else(work_dirs, tmp_path):
     assert 'of full' not in text.lower()
 
 
+@pytest.mark.usefixtures('no_charts')
 def test_best_epoch_stands_beside_and_nowhere_else(tmp_path):
     plain = write_sweep(tmp_path / 'a', CURVES)
     best = write_sweep(tmp_path / 'b', CURVES, best=0.99)
@@ -324,6 +326,7 @@ def test_settings_tell_runs_of_one_heuristic_apart(tmp_path):
     assert list(evidence.differing) == ['active_learning.shuffle_prop']
 
 
+@pytest.mark.usefixtures('no_charts')
 def test_another_recipe_is_told(work_dirs, tmp_path):
     odd = write_run(
         tmp_path / 'odd', 'entropy', config={'optimizer': {'lr': 0.5}}
@@ -353,6 +356,7 @@ def test_heuristic_labels(heuristic, label):
     assert heuristic_label(heuristic) == label
 
 
+@pytest.mark.usefixtures('no_charts')
 def test_moved_images_fall_back_on_what_the_run_drew(tmp_path):
     run = write_run(tmp_path / 'run', pictures=False)
     _, text, _ = report([run], tmp_path / 'out')
@@ -368,6 +372,7 @@ def test_moved_images_fall_back_on_what_the_run_drew(tmp_path):
     assert '00_scene, after round 2' in text
 
 
+@pytest.mark.usefixtures('no_charts')
 def test_lost_label_files(work_dirs, tmp_path):
     for work_dir in work_dirs:
         for path in (work_dir / 'labels').iterdir():
@@ -389,6 +394,7 @@ def command(monkeypatch, capsys, *arguments):
     return (tool.main(), *capsys.readouterr())
 
 
+@pytest.mark.usefixtures('no_charts')
 def test_command_line(work_dirs, tmp_path, monkeypatch, capsys):
     out = tmp_path / 'out'
     code, said, _ = command(monkeypatch, capsys, *work_dirs, '--out', out)
