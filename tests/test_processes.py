@@ -174,6 +174,7 @@ def test_a_full_disk(full, small_disk, whole, tmp_path):
     assert all(path.read_bytes() == was for path, was in labels.items())
 
 
+@pytest.mark.slow
 def test_the_wandb_run_goes_on(tmp_path):
     run = Run('pixels', tmp_path / 'run', tmp_path / 'pool')
     with open(run.config, 'a') as file:

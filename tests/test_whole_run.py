@@ -173,7 +173,11 @@ DONE = []
 
 @pytest.mark.parametrize(
     ('by_epoch', 'step'),
-    [(True, 5), pytest.param(True, 13, marks=pytest.mark.slow), (False, 10)],
+    [
+        (True, 5),
+        pytest.param(True, 13, marks=pytest.mark.slow),
+        pytest.param(False, 10, marks=pytest.mark.slow),
+    ],
 )
 def test_goes_on_within_a_phase(root, tmp_path, by_epoch, step):
     """Killed while training, it ends as if nothing had happened."""

@@ -219,7 +219,6 @@ POINTS = (
 )
 
 QUICK = (
-    'after final.pth got its name',
     'half of a label file',
     'after a label file got its name',
     'between two pictures',
