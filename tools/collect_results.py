@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal.errors import SegALError, StateError
 from segal.files import replace_json
+from segal.report import AXES
 from segal.runner.rounds import plain, read_rounds
 
 
@@ -41,7 +42,7 @@ def main() -> int:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument(
         '--axis',
-        choices=('asked', 'pixels', 'percent', 'cost'),
+        choices=AXES,
         help='what areas and tests are over, as for tools/report.py',
     )
     args = parser.parse_args()

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from segal.errors import ConfigError, SegALError
+from segal.report import AXES
 
 
 def main() -> int:
@@ -46,7 +47,7 @@ def main() -> int:
     )
     parser.add_argument(
         '--axis',
-        choices=('asked', 'pixels', 'percent', 'cost'),
+        choices=AXES,
         help='what areas and tests are over: the budget, labelled pixels per '
         'image or in per cent, or what the labels cost; over cost, runs of '
         'any unit and budget can be compared (default: cost where budgets '

@@ -21,10 +21,6 @@ from segal.report.belonging import (
 from segal.report.run import Run, read_run
 from segal.runner.rounds import read_rounds
 
-AXES = ('asked', 'pixels', 'percent', 'cost')
-"""What areas can be over: the budget, labelled pixels per image or in per
-cent of the pool's, or what the labels cost."""
-
 RANDOM = 'Random'
 """The label of the heuristic that all others are tested against."""
 
@@ -40,7 +36,7 @@ class Evidence:
             than heuristic and seed in which runs differ.
         waiting: Names of folders without a finished round: runs that have
             just begun, or that failed before they had one.
-        axis: What areas and tests are over, one of ``AXES``.
+        axis: What areas and tests are over, one of ``segal.report.AXES``.
         costs: The prices for all runs; None where theirs differ.
     """
 
@@ -142,8 +138,8 @@ def read_evidence(
         work_dirs: Of the runs; those whose labels are the whole pool count
             as fully supervised.
         full: Of runs that are fully supervised in any case.
-        axis: What areas and tests are over, one of ``AXES``; None: cost
-            where budgets are in cost, else what was asked.
+        axis: What areas and tests are over, one of ``segal.report.AXES``;
+            None: cost where budgets are in cost, else what was asked.
         costs: Prices in place of those of the runs' configs.
 
     Raises:
