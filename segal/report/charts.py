@@ -403,7 +403,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _shown(label: str) -> str:
-    """Matplotlib hides what begins with an underscore."""
+    """Matplotlib before 3.10 hides what begins with an underscore."""
     return f' {label}' if label.startswith('_') else label
 
 
