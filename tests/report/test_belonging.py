@@ -196,3 +196,42 @@ def test_images_of_another_size_and_odd_folders(tmp_path):
     (shelf,) = gallery(read_evidence([run]))
     assert 'not as the run found them' in shelf.note
     assert shelf.pictures[0].caption == '00_a, after round 2_old'
+
+
+def test_every_heuristic_has_a_look_of_its_own(tmp_path):
+    runs = [
+        write_run(tmp_path / f'{at}', f'Own{at}', miou=(0.2,), pictures=False)
+        for at in range(12)
+    ]
+    styles = charts.style_of(read_evidence(runs))
+    assert len(styles) == len(set(styles.values())) == 12
+
+
+def test_labels_for_most_of_full_supervision_are_means_over_seeds(tmp_path):
+    runs = [
+        write_run(
+            tmp_path / f'{seed}', seed=seed, per_round=count, pictures=False
+        )
+        for seed, count in enumerate((3, 9))
+    ]
+    full = full_run(tmp_path / 'full', miou=(0.4,))
+    summary = find(read_evidence([*runs, full], axis='cost')).summary
+    # the third of three rounds: 3 x 3 and 3 x 9 pixels, and those of void
+    budgets = [run.budgets[-1] for run in read_evidence(runs, (), 'cost').runs]
+    assert budgets[0] != budgets[1]
+    assert summary['budget_for_95_percent_of_full'][0] == sum(budgets) / 2
+
+
+def test_curves_that_only_touch_are_said_to_have_no_area(tmp_path):
+    counts = (1, 3)  # the first ends where the second begins
+    runs = [
+        write_run(
+            tmp_path / name, name, miou=(0.2, 0.3, 0.4), per_round=count,
+            pictures=False,
+        )
+        for name, count in zip(('margin', 'entropy'), counts, strict=True)
+    ]  # fmt: skip
+    evidence = read_evidence(runs, axis='cost')
+    found = find(evidence)
+    assert found.span[0] == found.span[1]
+    assert 'The curves do not lie side by side' in verdicts(evidence, found)[0]
