@@ -62,6 +62,13 @@ class DataError(SegALError):
     exit_code = 3
 
 
+class LabelFlowError(DataError):
+    """A training pipeline writes labels that were not put in, or loses them.
+
+    Both are faults of the pipeline, not of the image on which they show.
+    """
+
+
 class StateError(SegALError):
     """A work_dir, label file or checkpoint that does not belong or is hurt."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -78,21 +78,28 @@ def seed_all(*parts: object) -> None:
 
 
 @contextmanager
-def seeded(*parts: object) -> Iterator[None]:
+def seeded(*parts: object) -> Iterator[Callable[[], None]]:
     """Seed the CPU generators from a key, and leave them as they were found.
 
     For augmentation, which draws from the global generators of Python, NumPy
     and torch: a loader without workers shares them with dropout.
+
+    Yields:
+        A function that seeds them once more, to draw the same again.
     """
     python, numpy = random.getstate(), np.random.get_state()
     generator = torch.default_generator
     torch_state = generator.get_state()
     number = key(*parts)
-    random.seed(number)
-    np.random.seed(number % (1 << 32))
-    generator.manual_seed(number % (1 << 63))
+
+    def again() -> None:
+        random.seed(number)
+        np.random.seed(number % (1 << 32))
+        generator.manual_seed(number % (1 << 63))
+
+    again()
     try:
-        yield
+        yield again
     finally:
         random.setstate(python)
         np.random.set_state(numpy)

@@ -24,6 +24,7 @@ from segal.config.built import not_built
 from segal.errors import ConfigError, SegALError, nearest
 from segal.rehearsal.training import METRICS
 from segal.runner.rounds import plain
+from segal.utils.class_names import check_class_names
 from segal.utils.data import missing_paths
 from segal.utils.trained import load_trained
 
@@ -82,6 +83,14 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     on_gpu = torch.cuda.is_available()
     device = torch.device('cuda', 0) if on_gpu else torch.device('cpu')
     trained = load_trained(cfg, Path(args.checkpoint), device)
+    problems = check_class_names(
+        trained.classes,
+        args.checkpoint,
+        {f'data.{name}': dataset},
+        title='the network',
+    )
+    if problems:
+        raise ConfigError(problems)
     wrapped = MMDataParallel(
         trained.wrapper.model, device_ids=[0] if on_gpu else None
     )

@@ -11,7 +11,7 @@ from segal.active.costs import exact
 from segal.active.spending import Spending
 from segal.config.kinds import short
 from segal.config.network import check_classes
-from segal.config.pipelines import entries, walk
+from segal.config.pipelines import entries, loads_labels, walk
 from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.structures import PoolImage
 
@@ -38,7 +38,7 @@ def check_data(cfg: Config) -> list[str]:
             )
             continue
         steps = [step.get('type') for step in walk(entry.get('pipeline'))]
-        if 'LoadAnnotations' not in steps:
+        if not any(map(loads_labels, steps)):
             problems.append(
                 'data.train.pipeline: wanted LoadAnnotations, after which '
                 f'the bought labels come in; got {steps}'

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from mmcv import Config
+from mmseg.datasets.builder import PIPELINES
 
 from segal.config.pipelines import entries, walk
 
@@ -261,10 +262,11 @@ def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
             key = f'data.{name}.ignore_index'
             wrong.append((key, entry.get('ignore_index', 255)))
             for step in walk(entry.get('pipeline')):
-                for option, kinds in _FILLS.items():
-                    if step.get('type') in kinds:
-                        key = f'data.{name}.pipeline {step["type"]}.{option}'
-                        wrong.append((key, step.get(option, 255)))
+                cls = PIPELINES.get(step['type']) if _has_name(step) else None
+                default = _default(cls, 'ignore_index') if cls else None
+                if isinstance(default, int):
+                    key = f'data.{name}.pipeline {step["type"]}.ignore_index'
+                    wrong.append((key, step.get('ignore_index', default)))
     return list(
         dict.fromkeys(
             f'{key}: wanted {ignore_index}, the ignore_index of '
@@ -275,11 +277,9 @@ def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
     )
 
 
-_FILLS = {
-    'seg_pad_val': ('Pad', 'RandomRotate'),
-    'ignore_index': ('RandomCrop', 'LabelKeepingResize'),
-}
-"""Transforms that write or read the ignored class id, and in which option."""
+def _has_name(step: Mapping[str, Any]) -> bool:
+    """Whether a step of a pipeline is named by a string."""
+    return isinstance(step.get('type'), str)
 
 
 def check_encodings(cfg: Config, unit: str | None) -> list[str]:

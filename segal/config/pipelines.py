@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmcv import Config, ConfigDict
+from mmseg.datasets.builder import PIPELINES
+from mmseg.datasets.pipelines import LoadAnnotations
 
 TRUTH = ('gt_semantic_seg', 'mask')
 """What a query pipeline may not collect."""
@@ -35,6 +38,25 @@ def walk(pipeline: Any) -> Iterator[Any]:
         if isinstance(step, Mapping):
             yield step
             yield from walk(step.get('transforms'))
+
+
+def loads_labels(kind: Any) -> bool:
+    """Whether a step of a pipeline is the one that reads annotations.
+
+    Args:
+        kind: Its class or the name of it: ``LoadAnnotations``, what is
+            derived from it, or what is registered in its place.
+    """
+    if isinstance(kind, str):
+        kind = PIPELINES.get(kind)
+    if not inspect.isclass(kind):
+        return False
+    registered = PIPELINES.get('LoadAnnotations')
+    return (
+        issubclass(kind, LoadAnnotations)
+        or kind is registered
+        or (inspect.isclass(registered) and issubclass(kind, registered))
+    )
 
 
 def unwrap_datasets(cfg: Config) -> list[str]:
@@ -165,7 +187,7 @@ def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:
     kept, truth = [], False
     for step in entries(pipeline):
         if isinstance(step, Mapping):
-            if step.get('type') == 'LoadAnnotations':
+            if loads_labels(step.get('type')):
                 truth = True
                 continue
             step = ConfigDict(step)

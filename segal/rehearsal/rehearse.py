@@ -14,7 +14,9 @@ from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
 from segal.rehearsal import query, samples, training
+from segal.rehearsal.label_flow import check_label_flow
 from segal.rehearsal.parts import Rehearsal, said
+from segal.rehearsal.same_mask import check_same_mask
 
 
 def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
@@ -40,6 +42,9 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         heuristic = query.ask(parts, described, problems)
         sample = samples.of_pool(parts, problems)
         samples.of_sources(parts.data, sample, problems)
+        if sample is not None:
+            check_label_flow(parts, problems)
+        check_same_mask(parts, problems)
         samples.of_val(parts.data, problems)
         training.evaluation(parts, problems)
         training.hooks(parts, problems)

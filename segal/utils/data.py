@@ -18,6 +18,7 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.config.built import not_built
 from segal.config.pipelines import entries
 from segal.errors import ConfigError, SegALError
+from segal.utils.class_names import check_class_names
 from segal.utils.smoke import keep_few
 
 
@@ -115,14 +116,16 @@ def build_data(
     if view_key is None:
         raise ConfigError(problems)
     view = built[view_key]
-    if not view.CLASSES:
-        problems.append(
-            'data.train.classes: wanted the names of the '
-            'classes, got none; list them'
-        )
-    else:
-        for key in keys:
-            problems += _other_classes(key, built[key], view_key, view)
+    problems += check_class_names(
+        view.CLASSES,
+        view_key,
+        {
+            'data.query': query,
+            **{key: built[key] for key in keys},
+            'data.val': val,
+        },
+        cfg.data.get('test'),
+    )
     if problems:
         raise ConfigError(problems)
     positions = {image_name(view, i): i for i in range(len(view))}
@@ -196,34 +199,6 @@ def _find_view(
                 'img_suffix or split, or remove it'
             )
     return (None if problems else views[0]), sources
-
-
-def _other_classes(
-    key: str, source: Any, view_key: str, view: CustomDataset
-) -> list[str]:
-    """What is wrong with the names of a source's classes.
-
-    Names, not only how many: ids mean what their place in them says.
-    """
-    wanted = tuple(view.CLASSES)
-    got = getattr(source, 'CLASSES', None)
-    if got is None:
-        return [
-            f'{key}.classes: wanted the names of the {len(wanted)} classes '
-            f'of {view_key}, got none; list them'
-        ]
-    got = tuple(got)
-    if got == wanted:
-        return []
-    said = f'{len(got)} classes'
-    if len(got) == len(wanted):
-        place = next(i for i in range(len(got)) if got[i] != wanted[i])
-        said = f'{got[place]!r} as class {place}, which is {wanted[place]!r}'
-    return [
-        f'{key}.classes: wanted the {len(wanted)} classes of {view_key}, the '
-        f'pool, in the same order; got {said}; list the classes that both '
-        'have in both, or convert the annotations'
-    ]
 
 
 def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ from segal.losses.at_labels import sample_losses
 from segal.losses.domains import weigh_domains
 from segal.losses.on_labelled import mend
 from segal.seeding import seed_all
+from segal.utils.trained import meta_in
 from segal.utils.weights import init_own_way, load_backbone, read_weights
 from segal.utils.whole_weights import fill_network, network_tensors
 
@@ -193,12 +194,37 @@ class Networks:
                 f'load_from: {source} cannot be loaded '
                 f'({type(error).__name__}: {error})'
             ) from error
+        self._compare_classes(meta_in(content).get('CLASSES'), source)
         self.logger.info(
             'load_from: all weights of the %s are those of %s%s',
             type(model).__name__,
             source,
             f'; {len(over)} passed over ({over[0]}, ...)' if over else '',
         )
+
+    def _compare_classes(self, names: Any, source: str) -> None:
+        """Check that the classes of a checkpoint stand in the same order.
+
+        Raises:
+            StateError: They are the same names in another order.
+        """
+        if not isinstance(names, list | tuple) or not self.classes:
+            return
+        got, wanted = list(names), list(self.classes)
+        if got != wanted and sorted(map(str, got)) == sorted(wanted):
+            raise StateError(
+                f'load_from: wanted weights of the classes {wanted}, in this '
+                f'order; {source} was trained for {got}: write the classes '
+                "of data.train in the checkpoint's order"
+            )
+        if got != wanted:
+            self.logger.warning(
+                'load_from: %s was trained for the classes %s, which now '
+                'mean %s',
+                source,
+                got,
+                wanted,
+            )
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """The network wrapped as mmseg trains it."""

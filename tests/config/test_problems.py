@@ -244,12 +244,6 @@ WRONG = [
     ),
     (
         dict(
-            data__train__pipeline=[*PIPELINE, dict(type='Pad', seg_pad_val=0)]
-        ),
-        'data.train.pipeline Pad.seg_pad_val: wanted 255',
-    ),
-    (
-        dict(
             data__train__pipeline=[
                 *PIPELINE,
                 dict(type='LabelKeepingResize', ignore_index=254),

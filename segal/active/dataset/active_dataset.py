@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from segal.active.dataset.base import LoadFirst, reading
+from segal.active.dataset.label_ids import ids_in
 from segal.active.label_store import LabelStore
 from segal.seeding import seeded
 from segal.structures import LABELLED
@@ -67,6 +68,7 @@ class ActiveDataset(Dataset):
         self._positions = positions
         self._store = store
         self._draw = (seed, round)
+        self._ids: dict[str, frozenset[int]] = {}
 
     @property
     def source_images(self) -> int:
@@ -92,23 +94,28 @@ class ActiveDataset(Dataset):
         epoch, position = index if isinstance(index, tuple) else (0, index)
         if position < len(self.names):
             name = self.names[position]
-            with seeded(*self._draw, epoch, name):
-                return self._finished(self._bought(name), from_source=False)
+            with seeded(*self._draw, epoch, name) as again:
+                sample = self._bought(name, again)
+                return self._finished(sample, from_source=False)
         position -= len(self.names)
         for number, source in enumerate(self.sources):
             if position < len(source):
                 with (
-                    seeded(*self._draw, epoch, number, position),
+                    seeded(*self._draw, epoch, number, position) as again,
                     reading(source, position, 'data.train'),
                 ):
                     sample = labelled_sample(
-                        source, position, len(self.CLASSES), 'data.train'
+                        source,
+                        position,
+                        len(self.CLASSES),
+                        'data.train',
+                        again,
                     )
                     return self._finished(sample, from_source=True)
             position -= len(source)
         raise IndexError(index)
 
-    def _bought(self, name: str) -> dict[str, Any]:
+    def _bought(self, name: str, again: Callable[[], None]) -> dict[str, Any]:
         """The sample of a pool image, with its bought labels alone."""
         labels = self._store.draw(name, self.ignore_index)  # (H, W)
         position = self._positions[name]
@@ -116,7 +123,11 @@ class ActiveDataset(Dataset):
         beside = {}
         if self.unasked:
             beside[UNASKED] = unasked_map(self._store, name, self.ignore_index)
-        return self._loader.transform(position, results, labels, beside)
+        if name not in self._ids:  # the same until the phase ends
+            self._ids[name] = ids_in(labels, self.ignore_index)
+        return self._loader.transform(
+            position, results, labels, beside, self._ids[name], again
+        )
 
     def _finished(
         self, sample: dict[str, Any], from_source: bool
@@ -172,8 +183,27 @@ def unasked_map(
     return asked * np.uint8(ignore_index)
 
 
+def reads_labels_first(dataset: Any) -> bool:
+    """Whether samples of a data set are made by mmseg's own methods.
+
+    Then they can be made step by step: labels loaded first, transformed
+    after.
+    """
+    kind = type(dataset)
+    return (
+        isinstance(dataset, CustomDataset)
+        and kind.__getitem__ is CustomDataset.__getitem__
+        and kind.prepare_train_img is CustomDataset.prepare_train_img
+        and not dataset.test_mode
+    )
+
+
 def labelled_sample(
-    source: Any, position: int, classes: int, key: str
+    source: Any,
+    position: int,
+    classes: int,
+    key: str,
+    again: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """A sample of a labelled source.
 
@@ -185,22 +215,17 @@ def labelled_sample(
         position: In it.
         classes: How many there are.
         key: Where it stands in the config, for errors.
+        again: Puts the generators to where they were.
 
     Raises:
         DataError: One of the two cannot be used.
     """
-    kind = type(source)
-    if (
-        isinstance(source, CustomDataset)
-        and kind.__getitem__ is CustomDataset.__getitem__
-        and kind.prepare_train_img is CustomDataset.prepare_train_img
-        and not source.test_mode
-    ):
+    if reads_labels_first(source):
         loader = LoadFirst(source, key)
         results = loader.load_image(position)
         labels = loader.checked_annotation(
             position, results['img'].shape[:2], classes
         )
-        return loader.transform(position, results, labels)
+        return loader.transform(position, results, labels, again=again)
     sample: dict[str, Any] = source[position]
     return sample

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,8 +14,16 @@ from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
+from segal.active.dataset.label_ids import ids_in, named
 from segal.active.oracles import colours_in
-from segal.errors import ConfigError, DataError, SegALError, raised_at
+from segal.config.pipelines import loads_labels
+from segal.errors import (
+    ConfigError,
+    DataError,
+    LabelFlowError,
+    SegALError,
+    raised_at,
+)
 
 _LONG = 300
 """Characters of another library's error that are repeated."""
@@ -121,8 +129,11 @@ def reading_truth(dataset: Any, index: int, key: str) -> Iterator[None]:
 class LoadFirst:
     """Reads images and annotations of a data set without transforming them.
 
-    The pipeline is cut at ``LoadAnnotations``: what stands before it loads
-    the image, what stands after it transforms image and labels together.
+    The pipeline is cut at ``LoadAnnotations``, or what is derived from it or
+    registered in its place: what stands before it loads the image, what
+    stands after it transforms image and labels together. A step after it may
+    move labels, but make none: every sample is held to the class ids that
+    were put in.
 
     Args:
         dataset: An mmseg data set.
@@ -141,14 +152,17 @@ class LoadFirst:
         self.key = key
         steps = dataset.pipeline.transforms
         kinds = [type(step).__name__ for step in steps]
+        loaders = [
+            i for i, step in enumerate(steps) if loads_labels(type(step))
+        ]
         if not any(kind.startswith('LoadImage') for kind in kinds):
             raise ConfigError(
                 f'{key}.pipeline: wanted a step that loads the image, such '
                 f'as LoadImageFromFile; got {kinds}'
             )
-        if 'LoadAnnotations' in kinds:
-            cut = kinds.index('LoadAnnotations')
-            self._annotations = steps[cut]
+        if loaders:
+            cut = loaders[0]
+            self._annotations = [steps[i] for i in loaders]
         else:
             cut = (
                 max(
@@ -158,12 +172,12 @@ class LoadFirst:
                 )
                 + 1
             )
-            self._annotations = dataset.gt_seg_map_loader
+            self._annotations = [dataset.gt_seg_map_loader]
         self.load = list(steps[:cut])
         self.transforms = [
             step
-            for i, step in enumerate(steps[cut:])
-            if type(step).__name__ != 'LoadAnnotations'
+            for i, step in enumerate(steps)
+            if i >= cut and i not in loaders
         ]
 
     def load_image(self, index: int) -> dict[str, Any]:
@@ -206,6 +220,8 @@ class LoadFirst:
         results: dict[str, Any],
         labels: NDArray[np.uint8],
         beside: Mapping[str, NDArray[np.uint8]] | None = None,
+        ids: frozenset[int] | None = None,
+        again: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """An image with labels, through the rest of the pipeline.
 
@@ -215,12 +231,17 @@ class LoadFirst:
             labels: uint8 (H, W), such as what was bought of the image.
             beside: Further maps, uint8 (H, W), moved as the labels are, and
                 kept whatever ``Collect`` collects.
+            ids: Class ids in ``labels``, where they are known already.
+            again: Puts the generators to where they were before the image
+                was loaded, to find the step that is at fault.
 
         Returns:
             mmseg's training sample, with the further maps as arrays (h, w).
 
         Raises:
             DataError: The image is of another size, or a step fails on it.
+            LabelFlowError: The sample has a class id that is neither in
+                ``labels`` nor the data set's ``ignore_index``.
         """
         if results['img'].shape[:2] != labels.shape:
             raise DataError(
@@ -229,21 +250,92 @@ class LoadFirst:
                 f'{results["img"].shape[:2]}; the image was changed after '
                 'the experiment began: restore it'
             )
-        results['gt_semantic_seg'] = labels
-        results['seg_fields'].append('gt_semantic_seg')
         beside = beside or {}
+        ignore = self.dataset.ignore_index
+        allowed = (ids_in(labels) if ids is None else ids) | {ignore}
+        untouched = labels.copy()
+        for _, sample in self._steps(index, results, labels, beside):
+            results = sample
+        foreign = ids_in(results.get('gt_semantic_seg', ()), ignore) - allowed
+        if foreign:
+            again()
+            raise self._leak(index, untouched, allowed, foreign)
+        for name in beside:
+            with reading(self.dataset, index, self.key):
+                _check_moved(results, name)
+        return results
+
+    def _steps(
+        self,
+        index: int,
+        results: dict[str, Any],
+        labels: NDArray[np.uint8],
+        beside: Mapping[str, NDArray[np.uint8]],
+    ) -> Iterator[tuple[object, dict[str, Any]]]:
+        """Run the transforms one by one on an image with labels.
+
+        Yields:
+            Each step with the results that it left.
+        """
+        fields = dict.fromkeys([*results['seg_fields'], 'gt_semantic_seg'])
+        results['seg_fields'] = [*fields, *beside]
+        results['gt_semantic_seg'] = labels
         results.update(beside)
-        results['seg_fields'] += beside
         for step in self.transforms:
             with reading(self.dataset, index, self.key, step):
                 moved = {name: results[name] for name in beside}
                 results = step(results)
                 for name, value in moved.items():
                     results.setdefault(name, value)
-        for name in beside:
-            with reading(self.dataset, index, self.key):
-                _check_moved(results, name)
-        return results
+            yield step, results
+
+    def first_step(
+        self,
+        index: int,
+        labels: NDArray[np.uint8],
+        wrong: Callable[[frozenset[int]], object],
+    ) -> str:
+        """Name the first step of the pipeline that leaves wrong class ids.
+
+        Args:
+            index: Position in the data set.
+            labels: uint8 (H, W), put in; left as they are.
+            wrong: Tells whether class ids are.
+
+        Returns:
+            Place and name of the step in the pipeline; with the same states
+            of the generators, the same step.
+        """
+        image = self.load_image(index)
+        for step, results in self._steps(index, image, labels.copy(), {}):
+            if 'gt_semantic_seg' not in results:
+                continue
+            if wrong(ids_in(results['gt_semantic_seg'])):
+                place = self.dataset.pipeline.transforms.index(step)
+                return f'step {place + 1} ({type(step).__name__})'
+        return 'a step that did not do it again when it was run once more'
+
+    def _leak(
+        self,
+        index: int,
+        labels: NDArray[np.uint8],
+        allowed: frozenset[int],
+        foreign: frozenset[int],
+    ) -> LabelFlowError:
+        """What to say where a sample has class ids that were not put in."""
+        step = self.first_step(index, labels, lambda ids: ids - allowed)
+        classes = self.dataset.CLASSES
+        ignore = self.dataset.ignore_index
+        return LabelFlowError(
+            f'{self.key}.pipeline: {step} writes class id '
+            f'{named(foreign, classes)} into the labels of '
+            f'{image_file(self.dataset, index)}, where only '
+            f'{named(allowed - {ignore}, classes)} and {ignore} (no label) '
+            'were put in; wanted steps that move labels and make none: set '
+            f'what it fills holes with to {ignore}, and let a step that loads '
+            'or changes annotations be derived from LoadAnnotations, in the '
+            'place of LoadAnnotations'
+        )
 
     def checked_annotation(
         self, index: int, size: tuple[int, ...], classes: int
@@ -323,12 +415,32 @@ class LoadFirst:
                 f'{image_file(self.dataset, index)}: no annotation is known '
                 f'for it; set {self.key}.ann_dir'
             )
+        return self.read_annotation(info, self.dataset.ann_dir)
+
+    def read_annotation(
+        self, info: dict[str, Any], folder: str | None
+    ) -> NDArray[np.uint8]:
+        """Read an annotation file as this pipeline reads its own.
+
+        Args:
+            info: Of the image, as in mmseg's ``img_infos``.
+            folder: Where its annotation lies.
+
+        Returns:
+            uint8 (H, W).
+
+        Raises:
+            DataError: The file is missing or cannot be decoded.
+        """
         results = dict(img_info=info, ann_info=info['ann'])
         self.dataset.pre_pipeline(results)
-        path = self.annotation_file(index)
+        results['seg_prefix'] = folder
+        path = osp.join(folder or '', info['ann']['seg_map'])
         _check_depth(path)
         try:
-            return self._annotations(results)['gt_semantic_seg']
+            for step in self._annotations:
+                results = step(results)
+            return results['gt_semantic_seg']
         except Exception as error:
             reason = (
                 'the annotation is missing'

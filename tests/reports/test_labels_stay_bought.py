@@ -1,0 +1,246 @@
+"""What was bought is what is learned: no label more, and no label less."""
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmseg.datasets.builder import PIPELINES
+from mmseg.datasets.pipelines import LoadAnnotations
+
+from segal.active.dataset.label_ids import ids_in
+from tests.bad_input.experiment import Experiment
+
+BEFORE_BUNDLE = """
+at = [s['type'] for s in train_pipeline].index('DefaultFormatBundle')
+data['train']['pipeline'] = [
+    *train_pipeline[:at], dict({step}), *train_pipeline[at:]]
+"""
+CALLS = []
+"""Training samples that were made, to misbehave late."""
+
+
+@pytest.fixture(scope='module')
+def base(tmp_path_factory):
+    return Experiment.begin(tmp_path_factory.mktemp('base'))
+
+
+def step(name, change):
+    """Register a step that changes label maps, and write it in a config."""
+
+    def call(self, results):
+        labels = results['gt_semantic_seg']
+        results['gt_semantic_seg'] = change(labels, results)
+        return results
+
+    kind = type(name, (), dict(__call__=call))
+    PIPELINES.register_module(kind, force=True)
+    return f"type='{name}'"
+
+
+def truth_of(results):
+    path = results['filename'].replace('images', 'annotations')
+    return mmcv.imread(path, 'unchanged')
+
+
+def load(labels, results):
+    """Ground truth in place of what was bought."""
+    return mmcv.imresize(
+        truth_of(results), labels.shape[::-1], interpolation='nearest'
+    )
+
+
+def remap(labels, results):
+    return np.where(labels == 2, 1, labels).astype(np.uint8)
+
+
+def blend(labels, results):
+    """What an interpolation makes of class ids."""
+    moved = np.roll(labels, 1, axis=1).astype(np.uint16)
+    return ((labels + moved) // 2).astype(np.uint8)
+
+
+def wide(labels, results):
+    """An id that no byte holds."""
+    return np.where(labels == 255, np.int64(256), labels)
+
+
+def sometimes(labels, results):
+    return labels * 0 if np.random.rand() < 0.3 else labels
+
+
+def late(labels, results):
+    """Class 1 at one pixel, from the 500th sample on."""
+    CALLS.append(1)
+    if len(CALLS) > 500:
+        labels[0, 0] = next(one for one in range(3) if one not in labels)
+    return labels
+
+
+def lose(labels, results):
+    return np.where(labels == 1, 255, labels).astype(np.uint8)
+
+
+class ReportBeside:
+    """Ground truth under another key, for a network of the user's own."""
+
+    def __call__(self, results):
+        name = results['ann_info']['seg_map']
+        results['gt_all'] = mmcv.imread(
+            f'{results["seg_prefix"]}/{name}', 'unchanged'
+        )
+        return results
+
+
+PIPELINES.register_module(ReportBeside, force=True)
+
+
+@pytest.mark.parametrize(
+    ('written', 'said'),
+    [
+        (step('ReportLoad', load), '(ReportLoad) writes class id'),
+        (step('ReportRemap', remap), '(ReportRemap) writes class id'),
+        (step('ReportBlend', blend), '(ReportBlend) writes class id'),
+        (step('ReportWide', wide), '(ReportWide) writes class id 256'),
+        (step('ReportSometimes', sometimes), '(ReportSometimes) writes'),
+        ("type='RandomCutOut', prob=0.5, n_holes=2, cutout_shape=(4, 4), "
+         'seg_fill_in=0, fill_in=(0, 0, 0)', '(RandomCutOut) writes'),
+        ("type='Pad', size=(40, 40), seg_pad_val=1", '(Pad) writes class id'),
+        ("type='RandomRotate', prob=1., degree=30, seg_pad_val=0",
+         '(RandomRotate) writes class id 0'),
+        (step('ReportLose', lose), "(ReportLose) loses class id 1 ('thing')"),
+    ],
+)  # fmt: skip
+def test_a_step_that_makes_or_loses_labels_is_named_before_any_is_bought(
+    base, tmp_path, capfd, written, said
+):
+    """Holes and borders count as class 0; resizing makes up classes.
+
+    jfzhang95/pytorch-deeplab-xception 50, albumentations 1294.
+    """
+    run = base.copy(tmp_path / 'run')
+    run.add(BEFORE_BUNDLE.replace('{step}', written))
+    assert run.run() == 2
+    out = capfd.readouterr().err
+    assert 'data.train.pipeline: step 9' in out
+    assert said in out
+    assert not run.labels.exists()
+
+
+def test_ground_truth_beside_the_labels_is_refused(base, tmp_path, capfd):
+    """Masks of unlabelled images lie beside the bought labels of a batch.
+
+    LiheYoung/ST-PlusPlus 21.
+    """
+    run = base.copy(tmp_path / 'run')
+    run.add(BEFORE_BUNDLE.replace('{step}', "type='ReportBeside'"))
+    assert run.run() == 2
+    out = capfd.readouterr().err
+    assert 'fails on it in ReportBeside' in out
+    assert 'asks where the annotation of the image lies' in out
+    assert not run.labels.exists()
+
+
+def test_a_fill_that_is_ignored_is_no_label(base, tmp_path):
+    run = base.copy(tmp_path / 'run')
+    cut = "type='RandomCutOut', prob=1., n_holes=2, cutout_shape=(4, 4)"
+    run.add(BEFORE_BUNDLE.replace('{step}', f'{cut}, seg_fill_in=255'))
+    assert run.run() == 0
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_late_leak_ends_the_run_before_the_optimizer_steps(
+    base, tmp_path, capfd, workers, monkeypatch
+):
+    """Ground truth of unlabelled images reaches the training loss.
+
+    cvlab-stonybrook/Beyond-Pixels 5, CVML-KU/DyCON 9.
+    """
+    steps = []
+    step_of = torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam,
+        'step',
+        lambda self, *args: (steps.append(1), step_of(self, *args))[1],
+    )
+    run = base.copy(tmp_path / 'run')
+    run.add(BEFORE_BUNDLE.replace('{step}', step('ReportLate', late)))
+    run.add(f"data['workers_per_gpu'] = {workers}")
+    run.meddle = lambda: CALLS.extend([1] * 500)  # before training
+    run.add("custom_hooks = [dict(type='Meddle', at='before training')]")
+    CALLS.clear()
+    before = len(steps)
+    assert run.run() == 3
+    out = capfd.readouterr().err
+    assert 'step 9 (ReportLate) writes class id' in out
+    assert '.png, where only' in out
+    assert 'Traceback' not in out
+    assert len(steps) - before <= 1, 'at most the rehearsal, on a copy'
+    assert not (run.work_dir / 'round_000' / 'final.pth').exists()
+
+
+class OwnLoader(LoadAnnotations):
+    """Annotations in a reader of the user's own."""
+
+    merge = False
+    read: list = []
+
+    def __call__(self, results):
+        results = super().__call__(results)
+        self.read.append(results['ann_info']['seg_map'])
+        if self.merge:
+            labels = results['gt_semantic_seg']
+            results['gt_semantic_seg'] = np.where(labels == 2, 1, labels)
+        return results
+
+
+@pytest.fixture
+def own_loader():
+    stock = PIPELINES.get('LoadAnnotations')
+    for name in ('OwnLoader', 'LoadAnnotations'):
+        PIPELINES.register_module(name=name, force=True, module=OwnLoader)
+    OwnLoader.read.clear()
+    yield OwnLoader
+    OwnLoader.merge = False
+    PIPELINES.register_module(name='LoadAnnotations', force=True, module=stock)
+
+
+@pytest.mark.parametrize('loads', ['OwnLoader', 'LoadAnnotations'])
+def test_a_loader_of_ones_own_is_read_for_what_is_bought_alone(
+    base, tmp_path, own_loader, loads
+):
+    run = base.copy(tmp_path / 'run')
+    run.add(
+        "data['train']['pipeline'] = [train_pipeline[0], "
+        f"dict(type='{loads}'), *train_pipeline[2:]]"
+    )
+    assert run.run() == 0
+    # the rehearsal's handful, and once for what was bought of each image
+    assert 4 <= len(own_loader.read) <= 8 + 4 + 4
+
+
+def test_ids_that_training_alone_remaps_are_refused(
+    base, tmp_path, own_loader, capfd
+):
+    """Classes are merged in training, and not in the evaluation.
+
+    open-mmlab/mmsegmentation 3617.
+    """
+    own_loader.merge = True
+    run = base.copy(tmp_path / 'run')
+    assert run.run() == 2
+    out = capfd.readouterr().err
+    assert 'training and the evaluation read other class ids from it' in out
+    assert not run.labels.exists()
+
+
+def test_ids_are_those_of_any_map():
+    rng = np.random.default_rng(0)
+    for kind in ('uint8', 'int64', 'int32', 'float32'):
+        for share in (0.01, 0.5):
+            labels = np.where(
+                rng.random((40, 50)) < share, rng.integers(0, 9, (40, 50)), 255
+            ).astype(kind)
+            assert ids_in(labels) == set(np.unique(labels).tolist())
+            assert ids_in(torch.from_numpy(labels)) == ids_in(labels)
+    assert ids_in(np.array([[-1, 300, 255]])) == {-1, 255, 300}
+    assert ids_in(np.zeros((0, 3), np.uint8)) == frozenset()
