@@ -177,7 +177,7 @@ KEYS: tuple[Key, ...] = (
         255,
         'class id',
         'Stands for "no label" in label maps; must be the `ignore_index` of '
-        'all heads and the `seg_pad_val` of all transforms.',
+        'all heads and what transforms fill labels with.',
     ),
     Key(
         _REGION + 'shape',

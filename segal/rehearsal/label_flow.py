@@ -16,7 +16,7 @@ from segal.errors import DataError, LabelFlowError
 from segal.rehearsal.parts import Rehearsal
 from segal.seeding import key, seeded
 
-_DRAWS = 48
+_DRAWS = 32
 """Samples of each pipeline, where an image has ``_PIXELS``."""
 
 _PIXELS = 360 * 480

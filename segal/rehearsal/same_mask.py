@@ -11,12 +11,12 @@ import numpy as np
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
-from segal.active.dataset.base import LoadFirst, image_name
+from segal.active.dataset.base import LoadFirst
 from segal.errors import DataError
 from segal.rehearsal.parts import Rehearsal
 from segal.seeding import key
 
-_FILES = 8
+_FILES = 4
 """Files of each data set that are compared, where it has as many."""
 
 
@@ -51,9 +51,9 @@ def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
 
 def _handful(dataset: CustomDataset, seed: int) -> list[dict[str, Any]]:
     """The infos of a few images with annotations, from a key."""
-    known = [i for i, x in enumerate(dataset.img_infos) if 'ann' in x]
-    known.sort(key=lambda i: key(seed, 'same mask', image_name(dataset, i)))
-    return [dataset.img_infos[i] for i in known[:_FILES]]
+    known = [info for info in dataset.img_infos if 'ann' in info]
+    known.sort(key=lambda info: key(seed, 'same mask', info['filename']))
+    return known[:_FILES]
 
 
 def _pairs(
