@@ -13,7 +13,7 @@ from segal.errors import ConfigError
 from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
-from segal.rehearsal import query, samples, training
+from segal.rehearsal import images, pictures, query, samples, training
 from segal.rehearsal.parts import Rehearsal, said
 
 
@@ -41,6 +41,9 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         sample = samples.of_pool(parts, problems)
         samples.of_sources(parts.data, sample, problems)
         samples.of_val(parts.data, problems)
+        images.read_alike(parts.data, problems)
+        images.keep_their_values(parts.data, problems)
+        pictures.draw(parts, problems)
         training.evaluation(parts, problems)
         training.hooks(parts, problems)
         model: Any = None

@@ -1,0 +1,118 @@
+"""What the pipelines make of the values of an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmseg.datasets import CustomDataset
+from numpy.typing import NDArray
+
+from segal.active.dataset.base import LoadFirst, image_file
+from segal.errors import DataError
+from segal.seeding import seeded
+from segal.utils.data import Data
+
+_DRAWS = 8
+"""Passes through a pipeline whose steps are random."""
+
+_FACTOR = 4
+"""Between the largest values of one file, read twice, that is no accident."""
+
+
+def read_alike(data: Data, problems: list[str]) -> None:
+    """Check that all pipelines read one file as the query does.
+
+    A network that learns from values of 8 bits, and is asked about those of
+    16, answers nonsense without a word.
+
+    Args:
+        data: The data sets.
+        problems: Gets what is wrong.
+    """
+    name = data.pool[0].name
+    entries: list[tuple[str, CustomDataset, int]] = [
+        ('data.train', data.view, data.positions[name])
+    ]
+    if isinstance(data.val, CustomDataset) and len(data.val):
+        entries.append(('data.val', data.val, 0))
+    for key, dataset, index in entries:
+        loader = LoadFirst(dataset, key)
+        as_query = LoadFirst(dataset, key)
+        as_query.load = data.pool.loading_steps
+        try:
+            one = np.asarray(loader.load_image(index)['img'])
+            other = np.asarray(as_query.load_image(index)['img'])
+        except DataError:
+            continue  # said with the samples
+        if not _alike(one, other):
+            problems.append(
+                f'{key}.pipeline: wanted images read as in '
+                f'data.query.pipeline; of {image_file(dataset, index)} the '
+                f'one makes {_words(one)}, the other {_words(other)}; write '
+                'the same loading step in both'
+            )
+
+
+def keep_their_values(data: Data, problems: list[str]) -> None:
+    """Check that no training step cuts values down to 8 bits.
+
+    Such as mmseg's ``PhotoMetricDistortion``, which turns all that is above
+    255 into 255.
+
+    Args:
+        data: The data sets.
+        problems: Gets what is wrong.
+    """
+    image = data.pool[0]
+    loader = LoadFirst(data.view, 'data.train')
+    loaded = loader.load_image(data.positions[image.name])
+    if np.asarray(loaded['img']).dtype == np.uint8:
+        return
+    for draw in range(_DRAWS):
+        results = loader.load_image(data.positions[image.name])
+        results['gt_semantic_seg'] = np.zeros(image.size, np.uint8)
+        results['seg_fields'].append('gt_semantic_seg')
+        with seeded('values', draw):
+            for step in loader.transforms:
+                before = results['img']
+                try:
+                    results = step(results)
+                except Exception:
+                    return  # said with the samples
+                after = results.get('img') if results else None
+                if _cut(before, after):
+                    problems.append(
+                        f'data.train.pipeline: {type(step).__name__} is for '
+                        f'images of 0 to 255; it made {_words(after)} of '
+                        f'{_words(before)} ({image.name}); take it out, or '
+                        'load images of 8 bits'
+                    )
+                    return
+
+
+def _cut(before: Any, after: Any) -> bool:
+    """Whether values that 8 bits do not hold became 8 bits."""
+    if not isinstance(after, np.ndarray) or after.dtype != np.uint8:
+        return False
+    if not isinstance(before, np.ndarray) or before.dtype == np.uint8:
+        return False
+    lowest, highest = np.nanmin(before), np.nanmax(before)
+    return bool(lowest < 0 or highest > 255 or highest <= 1)
+
+
+def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two readings of a file have the same channels and scale."""
+    channels = [1 if x.ndim == 2 else x.shape[-1] for x in (one, other)]
+    if channels[0] != channels[1]:
+        return False
+    low, high = sorted(float(np.nanmax(np.abs(x * 1.0))) for x in (one, other))
+    return not high > _FACTOR * low
+
+
+def _words(image: NDArray[Any]) -> str:
+    """Type, shape and range of an image."""
+    return (
+        f'{image.dtype} {image.shape} from {np.nanmin(image):.5g} to '
+        f'{np.nanmax(image):.5g}'
+    )
