@@ -24,6 +24,10 @@ from segal.errors import ConfigError, DataError
 LOWEST, HIGHEST = 0.5, 99.5
 """Percentiles of the pool that become black and white."""
 
+ALIKE = 4
+"""Channels get one range where it is at most so many times as wide as that of
+each of them; else each has its own."""
+
 MOST_PIXELS = 40_000
 """Of one image that the percentiles are taken over."""
 
@@ -230,7 +234,7 @@ def stretched(image: NDArray[Any], found: Range) -> NDArray[np.uint8]:
 
 
 def range_of(images: Any) -> Range:
-    """Percentiles of some images, channel by channel.
+    """Percentiles of some images, channel by channel or of all three.
 
     Where the two are one value, as in images that are mostly empty, lowest
     and highest value count; NaN and infinite ones never do.
@@ -256,6 +260,15 @@ def range_of(images: Any) -> Range:
             ends = finite.min(), finite.max()
         low.append(float(ends[0]))
         high.append(float(ends[1]))
+    return _together(low, high)
+
+
+def _together(low: list[float], high: list[float]) -> Range:
+    """One range for three channels that are alike, so that colours stay."""
+    spans = [b - a for a, b in zip(low, high, strict=True) if b > a]
+    ends = min(low), max(high)
+    if spans and ends[1] - ends[0] <= ALIKE * min(spans):
+        low, high = [ends[0]] * 3, [ends[1]] * 3
     return Range(tuple(low), tuple(high))
 
 
