@@ -9,6 +9,7 @@ from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst, image_file
+from segal.active.dataset.pool import query_batch
 from segal.errors import DataError
 from segal.seeding import seeded
 from segal.utils.data import Data
@@ -52,6 +53,49 @@ def read_alike(data: Data, problems: list[str]) -> None:
                 f'one makes {_words(one)}, the other {_words(other)}; write '
                 'the same loading step in both'
             )
+        elif key == 'data.val':
+            problems += _other_files(data, one, image_file(dataset, index))
+
+
+def _other_files(data: Data, image: NDArray[Any], path: str) -> list[str]:
+    """What is wrong where ``data.val`` has files of another kind."""
+    loader = LoadFirst(data.pool.dataset, data.pool.key)
+    first = np.asarray(loader.load_image(0)['img'])
+    if image.dtype == first.dtype or _alike(image, first):
+        return []
+    return [
+        f'data.val: wanted images like those of the pool, {_words(first)} '
+        f'({data.pool.file(data.pool[0].name)}), got {_words(image)} '
+        f'({path}); convert the ones or the others'
+    ]
+
+
+def same_channels(data: Data, problems: list[str]) -> None:
+    """Check that all images of the pool enter the network alike.
+
+    Args:
+        data: The data sets.
+        problems: Gets what is wrong.
+    """
+    names = data.pool.one_of_each_content()
+    entering: dict[int, str] = {}
+    for name in names if len(names) > 1 else ():
+        try:
+            batch = query_batch(data.pool, [name])
+            channels = int(batch['img'][0].shape[1])
+        except (DataError, LookupError, TypeError, AttributeError):
+            return  # said with the samples
+        entering.setdefault(channels, data.pool.file(name))
+    if len(entering) > 1:
+        listed = ', '.join(
+            f'{channels} of {path}'
+            for channels, path in sorted(entering.items())
+        )
+        problems.append(
+            'data.query: wanted images with one number of channels, got '
+            f"{listed}; LoadImageFromFile(color_type='color') gives three "
+            'of each'
+        )
 
 
 def keep_their_values(data: Data, problems: list[str]) -> None:
