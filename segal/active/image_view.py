@@ -227,7 +227,8 @@ def stretched(image: NDArray[Any], found: Range) -> NDArray[np.uint8]:
         uint8 (H, W, 3); NaN becomes 0.
     """
     kind = np.float32 if image.dtype.itemsize <= 2 else np.float64
-    low, high = np.array(found.low, kind), np.array(found.high, kind)
+    low: NDArray[Any] = np.array(found.low, kind)
+    high: NDArray[Any] = np.array(found.high, kind)
     with np.errstate(all='ignore'):
         span = np.where(high > low, high - low, np.inf)
         return as_bytes((image.astype(kind) - low) / span * 255)

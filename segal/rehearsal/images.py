@@ -8,7 +8,7 @@ import numpy as np
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
-from segal.active.dataset.base import LoadFirst, image_file
+from segal.active.dataset.base import LoadFirst, image_file, reading
 from segal.active.dataset.pool import query_batch
 from segal.errors import DataError
 from segal.seeding import seeded
@@ -63,6 +63,8 @@ def _other_files(data: Data, image: NDArray[Any], path: str) -> list[str]:
     first = np.asarray(loader.load_image(0)['img'])
     if image.dtype == first.dtype or _alike(image, first):
         return []
+    if not (any(_ends(image)) and any(_ends(first))):
+        return []  # an empty image says nothing of the scale
     return [
         f'data.val: wanted images like those of the pool, {_words(first)} '
         f'({data.pool.file(data.pool[0].name)}), got {_words(image)} '
@@ -110,21 +112,24 @@ def keep_their_values(data: Data, problems: list[str]) -> None:
     """
     image = data.pool[0]
     loader = LoadFirst(data.view, 'data.train')
-    loaded = loader.load_image(data.positions[image.name])
-    if np.asarray(loaded['img']).dtype == np.uint8:
+    at = data.positions[image.name]
+    if np.asarray(loader.load_image(at)['img']).dtype == np.uint8:
         return
+    failed = ''
     for draw in range(_DRAWS):
-        results = loader.load_image(data.positions[image.name])
+        results = loader.load_image(at)
         results['gt_semantic_seg'] = np.zeros(image.size, np.uint8)
         results['seg_fields'].append('gt_semantic_seg')
         with seeded('values', draw):
             for step in loader.transforms:
                 before = results['img']
                 try:
-                    results = step(results)
-                except Exception:
-                    return  # said with the samples
-                after = results.get('img') if results else None
+                    with reading(data.view, at, 'data.train', step):
+                        results = step(results)
+                        after = results['img']
+                except DataError as error:
+                    failed = str(error)
+                    break
                 if _cut(before, after):
                     problems.append(
                         f'data.train.pipeline: {type(step).__name__} is for '
@@ -133,6 +138,8 @@ def keep_their_values(data: Data, problems: list[str]) -> None:
                         'load images of 8 bits'
                     )
                     return
+    if failed and not any('pipeline fails on it' in one for one in problems):
+        problems.append(failed)
 
 
 def _cut(before: Any, after: Any) -> bool:
@@ -141,8 +148,8 @@ def _cut(before: Any, after: Any) -> bool:
         return False
     if not isinstance(before, np.ndarray) or before.dtype == np.uint8:
         return False
-    lowest, highest = np.nanmin(before), np.nanmax(before)
-    return bool(lowest < 0 or highest > 255 or highest <= 1)
+    lowest, highest = _ends(before)
+    return lowest < 0 or highest > 255 or highest <= 1
 
 
 def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
@@ -150,13 +157,19 @@ def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
     channels = [1 if x.ndim == 2 else x.shape[-1] for x in (one, other)]
     if channels[0] != channels[1]:
         return False
-    low, high = sorted(float(np.nanmax(np.abs(x * 1.0))) for x in (one, other))
+    low, high = sorted(max(map(abs, _ends(x))) for x in (one, other))
     return not high > _FACTOR * low
+
+
+def _ends(image: NDArray[Any]) -> tuple[float, float]:
+    """The lowest and the highest finite value; zeros where there is none."""
+    finite = image[np.isfinite(image)] if image.dtype.kind == 'f' else image
+    return (
+        (float(finite.min()), float(finite.max())) if finite.size else (0, 0)
+    )
 
 
 def _words(image: NDArray[Any]) -> str:
     """Type, shape and range of an image."""
-    return (
-        f'{image.dtype} {image.shape} from {np.nanmin(image):.5g} to '
-        f'{np.nanmax(image):.5g}'
-    )
+    lowest, highest = _ends(image)
+    return f'{image.dtype} {image.shape} from {lowest:.5g} to {highest:.5g}'

@@ -118,7 +118,7 @@ class Pool(Sequence[PoolImage]):
         Returns:
             What is wrong with them.
         """
-        view = ImageView(channels and tuple(channels))
+        view = ImageView(tuple(channels) if channels else None)
         for name in self.one_of_each_content():
             try:
                 view.order(self.contents.get(name, PLAIN))
