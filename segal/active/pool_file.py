@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
+from segal.active.image_view import ImageView, content_of
 from segal.errors import DataError, StateError
 from segal.structures import PoolImage
 
+from .image_file import Loader, decode
 from .label_folder import LabelFolder
 from .label_store import LabelStore
 
@@ -26,12 +27,16 @@ class PoolFile:
         files: Image name -> its file.
         classes: Names of the C classes.
         palette: uint8 (C, 3), RGB; grey where the data set has no colour.
+        loader: How the run read the images.
+        view: How they become 8-bit RGB.
     """
 
     images: list[PoolImage]
     files: dict[str, Path]
     classes: list[str]
     palette: NDArray[np.uint8]
+    loader: Loader = field(default_factory=Loader)
+    view: ImageView = field(default_factory=ImageView)
 
     def read(self, name: str) -> NDArray[np.uint8]:
         """An image, uint8 (H, W, 3) RGB.
@@ -39,24 +44,27 @@ class PoolFile:
         Raises:
             DataError: It cannot be read.
         """
+        path = self.files[name]
+        size = next(one.size for one in self.images if one.name == name)
         try:
-            with Image.open(self.files[name]) as picture:
-                turned = ImageOps.exif_transpose(picture).convert('RGB')
-                pixels = np.asarray(turned)
-        except OSError as error:
+            image = decode(path, size, self.loader)
+            content = content_of(image, str(path))
+        except (OSError, ValueError, DataError) as error:
             raise DataError(
-                f'{self.files[name]}: wanted the image {name!r}, got {error}; '
+                f'{path}: wanted the image {name!r}, got {error}; '
                 'put it back, or leave the pictures out with --images 0'
             ) from error
-        size = next(one.size for one in self.images if one.name == name)
-        if pixels.shape[:2] != size:
+        if image.shape[:2] != size:
             raise DataError(
-                f'{self.files[name]}: wanted {size[0]}x{size[1]} pixels, as '
-                f'when the experiment began, got {pixels.shape[0]}x'
-                f'{pixels.shape[1]}; put the image back, or leave the '
+                f'{path}: wanted {size[0]}x{size[1]} pixels, as '
+                f'when the experiment began, got {image.shape[0]}x'
+                f'{image.shape[1]}; put the image back, or leave the '
                 'pictures out with --images 0'
             )
-        return pixels
+        view = self.view
+        if self.loader.own:  # whose numbers may be others than the file's
+            view = replace(view, ranges={})
+        return view.rgb(image, content)
 
 
 def read_pool(work_dir: Path) -> PoolFile:
@@ -88,6 +96,8 @@ def read_pool(work_dir: Path) -> PoolFile:
             {row['name']: Path(row['file']) for row in rows},
             classes,
             np.concatenate([palette, grey]),
+            Loader(**content.get('loader', {})),
+            ImageView.from_json(content.get('view') or ImageView().as_json()),
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise StateError(

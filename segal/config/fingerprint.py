@@ -147,6 +147,24 @@ def _spends_cost(plain: Mapping[str, Any]) -> bool:
     return isinstance(here, Mapping) and here.get('cost_per_round') is not None
 
 
+def _shown_channels(
+    plain: Mapping[str, Any],
+) -> Iterator[tuple[str, Any]]:
+    """The channels that are shown, where more than pictures depend on them.
+
+    Superpixels and frozen networks see an image as it is shown.
+    """
+    active = plain.get('active_learning')
+    if not isinstance(active, Mapping):
+        return
+    shown = active.get('visualize')
+    channels = shown.get('channels') if isinstance(shown, Mapping) else None
+    mode = (plain.get('runner') or {}).get('sample_mode')
+    regions = mode in ('region', 'mixed')
+    if channels is not None and (regions or active.get('features')):
+        yield 'active_learning.visualize.channels', channels
+
+
 def leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that counts."""
     free = FREE if _spends_cost(plain) else (*FREE, 'active_learning.costs')
@@ -171,3 +189,4 @@ def leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in COUNTS:
         if plain.get(name) is not None:
             yield from walk(name, plain[name])
+    yield from _shown_channels(plain)

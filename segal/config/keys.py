@@ -13,6 +13,7 @@ from segal.config.kinds import (
     AUTO,
     BELOW_ONE,
     BOOL,
+    CHANNELS,
     DATASET,
     MEMBERS,
     NOT_NEGATIVE,
@@ -319,6 +320,15 @@ KEYS: tuple[Key, ...] = (
         'viz',
         '',
         'Folder of the pictures, inside the work_dir.',
+    ),
+    Key(
+        _AL + 'visualize.channels',
+        optional(CHANNELS),
+        None,
+        'channels of a loaded image, from 0',
+        'Which of them are shown as red, green and blue, in pictures, to '
+        'superpixels and to frozen networks.',
+        'as [below](#images-of-any-kind)',
     ),
     Key(
         _AL + 'heuristic',

@@ -92,6 +92,14 @@ SECTION_OR_OFF = Kind(
     'a dict, or None or False for none',
     lambda v: v is None or isinstance(v, (bool, Mapping)),
 )
+CHANNELS = Kind(
+    'three integers, 0 or more',
+    lambda v: (
+        isinstance(v, (list, tuple))
+        and len(v) == 3
+        and all(_is_int(item) and item >= 0 for item in v)
+    ),
+)
 MEMBERS = Kind(
     'a list of dict(checkpoint=..., config=...) and dict(rounds=n)',
     lambda v: (

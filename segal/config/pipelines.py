@@ -212,7 +212,7 @@ def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
     scale = None
     for step in steps:
         kind = step.get('type') if isinstance(step, Mapping) else None
-        if kind == 'LoadImageFromFile':
+        if isinstance(kind, str) and kind.startswith('LoadImage'):
             loading.append(step)
         elif kind == 'Resize':
             scale = _one_scale(step.get('img_scale'))

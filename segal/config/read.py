@@ -309,6 +309,6 @@ class _Reader(Budgets):
         return Visualize(
             **{
                 name: values[f'active_learning.visualize.{name}']
-                for name in ('size', 'overlay', 'dir')
+                for name in ('size', 'overlay', 'dir', 'channels')
             }
         )

@@ -59,11 +59,13 @@ class Visualize:
         size: Images; the same ones each round.
         overlay: Whether the labels lie over the image, or stand alone.
         dir: Folder inside the work_dir.
+        channels: Of a loaded image, shown as R, G and B.
     """
 
     size: int = 10
     overlay: bool = True
     dir: str = 'viz'
+    channels: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

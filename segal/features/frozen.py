@@ -122,6 +122,15 @@ class FrozenExtractor(BaseExtractor):
             ConfigError: The backbone cannot be built.
             StateError: Weights that are missing or do not fit.
         """
+        taken = self.backbone.get('in_channels', 3)
+        if taken != 3:
+            raise ConfigError(
+                'backbone.in_channels: wanted 3, since a frozen network sees '
+                "the 8-bit RGB view of an image, as the guide's section on "
+                f"images of any kind says; got {taken}. type='Segmentor' "
+                "describes images by the round's own network, which sees "
+                'all channels'
+            )
         try:
             backbone = self.build()
         except SegALError:

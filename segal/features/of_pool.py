@@ -205,10 +205,12 @@ class PoolFeatures:
     @cached_property
     def _loading(self) -> list[str]:
         """How a file becomes an image."""
-        return [
+        steps = [
             f'{type(step).__name__} {_plain(vars(step))}'
             for step in self.pool.loading_steps
         ]
+        view = self.pool.view.fingerprint(self.pool.contents)
+        return [*steps, view] if view else steps
 
     def _fill(self, images: Sequence[PoolImage], kinds: Sequence[str]) -> None:
         """Describe some images, with a bar."""

@@ -9,7 +9,7 @@ import copy
 import logging
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ from segal.active.heuristics import BaseHeuristic
 from segal.active.regions import RegionShape
 from segal.active.scoring import Scorer
 from segal.config.built import not_built
+from segal.config.kinds import CHANNELS
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.features.of_pool import PoolFeatures
 from segal.folder_query.parts import (
@@ -179,6 +180,9 @@ def _query_folder(
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
     pool = open_folder(folder, pipeline, trained)
+    problems = pool.show_channels(_channels(plain))
+    if problems:
+        raise ConfigError(problems)
     scratch = TemporaryDirectory(prefix='segal-query-')
     kept = Path(scratch.name)
     shape = shape_of(parts.shape, pool, kept / 'superpixels')
@@ -206,6 +210,14 @@ def _query_folder(
         request, parts, trained, scorer, built, selection, maps, means,
         seconds, notes, scratch,
     )  # fmt: skip
+
+
+def _channels(cfg: Config) -> Any:
+    """Which channels a config shows as R, G and B; None: it does not say."""
+    active = cfg.get('active_learning')
+    shown = active.get('visualize') if isinstance(active, Mapping) else None
+    found = shown.get('channels') if isinstance(shown, Mapping) else None
+    return found if CHANNELS.accepts(found) else None
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:

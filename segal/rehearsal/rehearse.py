@@ -13,7 +13,7 @@ from segal.errors import ConfigError
 from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
-from segal.rehearsal import query, samples, training
+from segal.rehearsal import images, pictures, query, samples, training
 from segal.rehearsal.label_flow import check_label_flow
 from segal.rehearsal.parts import Rehearsal, said
 from segal.rehearsal.same_mask import check_same_mask
@@ -46,6 +46,10 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
             check_label_flow(parts, problems)
         check_same_mask(parts, problems)
         samples.of_val(parts.data, problems)
+        images.read_alike(parts.data, problems)
+        images.same_channels(parts.data, problems)
+        images.keep_their_values(parts.data, problems)
+        pictures.draw(parts, problems)
         training.evaluation(parts, problems)
         training.hooks(parts, problems)
         model: Any = None

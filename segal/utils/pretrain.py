@@ -123,6 +123,7 @@ def pretrain(
         StateError: ``out`` is of another training, or cannot be written.
     """
     pool = _open(cfg, request)
+    _check_colours(pool)
     sync_bn_on_cpu(cfg)
     backbone = backbone_of(cfg)
     size = request.size or max(16, min(LARGEST_VIEW, _shortest(pool)))
@@ -160,6 +161,22 @@ def _open(cfg: Config, request: Request) -> Pool:
     except Exception as error:
         raise ConfigError(not_built('data.query', query, error)) from error
     return open_pool(dataset)
+
+
+def _check_colours(pool: Pool) -> None:
+    """Refuse images that MMSelfSup would read as something else.
+
+    Raises:
+        ConfigError: They are not 8-bit colour.
+    """
+    for name, content in pool.contents.items():
+        raise ConfigError(
+            'data.query: wanted images of 8-bit colour, as which MMSelfSup '
+            f'reads every file; {pool.file(name)} is {content.words} to the '
+            "segmentor's own loader"
+            + ', of more bits in the file' * content.stretched
+            + '. Convert the images, or begin with other weights'
+        )
 
 
 def _shortest(pool: Pool) -> int:

@@ -106,7 +106,10 @@ def shape_of(
         return None
     given = {}
     if REGIONS.get(part['type']).reads_images:
-        given = dict(read_image=pool.read_image, file=pool.file, cache=cache)
+        views = pool.view.fingerprint(pool.contents)
+        given = dict(
+            read_image=pool.read_image, file=pool.file, cache=cache / views
+        )
     try:
         return build_from_cfg(dict(part), REGIONS, given)
     except SegALError:

@@ -42,6 +42,7 @@ from segal.utils.features import (
 from segal.utils.outlook import described, plan_of, summarise
 from segal.utils.phase import PhaseBuilder
 from segal.utils.selecting import openings_of, selectors_of, shape_of
+from segal.utils.showing import show
 from segal.utils.smoke import (
     clear,
     images_of_a_smoke_run,
@@ -105,6 +106,7 @@ def read_experiment(
         config = scale_budgets(config, data.images, len(data.pool))
         notes.insert(0, words(data.pool))
     problems = check_against_data(cfg, config, data.pool.images, data.classes)
+    problems += show(data.pool, config, notes)
     if problems:
         raise ConfigError(problems)
     return config, data, notes

@@ -6,11 +6,13 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from mmcv import Config
 from mmseg.utils import get_root_logger
 
+from segal.active.image_file import loader_of
 from segal.active.pool_file import read_pool
 from segal.config import differing_keys, dump_config
 from segal.errors import StateError
@@ -150,5 +152,7 @@ def describe(data: Data, work_dir: Path) -> None:
             ],
             classes=list(data.classes),
             palette=data.palette.tolist(),
+            loader=asdict(loader_of(pool.loading_steps)),
+            view=pool.view.as_json(),
         ),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,22 @@ from segal.active.dataset.base import (
     image_name,
     reading,
 )
+from segal.active.image_view import (
+    PLAIN,
+    Content,
+    ImageView,
+    content_of,
+    ranges_over,
+)
 from segal.errors import ConfigError, DataError
+from segal.seeding import key as keyed
 from segal.seeding import seeded
 from segal.structures import PoolImage
 
 SIZE_CACHE = 'pool_sizes.json'
+
+SAMPLE = 16
+"""Images of a content that its range of values is taken over."""
 
 
 class Pool(Sequence[PoolImage]):
@@ -37,6 +49,9 @@ class Pool(Sequence[PoolImage]):
         dataset: ``data.query``, built with ``test_mode=True``.
         images: One for each image of the data set, in its order.
         key: Where the images are named, for errors.
+        contents: What those images are made of that are not 8-bit colour, by
+            name.
+
     """
 
     def __init__(
@@ -44,8 +59,11 @@ class Pool(Sequence[PoolImage]):
         dataset: CustomDataset,
         images: Sequence[PoolImage],
         key: str = 'data.query',
+        contents: Mapping[str, Content] | None = None,
     ) -> None:
         self.dataset = dataset
+        self.contents = dict(contents or {})
+        self.channels: tuple[int, ...] | None = None
         self.key = key
         self.images = list(images)
         self.position = {image.name: i for i, image in enumerate(images)}
@@ -73,7 +91,55 @@ class Pool(Sequence[PoolImage]):
     def read_image(self, name: str) -> NDArray[np.uint8]:
         """An image as people see it: uint8 (H, W, 3), RGB."""
         image = self._loader.load_image(self.position[name])['img']
-        return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8)
+        return self.view.rgb(image, content_of(image, self.file(name)))
+
+    @cached_property
+    def view(self) -> ImageView:
+        """How an image becomes 8-bit RGB; the same in every process."""
+        backends = [
+            getattr(step, 'imdecode_backend', None)
+            for step in self.loading_steps
+            if hasattr(step, 'imdecode_backend')
+        ]
+        rgb_first = 'tifffile' in backends
+        view = ImageView(
+            self.channels, bool(backends) and not rgb_first, rgb_first
+        )
+        found = ranges_over(self.contents, view, self._sample)
+        return replace(view, ranges=found)
+
+    def show_channels(self, channels: Sequence[int] | None) -> list[str]:
+        """Choose what is shown as R, G and B, before an image is.
+
+        Args:
+            channels: Three of those that the loader gives; None: as
+                :class:`ImageView` says.
+
+        Returns:
+            What is wrong with them.
+        """
+        view = ImageView(tuple(channels) if channels else None)
+        for name in self.one_of_each_content():
+            try:
+                view.order(self.contents.get(name, PLAIN))
+            except ConfigError as error:
+                return error.problems
+        self.channels = view.channels
+        return []
+
+    def _sample(self, content: Content) -> Iterator[Any]:
+        """Some images of a content, as loaded, always the same ones."""
+        names = [name for name, one in self.contents.items() if one == content]
+        for name in sorted(names, key=lambda x: keyed('view', x))[:SAMPLE]:
+            yield self._loader.load_image(self.position[name])['img']
+
+    def one_of_each_content(self) -> list[str]:
+        """Names of images, one for each content that the pool has."""
+        first = {
+            self.contents.get(image.name, PLAIN): image.name
+            for image in reversed(self.images)
+        }
+        return list(first.values())
 
 
 def open_pool(
@@ -113,19 +179,27 @@ def open_pool(
             f'{key}: wanted every image once, got {twice[:3]} twice; '
             'remove the second'
         )
-    known = _read_cache(cache)
     loader = LoadFirst(dataset, key)
+    known = _read_cache(cache)
 
     def stamp(index: int) -> list[int]:
         stat = os.stat(image_file(dataset, index))
         return [stat.st_size, stat.st_mtime_ns]
 
-    def look(index: int) -> tuple[int, int] | DataError:
-        remembered = known.get(names[index])
+    def remembered(index: int) -> tuple[int, int, Content] | None:
+        row = known.get(names[index])
+        if row and row[2:4] == stamp(index):
+            return row[0], row[1], Content(*row[4:])
+        return None
+
+    def look(index: int, anew: bool) -> tuple[int, int, Content] | DataError:
         try:
-            if remembered and remembered[2:] == stamp(index):
-                return (remembered[0], remembered[1])
-            return loader.load_image(index)['img'].shape[:2]
+            found = None if anew else remembered(index)
+            if found:
+                return found
+            image = loader.load_image(index)['img']
+            content = content_of(image, image_file(dataset, index))
+            return (*image.shape[:2], content)
         except FileNotFoundError:
             return DataError(
                 f'{image_file(dataset, index)}: the file is '
@@ -134,10 +208,12 @@ def open_pool(
         except DataError as error:
             return error
 
+    # one look tells whether another loader made what is remembered
+    anew = not known or look(0, True) != look(0, False)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         sizes = list(
             tqdm(
-                threads.map(look, range(len(names))),
+                threads.map(partial(look, anew=anew), range(len(names))),
                 total=len(names),
                 desc='checking the pool',
                 unit='image',
@@ -154,9 +230,18 @@ def open_pool(
         PoolImage(name, (int(size[0]), int(size[1])))  # type: ignore
         for name, size in zip(names, sizes, strict=True)
     ]
+    contents = {
+        name: size[2]
+        for name, size in zip(names, sizes, strict=True)
+        if not isinstance(size, DataError) and size[2] != PLAIN
+    }
     if cache is not None:
         fresh = {
-            image.name: [*image.size, *stamp(i)]
+            image.name: [
+                *image.size,
+                *stamp(i),
+                *contents.get(image.name, ()),
+            ]
             for i, image in enumerate(images)
         }
         if fresh != known:
@@ -164,10 +249,10 @@ def open_pool(
             temporary = cache / f'{SIZE_CACHE}.{os.getpid()}'
             temporary.write_text(json.dumps(fresh))
             temporary.replace(cache / SIZE_CACHE)
-    return Pool(dataset, images, key)
+    return Pool(dataset, images, key, contents)
 
 
-def _read_cache(cache: Path | None) -> dict[str, list[int]]:
+def _read_cache(cache: Path | None) -> dict[str, list[Any]]:
     """What was remembered, nothing where it cannot be read."""
     if cache is None:
         return {}
@@ -181,8 +266,9 @@ def _read_cache(cache: Path | None) -> dict[str, list[int]]:
         name: known
         for name, known in found.items()
         if isinstance(known, list)
-        and len(known) == 4
-        and all(isinstance(number, int) for number in known)
+        and len(known) in (4, 7)
+        and all(isinstance(number, int) for number in known[:4])
+        and [type(one) for one in known[4:]] in ([], [str, int, bool])
     }
 
 

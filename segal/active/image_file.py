@@ -1,0 +1,83 @@
+"""Images of a pool, read without its config: for tools that run no code."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import tifffile
+from mmseg.datasets.pipelines import LoadImageFromFile
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Loader:
+    """How a pipeline reads an image: as mmseg's ``LoadImageFromFile``.
+
+    Attributes:
+        color_type: As there.
+        imdecode_backend: As there.
+        to_float32: As there.
+        own: Name of a loader of the user's own in its place; empty where
+            there is none.
+    """
+
+    color_type: str = 'color'
+    imdecode_backend: str | None = 'cv2'
+    to_float32: bool = False
+    own: str = ''
+
+
+def loader_of(steps: Sequence[Any]) -> Loader:
+    """How the loading steps of a pipeline read an image."""
+    if len(steps) == 1 and type(steps[0]) is LoadImageFromFile:
+        step = steps[0]
+        return Loader(step.color_type, step.imdecode_backend, step.to_float32)
+    return Loader(own=' + '.join(type(step).__name__ for step in steps))
+
+
+def decode(path: Path, size: Sequence[int], loader: Loader) -> NDArray[Any]:
+    """Read an image file.
+
+    Args:
+        path: The file.
+        size: (H, W) that it shall have.
+        loader: How the run read it. What a loader of the user's own makes is
+            guessed: an array of NumPy, all bands of a TIFF, else every
+            channel that OpenCV gives; channels first or last.
+
+    Returns:
+        (H, W) or (H, W, C).
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It cannot be decoded.
+    """
+    data = path.read_bytes()
+    image: NDArray[Any] | None
+    if not loader.own:
+        image = mmcv.imfrombytes(
+            data, flag=loader.color_type, backend=loader.imdecode_backend
+        )
+        if image is None:
+            raise ValueError('a file that cannot be decoded as an image')
+        return image.astype(np.float32) if loader.to_float32 else image
+    said = f'one that {loader.own} alone can read'
+    if data.startswith(b'\x93NUMPY'):
+        image = np.load(io.BytesIO(data), allow_pickle=False)
+    elif path.suffix.lower() in ('.tif', '.tiff'):
+        image = tifffile.imread(io.BytesIO(data))  # type: ignore[no-untyped-call]
+    else:
+        image = mmcv.imfrombytes(data, flag='unchanged')
+    if image is None or image.ndim not in (2, 3):
+        raise ValueError(said)
+    if image.ndim == 3 and image.shape[:2] != tuple(size):
+        image = np.moveaxis(image, 0, -1)  # channels came first
+    if image.shape[:2] != tuple(size):
+        raise ValueError(said)
+    return image

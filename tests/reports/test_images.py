@@ -1,0 +1,465 @@
+"""Images that are not 8-bit RGB: seen, cut into superpixels, and drawn."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+import pytest
+import tifffile
+from mmseg.datasets import PIPELINES, CustomDataset
+from PIL import Image
+
+from segal.active.dataset.pool import Pool, open_pool
+from segal.active.image_view import ImageView, content_of
+from segal.active.pool_file import read_pool
+from segal.active.regions import Superpixels
+from segal.config import fingerprint, load_config, read_config
+from segal.errors import ConfigError, DataError
+from segal.rehearsal import pictures
+from tests.bad_input.experiment import Experiment
+
+SIZE = (48, 64)
+
+# How a file is written of B, G, R in 0 to 255, and read again.
+UNCHANGED = dict(type='LoadImageFromFile', color_type='unchanged')
+GREY = dict(type='LoadImageFromFile', color_type='grayscale')
+BANDS = dict(UNCHANGED, imdecode_backend='tifffile')
+KINDS = {
+    'colour': ('.png', dict(type='LoadImageFromFile'), 3, (120, 60)),
+    'float of bytes': (
+        '.png',
+        dict(type='LoadImageFromFile', to_float32=True),
+        3,
+        (120, 60),
+    ),
+    'grey': ('.png', GREY, 1, (120, 60)),
+    'alpha': ('.png', UNCHANGED, 4, (120, 60)),
+    '12 bits': ('.png', UNCHANGED, 3, (1920, 900)),
+    'grey of 16 bits': ('.png', UNCHANGED, 1, (30000, 15000)),
+    'cut to 8 bits': ('.png', dict(type='LoadImageFromFile'), 3, (8, 4)),
+    'float': ('.tif', UNCHANGED, 3, (0.5, 0.25)),
+    'five bands': ('.tif', BANDS, 5, (20000, 9000)),
+    'own': ('.npy', dict(type='LoadImageOfNumPy'), 5, (0.5, 0.25)),
+}
+
+
+@PIPELINES.register_module()
+class LoadImageOfNumPy:
+    """A loader of the user's own."""
+
+    def __call__(self, results):
+        path = Path(results['img_prefix']) / results['img_info']['filename']
+        image = np.load(path)
+        results.update(filename=str(path), ori_filename=path.name, img=image)
+        for key in ('img_shape', 'ori_shape', 'pad_shape'):
+            results[key] = image.shape
+        return results | dict(scale_factor=1.0, img_norm_cfg={})
+
+
+def write(kind: str, path: Path, image: np.ndarray) -> None:
+    """An image, B, G, R as float (H, W, 3) in 0 to 255, as a file."""
+    stem = str(path.with_suffix(''))
+    grey = image.mean(-1)
+    bands = np.dstack([image[..., ::-1], image[..., 0] / 2, grey / 3])
+    if kind in ('colour', 'float of bytes'):
+        cv2.imwrite(f'{stem}.png', image.astype(np.uint8))
+    elif kind == 'grey':
+        cv2.imwrite(f'{stem}.png', grey.astype(np.uint8))
+    elif kind == 'alpha':
+        alpha = np.full(grey.shape, 255)
+        alpha[:12] = 0
+        cv2.imwrite(f'{stem}.png', np.dstack([image, alpha]).astype(np.uint8))
+    elif kind in ('12 bits', 'cut to 8 bits'):
+        cv2.imwrite(f'{stem}.png', (image * 16).astype(np.uint16))
+    elif kind == 'grey of 16 bits':
+        cv2.imwrite(f'{stem}.png', (grey * 256).astype(np.uint16))
+    elif kind == 'float':
+        cv2.imwrite(f'{stem}.tif', (image / 255).astype(np.float32))
+    elif kind == 'five bands':
+        tifffile.imwrite(
+            f'{stem}.tif',
+            (bands * 200).astype(np.uint16),
+            photometric='minisblack',
+            planarconfig='contig',
+        )
+    else:
+        np.save(f'{stem}.npy', (bands / 255).astype(np.float32))
+
+
+def scene(index: int) -> tuple[np.ndarray, np.ndarray]:
+    """B, G, R in 0 to 255, and class ids: sky, ground and a thing."""
+    labels = np.zeros(SIZE, np.uint8)
+    labels[:16] = 2
+    labels[24:40, 8 + 4 * index : 24 + 4 * index] = 1
+    colours = np.array([[40, 160, 60], [200, 40, 40], [90, 120, 220]], float)
+    noise = np.random.default_rng(index).normal(0, 6, (*SIZE, 3))
+    return (colours[labels] + noise).clip(0, 255), labels
+
+
+def write_pool(kind: str, folder: Path, count: int = 4) -> Path:
+    """Images of a kind, and their annotations."""
+    for name in ('images', 'annotations'):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        image, labels = scene(i)
+        write(kind, folder / 'images' / f'{i:02d}.png', image)
+        mmcv.imwrite(labels, str(folder / 'annotations' / f'{i:02d}.png'))
+    return folder
+
+
+def data_set(kind: str, folder: Path) -> CustomDataset:
+    suffix, loader = KINDS[kind][:2]
+    return CustomDataset(
+        [loader],
+        img_dir='images',
+        data_root=str(folder),
+        img_suffix=suffix,
+        classes=['ground', 'thing', 'sky'],
+        test_mode=True,
+    )
+
+
+def pool_of(kind: str, folder: Path, cache: Path | None = None) -> Pool:
+    if not folder.exists():
+        write_pool(kind, folder)
+    return open_pool(data_set(kind, folder), cache)
+
+
+def experiment(kind: str, folder: Path, more: str = '') -> Experiment:
+    """A tiny experiment on images of a kind."""
+    x = Experiment.begin(folder, images=1)
+    for path in (folder / 'data').rglob('*.png'):
+        path.unlink()
+    write_pool(kind, folder / 'data')
+    suffix, loader, channels, (mean, std) = KINDS[kind]
+    text = x.config.read_text()
+    for old, new in {
+        "dict(type='LoadImageFromFile')": repr(loader),
+        "    dict(type='PhotoMetricDistortion'),\n": '',
+        "img_suffix='.png'": f'img_suffix={suffix!r}',
+        'in_channels=3': f'in_channels={channels}',
+        '[120.0] * 3': f'[{mean}.0 * 1.0] * {channels}'
+        if isinstance(mean, int)
+        else f'[{mean}] * {channels}',
+        '[60.0] * 3': f'[{std}] * {channels}',
+        'to_rgb=True': f'to_rgb={channels == 3}',
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    x.config.write_text(text + more)
+    return x
+
+
+SUPERPIXELS = """
+runner.update(sample_mode='region', sample_rounds=2)
+active_learning['visualize'] = dict(size=1)
+active_learning['settings']['region'] = dict(
+    query_size=2, shape=dict(type='Superpixels', segments=40))
+"""
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_an_image_of_any_kind_is_seen_in_its_colours(kind, tmp_path):
+    """mmsegmentation 2303 (16 bits), 1668 (bands of a TIFF)."""
+    pool = pool_of(kind, tmp_path / kind)
+    for i, image in enumerate(pool):
+        seen = pool.read_image(image.name)
+        assert (seen.shape, seen.dtype) == ((*SIZE, 3), np.uint8)
+        wanted = scene(i)[0][..., ::-1]
+        if 'grey' in kind:
+            wanted = np.repeat(wanted.mean(-1, keepdims=True), 3, -1)
+        if kind in ('colour', 'float of bytes', 'alpha', 'grey'):
+            assert (seen == wanted.astype(np.uint8)).all()
+            continue
+        # the same up to black and white, and up to what 8 bits lost
+        lowest, highest = np.percentile(wanted, (1, 99))
+        stretched = (wanted - lowest) / (highest - lowest) * 255
+        assert np.abs(stretched.clip(0, 255) - seen).mean() < 12
+        assert np.ptp(seen) > 200
+
+
+def test_colour_of_8_bits_is_read_as_ever(tmp_path):
+    """A superpixel of a work_dir of before is the one of today."""
+    pool = pool_of('colour', tmp_path / 'data')
+    name = pool[1].name
+    bgr = cv2.imread(pool.file(name))
+    assert (pool.read_image(name) == bgr[..., ::-1]).all()
+    assert not pool.contents
+    assert pool.view.fingerprint(pool.contents) == ''
+
+
+@pytest.mark.parametrize(
+    'kind', ['12 bits', 'grey of 16 bits', 'five bands', 'alpha', 'grey']
+)
+def test_superpixels_follow_the_edges_of_any_image(kind, tmp_path):
+    """scikit-image 5512: another type of numbers gave other superpixels."""
+    pool = pool_of(kind, tmp_path / kind)
+    shape = Superpixels(pool.read_image, pool.file, None, segments=40)
+    for i, image in enumerate(pool):
+        found = shape.labels(image)
+        count = int(found.max()) + 1
+        assert 20 <= count <= 60
+        truth = scene(i)[1]
+        votes = np.zeros((count, 3))
+        np.add.at(votes, (found.reshape(-1), truth.reshape(-1)), 1)
+        assert votes.max(1).sum() / truth.size > 0.97
+
+
+def test_nan_infinity_and_constant_bands_are_shown(tmp_path):
+    """scikit-image 4883: SLIC stumbles over NaN."""
+    folder = write_pool('own', tmp_path / 'data')
+    for path in (folder / 'images').iterdir():
+        bands = np.load(path)
+        bands[:2], bands[2:4], bands[4:6] = np.nan, np.inf, -np.inf
+        bands[..., 2] = 7
+        np.save(path, bands)
+    pool = pool_of('own', folder)
+    seen = pool.read_image(pool[0].name)
+    assert np.ptp(seen[6:, :, 0]) > 200
+    assert np.ptp(seen[6:, :, 1]) > 200
+    assert not seen[..., 2][6:].any()
+    assert not seen[:2].any()
+    found = Superpixels(pool.read_image, pool.file, None, 40).labels(pool[0])
+    assert found.max() > 15
+    for path in (folder / 'images').iterdir():
+        np.save(path, np.full((*SIZE, 5), np.nan, np.float32))
+    assert not pool_of('own', folder).read_image(pool[0].name).any()
+
+
+def test_the_view_depends_on_the_images_alone(tmp_path):
+    """Not on a start, on sizes that are remembered, or on a folder."""
+    folder, cache = tmp_path / 'data', tmp_path / 'cache'
+    first = pool_of('12 bits', folder, cache)
+    again = pool_of('12 bits', folder, cache)
+    shutil.copytree(folder, tmp_path / 'moved')
+    moved = pool_of('12 bits', tmp_path / 'moved')
+    for other in (again, moved):
+        assert other.contents == first.contents
+        assert other.view == first.view
+        assert other.view.fingerprint(other.contents) != ''
+    kept = json.loads(json.dumps(first.view.as_json()))
+    assert ImageView.from_json(kept) == first.view
+
+
+def test_sizes_that_another_loader_gave_are_not_believed(tmp_path):
+    """A config that is corrected after a first start has another loader."""
+    folder, cache = tmp_path / 'data', tmp_path / 'cache'
+    pool_of('cut to 8 bits', folder, cache)
+    (content,) = set(pool_of('12 bits', folder, cache).contents.values())
+    assert content.dtype == 'uint16'
+
+
+def test_channels_are_chosen_and_held_to_the_image(tmp_path):
+    """mmsegmentation 1554: images of more than three bands."""
+    pool = pool_of('five bands', tmp_path / 'data')
+    name = pool[0].name
+    bands = tifffile.imread(pool.file(name))
+    assert pool.show_channels((4, 3, 0)) == []
+    seen = pool.read_image(name)
+    for channel, band in enumerate((4, 3, 0)):
+        both = seen[..., channel].reshape(-1), bands[..., band].reshape(-1)
+        assert np.corrcoef(*both)[0, 1] > 0.98
+    (problem,) = pool.show_channels((0, 1, 5))
+    assert '0 to 4' in problem
+    assert '(0, 1, 5)' in problem
+
+
+@pytest.mark.parametrize('kind', ['grey of 16 bits', 'alpha', 'own'])
+def test_an_experiment_on_any_images_runs(kind, tmp_path, capsys):
+    """mmsegmentation 3370 (one channel), PaddleSeg 3817 (16 bits)."""
+    more = SUPERPIXELS
+    if kind == 'own':
+        more += "active_learning['visualize']['channels'] = (0, 1, 2)\n"
+    x = experiment(kind, tmp_path / 'x', more)
+    assert x.run() == 0, capsys.readouterr().err
+    rows = json.loads((x.work_dir / 'rounds.json').read_text())
+    pixels = 4 * SIZE[0] * SIZE[1]
+    for row in rows['rounds'] if isinstance(rows, dict) else rows:
+        assert row['requested'] < 0.4 * pixels
+    (overlay,) = (x.work_dir / 'viz' / 'round_001').glob('*_overlay.png')
+    assert np.asarray(Image.open(overlay)).std() > 20
+    # a tool that runs no config sees the same
+    before = data_set(kind, x.folder / 'data')
+    pool, told = open_pool(before), read_pool(x.work_dir)
+    pool.show_channels(told.view.channels)
+    for image in told.images:
+        seen, again = pool.read_image(image.name), told.read(image.name)
+        off = np.abs(seen.astype(int) - again)
+        assert off.mean() < (12 if kind == 'own' else 1e-9)
+
+
+def grey_and_alpha(x: Experiment) -> None:
+    for i in range(2):
+        write('alpha', x.image(i), scene(i)[0])
+
+
+def complex_image(x: Experiment) -> None:
+    np.save(x.image(1).with_suffix('.npy'), np.zeros((*SIZE, 5), complex))
+
+
+def bytes_to_evaluate(x: Experiment) -> None:
+    write_pool('colour', x.folder / 'val')
+    x.add("data['val']['data_root'] = 'val'")
+
+
+REFUSED = {
+    'channels that are not there': (
+        'grey',
+        "active_learning['visualize'] = dict(channels=(0, 1, 2))",
+        None,
+        2,
+        ('visualize.channels', '0 to 0', '(0, 1, 2)'),
+    ),
+    'two channels are named': (
+        'five bands',
+        "active_learning['visualize'] = dict(channels=(0, 1))",
+        None,
+        2,
+        ('visualize.channels: wanted three integers', '(0, 1)'),
+    ),
+    # mmsegmentation 1121: photometric distortion and other images
+    'distortion of 16 bits': (
+        '12 bits',
+        "train_pipeline.insert(5, dict(type='PhotoMetricDistortion'))\n"
+        "data['train']['pipeline'] = train_pipeline",
+        None,
+        2,
+        ('PhotoMetricDistortion', '0 to 255', 'uint16'),
+    ),
+    'distortion of 0 to 1': (
+        'float',
+        "train_pipeline.insert(5, dict(type='PhotoMetricDistortion'))\n"
+        "data['train']['pipeline'] = train_pipeline",
+        None,
+        2,
+        ('PhotoMetricDistortion', '0 to 255', 'float32'),
+    ),
+    'trained on 8 bits, asked about 16': (
+        '12 bits',
+        "train_pipeline[0] = dict(type='LoadImageFromFile')\n"
+        "data['train']['pipeline'] = train_pipeline",
+        None,
+        2,
+        ('data.train.pipeline', 'uint8', 'uint16', 'same loading step'),
+    ),
+    'evaluated on files of 8 bits': (
+        '12 bits',
+        '',
+        bytes_to_evaluate,
+        2,
+        ('data.val: wanted images like', 'uint16', 'uint8'),
+    ),
+    'grey and alpha in one pool': (
+        'grey of 16 bits',
+        '',
+        grey_and_alpha,
+        2,
+        ('one number of channels', '1 of', '4 of', "color_type='color'"),
+    ),
+    'cut off at 255': (
+        'grey of 16 bits',
+        "step = dict(type='LoadImageFromFile', color_type='grayscale', "
+        "imdecode_backend='pillow')\n"
+        'train_pipeline[0] = test_pipeline[0] = step\n'
+        "for one in ('train', 'query', 'val'):\n"
+        "    data[one]['pipeline'][0] = step",
+        None,
+        3,
+        ('00.png', 'pillow', "imdecode_backend='cv2'"),
+    ),
+    'complex numbers': (
+        'own',
+        '',
+        complex_image,
+        3,
+        ('01.npy', 'complex128', 'real'),
+    ),
+    # segmentation_models.pytorch 652: a network for three channels
+    'a frozen network of five channels': (
+        'five bands',
+        "active_learning.update(features=dict(type='Backbone', backbone=dict("
+        "type='ResNet', depth=18, in_channels=5), checkpoint='none.pth'), "
+        "selector='CoreSet')\n"
+        "runner.update(sample_mode='image')",
+        None,
+        2,
+        ('backbone.in_channels: wanted 3', 'got 5', 'Segmentor'),
+    ),
+}
+
+
+@pytest.mark.parametrize('row', REFUSED.values(), ids=REFUSED)
+def test_what_goes_wrong_is_refused_before_a_label_is_bought(
+    row, tmp_path, capsys
+):
+    """Each would end in a traceback, or in a network that learns nothing."""
+    kind, more, breaks, code, words = row
+    x = experiment(kind, tmp_path / 'x', more)
+    if breaks is not None:
+        breaks(x)
+    assert x.run() == code
+    said = capsys.readouterr().err
+    for one in words:
+        assert one in said
+    assert 'Traceback' not in said
+    assert not x.labels.exists()
+
+
+def test_a_picture_that_cannot_be_drawn_is_found_at_the_start(
+    tmp_path, monkeypatch, capsys
+):
+    """ilastik 1023: a PNG with alpha failed when it was shown."""
+    x = experiment('alpha', tmp_path / 'x', SUPERPIXELS)
+
+    def broken(*_):
+        raise ValueError('no such colour')
+
+    monkeypatch.setattr(pictures, 'contact_sheet', broken)
+    assert x.run() == 2
+    said = capsys.readouterr().err
+    assert 'active_learning.visualize' in said
+    assert 'no such colour' in said
+    assert not x.labels.exists()
+    assert not (x.work_dir / 'viz').exists()
+
+
+def test_bits_that_a_loader_drops_are_named(tmp_path, capfd):
+    """mmsegmentation 2303: 16 bits are what OpenCV makes of them."""
+    x = experiment('cut to 8 bits', tmp_path / 'x')
+    x.add("log_level = 'INFO'")
+    assert x.run('--dry-run') == 0
+    told = ''.join(capfd.readouterr())
+    assert "color_type='unchanged') keeps these" in told
+
+
+@pytest.mark.parametrize('mode', ['pixel', 'region'])
+def test_channels_make_another_experiment_where_regions_see_them(
+    mode, tmp_path
+):
+    """Pictures alone may change; superpixels may not."""
+    prints = []
+    for channels in ('None', '(0, 1, 2)', '(2, 1, 0)'):
+        folder = tmp_path / channels
+        x = experiment('five bands', folder, SUPERPIXELS)
+        x.add(f"active_learning['visualize']['channels'] = {channels}")
+        x.add(f"runner.update(sample_mode='{mode}')")
+        cfg = load_config(str(x.config))
+        config, problems, _ = read_config(cfg)
+        assert not problems
+        prints.append(fingerprint(cfg, config))
+    assert len(set(prints)) == (3 if mode == 'region' else 1)
+
+
+def test_what_is_no_image_is_refused():
+    for array in (np.zeros((2, 3, 4, 5)), np.zeros((0, 3)), np.array('text')):
+        with pytest.raises(DataError, match=r'a\.png: wanted an image'):
+            content_of(array, 'a.png')
+    with pytest.raises(ConfigError, match='0 to 0'):
+        ImageView((0, 1, 2)).rgb(
+            np.zeros((2, 2)), content_of(np.zeros((2, 2)), '')
+        )
