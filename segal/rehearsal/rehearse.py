@@ -14,6 +14,7 @@ from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
 from segal.rehearsal import query, samples, training
+from segal.rehearsal.label_values import check_label_values
 from segal.rehearsal.parts import Rehearsal, said
 
 
@@ -63,6 +64,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
                 query.tap(model, parts, problems)
         if problems:
             raise ConfigError(problems)
+        check_label_values(parts)
         if weights:
             parts.networks.check_weights(model.cpu())
     return model

@@ -14,6 +14,8 @@ from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
+from segal.active.dataset.lossy import check_lossless
+from segal.active.label_ids import describe_ids
 from segal.active.oracles import colours_in
 from segal.errors import ConfigError, DataError, SegALError, raised_at
 
@@ -166,6 +168,11 @@ class LoadFirst:
             if type(step).__name__ != 'LoadAnnotations'
         ]
 
+    @property
+    def reader(self) -> Any:
+        """The step that reads annotations."""
+        return self._annotations
+
     def load_image(self, index: int) -> dict[str, Any]:
         """The results of the loading steps, as the transforms want them.
 
@@ -246,7 +253,7 @@ class LoadFirst:
         return results
 
     def checked_annotation(
-        self, index: int, size: tuple[int, ...], classes: int
+        self, index: int, size: tuple[int, ...] | None, classes: int
     ) -> NDArray[np.uint8]:
         """The ground truth, of the size of its image and with known ids.
 
@@ -255,7 +262,7 @@ class LoadFirst:
 
         Args:
             index: Position in the data set.
-            size: (H, W) of the image.
+            size: (H, W) of the image; None where it is not known.
             classes: How many there are.
 
         Returns:
@@ -266,11 +273,12 @@ class LoadFirst:
         """
         truth = self.load_annotation(index)
         path = self.annotation_file(index)
-        if truth.shape != tuple(size):
+        if truth.ndim != 2 or (size and truth.shape != tuple(size)):
             raise DataError(
-                f'{path}: wanted class ids of the size of the image, (H, W) '
-                f'= {tuple(size)}, got {truth.shape}{colours_in(truth)}; '
-                f'correct {self.key}.ann_dir, or convert the annotations'
+                f'{path}: wanted class ids of the size of the image, (H, W)'
+                f'{f" = {tuple(size)}, " if size else ", "}got {truth.shape}'
+                f'{colours_in(truth)}; correct {self.key}.ann_dir, or '
+                'convert the annotations'
             )
         dataset = self.dataset
         ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256))
@@ -282,8 +290,10 @@ class LoadFirst:
             raise DataError(
                 f'{path}: wanted class ids 0 to {last}, or '
                 f'{dataset.ignore_index} where void, got '
-                f'{odd[:10].tolist()} too; correct {self.key}.classes or '
-                'reduce_zero_label, or convert the annotations'
+                f'{odd[:10].tolist()} too: '
+                f'{describe_ids(ids.tolist(), classes)}; correct '
+                f'{self.key}.classes or reduce_zero_label, or convert the '
+                'annotations'
             )
         return truth
 
@@ -328,7 +338,7 @@ class LoadFirst:
         path = self.annotation_file(index)
         _check_depth(path)
         try:
-            return self._annotations(results)['gt_semantic_seg']
+            truth = self._annotations(results)['gt_semantic_seg']
         except Exception as error:
             reason = (
                 'the annotation is missing'
@@ -340,6 +350,9 @@ class LoadFirst:
                 f'restore the file, or correct {self.key}.ann_dir and '
                 'seg_map_suffix'
             ) from error
+        classes = len(self.dataset.CLASSES or ())
+        check_lossless(path, truth, self._annotations, classes)
+        return truth  # type: ignore[no-any-return]
 
 
 def _check_moved(results: dict[str, Any], name: str) -> None:
