@@ -31,6 +31,9 @@ PIXELS = 40_000_000
 MORE = 1000
 """How many are read where only one class is found beside 255."""
 
+FORMATS = 4000
+"""Of how many annotations the format alone is looked at."""
+
 _NO_CLASS = 255
 
 Truth = NDArray[np.integer]
@@ -93,14 +96,16 @@ def check_label_values(parts: Rehearsal) -> None:
     data, logger = parts.data, get_root_logger()
     smoke = data.images > len(data.pool)
     everything = []
+    void_pool = False
     if _ground_truth_answers(parts):
         everything.append(_look_at_pool(parts))
+        void_pool = not everything[0].found  # said where labels are bought
     for key, dataset in {'data.val': data.val, **data.sources}.items():
         if is_read_here(dataset):
             everything.append(_look_at(dataset, key, data.classes))
     for seen in everything:
         said = [] if smoke else one_class(seen)
-        if said and (seen.found or everything[0].found):
+        if said and not void_pool:
             raise DataError(said[0])
         for sentence in said + doubts(seen, told_in_full=not smoke):
             logger.warning(sentence)
@@ -177,6 +182,7 @@ def _count(
 ) -> None:
     """Count ids until enough is known, in an order that names decide.
 
+    Those in lossy formats come first, so that none of them is missed.
     Annotations that are missing are passed over: of the pool, only those
     that are bought need to be there.
 
@@ -190,9 +196,16 @@ def _count(
         DataError: An annotation that cannot be used.
     """
     dataset: Any = loader.dataset
+
+    def is_lossy(position: int) -> bool:
+        known = 'ann' in dataset.img_infos[position]
+        path = loader.annotation_file(position) if known else ''
+        return lossy_format(path) is not None
+
     order = sorted(
         positions, key=lambda at: key_of('values', image_name(dataset, at))
     )
+    order[:FORMATS] = sorted(order[:FORMATS], key=is_lossy, reverse=True)
     for position in order:
         if seen.is_enough:
             return
@@ -205,9 +218,7 @@ def _count(
         ids = np.bincount(truth.reshape(-1), minlength=256)
         seen.counts += ids[:256]
         seen.files += 1
-        seen.lossy += lossy_format(loader.annotation_file(position)) is not (
-            None
-        )
+        seen.lossy += is_lossy(position)
     seen.all = True
 
 

@@ -280,6 +280,12 @@ class LoadFirst:
                 f'{colours_in(truth)}; correct {self.key}.ann_dir, or '
                 'convert the annotations'
             )
+        if truth.dtype.kind not in 'iub' or truth.min(initial=0) < 0:
+            raise DataError(
+                f'{path}: wanted whole class ids of 0 to 255, got '
+                f'{truth.dtype}; correct the LoadAnnotations of '
+                f'{self.key}.pipeline'
+            )
         dataset = self.dataset
         ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256))
         last = classes - 1
