@@ -62,6 +62,7 @@ def main() -> int:
     args = parser.parse_args()
 
     from segal.config.costs import parse_costs
+    from segal.report.absent import absences
     from segal.report.evidence import read_evidence
     from segal.report.page import terminal_table, verdicts, write_report
 
@@ -81,6 +82,8 @@ def main() -> int:
     print(terminal_table(written.findings.summary))
     print()
     for sentence in verdicts(evidence, written.findings):
+        print(sentence)
+    for sentence in absences(evidence):
         print(sentence)
     for name in evidence.waiting:
         print(f'Left out: {name}, no finished round yet.')

@@ -14,18 +14,21 @@ import torch
 from mmcv import DictAction
 from mmcv.parallel import MMDataParallel
 from mmseg.apis import single_gpu_test
-from mmseg.datasets import build_dataloader, build_dataset
+from mmseg.datasets import CustomDataset, build_dataloader, build_dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal import compat
+from segal.active.dataset.base import LoadFirst
 from segal.config import load_config, read_config
 from segal.config.built import not_built
 from segal.errors import ConfigError, SegALError, nearest
 from segal.rehearsal.training import METRICS
+from segal.runner.absent import absent_classes
 from segal.runner.rounds import plain
 from segal.utils.class_names import check_class_names
 from segal.utils.data import missing_paths
+from segal.utils.table import absent_words
 from segal.utils.trained import load_trained
 
 
@@ -72,6 +75,10 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     except Exception as error:
         said = not_built(f'data.{name}', cfg.data[name], error)
         raise ConfigError(said) from error
+    if isinstance(dataset, CustomDataset):
+        annotations = LoadFirst(dataset, f'data.{name}')
+        for index in range(len(dataset)):
+            annotations.checked_annotation(index, None, len(dataset.CLASSES))
     loader = build_dataloader(
         dataset,
         samples_per_gpu=1,
@@ -95,7 +102,16 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
         trained.wrapper.model, device_ids=[0] if on_gpu else None
     )
     results = single_gpu_test(wrapped, loader, pre_eval=True)
-    return dataset.evaluate(results, metric=args.eval)
+    metrics: dict[str, float] = dataset.evaluate(results, metric=args.eval)
+    for sentence in absent_words(
+        {
+            'absent': absent_classes(metrics, dataset.CLASSES or (), []),
+            'IoU': dataset.CLASSES or (),
+        },
+        f'data.{name}',
+    ):
+        sys.stderr.write(f'{sentence}\n')
+    return metrics
 
 
 if __name__ == '__main__':

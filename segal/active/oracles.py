@@ -21,6 +21,7 @@ from segal.structures import (
     Selection,
 )
 
+from .label_ids import describe_ids
 from .label_store import LabelStore
 
 _NO_CLASS = 255
@@ -129,7 +130,7 @@ class GroundTruthOracle(BaseOracle):
         """Where there is a class, for ``void='exclude'``; else everything."""
         if self.void == 'charge':
             return None
-        mask = self._truth(image.name) != _NO_CLASS  # (H, W)
+        mask = self.truth(image.name) != _NO_CLASS  # (H, W)
         self._askable_counts[image.name] = int(np.count_nonzero(mask))
         return mask
 
@@ -158,7 +159,7 @@ class GroundTruthOracle(BaseOracle):
         """
         answers: dict[str, PixelAnswers | ImageAnswers] = {}
         for name, places in selection.places.items():
-            truth = self._truth(name)  # (H, W)
+            truth = self.truth(name)  # (H, W)
             if selection.unit == 'image':
                 answers[name] = ImageAnswers(truth)
             else:
@@ -171,8 +172,18 @@ class GroundTruthOracle(BaseOracle):
                 )
         return Answers(selection, answers)
 
-    def _truth(self, name: str) -> NDArray[np.uint8]:
-        """An image's annotation, checked: uint8 (H, W), 255 where void."""
+    def truth(self, name: str) -> NDArray[np.uint8]:
+        """An image's annotation, checked.
+
+        Args:
+            name: Of the image.
+
+        Returns:
+            uint8 (H, W), 255 where void.
+
+        Raises:
+            DataError: See :meth:`answer`.
+        """
         image = self._images[name]
         try:
             truth = np.asarray(self.read(name))
@@ -199,9 +210,11 @@ class GroundTruthOracle(BaseOracle):
             raise DataError(
                 f'{name!r}: wanted class ids 0 to {len(self.classes) - 1}, or '
                 f'{self.ignore_index} where void, got {ids[:10].tolist()} '
-                f'too, at {int(odd.sum())} pixels; set reduce_zero_label if '
-                'ids start at 1, correct classes, or convert the annotations '
-                'with a tool of tools/convert_datasets'
+                f'too, at {int(odd.sum())} pixels: '
+                + describe_ids(np.unique(truth).tolist(), len(self.classes))
+                + '; set reduce_zero_label if ids start at 1, correct '
+                'classes, or convert the annotations with a tool of '
+                'tools/convert_datasets'
             )
         return np.where(void, _NO_CLASS, truth).astype(np.uint8)
 

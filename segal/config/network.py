@@ -318,6 +318,14 @@ def check_classes(cfg: Config, classes: int) -> list[str]:
         cfg: The config.
         classes: How many classes the data set has.
     """
+    if classes == 1:
+        return [
+            'data.train.classes: wanted two classes or more, got one, which '
+            'every labelled pixel would be: nothing is learned, and mIoU is '
+            '100 %. List what is not of the class as a class, too, such as '
+            "classes=('background', ...), with ids 0 and 1 in the "
+            'annotations, and set num_classes=2'
+        ]
     allowed = {classes, 1} if classes == 2 else {classes}
     problems = []
     for where, head in heads(cfg):

@@ -20,6 +20,7 @@ from mmseg.models.losses import (
 from torch import Tensor, nn
 
 from segal.losses.heads import mend_heads
+from segal.losses.one_channel import one_channel_fault
 
 
 class OnLabelled(nn.Module):
@@ -152,7 +153,7 @@ def check_losses(model: nn.Module) -> list[str]:
         several = isinstance(losses, nn.ModuleList)
         for index, loss in enumerate(losses if several else [losses]):
             key = f'model.{where}.loss_decode' + f'.{index}' * several
-            said = _fault(loss, head)
+            said = one_channel_fault(loss, head) or _fault(loss, head)
             if said:
                 problems.append(f'{key}: {said}')
         said = _sampler_fault(head)

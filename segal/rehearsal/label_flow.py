@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.active_dataset import reads_labels_first
 from segal.active.dataset.base import LoadFirst, image_file
-from segal.active.dataset.label_ids import ids_in, named
+from segal.active.label_ids import ids_in, named
 from segal.errors import DataError, LabelFlowError
 from segal.rehearsal.parts import Rehearsal
 from segal.seeding import key, seeded

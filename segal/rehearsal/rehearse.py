@@ -15,6 +15,7 @@ from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
 from segal.rehearsal import images, pictures, query, samples, training
 from segal.rehearsal.label_flow import check_label_flow
+from segal.rehearsal.label_values import check_label_values
 from segal.rehearsal.parts import Rehearsal, said
 from segal.rehearsal.same_mask import check_same_mask
 
@@ -72,6 +73,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
                 query.tap(model, parts, problems)
         if problems:
             raise ConfigError(problems)
+        check_label_values(parts)
         if weights:
             parts.networks.check_weights(model.cpu())
     return model

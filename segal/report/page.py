@@ -18,6 +18,7 @@ from segal.active.costs import Asked, Costs
 from segal.errors import StateError
 from segal.files import replace_file, unwritable
 from segal.report import charts
+from segal.report.absent import absences
 from segal.report.axes import (
     cost_axis,
     images_axis,
@@ -156,6 +157,7 @@ def render(
         best=findings.rounds['best_epoch_miou_percent'].notna().any(),
         tests=sum(p is not None for p in findings.p_holm.values()),
         verdicts=verdicts(evidence, findings),
+        absences=absences(evidence),
         few=FEW,
         fewest=FEWEST_PAIRS,
         random=RANDOM,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from segal.report.absent import left_out
 from segal.report.axes import Axis, axis_of, common_span
 from segal.report.evidence import RANDOM, Evidence
 from segal.report.run import Run
@@ -171,6 +172,7 @@ def _round_row(
         'iterations': row['iterations'],
         'miou_percent': run.curve[at],
         'best_epoch_miou_percent': run.best[at],
+        'classes_left_out_of_miou': ', '.join(left_out(run, at)) or None,
         **{f'{key}_seconds': seconds.get(key) for key in SECONDS},
         **{
             f'iou_percent.{name}': value

@@ -26,10 +26,11 @@ from segal.config.schema import ActiveLearningConfig
 from segal.errors import StateError
 from segal.hooks.report import RoundReport
 from segal.model_wrapper import ModelWrapper
+from segal.runner.absent import SeenClasses, absent_classes
 from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Selection
 from segal.utils.process import return_memory
-from segal.utils.table import cost_words
+from segal.utils.table import absent_words, cost_words
 
 
 class RoundFactory(Protocol):
@@ -136,6 +137,7 @@ class ActiveLearningRunner:
         self.logger = logger
         self.classes = tuple(classes)
         self.palette = palette
+        self._seen_classes = SeenClasses(self.store, len(self.classes))
         self.rows: list[dict[str, Any]] = self._read_rows()
 
     @property
@@ -317,10 +319,17 @@ class ActiveLearningRunner:
             },
             seconds=dict(result['seconds'], query=None),
         )
+        absent = absent_classes(
+            metrics, self.classes, self._seen_classes.missing()
+        )
+        if absent:
+            row['absent'] = absent
         if result.get('best'):
             row['best'] = result['best']
         self.rows[round:] = [row]
         self._write(write_rounds)
+        for sentence in absent_words(row):
+            self.logger.warning('round %d: %s', round, sentence)
 
     def _cost(self, round: int) -> dict[str, Any]:
         """What the labels of a round cost, and those of all until then."""

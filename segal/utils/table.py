@@ -52,7 +52,9 @@ def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
         '  '.join(cell.rjust(w) for cell, w in zip(cells, widths, strict=True))
         for cells in table
     ]
-    return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
+    notes = _notes(rows)
+    table_lines = [lines[0], '-' * len(lines[0]), *lines[1:]]
+    return '\n'.join([*table_lines, *([''] if notes else []), *notes])
 
 
 def _cells(row: Row, whole: bool, images: int | None) -> list[str]:
@@ -107,6 +109,54 @@ def row_cost(row: Row) -> str:
     """What the labels until a round cost; rows of old have no cost."""
     cost = row.get('cost')
     return cost_words(cost['total'], cost['unit']) if cost else _ABSENT
+
+
+def absent_words(row: Row, truth: str = 'data.val') -> list[str]:
+    """Say which classes a round knows nothing of, or leaves out of its mean.
+
+    Args:
+        row: Of ``rounds.json``.
+        truth: What was evaluated on.
+
+    Returns:
+        Sentences without a full stop; none where all classes take part.
+    """
+    absent = row.get('absent') or {}
+    left_out, in_val, labels = (
+        absent.get(key, []) for key in ('mean', 'val', 'labels')
+    )
+    said = []
+    if left_out:
+        count = len(row['IoU'])
+        said.append(
+            f'mIoU is over {count - len(left_out)} of {count} classes: no '
+            f'pixel of {_names(left_out)} in {truth} or in what was predicted'
+        )
+    wrong = [name for name in in_val if name not in left_out]
+    if wrong:
+        said.append(
+            f'no pixel of {_names(wrong)} in {truth}, but in what was '
+            'predicted: an IoU of 0 % in the mean'
+        )
+    if labels:
+        said.append(f'no label of {_names(labels)} was bought so far')
+    return said
+
+
+def _names(names: Sequence[str]) -> str:
+    return ', '.join(map(repr, names))
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """What stands under the table: which rounds lack which classes."""
+    rounds: dict[str, list[str]] = {}
+    for row in rows:
+        for sentence in absent_words(row):
+            rounds.setdefault(sentence, []).append(str(row['round']))
+    return [
+        f'round{"s" if len(which) > 1 else ""} {", ".join(which)}: {sentence}'
+        for sentence, which in rounds.items()
+    ]
 
 
 def _time(seconds: float | None) -> str:

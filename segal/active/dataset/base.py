@@ -14,7 +14,8 @@ from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
-from segal.active.dataset.label_ids import ids_in, named
+from segal.active.dataset.lossy import check_lossless
+from segal.active.label_ids import describe_ids, ids_in, named
 from segal.active.oracles import colours_in
 from segal.config.pipelines import loads_labels
 from segal.errors import (
@@ -180,6 +181,11 @@ class LoadFirst:
             if i >= cut and i not in loaders
         ]
 
+    @property
+    def reader(self) -> Any:
+        """The step that reads annotations."""
+        return self._annotations[-1]
+
     def load_image(self, index: int) -> dict[str, Any]:
         """The results of the loading steps, as the transforms want them.
 
@@ -338,7 +344,7 @@ class LoadFirst:
         )
 
     def checked_annotation(
-        self, index: int, size: tuple[int, ...], classes: int
+        self, index: int, size: tuple[int, ...] | None, classes: int
     ) -> NDArray[np.uint8]:
         """The ground truth, of the size of its image and with known ids.
 
@@ -347,7 +353,7 @@ class LoadFirst:
 
         Args:
             index: Position in the data set.
-            size: (H, W) of the image.
+            size: (H, W) of the image; None where it is not known.
             classes: How many there are.
 
         Returns:
@@ -358,11 +364,18 @@ class LoadFirst:
         """
         truth = self.load_annotation(index)
         path = self.annotation_file(index)
-        if truth.shape != tuple(size):
+        if truth.ndim != 2 or (size and truth.shape != tuple(size)):
             raise DataError(
-                f'{path}: wanted class ids of the size of the image, (H, W) '
-                f'= {tuple(size)}, got {truth.shape}{colours_in(truth)}; '
-                f'correct {self.key}.ann_dir, or convert the annotations'
+                f'{path}: wanted class ids of the size of the image, (H, W)'
+                f'{f" = {tuple(size)}, " if size else ", "}got {truth.shape}'
+                f'{colours_in(truth)}; correct {self.key}.ann_dir, or '
+                'convert the annotations'
+            )
+        if truth.dtype.kind not in 'iub' or truth.min(initial=0) < 0:
+            raise DataError(
+                f'{path}: wanted whole class ids of 0 to 255, got '
+                f'{truth.dtype}; correct the LoadAnnotations of '
+                f'{self.key}.pipeline'
             )
         dataset = self.dataset
         ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256))
@@ -374,8 +387,10 @@ class LoadFirst:
             raise DataError(
                 f'{path}: wanted class ids 0 to {last}, or '
                 f'{dataset.ignore_index} where void, got '
-                f'{odd[:10].tolist()} too; correct {self.key}.classes or '
-                'reduce_zero_label, or convert the annotations'
+                f'{odd[:10].tolist()} too: '
+                f'{describe_ids(ids.tolist(), classes)}; correct '
+                f'{self.key}.classes or reduce_zero_label, or convert the '
+                'annotations'
             )
         return truth
 
@@ -440,7 +455,7 @@ class LoadFirst:
         try:
             for step in self._annotations:
                 results = step(results)
-            return results['gt_semantic_seg']
+            truth = results['gt_semantic_seg']
         except Exception as error:
             reason = (
                 'the annotation is missing'
@@ -452,6 +467,9 @@ class LoadFirst:
                 f'restore the file, or correct {self.key}.ann_dir and '
                 'seg_map_suffix'
             ) from error
+        classes = len(self.dataset.CLASSES or ())
+        check_lossless(path, truth, self.reader, classes)
+        return truth  # type: ignore[no-any-return]
 
 
 def _check_moved(results: dict[str, Any], name: str) -> None:

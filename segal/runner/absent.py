@@ -1,0 +1,92 @@
+"""Classes that a round knows nothing of, or that its mean IoU leaves out.
+
+mmseg's mean is over the classes that occur in ``data.val`` or in the
+predictions; another one is NaN, and leaves the mean without a word. The
+number stays mmseg's; here is what it does not speak of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from segal.active.label_store import LabelStore, WholeLabels
+
+
+class SeenClasses:
+    """The classes of which some label was bought.
+
+    Each label map is read once, and none once every class was seen.
+
+    Args:
+        store: What was bought.
+        classes: How many there are.
+    """
+
+    def __init__(self, store: LabelStore, classes: int) -> None:
+        self.store = store
+        self._missing = set(range(classes))
+        self._read: set[str] = set()
+
+    def missing(self) -> list[int]:
+        """Look at what is new in the store.
+
+        Returns:
+            The classes without a label, sorted.
+        """
+        for name in self.store.labelled_names():
+            if not self._missing:
+                break
+            if name in self._read:
+                continue
+            labels = self.store.labels(name)
+            ids = labels.classes
+            if isinstance(labels, WholeLabels):
+                self._read.add(name)
+                ids = labels.label_map.reshape(-1)
+            counts = np.bincount(ids, minlength=256)
+            self._missing -= set(np.flatnonzero(counts).tolist())
+        return sorted(self._missing)
+
+
+def absent_classes(
+    metrics: Mapping[str, Any],
+    classes: Sequence[str],
+    unlabelled: Sequence[int],
+) -> dict[str, list[str]]:
+    """What a row of ``rounds.json`` tells of classes that are missing.
+
+    Args:
+        metrics: Of an evaluation, as mmseg names them; NaN, or None where it
+            was read from a checkpoint, is what has no value.
+        classes: Names of the C classes.
+        unlabelled: Ids of those without a bought label.
+
+    Returns:
+        Of these only what is not empty: ``mean``: classes that the mean IoU
+        leaves out; ``val``: those without a pixel in ``data.val``;
+        ``labels``: those without a bought label.
+    """
+
+    def without(metric: str) -> list[str]:
+        return [
+            name
+            for name in classes
+            if _is_nothing(metrics.get(f'{metric}.{name}', 0.0))
+        ]
+
+    mean = without('IoU')
+    accuracy = set(without('Acc'))  # NaN where the truth has no pixel
+    found = {
+        'mean': mean,
+        'val': [name for name in classes if name in {*mean, *accuracy}],
+        'labels': [classes[number] for number in unlabelled],
+    }
+    return {key: names for key, names in found.items() if names}
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or math.isnan(value)
