@@ -150,7 +150,7 @@ class Selection:
             whole image); empty for the initial draw.
         regions: name -> int32 (N,), the region of each place, numbered from
             0 in each image; empty where no regions are asked.
-        answer: What is said of a region.
+        answer: What is said of a region; ``'all'`` where none is asked.
     """
 
     round: int
@@ -188,7 +188,10 @@ def merged(
         images: In whose order the images come.
     """
     first = parts[0]
-    joined = Selection(first.round, first.unit, {}, answer=first.answer)
+    answers = [part.answer for part in parts if part.regions]
+    joined = Selection(
+        first.round, first.unit, {}, answer=answers[0] if answers else 'all'
+    )
     by_name = {name: part for part in parts for name in part.places}
     for name in (image.name for image in images):
         if name in by_name:

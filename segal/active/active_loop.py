@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -52,6 +53,10 @@ class ActiveLearningLoop:
             process, the selection does not depend on the number of processes.
         workers: Loader processes a rank.
         features: Gives embeddings and maps of features; None: there are none.
+
+    Attributes:
+        unspent: How much of its budget the last step could not spend, since
+            nothing more could be asked.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class ActiveLearningLoop:
         self.store = store
         self.oracle = oracle
         self.seed = seed
+        self.unspent = 0
         self.scorer = Scorer(pool, seed, batch_size, workers, features)
 
     def step(
@@ -81,7 +87,8 @@ class ActiveLearningLoop:
 
         Every rank scores its own images and keeps the best; rank 0 chooses,
         asks and writes; then every rank reads the same file. The ledger is
-        checked before and after it is written.
+        checked before and after it is written. Where nothing is left to ask,
+        the file is empty.
 
         Args:
             heuristic: Gives the scores.
@@ -99,18 +106,23 @@ class ActiveLearningLoop:
         file = self.store.rounds
         before = Standing.of(self.store)
         free = self.free()
-        parts: list[tuple[NDArray[np.bool_], dict[str, Budget]]]
-        parts = [(np.ones(len(free), bool), {})]
+        parts: Iterable[tuple[NDArray[np.bool_], Budget | None]]
+        parts = [(np.ones(len(free), bool), None)]
         if opening is not None:
             new = self._open(heuristic, wrapper, opening, free)
             old = self.store.opened() & (free > 0)
-            shares = opening.parts(old, new)
-            parts = [(among, dict(budget=share)) for among, share in shares]
-        chosen = [
-            self._choose(heuristic, partial(make_selector, **share), wrapper,
-                         free, among)
-            for among, share in parts
-        ]  # fmt: skip
+            parts = opening.parts(old, new, free)
+        chosen, unspent = [], 0
+        for among, share in parts:
+            carried, make = 0, make_selector
+            if share is not None:
+                carried = 0 if share.per_image else unspent
+                share = replace(share, amount=share.amount + carried)
+                make = partial(make_selector, budget=share)
+            part, left = self._choose(heuristic, make, wrapper, free, among)
+            chosen.append(part)
+            unspent += left - carried
+        self.unspent = unspent
         with ranks.together():
             if ranks.is_main():
                 selection = merged(chosen, self.pool.images)
@@ -135,7 +147,7 @@ class ActiveLearningLoop:
         wrapper: ModelWrapper | None,
         free: NDArray[np.int64],
         among: NDArray[np.bool_],
-    ) -> Selection:
+    ) -> tuple[Selection, int]:
         """Spend a budget on some images.
 
         Args:
@@ -146,7 +158,8 @@ class ActiveLearningLoop:
             among: bool (P,), the images that the budget is for.
 
         Returns:
-            On rank 0 what to ask, checked; elsewhere nothing at all.
+            On rank 0 what to ask, checked, elsewhere nothing at all; and how
+            much of the budget is left, on every rank.
         """
         images = [
             x for x, is_in in zip(self.pool, among, strict=True) if is_in
@@ -170,7 +183,8 @@ class ActiveLearningLoop:
                 )
                 if isinstance(selector, BaseRegions):
                     check_regions(selection, selector)
-        return selection
+        left = max(0, selector.total() - selector.spent(selection))
+        return selection, ranks.broadcast(left)
 
     def _open(
         self,

@@ -29,9 +29,10 @@ class Opening:
             is for each image, for each open one.
         split: ``'even'``: new and old images share ``inside`` as any images
             would. A number: this share of it goes to the new ones, halves of
-            a place rounded up; where there are no old ones, or no new ones,
-            the others get all. ``'score_per_cost'``: each image that is
-            opened gets ``first_pixels``, the old ones what is left.
+            a place rounded up; what the old ones cannot take goes to the new
+            ones, and more than the pixels of the new ones to the old ones.
+            ``'score_per_cost'``: each image that is opened gets
+            ``first_pixels``, the old ones what is left.
         first_pixels: Pixels bought in an image when it is opened.
         opening_pixels: Price of opening an image, in pixels.
     """
@@ -44,16 +45,23 @@ class Opening:
     opening_pixels: float = 0.0
 
     def parts(
-        self, old: NDArray[np.bool_], new: NDArray[np.bool_]
+        self,
+        old: NDArray[np.bool_],
+        new: NDArray[np.bool_],
+        free: NDArray[np.int64],
     ) -> Iterator[tuple[NDArray[np.bool_], Budget]]:
-        """Which images share which budget.
+        """Split the budget over old images and new ones.
+
+        Of two parts the second may be given what the first leaves unspent,
+        where its budget is not for each image.
 
         Args:
             old: bool (P,), those that are open already and not exhausted.
             new: bool (P,), those that this query opens.
+            free: int64 (P,), places that may be asked in each image.
 
         Yields:
-            bool (P,) and the budget of places in those.
+            bool (P,) and the budget of places in those; the old ones first.
         """
         inside = self.inside
         if self.split == 'even' or not (old.any() and new.any()):
@@ -62,12 +70,14 @@ class Opening:
         if self.split == 'score_per_cost':
             price = self.first_pixels + self.opening_pixels
             spent = int(new.sum()) * price
+            left = max(0, floor(inside.amount - spent))
+            yield old, Budget(left, False)
             yield new, Budget(self.first_pixels, True)
-            yield old, Budget(max(0, floor(inside.amount - spent)), False)
             return
         share = rounded_share(inside.amount, self.split)
-        yield new, Budget(share, False, inside.in_pixels)
+        share = min(share, int(free[new].sum()))
         yield old, Budget(inside.amount - share, False, inside.in_pixels)
+        yield new, Budget(share, False, inside.in_pixels)
 
 
 def check_opened(

@@ -47,6 +47,8 @@ def check_regions(selection: Selection, selector: BaseRegions) -> None:
                 f'at most {each[at]} {what} of {selector.images[at].name!r}',
                 f'{spent[at]}',
             )
+        if not budget.per_image and total < most:
+            each = selector.most
         short = np.flatnonzero(spent < each)
     else:
         short = np.arange(len(spent)) if total < most else np.empty(0, int)

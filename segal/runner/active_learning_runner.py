@@ -272,6 +272,7 @@ class ActiveLearningRunner:
                 counts.void,
                 self._cost_words(0),
             )
+            self._say_dry(0, counts.requested)
 
     def _train(self, round: int, training: Training) -> None:
         """Train a phase and add its row."""
@@ -369,11 +370,28 @@ class ActiveLearningRunner:
         told: dict[str, Any] = {}
         if self.opening is not None:
             told['opened'] = asked.opened
-        if asked.superpixels:
-            told.update(regions=asked.superpixels, answer='dominant')
-        elif asked.regions:
-            told['regions'] = asked.regions
+        if self.config.unit == 'region' and not asked.pixels:
+            told['regions'] = asked.regions + asked.superpixels
+            if self.config.selector['answer'] == 'dominant':
+                told['answer'] = 'dominant'
         return told
+
+    def _say_dry(self, round: int, requested: int) -> None:
+        """Say where a label file holds less than its budget, or nothing."""
+        if not self.loop.unspent:
+            return
+        budget = self.config.budget
+        pixels = budget.in_pixels or budget.percent is not None
+        self.logger.warning(
+            'round %d: %s; %d %ss of its budget are not spent',
+            round,
+            'images, or the pool, have run dry, and give all that is left'
+            if requested
+            else 'nothing is left to ask, its label file is empty, and it '
+            'trains on the labels that there are',
+            self.loop.unspent,
+            'pixel' if pixels else self.config.unit,
+        )
 
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
         """Buy the labels of the next round."""
@@ -397,6 +415,7 @@ class ActiveLearningRunner:
             counts.refused,
             self._cost_words(round + 1),
         )
+        self._say_dry(round + 1, counts.requested)
         self._write(write_times)
         return selection
 

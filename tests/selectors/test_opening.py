@@ -95,6 +95,9 @@ def test_first_pixels_are_at_least_one():
         Case(0).selector(2, 10, 0, 0.0)
 
 
+FREE = np.full(5, 20)
+
+
 def mask(*at):
     return np.isin(np.arange(5), at)
 
@@ -106,18 +109,18 @@ def mask(*at):
         (
             0.25,
             Budget(10, False),
-            [((3,), Budget(3, False)), ((0, 1), Budget(7, False))],
+            [((0, 1), Budget(7, False)), ((3,), Budget(3, False))],
         ),
         (
             'score_per_cost',
             Budget(10, False),
-            [((3,), Budget(4, True)), ((0, 1), Budget(4, False))],
+            [((0, 1), Budget(4, False)), ((3,), Budget(4, True))],
         ),
     ],
 )
 def test_a_budget_is_split(split, inside, wanted):
     opening = Opening(None, 1, inside, split, 4, 1.5)
-    parts = list(opening.parts(mask(0, 1), mask(3)))
+    parts = list(opening.parts(mask(0, 1), mask(3), FREE))
     assert [budget for _, budget in parts] == [budget for _, budget in wanted]
     for (among, _), (at, _) in zip(parts, wanted, strict=True):
         assert np.flatnonzero(among).tolist() == list(at)
@@ -127,7 +130,7 @@ def test_a_budget_is_split(split, inside, wanted):
 def test_what_cannot_be_split_is_spent_whole(split):
     opening = Opening(None, 1, Budget(10, False), split, 4)
     for old, new in ((mask(), mask(1)), (mask(1), mask())):
-        ((among, budget),) = opening.parts(old, new)
+        ((among, budget),) = opening.parts(old, new, FREE)
         assert budget == Budget(10, False)
         assert np.flatnonzero(among).tolist() == [1]
 

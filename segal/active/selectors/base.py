@@ -138,6 +138,15 @@ class BaseSelector(ABC):
             RuntimeError: The shards hold a place twice, or too few places.
         """
 
+    def total(self) -> int:
+        """How much the whole pool may be asked, were it all free."""
+        times = len(self.images) if self.budget.per_image else 1
+        return self.budget.amount * times
+
+    def spent(self, selection: Selection) -> int:
+        """How much of :meth:`total` a selection takes."""
+        return len(selection)
+
     def _stream(self, purpose: str, name: str) -> int:
         """The key of one image's draws for one use."""
         return key(self.seed, self.round, purpose, name)

@@ -30,6 +30,7 @@ ROW = np.dtype(
         ('score', np.float32),
         ('tie', np.uint64),
         ('size', np.int64),  # askable pixels
+        ('order', np.int64),  # in which it was taken in its image, from 0
     ]
 )
 """A region of the pool."""
@@ -42,9 +43,13 @@ class RegionCandidates(Candidates):
     Attributes:
         sizes: int64 (N,), askable pixels of each; ``places`` are the numbers
             of the regions.
+        orders: int64 (N,), in which each was taken in its image, from 0.
     """
 
     sizes: NDArray[np.int64] = field(
+        default_factory=lambda: np.empty(0, np.int64)
+    )
+    orders: NDArray[np.int64] = field(
         default_factory=lambda: np.empty(0, np.int64)
     )
 
@@ -114,7 +119,11 @@ class BaseRegions(BaseSelector):
             if budget.per_image:
                 return sum(top_count(x.pixels, budget.percent) for x in pool)
             return top_count(sum(x.pixels for x in pool), budget.percent)
-        return budget.amount * (len(pool) if budget.per_image else 1)
+        return super().total()
+
+    def spent(self, selection: Selection) -> int:
+        """Regions or pixels that a selection asks."""
+        return len(selection) if self.in_pixels else selection.region_count
 
     def _find(
         self,
@@ -142,6 +151,7 @@ class BaseRegions(BaseSelector):
         rows['score'] = found.scores
         rows['tie'] = place_keys(tie, found.numbers)
         rows['size'] = found.sizes
+        rows['order'] = np.arange(len(rows))
         return rows
 
     def _packed(self, rows: NDArray) -> RegionCandidates:
@@ -154,6 +164,7 @@ class BaseRegions(BaseSelector):
             rows['score'],
             rows['tie'],
             sizes=rows['size'],
+            orders=rows['order'],
         )
 
     def _joined(self, shards: Sequence[Candidates]) -> NDArray:
@@ -170,6 +181,7 @@ class BaseRegions(BaseSelector):
             part['image'] = self._positions(shard)
             part['number'], part['score'] = shard.places, shard.scores
             part['tie'], part['size'] = shard.ties, shard.sizes
+            part['order'] = shard.orders
             parts.append(part)
         rows = np.concatenate(parts)
         rows = rows[np.lexsort((rows['number'], rows['image']))]
