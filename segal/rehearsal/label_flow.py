@@ -100,7 +100,8 @@ def _reads_annotations(loader: LoadFirst, index: int) -> list[str]:
     image.pop('seg_prefix', None)
     labels = np.zeros(image['img'].shape[:2], np.uint8)
     try:
-        loader.transform(index, image, labels)
+        with seeded(0, loader.key) as again:
+            loader.transform(index, image, labels, again=again)
     except DataError as error:
         return [
             f'{error}. It asks where the annotation of the image lies; '

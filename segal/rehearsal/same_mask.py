@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import os.path as osp
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from mmseg.datasets import CustomDataset
+from mmseg.datasets.pipelines import LoadAnnotations
 from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst
@@ -40,6 +42,9 @@ def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
     if tuple(val.CLASSES or ()) != classes:
         return  # said where names are compared
     loader = LoadFirst(data.view, 'data.train')
+    own_reader = type(loader.reader).__call__ is not LoadAnnotations.__call__
+    if own_reader and _format(data.view) != _format(val):
+        return  # each is read in its own way, rightly
     for dataset, where in ((val, 'data.val'), (data.view, 'data.train')):
         for info in _handful(dataset, seed):
             for ours, theirs in _pairs(dataset, data.view, val, info):
@@ -56,6 +61,18 @@ def _handful(dataset: CustomDataset, seed: int) -> list[dict[str, Any]]:
     return known[:_FILES]
 
 
+def _format(dataset: CustomDataset) -> bytes | None:
+    """What a first annotation file begins with: it tells PNG from JPEG."""
+    for info in dataset.img_infos[:1]:
+        name = info.get('ann', {}).get('seg_map', '')
+        with (
+            suppress(OSError),
+            open(osp.join(dataset.ann_dir or '', name), 'rb') as file,
+        ):
+            return file.read(4)
+    return None
+
+
 def _pairs(
     dataset: CustomDataset,
     view: CustomDataset,
@@ -64,16 +81,20 @@ def _pairs(
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Which file training would read for an image, and which val would.
 
-    The same one, except where the other's suffix names a file that exists.
+    The same one where both have one suffix; else two that lie side by side.
+    Annotations of the pool in one format and of val in another, each with a
+    reader of its own, have no file that both would read.
     """
     other = val if dataset is view else view
     own, theirs = dataset.seg_map_suffix, other.seg_map_suffix
-    name = info['ann']['seg_map']
     second = info
-    if own != theirs and isinstance(own, str) and isinstance(theirs, str):
-        renamed = name.removesuffix(own) + theirs
-        if osp.isfile(osp.join(dataset.ann_dir or '', renamed)):
-            second = {**info, 'ann': {**info['ann'], 'seg_map': renamed}}
+    if own != theirs:
+        if not isinstance(own, str) or not isinstance(theirs, str):
+            return []
+        renamed = info['ann']['seg_map'].removesuffix(own) + theirs
+        if not osp.isfile(osp.join(dataset.ann_dir or '', renamed)):
+            return []
+        second = {**info, 'ann': {**info['ann'], 'seg_map': renamed}}
     return [(info, second) if dataset is view else (second, info)]
 
 

@@ -16,6 +16,7 @@ from segal.active.dataset.pool import query_batch
 from segal.errors import DataError, LabelFlowError
 from segal.hooks.pseudo_labels import WEAK
 from segal.rehearsal.parts import Rehearsal, content
+from segal.seeding import seeded
 from segal.utils.data import Data
 
 
@@ -31,10 +32,12 @@ def of_pool(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
     pseudo = parts.config.training.pseudo_labels is not None
     beside = {UNASKED: labels} if pseudo else {}
     sample: dict[str, Any] | None = None
-    with _pipeline(problems):
+    with _pipeline(problems), seeded(parts.config.seed, 'sample') as again:
         loader = LoadFirst(data.view, 'data.train')
         at = data.positions[image.name]
-        sample = loader.transform(at, loader.load_image(at), labels, beside)
+        sample = loader.transform(
+            at, loader.load_image(at), labels, beside, again=again
+        )
     if sample is not None and not _is_whole(sample, 'data.train', problems):
         sample = None
     if sample is not None:
@@ -101,8 +104,12 @@ def of_sources(
     """
     for key, source in data.sources.items():
         made = None
-        with _pipeline(problems), reading(source, 0, key):
-            made = labelled_sample(source, 0, len(data.classes), key)
+        with (
+            _pipeline(problems),
+            reading(source, 0, key),
+            seeded('sample', key) as again,
+        ):
+            made = labelled_sample(source, 0, len(data.classes), key, again)
         if made is None or not _is_whole(made, key, problems):
             continue
         if sample is None:

@@ -14,7 +14,6 @@ from segal.structures import Candidates, PoolImage, Prediction, Selection
 from .quotas import quotas, rounded_share, top_count
 from .regions import ROW, BaseRegions, by_score
 
-
 SPARE = 20_000
 """Regions of the whole pool that are looked at beyond the shares, at least."""
 
