@@ -14,6 +14,7 @@ from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
+from segal.active.image_file import decoded_otherwise
 from segal.active.oracles import colours_in
 from segal.errors import ConfigError, DataError, SegALError, raised_at
 
@@ -194,6 +195,7 @@ class LoadFirst:
                 reason = 'it cannot be decoded as an image'
             if not isinstance(error, AttributeError | cv2.error | OSError):
                 reason += f' ({type(error).__name__}: {error})'
+            reason += decoded_otherwise(path)
             raise DataError(
                 f'{path}: {reason}; restore the file, or take it out of '
                 f'{self.key}'
