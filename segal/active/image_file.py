@@ -81,3 +81,31 @@ def decode(path: Path, size: Sequence[int], loader: Loader) -> NDArray[Any]:
     if image.shape[:2] != tuple(size):
         raise ValueError(said)
     return image
+
+
+def decoded_otherwise(path: str) -> str:
+    """Name the options that decode a file that the pipeline's do not.
+
+    Args:
+        path: The file.
+
+    Returns:
+        To follow what is wrong with it; empty where nothing decodes it.
+    """
+    if not Path(path).is_file():
+        return ''
+    for options in (
+        dict(color_type='unchanged'),
+        dict(color_type='unchanged', imdecode_backend='tifffile'),
+    ):
+        loader = Loader(**options)  # type: ignore[arg-type]
+        try:
+            image = decode(Path(path), (), loader)
+        except Exception:
+            continue
+        words = ', '.join(f'{key}={value!r}' for key, value in options.items())
+        return (
+            f' with these options; LoadImageFromFile({words}) makes '
+            f'{image.dtype} {image.shape} of it'
+        )
+    return ''

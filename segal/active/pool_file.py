@@ -64,6 +64,8 @@ class PoolFile:
         view = self.view
         if self.loader.own:  # whose numbers may be others than the file's
             view = replace(view, ranges={})
+            if view.channels and max(view.channels) >= content.channels:
+                view = replace(view, channels=None)
         return view.rgb(image, content)
 
 

@@ -21,6 +21,7 @@ from segal.active.regions import Superpixels
 from segal.config import fingerprint, load_config, read_config
 from segal.errors import ConfigError, DataError
 from segal.rehearsal import pictures
+from segal.utils.selecting import shape_of
 from tests.bad_input.experiment import Experiment
 
 SIZE = (48, 64)
@@ -254,6 +255,19 @@ def test_sizes_that_another_loader_gave_are_not_believed(tmp_path):
     assert content.dtype == 'uint16'
 
 
+def test_superpixels_of_other_channels_are_others(tmp_path):
+    """They are kept under a name that says how the image was seen."""
+    folder, shapes = tmp_path / 'data', []
+    for channels in (None, (4, 4, 3)):
+        pool = pool_of('five bands', folder)
+        assert pool.show_channels(channels) == []
+        part = dict(type='Superpixels', segments=40)
+        shape = shape_of(part, pool, tmp_path / 'superpixels')
+        shapes.append([shape.labels(image) for image in pool])
+        assert (shape.labels(pool[0]) == shapes[-1][0]).all()
+    assert not all((a == b).all() for a, b in zip(*shapes, strict=True))
+
+
 def test_channels_are_chosen_and_held_to_the_image(tmp_path):
     """mmsegmentation 1554: images of more than three bands."""
     pool = pool_of('five bands', tmp_path / 'data')
@@ -380,6 +394,24 @@ REFUSED = {
         ('01.npy', 'complex128', 'real'),
     ),
     # segmentation_models.pytorch 652: a network for three channels
+    # mmsegmentation 1121: saturation and hue of a grey image
+    'distortion of grey': (
+        'grey',
+        "train_pipeline.insert(5, dict(type='PhotoMetricDistortion'))\n"
+        "data['train']['pipeline'] = train_pipeline",
+        None,
+        2,
+        ('data.train.pipeline fails on it in PhotoMetricDistortion',),
+    ),
+    'float that OpenCV cannot make 8 bits of': (
+        'float',
+        "train_pipeline[0] = test_pipeline[0] = dict(type='LoadImageFromFile')"
+        "\nfor one in ('train', 'query', 'val'):\n"
+        "    data[one]['pipeline'][0] = train_pipeline[0]",
+        None,
+        3,
+        ('00.tif', "LoadImageFromFile(color_type='unchanged')", 'float32'),
+    ),
     'a frozen network of five channels': (
         'five bands',
         "active_learning.update(features=dict(type='Backbone', backbone=dict("

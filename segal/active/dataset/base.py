@@ -15,6 +15,7 @@ from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
 from segal.active.dataset.lossy import check_lossless
+from segal.active.image_file import decoded_otherwise
 from segal.active.label_ids import describe_ids, ids_in, named
 from segal.active.oracles import colours_in
 from segal.config.pipelines import loads_labels
@@ -214,6 +215,7 @@ class LoadFirst:
                 reason = 'it cannot be decoded as an image'
             if not isinstance(error, AttributeError | cv2.error | OSError):
                 reason += f' ({type(error).__name__}: {error})'
+            reason += decoded_otherwise(path)
             raise DataError(
                 f'{path}: {reason}; restore the file, or take it out of '
                 f'{self.key}'
