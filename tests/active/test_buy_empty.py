@@ -109,9 +109,7 @@ class Case:
 
     def step(self, make, opening=None):
         """A round; what it asked of each image, and what it could not."""
-        before = dict(
-            zip(self.truth, self.loop.free().tolist(), strict=True)
-        )
+        before = dict(zip(self.truth, self.loop.free().tolist(), strict=True))
         opened = dict(zip(self.truth, self.store.opened(), strict=True))
         selection = self.loop.step(Levels(3), make, None, opening)
         assert self.store.rounds == selection.round + 1
@@ -252,9 +250,7 @@ def test_regions_run_out(name, shape, options, tmp_path):
                 x: len(places) if in_pixels else selection.count(x)
                 for x, places in selection.places.items()
             }
-            check_spent(
-                case, made[-1], spent, before, case.loop.unspent, room
-            )
+            check_spent(case, made[-1], spent, before, case.loop.unspent, room)
         if shape == 'Superpixels' and not in_pixels:
             assert not any(case.left().values())
     case.check_files(tmp_path / 'out')
@@ -339,9 +335,7 @@ def test_images_and_places_in_them_run_out(opener, split, tmp_path):
         for before, opened, selection in buy_empty(case, make, opening):
             new = [x for x in selection.places if not opened[x]]
             assert len(new) <= 2
-            there = sum(
-                before[x] for x in before if opened[x] or x in new
-            )
+            there = sum(before[x] for x in before if opened[x] or x in new)
             if pixels and not by_cost and not budget.per_image:
                 assert len(selection) == min(budget.amount, there)
             if not pixels and not budget.per_image:
@@ -381,9 +375,7 @@ def test_what_is_left_of_a_cost_is_never_spent(unit, tmp_path):
 @pytest.mark.parametrize('name', list(SIZES))
 @pytest.mark.parametrize('refused', [0.0, 1.0])
 @pytest.mark.parametrize(('shape', 'options'), shapes())
-def test_a_pool_of_one_image_runs_out(
-    name, refused, shape, options, tmp_path
-):
+def test_a_pool_of_one_image_runs_out(name, refused, shape, options, tmp_path):
     """Refused and void answers are asked once, as any others."""
     case = Case(tmp_path, [name], refused=refused)
     make = partial(
@@ -419,4 +411,3 @@ def test_nothing_askable_from_the_first_round_on(tmp_path):
     (first, _) = list(buy_empty(case, make))
     assert not len(first[2])
     assert case.store.counts().requested == 0
-
