@@ -107,6 +107,11 @@ class Budget:
     in_pixels: bool = False
     percent: float | None = None
 
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether the pixels of regions are counted, not the regions."""
+        return self.in_pixels or self.percent is not None
+
 
 @dataclass
 class Candidates:

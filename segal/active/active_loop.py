@@ -174,12 +174,14 @@ class ActiveLearningLoop:
         with ranks.together():
             if ranks.is_main():
                 selection = selector.choose(shards)
+                regions = isinstance(selector, BaseRegions)
                 check_selection(
                     selection,
                     selector.budget,
                     np.where(among, free, 0),
                     self.store,
                     len(images),
+                    regions,
                 )
                 if isinstance(selector, BaseRegions):
                     check_regions(selection, selector)

@@ -89,6 +89,7 @@ def check_selection(
     free: NDArray[np.int64],
     store: LabelStore,
     images: int | None = None,
+    regions: bool = False,
 ) -> None:
     """A selection spends the budget, or all that is free, on free places.
 
@@ -100,6 +101,8 @@ def check_selection(
         free: int64 (P,), how many places may be asked in each image.
         store: What was asked before.
         images: How many a budget for each image is for; None: all.
+        regions: Whether the budget is spent on regions, of which
+            ``check_regions`` knows how much they take.
 
     Raises:
         RuntimeError: It spends more or less, asks a place twice, or one that
@@ -119,8 +122,8 @@ def check_selection(
         problem = _not_free(places, whole, name, int(free[at]), store, at)
         if problem:
             raise fault(number, *problem)
-    if selection.regions:
-        return  # see check_regions
+    if regions:
+        return
     left = np.minimum(free, 1) if whole else free  # (P,)
     count = len(left) if images is None else images
     amount = budget.amount * (count if budget.per_image else 1)

@@ -8,6 +8,8 @@ from typing import Any
 from mmcv import Config
 
 from segal.active.costs import Asked
+from segal.active.regions.base import Fit
+from segal.config.dry import runs_dry
 from segal.config.planned import cumulated, planned, region_pixels
 from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.config.sections import CHECKPOINTS_KEPT
@@ -39,6 +41,7 @@ def plan(
     features: str = 'none',
     pixels_per_region: int = 1,
     bytes_of_average: int = 0,
+    fits: Sequence[Fit] = (),
 ) -> str:
     """A table of rounds and what they cost.
 
@@ -54,12 +57,14 @@ def plan(
         pixels_per_region: About so many.
         bytes_of_average: What mmcv's checkpoints and the best one hold
             beside; 0 for none.
+        fits: How many regions each image has; empty for other units.
 
     Returns:
         Lines of text, each at most about 79 characters.
     """
     pixels = sum(image.pixels for image in pool)
-    asked = cumulated(planned(config, pool, pixels_per_region))
+    able = [(fit.least + fit.most) // 2 for fit in fits]
+    asked = cumulated(planned(config, pool, pixels_per_region, able))
     labels = [
         one.images or one.pixels + region_pixels(one, pool, pixels_per_region)
         for one in asked
@@ -82,6 +87,7 @@ def plan(
         ('unit', config.unit),
         ('at first', _first(config)),
         ('each query', f'{_each_query(config)}, {config.queries} queries'),
+        ('runs dry', runs_dry(config, pool, fits, pixels_per_region)),
         ('costs', _prices(config)),
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),

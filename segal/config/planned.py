@@ -11,7 +11,10 @@ from segal.structures import PoolImage
 
 
 def planned(
-    config: ActiveLearningConfig, pool: Sequence[PoolImage], region: int = 1
+    config: ActiveLearningConfig,
+    pool: Sequence[PoolImage],
+    region: int = 1,
+    able: Sequence[int] = (),
 ) -> list[Asked]:
     """What each label file will ask, were no request void.
 
@@ -22,6 +25,8 @@ def planned(
         config: What the user wrote, read.
         pool: All images that may be asked about.
         region: Pixels of a region, about.
+        able: How many regions each image has; empty where that is not known,
+            and all of an image may be asked.
 
     Returns:
         One for each phase, the initial labels first.
@@ -29,7 +34,7 @@ def planned(
     if config.mixed is not None:
         return _planned_mixed(config, config.mixed, pool, region)
     if config.unit == 'region':
-        return _planned_regions(config, pool, region)
+        return _planned_regions(config, pool, region, able)
     images = config.unit == 'image'
     everything = len(pool) if images else sum(one.pixels for one in pool)
     files: list[Asked] = []
@@ -97,15 +102,28 @@ def _planned_mixed(
 
 
 def _planned_regions(
-    config: ActiveLearningConfig, pool: Sequence[PoolImage], region: int
+    config: ActiveLearningConfig,
+    pool: Sequence[PoolImage],
+    region: int,
+    able: Sequence[int],
 ) -> list[Asked]:
     everything = sum(one.pixels for one in pool)
     files: list[Asked] = []
-    opened = asked = 0
+    opened = asked = given = 0
     for number in range(len(config.phases)):
-        until = asked + _region_pixels(config, number, files, pool, region)
-        pixels = min(until, everything) - asked
-        count = -(-pixels // region)
+        if able and not config.budget.counts_pixels:
+            unopened = len(pool) - opened
+            if config.budget.per_image:
+                until = config.initial.amount + number * config.budget.amount
+                count = sum(min(until, one) for one in able) - given
+            else:
+                count = _count(config, number, files, unopened)
+                count = min(count, sum(able) - given)
+            pixels = min(count * region, everything - asked)
+        else:
+            until = asked + _region_pixels(config, number, files, pool, region)
+            pixels = min(until, everything) - asked
+            count = -(-pixels // region)
         new = min(count, len(pool) - opened)
         files.append(
             Asked(superpixels=count, opened=new)
@@ -117,6 +135,7 @@ def _planned_regions(
             )
         )
         opened, asked = opened + new, asked + pixels
+        given += count
     return files
 
 

@@ -272,7 +272,7 @@ class ActiveLearningRunner:
                 counts.void,
                 self._cost_words(0),
             )
-            self._say_dry(0, counts.requested)
+            self._say_dry(0)
 
     def _train(self, round: int, training: Training) -> None:
         """Train a phase and add its row."""
@@ -372,25 +372,35 @@ class ActiveLearningRunner:
             told['opened'] = asked.opened
         if self.config.unit == 'region' and not asked.pixels:
             told['regions'] = asked.regions + asked.superpixels
-            if self.config.selector['answer'] == 'dominant':
+            if self.config.selector.get('answer') == 'dominant':
                 told['answer'] = 'dominant'
         return told
 
-    def _say_dry(self, round: int, requested: int) -> None:
-        """Say where a label file holds less than its budget, or nothing."""
-        if not self.loop.unspent:
+    def _say_dry(self, round: int) -> None:
+        """Say where the label file just written holds less than its budget."""
+        budget = self.config.budget if round else self.config.initial
+        requested = self.store.counts(round).requested
+        left = self.loop.unspent
+        opens = self.opening is not None and round > 0
+        if not left and (requested or not opens):
             return
-        budget = self.config.budget
-        pixels = budget.in_pixels or budget.percent is not None
+        counted = 'pixel' if budget.counts_pixels else self.config.unit
+        if not requested:
+            self.logger.warning(
+                'round %d asks nothing: no place is free that its budget may '
+                'be spent on; its label file is empty, and it trains on the '
+                'labels that there are',
+                round,
+            )
+            return
         self.logger.warning(
-            'round %d: %s; %d %ss of its budget are not spent',
+            'round %d: %s; %d %ss of the budget are not spent',
             round,
-            'images, or the pool, have run dry, and give all that is left'
-            if requested
-            else 'nothing is left to ask, its label file is empty, and it '
-            'trains on the labels that there are',
-            self.loop.unspent,
-            'pixel' if pixels else self.config.unit,
+            'some images have run dry and give all that is left of them'
+            if budget.per_image
+            else 'the pool has run dry and gives all that is left',
+            left,
+            counted,
         )
 
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
@@ -415,7 +425,7 @@ class ActiveLearningRunner:
             counts.refused,
             self._cost_words(round + 1),
         )
-        self._say_dry(round + 1, counts.requested)
+        self._say_dry(round + 1)
         self._write(write_times)
         return selection
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ from torch import nn
 
 from segal import distributed as ranks
 from segal.active.dataset.mixed_sampler import batch_sampler
-from segal.active.regions import RegionShape
+from segal.active.regions import Fit, RegionShape
 from segal.config import ActiveLearningConfig, plan
 from segal.config.planned import cumulated, planned
 from segal.features import BaseExtractor, FrozenExtractor
 from segal.utils.data import Data
 from segal.utils.features import cost, describe_first, needs_of
 from segal.utils.network import checkpoint_bytes, weight_bytes
+from segal.structures import PoolImage
 from segal.utils.table import format_rounds
+
+COUNTED = 1_000_000
+"""Pixels of a pool of which superpixels are counted for a plan, at most."""
 
 
 def plan_of(
@@ -34,7 +39,9 @@ def plan_of(
     """What ``--dry-run`` says."""
     lengths = []
     region = shape.typical_pixels(data.pool[0]) if shape else 1
-    asked = cumulated(planned(config, data.pool.images, region))
+    fits = _fits(shape, data.pool.images) if shape else []
+    able = [(fit.least + fit.most) // 2 for fit in fits]
+    asked = cumulated(planned(config, data.pool.images, region, able))
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
     for index, phase in enumerate(config.phases):
         sampler = batch_sampler(
@@ -59,7 +66,14 @@ def plan_of(
         described,
         region,
         weight_bytes(model) if config.training.average is not None else 0,
+        fits,
     )
+
+
+def _fits(shape: RegionShape, pool: Sequence[PoolImage]) -> list[Fit]:
+    """How many regions each image has; counted while that is quick."""
+    quick = sum(image.pixels for image in pool) <= COUNTED
+    return [shape.fit(image, count=quick) for image in pool]
 
 
 def described(

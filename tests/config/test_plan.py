@@ -3,12 +3,15 @@
 import logging
 import time
 
+import numpy as np
 import pytest
 import torch
 from mmcv import Config
 from mmcv.runner import EpochBasedRunner
 
+from segal.active.regions import Fit, Squares, Superpixels, Wanted
 from segal.config import plan
+from segal.config.dry import runs_dry
 from segal.config.plan import kept_by_hooks
 from segal.structures import PoolImage
 from tests.config.minimal import minimal, read
@@ -88,6 +91,8 @@ def test_pixels_of_each_image():
         'unit': 'pixel',
         'at first': '10 pixels of each image',
         'each query': '5 pixels of each image, 2 queries',
+        'runs dry': 'round 1: 1 of 10 images give less than their share '
+        '(pixels are counted)',
         'costs': '2.4 seconds for each pixel',
         'heuristic': 'LeastConfidence()',
         'selector': 'PixelsPerImage(top_percent=5.0)',
@@ -221,3 +226,129 @@ def test_an_average_lies_in_what_is_written_while_a_phase_lasts():
     )
     # 3 rounds: final.pth, epochs 4 and 5, the best
     assert 'checkpoints 12.9 MB (12: 3 final, 9 of mmcv)' in text
+
+
+REGION = dict(runner__sample_mode='region')
+SMALL = [PoolImage('a', (24, 32)), PoolImage('b', (24, 32))]
+
+
+def dry(pool, fits=(), region=1, **changes):
+    _, config, _ = read(**changes)
+    return runs_dry(config, pool, fits, region)
+
+
+def of_regions(**options):
+    return dict(REGION, active_learning__settings__region=options)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'fits', 'said'),
+    [
+        (of_regions(query_size=1), [3, 3], 'round 2: the pool gives all'),
+        (of_regions(query_size=1), [5, 5], 'no (10 regions in the pool)'),
+        (
+            of_regions(query_size=2),
+            [3, 7],
+            'round 1: 1 of 2 images give less than their share (10 regions',
+        ),
+        (
+            of_regions(query_size=5),
+            [5, 6],
+            'round 1: 2 of 2 images give less than their share; round 1: the '
+            'pool gives all that is left; later rounds ask nothing, and train '
+            'on the labels that there are (11 regions in the pool)',
+        ),
+        (
+            of_regions(budget_per_round=4, sample_evenly=False),
+            [3, 4],
+            'round 1: the pool gives all that is left; later rounds',
+        ),
+        (
+            dict(
+                of_regions(query_size=1),
+                runner__sample_mode='mixed',
+                active_learning__settings__mixed=dict(inside='region'),
+                active_learning__settings__image=dict(
+                    initial_pool=1, query_size=1
+                ),
+            ),
+            [1, 3],
+            'round 1 to 2: some images give less than their share (4 regions',
+        ),
+        (
+            dict(
+                of_regions(cost_per_round=4, answer='dominant'),
+                active_learning__costs=dict(superpixel=1),
+            ),
+            [5, 6],
+            'round 2: the pool gives all that is left (11 regions',
+        ),
+    ],
+)
+def test_a_plan_says_in_which_round_regions_run_out(changes, fits, said):
+    fits = [Fit(x, x, True) for x in fits]
+    assert said in dry(SMALL, fits, **changes)
+
+
+def test_a_plan_says_what_is_counted_and_what_is_estimated():
+    budget = of_regions(query_size=30)
+    squares = [Squares(1).fit(image) for image in SMALL]
+    assert squares == [Fit(35, 88, True)] * 2
+    said = dry(SMALL, squares, 9, **budget)
+    assert said.startswith('round 1 to 2: some images give less')
+    assert '70 to 176 regions in the pool, by where they are chosen' in said
+    pixels = {image.name: torch.rand(*image.size, 3) for image in SMALL}
+    shape = Superpixels(
+        lambda name: (255 * pixels[name]).byte().numpy(), str, segments=40
+    )
+    about = [shape.fit(image, count=False) for image in SMALL]
+    assert about == [Fit(40, 40, False)] * 2
+    said = dry(SMALL, about, 19, **budget)
+    assert said.startswith('about round 1: 2 of 2 images give less')
+    assert 'about 80 regions in the pool, not counted' in said
+    counted = [shape.fit(image) for image in SMALL]
+    assert [x.least for x in counted] == [
+        int(shape.labels(image).max()) + 1 for image in SMALL
+    ]
+    assert all(fit.exact for fit in counted)
+
+
+def test_a_plan_asks_no_more_than_there_is():
+    cfg, config, _ = read(**of_regions(query_size=2))
+    fits = [Fit(3, 3, True)] * 2
+    text = plan(
+        cfg, config, SMALL, [1] * 3, None, 1, pixels_per_region=256, fits=fits
+    )
+    assert [row[4] for row in rows(text)] == ['1,024', '1,536', '1,536']
+    assert 'runs dry' in text
+
+
+def test_pixels_that_are_void_may_run_out_earlier():
+    said = dry(
+        SMALL,
+        active_learning__oracle=dict(void='exclude'),
+        active_learning__settings__pixel=dict(query_size=256),
+    )
+    assert said.startswith('round 2: the pool gives all that is left')
+    assert 'void is not, so that it may be earlier' in said
+
+
+@pytest.mark.parametrize('radius', [1, 2, 3])
+def test_squares_are_never_fewer_or_more_than_a_plan_says(radius):
+    rng = np.random.default_rng(radius)
+    shape = Squares(radius)
+    for _ in range(60):
+        size = tuple(rng.integers(1, 24, 2).tolist())
+        image, every = PoolImage('a', size), np.ones(size, bool)
+        levels = rng.integers(0, rng.choice([1, 3, 999]), size, endpoint=True)
+        found = shape.best(
+            image,
+            levels.astype(np.float32),
+            ~every,
+            every,
+            'one',
+            lambda at: at.astype(np.uint64),
+            Wanted(),
+        )
+        fit = shape.fit(image)
+        assert fit.least <= len(found.numbers) <= fit.most

@@ -45,6 +45,20 @@ class Wanted(NamedTuple):
     least: float = -np.inf
 
 
+class Fit(NamedTuple):
+    """How many regions of an untouched image can be asked, one by one.
+
+    Attributes:
+        least: So many at least, wherever they are chosen.
+        most: So many at most.
+        exact: Whether both are known; False where they are estimated.
+    """
+
+    least: int
+    most: int
+    exact: bool
+
+
 class RegionShape(ABC):
     """Cuts images into regions, and finds the best that are free.
 
@@ -62,6 +76,17 @@ class RegionShape(ABC):
     @abstractmethod
     def typical_pixels(self, image: PoolImage) -> int:
         """About how many pixels a region of an image has."""
+
+    def fit(self, image: PoolImage, count: bool = True) -> Fit:
+        """How many regions of an image can be asked.
+
+        Args:
+            image: Which one.
+            count: Whether the image may be read and cut for it, which takes
+                a while; else the number may be estimated.
+        """
+        about = max(1, image.pixels // self.typical_pixels(image))
+        return Fit(about, about, False)
 
     @abstractmethod
     def best(

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segal.active.heuristics.utils import box_sum
-from segal.active.regions.base import Found, RegionShape, Ties, Wanted
+from segal.active.regions.base import Fit, Found, RegionShape, Ties, Wanted
 from segal.active.regions.picking import pick_apart
 from segal.errors import ConfigError
 from segal.registry import REGIONS
@@ -48,6 +48,22 @@ class Squares(RegionShape):
         """See the base."""
         side = 2 * self.radius + 1
         return min(side, image.size[0]) * min(side, image.size[1])
+
+    def fit(self, image: PoolImage, count: bool = True) -> Fit:
+        """From squares that leave the widest gaps to those that leave none.
+
+        One bars all centres within ``2 * radius`` of its own, so that fewer
+        than ``ceil(H / (4 * radius + 1)) * ceil(W / (4 * radius + 1))`` never
+        bar all, and of any ``2 * radius + 1`` centres in a row one is taken.
+        """
+        height, width = image.size
+
+        def tiles(side: int) -> int:
+            return -(-height // side) * -(-width // side)
+
+        return Fit(
+            tiles(4 * self.radius + 1), tiles(2 * self.radius + 1), True
+        )
 
     def best(
         self,

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.segmentation import slic
 
-from segal.active.regions.base import Found, RegionShape, Ties, Wanted
+from segal.active.regions.base import Fit, Found, RegionShape, Ties, Wanted
 from segal.errors import ConfigError
 from segal.files import replace_file
 from segal.registry import REGIONS
@@ -87,19 +87,40 @@ class Superpixels(RegionShape):
         if self.cache is None:
             return self._cut(image)
         path = self.cache / f'{self._fingerprint(image)}.png'
-        try:
-            with Image.open(path) as png:
-                labels = np.array(png)
-            if labels.shape == tuple(image.size):
-                return labels.astype(np.int64)
-        except (OSError, SyntaxError, ValueError):
-            pass
+        kept = self._kept(path, image)
+        if kept is not None:
+            return kept
         labels = self._cut(image)
         buffer = io.BytesIO()
         Image.fromarray(labels.astype(np.uint16)).save(buffer, 'PNG')
         self.cache.mkdir(parents=True, exist_ok=True)
         replace_file(path, buffer.getvalue())
         return labels
+
+    def _kept(self, path: Path, image: PoolImage) -> NDArray[np.int64] | None:
+        """What was computed before, (H, W); None where that is no use."""
+        try:
+            with Image.open(path) as png:
+                labels = np.array(png)
+        except (OSError, SyntaxError, ValueError):
+            return None
+        if labels.shape != tuple(image.size):
+            return None
+        return labels.astype(np.int64)
+
+    def fit(self, image: PoolImage, count: bool = True) -> Fit:
+        """Those that were cut before are counted; see the base."""
+        labels = None
+        if self.cache is not None and self.cache.is_dir():
+            path = self.cache / f'{self._fingerprint(image)}.png'
+            labels = self._kept(path, image)
+        if labels is None and count:
+            labels = self._cut(image)
+        if labels is None:
+            about = min(self.segments, image.pixels)
+            return Fit(about, about, False)
+        number = int(labels.max()) + 1
+        return Fit(number, number, True)
 
     def _cut(self, image: PoolImage) -> NDArray[np.int64]:
         labels = slic(

@@ -99,9 +99,7 @@ class BaseRegions(BaseSelector):
             raise ConfigError(
                 f"answer: wanted 'all' or 'dominant', got {answer!r}"
             )
-        self.in_pixels = (
-            self.budget.in_pixels or self.budget.percent is not None
-        )
+        self.in_pixels = self.budget.counts_pixels
         if answer == 'dominant' and self.in_pixels:
             raise ConfigError(
                 "answer: 'dominant' is one answer a region, got a budget in "
