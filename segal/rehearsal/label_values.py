@@ -76,9 +76,10 @@ class Seen:
     @property
     def is_enough(self) -> bool:
         """Whether as many were read as tell what can be told."""
+        files, pixels = FILES, PIXELS
         if self.is_odd:
-            return self.files >= MORE
-        return self.files >= FILES or int(self.counts.sum()) >= PIXELS
+            files, pixels = MORE, 50 * PIXELS
+        return self.files >= files or int(self.counts.sum()) >= pixels
 
 
 def check_label_values(parts: Rehearsal) -> None:
@@ -96,10 +97,10 @@ def check_label_values(parts: Rehearsal) -> None:
     data, logger = parts.data, get_root_logger()
     smoke = data.images > len(data.pool)
     everything = []
-    void_pool = False
     if _ground_truth_answers(parts):
         everything.append(_look_at_pool(parts))
-        void_pool = not everything[0].found  # said where labels are bought
+    # a pool of nothing but void is told of where its labels are bought
+    void_pool = any(seen.files and not seen.found for seen in everything)
     for key, dataset in {'data.val': data.val, **data.sources}.items():
         if is_read_here(dataset):
             everything.append(_look_at(dataset, key, data.classes))
@@ -164,13 +165,13 @@ def _look_at(
     seen = Seen(key, classes, bool(reduced))
 
     def read(position: int) -> Truth:
-        return loader.checked_annotation(position, None, len(classes))
+        truth = loader.checked_annotation(position, None, len(classes))
+        if not later:
+            return truth
+        void = (truth == 0) | (truth == _NO_CLASS)  # as in the evaluation
+        return np.where(void, _NO_CLASS, truth - 1)
 
     _count(seen, loader, range(len(dataset)), read)
-    if later:  # as the evaluation will
-        counts = np.append(seen.counts[1:255], [0, 0])
-        counts[_NO_CLASS] = seen.counts[[0, _NO_CLASS]].sum()
-        seen.counts = counts
     return seen
 
 
@@ -225,7 +226,7 @@ def _count(
 def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
     """Whether an annotation cannot be read because it is not there."""
     if 'ann' not in loader.dataset.img_infos[position]:
-        return False  # then none is there
+        return True  # which is said where one is bought
     path = loader.annotation_file(position)
     return isinstance(error.__cause__, FileNotFoundError) or not (
         osp.exists(path)
@@ -246,27 +247,33 @@ def one_class(seen: Seen) -> list[str]:
     """
     if not seen.is_odd:
         return []
-    if len(seen.classes) > 2 and seen.files < min(FILES, MORE):
+    if len(seen.classes) > 2 and seen.files < FILES:
         return []
     where = f'{seen.key}: wanted pixels of {len(seen.classes)} classes'
-    looked = f'{"all its" if seen.all else "the"} {seen.files} annotations' + (
-        '' if seen.all else ' looked at'
-    )
+    looked = f'all its {seen.files} annotations'
+    if not seen.all:
+        looked = f'the {seen.files} annotations looked at'
     if not seen.found:
         return [
             f'{where}, got nothing but void in {looked}; correct its ann_dir '
             'or reduce_zero_label, or convert the annotations'
         ]
-    only = int(np.flatnonzero(seen.counts)[0])
-    other = next(i for i in range(len(seen.classes)) if i != only)
+    (only,) = np.flatnonzero(seen.counts[: len(seen.classes)]).tolist()
+    other = int(not only)
+    if seen.reduced:
+        void = 'void, which reduce_zero_label makes of 0,'
+        mend = 'If ids start at 0, set reduce_zero_label=False; if they do not'
+    else:
+        void = '255, which is void,'
+        mend = (
+            'If 255 is meant as a class, as in black and white masks, write '
+            f'its id, such as {other} ({seen.classes[other]!r}), in place of '
+            '255, or let a LoadAnnotations of your own do so; if it is void'
+        )
     return [
-        f'{where}, got {seen.classes[only]!r} (id {only}) and 255, which is '
-        f'void, and nothing else in {looked}: nothing would be learned, and '
-        'mIoU would be 100 %. If 255 is meant as a class, as in black and '
-        f'white masks, write its id, such as {other} '
-        f'({seen.classes[other]!r}), in place of 255, or let a '
-        'LoadAnnotations of your own do so; if it is void, add images with '
-        'the other classes'
+        f'{where}, got {seen.classes[only]!r} (id {only}) and {void} and '
+        f'nothing else in {looked}: nothing would be learned, and mIoU would '
+        f'be 100 %. {mend}, add images with the other classes'
     ]
 
 
@@ -310,9 +317,7 @@ def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
     if seen.counts[_NO_CLASS] and not shift:
         share = seen.counts[_NO_CLASS] / seen.counts.sum()
         void = f'; 255, at {share:.1%} of the pixels, is void'
-    return [
-        *said,
-        f'{seen.key}: no pixel of {names} in {"all" if seen.all else "the"} '
-        f'{seen.files} annotations{"" if seen.all else " looked at"}'
-        f'{shift}{void}',
-    ]
+    where = f'any of its {seen.files} annotations'
+    if not seen.all:
+        where = f'the {seen.files} annotations looked at'
+    return [*said, f'{seen.key}: no pixel of {names} in {where}{shift}{void}']

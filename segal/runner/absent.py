@@ -43,10 +43,11 @@ class SeenClasses:
             if name in self._read:
                 continue
             labels = self.store.labels(name)
-            ids = labels.classes
             if isinstance(labels, WholeLabels):
                 self._read.add(name)
                 ids = labels.label_map.reshape(-1)
+            else:
+                ids = labels.classes
             counts = np.bincount(ids, minlength=256)
             self._missing -= set(np.flatnonzero(counts).tolist())
         return sorted(self._missing)
