@@ -16,10 +16,12 @@ from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.regions import RegionShape
 from segal.config import ActiveLearningConfig, plan
 from segal.config.planned import cumulated, planned
+from segal.config.spans import Span, spans_of
 from segal.features import BaseExtractor, FrozenExtractor
 from segal.utils.data import Data
 from segal.utils.features import cost, describe_first, needs_of
 from segal.utils.network import checkpoint_bytes, weight_bytes
+from segal.utils.rates_table import rates_table
 from segal.utils.table import format_rounds
 
 
@@ -32,12 +34,35 @@ def plan_of(
     shape: RegionShape | None,
 ) -> str:
     """What ``--dry-run`` says."""
-    lengths = []
+    region = shape.typical_pixels(data.pool[0]) if shape else 1
+    spans = planned_spans(cfg, config, data, shape)
+    text = plan(
+        cfg,
+        config,
+        data.pool.images,
+        [span.iters for span in spans],
+        checkpoint_bytes(model),
+        ranks.world_size(),
+        data.source_images,
+        described,
+        region,
+        weight_bytes(model) if config.training.average is not None else 0,
+    )
+    return f'{text}\n\n{rates_table(cfg, config, spans, model)}'
+
+
+def planned_spans(
+    cfg: Config,
+    config: ActiveLearningConfig,
+    data: Data,
+    shape: RegionShape | None,
+) -> list[Span]:
+    """Each phase in its schedule, were no request void."""
     region = shape.typical_pixels(data.pool[0]) if shape else 1
     asked = cumulated(planned(config, data.pool.images, region))
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
-    for index, phase in enumerate(config.phases):
-        sampler = batch_sampler(
+    samplers = [
+        batch_sampler(
             asked[index].opened,
             data.source_images,
             batch['samples_per_gpu'],
@@ -47,19 +72,9 @@ def plan_of(
             world_size=ranks.world_size(),
             drop_last=batch.get('drop_last', False),
         )
-        lengths.append(phase.train * (len(sampler) if config.by_epoch else 1))
-    return plan(
-        cfg,
-        config,
-        data.pool.images,
-        lengths,
-        checkpoint_bytes(model),
-        ranks.world_size(),
-        data.source_images,
-        described,
-        region,
-        weight_bytes(model) if config.training.average is not None else 0,
-    )
+        for index in range(len(config.phases))
+    ]
+    return spans_of(config, [len(sampler) for sampler in samplers])
 
 
 def described(
