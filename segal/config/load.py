@@ -12,6 +12,7 @@ from mmcv import Config, load
 
 from segal.config.bases import bases_set_aside, join_sections
 from segal.config.fingerprint import COUNTS
+from segal.config.inherited import inherited_keys, own_part
 from segal.config.kinds import short
 from segal.errors import ConfigError, SegALError, nearest, raised_at
 
@@ -29,6 +30,9 @@ _OTHERS = (
 
 _NOTES = '_segal_notes'
 """Where notes wait in the Config until it is read."""
+
+_INHERITED = '_segal_inherited'
+"""Where keys that came from a base wait likewise."""
 
 
 def load_config(
@@ -55,7 +59,7 @@ def load_config(
                 f'{path}: wanted sections such as model and data, by name; '
                 f'got {short(load(path))}'
             )
-        with bases_set_aside(path):
+        with bases_set_aside(path), own_part() as own:
             cfg = Config.fromfile(path)
         notes = join_sections(cfg)
     except SegALError as error:
@@ -71,6 +75,9 @@ def load_config(
         _apply(cfg, dict(cfg_options))
     if notes:
         cfg[_NOTES] = notes
+    inherited = inherited_keys(cfg, own, cfg_options or ())
+    if inherited:
+        cfg[_INHERITED] = inherited
     return cfg
 
 
@@ -102,6 +109,11 @@ def waiting_notes(cfg: Config) -> list[str]:
     """What ``load_config`` had to say, taken out of the config."""
     notes = cfg._cfg_dict.pop(_NOTES, [])
     return list(notes)
+
+
+def waiting_inherited(cfg: Config) -> frozenset[str]:
+    """Dotted keys that came from a base, taken out of the config."""
+    return frozenset(cfg._cfg_dict.pop(_INHERITED, []))
 
 
 def _drop_temporary_files(error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mmcv import Config
@@ -20,7 +21,7 @@ from segal.config import (
 from segal.config.budgets import Budgets
 from segal.config.committee import read_committee
 from segal.config.keys import BY_NAME
-from segal.config.load import waiting_notes
+from segal.config.load import waiting_inherited, waiting_notes
 from segal.config.phases import read_phases
 from segal.config.schema import (
     ActiveLearningConfig,
@@ -50,8 +51,11 @@ def read_config(
     notes += pipelines.unwrap_datasets(cfg)
     notes += pipelines.drop_masks(cfg)
     notes += pipelines.clean_query(cfg)
+    inherited = waiting_inherited(cfg)
     reader = _Reader(cfg)
     config = reader.read()
+    if config is not None:
+        config = replace(config, inherited=inherited)
     return config, reader.problems, notes + reader.notes
 
 

@@ -186,6 +186,7 @@ class ActiveLearningConfig:
         phases: All training phases, in order.
         training: What a phase does beyond mmseg's own.
         sources: How labelled train entries go along with the pool.
+        inherited: Dotted keys of the schedule that came from a base.
     """
 
     unit: Unit
@@ -217,6 +218,7 @@ class ActiveLearningConfig:
     training: Training = Training()
     sources: Sources = Sources()
     committee: tuple[Member, ...] = ()
+    inherited: frozenset[str] = frozenset()
 
     @property
     def queries(self) -> int:

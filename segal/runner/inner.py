@@ -23,6 +23,7 @@ from mmcv.runner.checkpoint import weights_to_cpu
 from torch import nn
 from torch.utils.data import DataLoader
 
+from segal.config.spans import Span
 from segal.files import whole_file
 from segal.runner.rounds import plain
 
@@ -42,6 +43,7 @@ class RoundContext:
         schedule_iters: Length of the schedule in iterations, counted as the
             inner runner's ``iter``.
         schedule_epochs: The same in epochs, None by iteration.
+        span: The phase in its schedule.
     """
 
     round: int
@@ -51,6 +53,7 @@ class RoundContext:
     first_iter: int
     schedule_iters: int
     schedule_epochs: int | None
+    span: Span
 
 
 @contextmanager

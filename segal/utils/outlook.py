@@ -17,11 +17,13 @@ from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.regions import Fit, RegionShape
 from segal.config import ActiveLearningConfig, plan
 from segal.config.planned import cumulated, planned
+from segal.config.spans import Span, spans_of
 from segal.features import BaseExtractor, FrozenExtractor
+from segal.structures import PoolImage
 from segal.utils.data import Data
 from segal.utils.features import cost, describe_first, needs_of
 from segal.utils.network import checkpoint_bytes, weight_bytes
-from segal.structures import PoolImage
+from segal.utils.rates_table import rates_table
 from segal.utils.table import format_rounds
 
 COUNTED = 1_000_000
@@ -37,14 +39,47 @@ def plan_of(
     shape: RegionShape | None,
 ) -> str:
     """What ``--dry-run`` says."""
-    lengths = []
     region = shape.typical_pixels(data.pool[0]) if shape else 1
     fits = _fits(shape, data.pool.images) if shape else []
+    spans = planned_spans(cfg, config, data, shape, fits)
+    text = plan(
+        cfg,
+        config,
+        data.pool.images,
+        [span.iters for span in spans],
+        checkpoint_bytes(model),
+        ranks.world_size(),
+        data.source_images,
+        described,
+        region,
+        weight_bytes(model) if config.training.average is not None else 0,
+        fits,
+    )
+    return f'{text}\n\n{rates_table(cfg, config, spans, model)}'
+
+
+def planned_spans(
+    cfg: Config,
+    config: ActiveLearningConfig,
+    data: Data,
+    shape: RegionShape | None,
+    fits: Sequence[Fit] = (),
+) -> list[Span]:
+    """Each phase in its schedule, were no request void.
+
+    Args:
+        cfg: Translated config.
+        config: Its active learning, read.
+        data: The data sets.
+        shape: Of regions; None where none are asked.
+        fits: How many regions each image has, where they were counted.
+    """
+    region = shape.typical_pixels(data.pool[0]) if shape else 1
     able = [(fit.least + fit.most) // 2 for fit in fits]
     asked = cumulated(planned(config, data.pool.images, region, able))
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
-    for index, phase in enumerate(config.phases):
-        sampler = batch_sampler(
+    samplers = [
+        batch_sampler(
             asked[index].opened,
             data.source_images,
             batch['samples_per_gpu'],
@@ -54,20 +89,9 @@ def plan_of(
             world_size=ranks.world_size(),
             drop_last=batch.get('drop_last', False),
         )
-        lengths.append(phase.train * (len(sampler) if config.by_epoch else 1))
-    return plan(
-        cfg,
-        config,
-        data.pool.images,
-        lengths,
-        checkpoint_bytes(model),
-        ranks.world_size(),
-        data.source_images,
-        described,
-        region,
-        weight_bytes(model) if config.training.average is not None else 0,
-        fits,
-    )
+        for index in range(len(config.phases))
+    ]
+    return spans_of(config, [len(sampler) for sampler in samplers])
 
 
 def _fits(shape: RegionShape, pool: Sequence[PoolImage]) -> list[Fit]:

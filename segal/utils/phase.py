@@ -25,6 +25,7 @@ from segal.active.dataset.active_dataset import ActiveDataset
 from segal.active.dataset.mixed_sampler import BatchSampler, batch_sampler
 from segal.active.label_store import LabelStore
 from segal.config.schema import ActiveLearningConfig
+from segal.config.spans import span_of
 from segal.errors import DataError, StateError
 from segal.hooks.evaluation import EvaluationHook
 from segal.hooks.snapshot import snapshots
@@ -350,17 +351,14 @@ class PhaseBuilder:
         per_epoch: int,
     ) -> RoundContext:
         """Where the round stands in the experiment and in its schedule."""
-        lengths = [phase.train for phase in self.config.phases]
-        resets, by_epoch = self.config.reset.schedule, self.config.by_epoch
-        first = 0 if resets else iterations
-        left = lengths[round] if resets else sum(lengths[round:])
-        total = lengths[round] if resets else sum(lengths)
+        span = span_of(self.config, round, iterations, per_epoch)
         return RoundContext(
             round=round,
-            rounds=len(lengths),
+            rounds=len(self.config.phases),
             work_dir=self.work_dir,
             step_offset=iterations,
-            first_iter=first,
-            schedule_iters=first + left * (per_epoch if by_epoch else 1),
-            schedule_epochs=total if by_epoch else None,
+            first_iter=span.first_iter,
+            schedule_iters=span.schedule_iters,
+            schedule_epochs=span.schedule_epochs,
+            span=span,
         )

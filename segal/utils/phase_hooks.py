@@ -17,6 +17,7 @@ from mmseg.datasets import CustomDataset
 from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
+from segal.config.fitting import fit
 from segal.config.schema import ActiveLearningConfig
 from segal.config.sections import CHECKPOINTS_KEPT
 from segal.hooks.averaging import AveragingHook
@@ -66,6 +67,7 @@ class PhaseHooks:
             The one that evaluates.
         """
         cfg = self.sections()
+        fit(cfg, runner.context.span, self.config.inherited)
         runner.register_training_hooks(
             cfg['lr_config'],
             cfg['optimizer_config'],

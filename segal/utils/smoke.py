@@ -16,6 +16,8 @@ from mmcv import Config
 from mmseg.datasets import CustomDataset
 from torch.utils.data import Dataset
 
+from segal.config.fitting import LENGTH
+from segal.config.inherited import SECTIONS
 from segal.config.schema import ActiveLearningConfig, Phase
 from segal.errors import StateError
 from segal.structures import Budget
@@ -64,7 +66,8 @@ def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
     for section in ('evaluation', 'checkpoint_config'):
         cfg[section].interval = 1
         cfg[section].pop('start', None)
-    return replace(config, phases=phases)
+    scaled = frozenset(f'{name}.{LENGTH}' for name in SECTIONS)
+    return replace(config, phases=phases, inherited=scaled)
 
 
 def keep_few(dataset: Dataset, count: int) -> None:

@@ -32,6 +32,7 @@ from segal.launching import running_on
 from segal.losses.at_labels import describe as describe_losses
 from segal.registry import FEATURES, HEURISTICS, ORACLES
 from segal.rehearsal import Rehearsal, rehearse
+from segal.rehearsal.schedules import say_schedule
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
 from segal.utils.data import Data, build_data, missing_paths
@@ -39,7 +40,12 @@ from segal.utils.features import (
     features_folder,
     needs_of,
 )
-from segal.utils.outlook import described, plan_of, summarise
+from segal.utils.outlook import (
+    described,
+    plan_of,
+    planned_spans,
+    summarise,
+)
 from segal.utils.phase import PhaseBuilder
 from segal.utils.selecting import openings_of, selectors_of, shape_of
 from segal.utils.showing import show
@@ -141,6 +147,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         logger.info(note)
     experiment = fingerprint(cfg, config)
     shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
+    if not options.smoke:
+        say_schedule(cfg, config, planned_spans(cfg, config, data, shape))
     initial_rehearsed, rehearsed = selectors_of(config, shape, None)
     initial_opening, opening = openings_of(config)
     rehearsals = {

@@ -1,0 +1,75 @@
+"""Which keys of a config its own file wrote, and which came from a base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from mmcv import Config
+
+SECTIONS = ('lr_config', 'momentum_config')
+"""Sections whose lengths were meant for the training of the base."""
+
+
+@contextmanager
+def own_part() -> Iterator[dict[str, Any]]:
+    """While this lasts, ``Config.fromfile`` tells what its file wrote itself.
+
+    mmcv merges a file into its bases last of all, so the last merge that is
+    not part of another one has the file's own sections.
+
+    Returns:
+        Filled by ``fromfile``: section -> what the file wrote in it. Empty
+        where the file has no base.
+    """
+    original = Config._merge_a_into_b
+    own: dict[str, Any] = {}
+    depth = [0]
+
+    def merge(a: Any, b: Any, allow_list_keys: bool = False) -> Any:
+        if not depth[0]:
+            own.clear()
+            own.update(a)
+        depth[0] += 1
+        try:
+            return original(a, b, allow_list_keys)
+        finally:
+            depth[0] -= 1
+
+    Config._merge_a_into_b = staticmethod(merge)
+    try:
+        yield own
+    finally:
+        Config._merge_a_into_b = staticmethod(original)
+
+
+def inherited_keys(
+    cfg: Config, own: Mapping[str, Any], options: Iterable[str]
+) -> list[str]:
+    """Keys of :data:`SECTIONS` that came from a base.
+
+    Args:
+        cfg: The merged config.
+        own: What its file wrote itself, see :func:`own_part`.
+        options: Dotted keys of the command line, which are the user's, too.
+
+    Returns:
+        Dotted keys, sorted.
+    """
+    if not own:
+        return []
+    sections = {
+        name: cfg[name]
+        for name in SECTIONS
+        if isinstance(cfg.get(name), Mapping)
+    }
+    written = {'.'.join(key.split('.')[:2]) for key in options}
+    for name in sections:
+        written |= {f'{name}.{key}' for key in own.get(name) or ()}
+    return sorted(
+        f'{name}.{key}'
+        for name, section in sections.items()
+        for key in section
+        if name not in written and f'{name}.{key}' not in written
+    )

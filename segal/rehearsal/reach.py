@@ -1,0 +1,199 @@
+"""Steps, ends and intervals that no phase is long enough to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, TypeGuard
+
+from segal.config.fitting import log_intervals
+from segal.config.schema import ActiveLearningConfig
+from segal.config.spans import Span
+
+_NO_LENGTHS = (
+    *('lr', 'factor', 'gamma', 'power', 'ratio', 'times', 'weight', 'seed'),
+    *('warmup', 'percent', 'pct'),
+)
+"""In the names of numbers of a schedule that count no iterations."""
+
+
+def rounds_in_words(rounds: Sequence[int], of: int) -> str:
+    """Rounds, as people say them.
+
+    Args:
+        rounds: Ascending, one at least.
+        of: How many there are.
+    """
+    if len(rounds) == of:
+        return 'every round' if of > 1 else 'round 0'
+    if len(rounds) == 1:
+        return f'round {rounds[0]}'
+    if rounds[-1] - rounds[0] + 1 == len(rounds):
+        return f'rounds {rounds[0]} to {rounds[-1]}'
+    return 'rounds ' + ', '.join(map(str, rounds))
+
+
+def numbers_in_words(numbers: Sequence[int]) -> str:
+    """One number, or the range of several."""
+    low, high = min(numbers), max(numbers)
+    return f'{low:,}' if low == high else f'{low:,} to {high:,}'
+
+
+def unit_of(by_epoch: bool) -> str:
+    """What is counted."""
+    return 'epochs' if by_epoch else 'iterations'
+
+
+def unreached_steps(
+    lr_config: Mapping[str, Any], spans: Sequence[Span], resets: bool
+) -> list[str]:
+    """Steps and restarts of a schedule that lie beyond its phases.
+
+    Args:
+        lr_config: Canonical.
+        spans: Of all phases.
+        resets: Whether the schedule starts anew with each phase; else the
+            last phase says what is reached.
+    """
+    by_epoch = bool(lr_config.get('by_epoch'))
+    counted = [span.counted(by_epoch) for span in spans]
+    last = [each[-1] if each else 0 for each in counted]
+    told = []
+    for key, value in lr_config.items():
+        if any(word in key for word in _NO_LENGTHS):
+            continue
+        steps = [value] if key == 'step' else value
+        if not isinstance(steps, list | tuple):
+            continue
+        steps = [step for step in steps if _is_count(step)]
+        if key == 'periods':
+            steps = list(accumulate(steps))[:-1]
+        missed: dict[tuple[int, ...], list[int]] = {}
+        for step in steps:
+            rounds = tuple(k for k, end in enumerate(last) if end < step)
+            if rounds and (resets or last[-1] < step):
+                missed.setdefault(rounds, []).append(step)
+        for rounds, beyond in missed.items():
+            where = rounds_in_words(rounds, len(spans))
+            long = numbers_in_words([len(counted[k]) for k in rounds])
+            if not resets:
+                where, long = 'the schedule', f'{last[-1] + 1:,}'
+            told.append(
+                f'lr_config.{key}: {", ".join(map(str, beyond))} never '
+                f'reached in the {long} {unit_of(by_epoch)} of {where}'
+            )
+    return told
+
+
+def distant_ends(
+    lr_config: Mapping[str, Any], spans: Sequence[Span]
+) -> list[tuple[str, bool]]:
+    """Lengths of a schedule that lie beyond the end of training.
+
+    Returns:
+        A sentence for each, and whether less than half of it is trained.
+    """
+    by_epoch = bool(lr_config.get('by_epoch'))
+    end = max(
+        (span.schedule_epochs if by_epoch else None) or span.schedule_iters
+        for span in spans
+    )
+    return [
+        (
+            f'lr_config.{key}: {value:,} lies beyond the end of training at '
+            f'{end:,} {unit_of(by_epoch)}',
+            2 * end < value,
+        )
+        for key, value in lr_config.items()
+        if _is_count(value)
+        and value > end
+        and key != 'step'
+        and not any(word in key for word in _NO_LENGTHS)
+    ]
+
+
+def unreached_intervals(
+    cfg: Mapping[str, Any],
+    config: ActiveLearningConfig,
+    spans: Sequence[Span],
+) -> list[str]:
+    """Intervals of evaluation, checkpoints and hooks that have no end.
+
+    Args:
+        cfg: The canonical config.
+        config: What was read from it.
+        spans: Of all phases.
+    """
+    by_epoch = config.by_epoch
+    longest = max(phase.train for phase in config.phases)
+    told = []
+    results = {
+        'evaluation': 'evaluated',
+        'checkpoint_config': 'written as a checkpoint',
+    }
+    for name, what in results.items():
+        section = cfg.get(name)
+        if not isinstance(section, Mapping):
+            continue
+        for key in ('interval', 'start'):
+            value = section.get(key)
+            if not _is_count(value) or value == longest:
+                continue
+            rounds = [
+                k
+                for k, span in enumerate(spans)
+                if not _has_end(span.counted(by_epoch), value, key)
+            ]
+            if rounds:
+                told.append(
+                    f'{name}.{key}: {_beyond(value, rounds, spans, by_epoch)}'
+                    f'; there only the end of the phase is {what}'
+                )
+    for index, hook in enumerate(cfg.get('custom_hooks') or ()):
+        value = hook.get('interval')
+        epochs = bool(hook.get('by_epoch', False))
+        if _is_count(value) and not any(
+            _has_end(span.counted(epochs), value, 'interval') for span in spans
+        ):
+            everywhere = list(range(len(spans)))
+            told.append(
+                f'custom_hooks[{index}] ({hook.get("type")}).interval: '
+                + _beyond(value, everywhere, spans, epochs)
+                + '; it never comes round'
+            )
+    return told
+
+
+def silent_logs(log_config: Any, spans: Sequence[Span]) -> list[str]:
+    """Loggers that would say nothing of the training of some phases."""
+    found: dict[int, dict[int, int]] = {}
+    for k, span in enumerate(spans):
+        for _, interval, fitting in log_intervals(log_config, span):
+            found.setdefault(interval, {})[k] = fitting
+    return [
+        f'log_config.interval: with {interval:,} nothing would be logged of '
+        f'the training in {rounds_in_words(list(fitting), len(spans))}; '
+        f'there it is {numbers_in_words(list(fitting.values()))}'
+        for interval, fitting in found.items()
+    ]
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _has_end(counted: range, value: int, key: str) -> bool:
+    """Whether a phase has an end of an interval, or gets to a start."""
+    if key == 'start':
+        return value <= counted.stop
+    return counted.stop // value > counted.start // value
+
+
+def _beyond(
+    value: int, rounds: Sequence[int], spans: Sequence[Span], by_epoch: bool
+) -> str:
+    lengths = [len(spans[k].counted(by_epoch)) for k in rounds]
+    return (
+        f'{value:,} is not reached in the {numbers_in_words(lengths)} '
+        f'{unit_of(by_epoch)} of {rounds_in_words(rounds, len(spans))}'
+    )

@@ -1,0 +1,137 @@
+"""The learning rates of a phase, from mmcv's own hooks, without training."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from mmcv.runner import HOOKS, BaseRunner
+from mmcv.runner.hooks import LrUpdaterHook
+from mmcv.utils import build_from_cfg
+from numpy.typing import NDArray
+
+from segal.config.spans import Span
+
+MOST = 20_000
+"""Iterations of a phase that are looked at; of longer ones a part."""
+
+_QUIET = logging.getLogger('segal.rates')
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+
+class RateError(ValueError):
+    """A schedule of mmcv's that cannot be run over a phase."""
+
+
+def lr_hooks(lr_config: Any, custom_hooks: Any = None) -> list[Any]:
+    """Build what sets the learning rate: ``lr_config`` and custom hooks.
+
+    Args:
+        lr_config: As written.
+        custom_hooks: As written; those that are LrUpdaterHooks count.
+    """
+    built: list[Any] = []
+    catcher = SimpleNamespace(
+        register_hook=lambda hook, priority: built.append(hook)
+    )
+    BaseRunner.register_lr_hook(catcher, copy.deepcopy(lr_config))
+    for section in custom_hooks or ():
+        kind = section.get('type') if isinstance(section, Mapping) else None
+        kind = HOOKS.get(kind) if isinstance(kind, str) else kind
+        if inspect.isclass(kind) and issubclass(kind, LrUpdaterHook):
+            options = {k: v for k, v in section.items() if k != 'priority'}
+            built.append(build_from_cfg(copy.deepcopy(options), HOOKS))
+    return built
+
+
+def is_mmcvs(hooks: Sequence[Any]) -> bool:
+    """Whether all hooks are mmcv's or ours, whose rates we know to read."""
+    return all(
+        type(hook).__module__.split('.')[0] in ('mmcv', 'segal')
+        for hook in hooks
+    )
+
+
+def rates(
+    hooks: Sequence[Any], base: Sequence[float], span: Span
+) -> NDArray[np.float64]:
+    """Run hooks over the iterations of a phase.
+
+    Args:
+        hooks: Fresh, from :func:`lr_hooks`; they are used up.
+        base: Learning rate of each of G groups of parameters, as the
+            optimizer has it before the first iteration.
+        span: Of the phase.
+
+    Returns:
+        float64 (T, G): the rates of the iterations that were looked at, the
+        first and the last among them; T is at least 1.
+
+    Raises:
+        RateError: A hook fails, or sets something that is no number.
+    """
+    groups: list[dict[str, Any]] = [{'lr': lr, 'params': []} for lr in base]
+    each = span.per_epoch or span.iters
+    runner = SimpleNamespace(
+        optimizer=SimpleNamespace(param_groups=groups),
+        iter=span.first_iter,
+        epoch=span.first_epoch,
+        inner_iter=0,
+        max_iters=span.schedule_iters,
+        max_epochs=span.schedule_epochs,
+        _max_iters=span.last,
+        data_loader=range(each),
+        logger=_QUIET,
+        mode='train',
+        rank=0,
+        world_size=1,
+        meta={},
+    )
+    found = []
+    try:
+        for hook in hooks:
+            hook.before_run(runner)
+        for step in _steps(hooks, span, each):
+            inner = step % each
+            runner.iter = span.first_iter + step
+            runner.inner_iter = inner
+            if span.per_epoch:
+                runner.epoch = span.first_epoch + step // each
+                if not inner:
+                    for hook in hooks:
+                        hook.before_train_epoch(runner)
+            for hook in hooks:
+                hook.before_train_iter(runner)
+            found.append([float(group['lr']) for group in groups])
+    except Exception as error:
+        # Any class of a user's may be among the hooks.
+        words = str(error) or 'no further words'
+        raise RateError(
+            f'{type(error).__name__} in iteration {runner.iter}: {words}'
+        ) from error
+    return np.array(found, dtype=np.float64)
+
+
+def _steps(hooks: Sequence[Any], span: Span, each: int) -> Sequence[int]:
+    """Iterations of a phase to look at, from 0.
+
+    Of a long phase: evenly spread ones, the ends of warm-ups, where mmcv's
+    hooks set a rate once, and the first of each epoch.
+    """
+    if span.iters <= MOST:
+        return range(span.iters)
+    chosen = {*range(0, span.iters, span.iters // MOST), span.iters - 1}
+    if span.per_epoch:
+        chosen |= {*range(0, span.iters, each)}
+    for hook in hooks:
+        end = getattr(hook, 'warmup_iters', 0)
+        if end is None:
+            end = hook.warmup_epochs * each
+        chosen.add(end - span.first_iter)
+    return sorted(step for step in chosen if 0 <= step < span.iters)
