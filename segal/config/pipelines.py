@@ -178,8 +178,36 @@ def clean_query(cfg: Config) -> list[str]:
                 else ''
             )
         )
-    query['pipeline'] = steps
+    query['pipeline'] = _without_bundles(steps, notes)
     return notes
+
+
+def _without_bundles(steps: list[Any], notes: list[str]) -> list[Any]:
+    """Tensors in place of the containers that training samples are made of."""
+    found = False
+
+    def plain(steps: Any) -> list[Any]:
+        nonlocal found
+        kept = []
+        for step in entries(steps):
+            if isinstance(step, Mapping) and 'transforms' in step:
+                step = ConfigDict(step)
+                step['transforms'] = plain(step['transforms'])
+            if isinstance(step, Mapping) and (
+                step.get('type') == 'DefaultFormatBundle'
+            ):
+                found = True
+                step = ConfigDict(type='ImageToTensor', keys=['img'])
+            kept.append(step)
+        return kept
+
+    steps = plain(steps)
+    if found:
+        notes.append(
+            'data.query.pipeline: DefaultFormatBundle is written as '
+            "ImageToTensor(keys=['img']), as mmseg's test pipelines have it"
+        )
+    return steps
 
 
 def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:

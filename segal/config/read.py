@@ -8,9 +8,11 @@ from typing import Any
 
 from mmcv import Config
 
+from segal import compat
 from segal.config import (
     checks,
     dialects,
+    first_segal,
     network,
     parts,
     pipelines,
@@ -47,8 +49,16 @@ def read_config(
         too little), the problems, and one note for each translation.
     """
     notes = waiting_notes(cfg)
+    notes += [
+        f'{name}: the class of {module} is used, in place of the one that '
+        'SegAL has of this name'
+        for name, module in sorted(compat.REPLACED.items())
+    ]
     notes += dialects.translate_keys(cfg)
+    problems, translated = first_segal.translate_heuristic(cfg)
+    notes += translated
     notes += pipelines.unwrap_datasets(cfg)
+    notes += first_segal.add_view(cfg)
     notes += pipelines.drop_masks(cfg)
     notes += pipelines.clean_query(cfg)
     inherited = waiting_inherited(cfg)
@@ -56,7 +66,7 @@ def read_config(
     config = reader.read()
     if config is not None:
         config = replace(config, inherited=inherited)
-    return config, reader.problems, notes + reader.notes
+    return config, problems + reader.problems, notes + reader.notes
 
 
 class _Reader(Budgets):

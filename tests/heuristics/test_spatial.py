@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from segal.active.heuristics import RIPU, ClassAwareRandom
+from segal.active.heuristics import RIPU, ClassAwareRandom, RegionImpurity
 from segal.active.heuristics.utils import (
     box_entropy,
     box_mean,
@@ -97,6 +97,8 @@ class TestRIPU:
         uncertainty = box_mean(normalised_entropy(probs)[None], k)[0]
         got = RIPU(k)(predict(probs))
         torch.testing.assert_close(got, impurity * uncertainty)
+        got = RegionImpurity(k)(predict(probs))
+        torch.testing.assert_close(got, impurity)
 
     def test_by_hand(self):
         """A 2x2 image: every pixel's square is all of it, 3 of 4 class 0."""

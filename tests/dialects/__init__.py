@@ -1,0 +1,1 @@
+"""Experiments as users of the first SegAL wrote them, in configs of ours."""
