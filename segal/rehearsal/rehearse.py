@@ -42,7 +42,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         samples.of_sources(parts.data, sample, problems)
         samples.of_val(parts.data, problems)
         images.read_alike(parts.data, problems)
-        images.same_channels(parts.data, problems)
+        images.enter_alike(parts.data, problems)
         images.keep_their_values(parts.data, problems)
         pictures.draw(parts, problems)
         training.evaluation(parts, problems)

@@ -373,7 +373,14 @@ REFUSED = {
         '',
         grey_and_alpha,
         2,
-        ('one number of channels', '1 of', '4 of', "color_type='color'"),
+        ('one number of channels', '1 (', '4 (', "color_type='color'"),
+    ),
+    '8 bits among 16': (
+        'grey of 16 bits',
+        '',
+        lambda x: write('grey', x.image(2), scene(2)[0]),
+        2,
+        ('one scale', 'uint8', '02.png', 'uint16', 'times as much'),
     ),
     'cut off at 255': (
         'grey of 16 bits',
