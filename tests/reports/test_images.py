@@ -21,6 +21,7 @@ from segal.active.regions import Superpixels
 from segal.config import fingerprint, load_config, read_config
 from segal.errors import ConfigError, DataError
 from segal.rehearsal import pictures
+from segal.utils.pretrain import _check_colours
 from segal.utils.selecting import shape_of
 from tests.bad_input.experiment import Experiment
 
@@ -502,3 +503,10 @@ def test_what_is_no_image_is_refused():
         ImageView((0, 1, 2)).rgb(
             np.zeros((2, 2)), content_of(np.zeros((2, 2)), '')
         )
+
+
+def test_pretraining_refuses_what_it_would_read_as_something_else(tmp_path):
+    """MMSelfSup reads 8-bit colour, whatever the segmentor's loader gives."""
+    _check_colours(pool_of('colour', tmp_path / 'colour'))
+    with pytest.raises(ConfigError, match='uint16, 1 channel'):
+        _check_colours(pool_of('grey of 16 bits', tmp_path / 'grey'))
