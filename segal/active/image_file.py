@@ -83,16 +83,17 @@ def decode(path: Path, size: Sequence[int], loader: Loader) -> NDArray[Any]:
     return image
 
 
-def decoded_otherwise(path: str) -> str:
+def decoded_otherwise(path: str, steps: Sequence[Any]) -> str:
     """Name the options that decode a file that the pipeline's do not.
 
     Args:
         path: The file.
+        steps: The loading steps of the pipeline.
 
     Returns:
         To follow what is wrong with it; empty where nothing decodes it.
     """
-    if not Path(path).is_file():
+    if loader_of(steps).own or not Path(path).is_file():
         return ''
     for options in (
         dict(color_type='unchanged'),

@@ -21,6 +21,9 @@ _DRAWS = 8
 _FACTOR = 4
 """Between the largest values of one file, read twice, that is no accident."""
 
+_SCALE = 8
+"""Between what two types of numbers come to in a network, that is none."""
+
 
 def read_alike(data: Data, problems: list[str]) -> None:
     """Check that all pipelines read one file as the query does.
@@ -73,32 +76,45 @@ def _other_files(data: Data, image: NDArray[Any], path: str) -> list[str]:
     ]
 
 
-def same_channels(data: Data, problems: list[str]) -> None:
-    """Check that all images of the pool enter the network alike.
+def enter_alike(data: Data, problems: list[str]) -> None:
+    """Check that the network can take all images of the pool.
+
+    One number of channels, and one scale where they are of several types:
+    an 8-bit file among those of 16 bits is black to the network.
 
     Args:
         data: The data sets.
         problems: Gets what is wrong.
     """
-    names = data.pool.one_of_each_content()
-    entering: dict[int, str] = {}
+    pool = data.pool
+    names = pool.one_of_each_content()
+    channels: dict[int, str] = {}
+    spreads: dict[str, tuple[float, str]] = {}
     for name in names if len(names) > 1 else ():
         try:
-            batch = query_batch(data.pool, [name])
-            channels = int(batch['img'][0].shape[1])
+            entering = query_batch(pool, [name])['img'][0]
+            count, spread = int(entering.shape[1]), float(np.ptp(entering))
         except (DataError, LookupError, TypeError, AttributeError):
             return  # said with the samples
-        entering.setdefault(channels, data.pool.file(name))
-    if len(entering) > 1:
-        listed = ', '.join(
-            f'{channels} of {path}'
-            for channels, path in sorted(entering.items())
-        )
+        dtype, path = pool.contents.get(name, PLAIN).dtype, pool.file(name)
+        channels.setdefault(count, path)
+        if spread > 0:
+            spreads.setdefault(dtype, (spread, f'{dtype} ({path})'))
+    where = 'data.query: wanted images with one '
+    if len(channels) > 1:
+        listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
         problems.append(
-            'data.query: wanted images with one number of channels, got '
-            f"{listed}; LoadImageFromFile(color_type='color') gives three "
-            'of each'
+            f'{where}number of channels, got {listed}; '
+            "LoadImageFromFile(color_type='color') gives three of each"
         )
+    elif spreads:
+        ends = sorted(spreads.values())
+        if ends[-1][0] > _SCALE * ends[0][0]:
+            problems.append(
+                f'{where}scale, got {ends[0][1]} beside {ends[-1][1]}, whose '
+                f'values vary {ends[-1][0] / ends[0][0]:.0f} times as much '
+                'where they enter the network; convert the files to one type'
+            )
 
 
 def keep_their_values(data: Data, problems: list[str]) -> None:

@@ -48,7 +48,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         check_same_mask(parts, problems)
         samples.of_val(parts.data, problems)
         images.read_alike(parts.data, problems)
-        images.same_channels(parts.data, problems)
+        images.enter_alike(parts.data, problems)
         images.keep_their_values(parts.data, problems)
         pictures.draw(parts, problems)
         training.evaluation(parts, problems)

@@ -21,6 +21,7 @@ from segal.active.regions import Superpixels
 from segal.config import fingerprint, load_config, read_config
 from segal.errors import ConfigError, DataError
 from segal.rehearsal import pictures
+from segal.utils.pretrain import _check_colours
 from segal.utils.selecting import shape_of
 from tests.bad_input.experiment import Experiment
 
@@ -373,7 +374,14 @@ REFUSED = {
         '',
         grey_and_alpha,
         2,
-        ('one number of channels', '1 of', '4 of', "color_type='color'"),
+        ('one number of channels', '1 (', '4 (', "color_type='color'"),
+    ),
+    '8 bits among 16': (
+        'grey of 16 bits',
+        '',
+        lambda x: write('grey', x.image(2), scene(2)[0]),
+        2,
+        ('one scale', 'uint8', '02.png', 'uint16', 'times as much'),
     ),
     'cut off at 255': (
         'grey of 16 bits',
@@ -495,3 +503,10 @@ def test_what_is_no_image_is_refused():
         ImageView((0, 1, 2)).rgb(
             np.zeros((2, 2)), content_of(np.zeros((2, 2)), '')
         )
+
+
+def test_pretraining_refuses_what_it_would_read_as_something_else(tmp_path):
+    """MMSelfSup reads 8-bit colour, whatever the segmentor's loader gives."""
+    _check_colours(pool_of('colour', tmp_path / 'colour'))
+    with pytest.raises(ConfigError, match='uint16, 1 channel'):
+        _check_colours(pool_of('grey of 16 bits', tmp_path / 'grey'))

@@ -194,7 +194,8 @@ class LoadFirst:
             index: Position in the data set.
 
         Returns:
-            mmseg's results dict, with ``img`` uint8 (H, W, 3) and no labels.
+            mmseg's results dict, with ``img`` (H, W) or (H, W, C), of the
+            loader's type, and no labels.
 
         Raises:
             DataError: The file is missing or cannot be decoded.
@@ -215,7 +216,7 @@ class LoadFirst:
                 reason = 'it cannot be decoded as an image'
             if not isinstance(error, AttributeError | cv2.error | OSError):
                 reason += f' ({type(error).__name__}: {error})'
-            reason += decoded_otherwise(path)
+            reason += decoded_otherwise(path, self.load)
             raise DataError(
                 f'{path}: {reason}; restore the file, or take it out of '
                 f'{self.key}'

@@ -51,7 +51,6 @@ class Pool(Sequence[PoolImage]):
         key: Where the images are named, for errors.
         contents: What those images are made of that are not 8-bit colour, by
             name.
-
     """
 
     def __init__(
