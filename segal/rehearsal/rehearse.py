@@ -14,6 +14,7 @@ from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
 from segal.rehearsal import query, samples, training
+from segal.rehearsal.heeded import unheeded
 from segal.rehearsal.parts import Rehearsal, said
 
 
@@ -38,6 +39,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         cfg = parts.cfg
         described = query.describe(parts, weights, problems)
         heuristic = query.ask(parts, described, problems)
+        problems += unheeded(parts.config)
         sample = samples.of_pool(parts, problems)
         samples.of_sources(parts.data, sample, problems)
         samples.of_val(parts.data, problems)

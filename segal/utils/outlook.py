@@ -18,10 +18,10 @@ from segal.active.regions import Fit, RegionShape
 from segal.config import ActiveLearningConfig, plan
 from segal.config.planned import cumulated, planned
 from segal.features import BaseExtractor, FrozenExtractor
+from segal.structures import PoolImage
 from segal.utils.data import Data
 from segal.utils.features import cost, describe_first, needs_of
 from segal.utils.network import checkpoint_bytes, weight_bytes
-from segal.structures import PoolImage
 from segal.utils.table import format_rounds
 
 COUNTED = 1_000_000
