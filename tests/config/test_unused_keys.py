@@ -35,8 +35,8 @@ def problems(**changes):
         ),
         (
             {SELECTOR: 'PixelsGlobal', PIXEL + '__sample_evenly': True},
-            'pixel.sample_evenly: True does not count with PixelsGlobal, which '
-            'spends the budget anywhere in the pool; write False',
+            'pixel.sample_evenly: True does not count with PixelsGlobal, '
+            'which spends the budget anywhere in the pool; write False',
         ),
         (
             {SELECTOR: 'PixelsSpread', PIXEL + '__sample_evenly': False},
