@@ -33,7 +33,7 @@ def unheeded(config: ActiveLearningConfig) -> list[str]:
         which is found elsewhere.
     """
     written = 'active_learning.shuffle_prop'
-    ways = []
+    ways: list[tuple[str, float, dict[str, Any], float]] = []
     if config.shuffle_prop:
         ways.append((written, config.shuffle_prop, {}, 1.0))
     if config.selector.get('top_percent') is not None:
