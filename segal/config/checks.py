@@ -107,6 +107,14 @@ def _check_budgets(
     times = len(pool) if config.budget.per_image else 1
     first = config.initial.amount * times
     each = config.budget.amount * times
+    if unit == 'region' and not config.budget.counts_pixels:
+        # how many there are depends on the shape: the plan tells that
+        return [
+            f'{where}{key}: {count:,} regions are more than the pool has '
+            f'pixels, {all_there:,}'
+            for key, count in ((first_key, first), (size_key, each))
+            if count > all_there
+        ]
     if first > all_there:
         return [
             f'{where}{first_key}: {first:,} {unit}s are more than the '
@@ -147,12 +155,14 @@ def _check_spending(
     there = len(pool) if unit == 'image' else sum(x.pixels for x in pool)
     where = f'active_learning.settings.{unit}.'
     if spending.first and config.initial.amount > there:
-        key = 'initial_pool' if unit == 'image' else 'initial_label_pixels'
+        key = 'initial_pool' if unit == 'image' else f'initial_label_{unit}s'
         return [
             f'{where}{key}: {config.initial.amount:,} {unit}s are more than '
             f"the pool's {there:,}"
         ]
     files = len(config.phases) - spending.first
+    if unit == 'region':
+        files = min(files, 1)  # how many regions there are, the plan tells
     left = there - config.initial.amount * spending.first
     opening = len(pool) * exact(costs.open)
     most = float(left * spending.price + opening)

@@ -307,6 +307,11 @@ def resolve_selector(
     return _selector('selector', part, unit, top_percent, aggregate, features)
 
 
+def takes(name: str, argument: str) -> bool:
+    """Whether a registered selector has an argument."""
+    return argument in _parameters(SELECTORS.module_dict[name])
+
+
 def resolve_initial(
     heuristic: Any,
     selector: Any,

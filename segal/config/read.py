@@ -31,6 +31,7 @@ from segal.config.schema import (
     Sources,
     Visualize,
 )
+from segal.config.unused import unused_keys
 from segal.structures import Unit
 
 _SETTINGS = 'active_learning.settings.'
@@ -109,6 +110,11 @@ class _Reader(Budgets):
             assert unit is not None
             mixed = self._mixed(
                 values, unit, budget, spending, costs, chosen['features']
+            )
+        if unit is not None:
+            opener = mixed.selector.get('type') if mixed else None
+            self.problems += unused_keys(
+                self._find, unit, chosen['selector'], opener
             )
         committee, problems = read_committee(
             values['active_learning.committee']

@@ -14,6 +14,7 @@ from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
 from segal.rehearsal import images, pictures, query, samples, training
+from segal.rehearsal.heeded import unheeded
 from segal.rehearsal.label_flow import check_label_flow
 from segal.rehearsal.label_values import check_label_values
 from segal.rehearsal.parts import Rehearsal, said
@@ -41,6 +42,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         cfg = parts.cfg
         described = query.describe(parts, weights, problems)
         heuristic = query.ask(parts, described, problems)
+        problems += unheeded(parts.config)
         sample = samples.of_pool(parts, problems)
         samples.of_sources(parts.data, sample, problems)
         if sample is not None:

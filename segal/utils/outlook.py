@@ -76,6 +76,8 @@ def planned_spans(
     """
     region = shape.typical_pixels(data.pool[0]) if shape else 1
     able = [(fit.least + fit.most) // 2 for fit in fits]
+    if fits and all(fit.least == fit.most for fit in fits):
+        region = sum(x.pixels for x in data.pool.images) // sum(able)
     asked = cumulated(planned(config, data.pool.images, region, able))
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
     samplers = [

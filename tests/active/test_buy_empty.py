@@ -133,6 +133,17 @@ class Case:
         assert sum(x['record'] == 'file' for x in heads) == again.rounds
 
 
+class Making:
+    """Builds selectors, and keeps the last one."""
+
+    def __init__(self, **options):
+        self.options = options
+
+    def __call__(self, **standing):
+        self.last = SELECTORS.build({**self.options, **standing})
+        return self.last
+
+
 def shapes():
     """Every registered shape, in small."""
     small = {
@@ -221,24 +232,14 @@ def test_regions_run_out(name, shape, options, tmp_path):
         in_pixels = budget.counts_pixels
         void = ('charge', 'exclude')[number // 2 % 2]
         case = Case(tmp_path / str(number), void=void)
-        made = []
-
-        def make(**standing):
-            made.append(
-                SELECTORS.build(
-                    dict(
-                        type=name,
-                        seed=0,
-                        shape=built,
-                        answer=answer,  # noqa: B023
-                        budget=budget,  # noqa: B023
-                        shuffle_prop=0.5 * (number % 2 and shuffled),  # noqa: B023
-                        **standing,
-                    )
-                )
-            )
-            return made[-1]
-
+        make = Making(
+            type=name,
+            seed=0,
+            shape=built,
+            answer=answer,
+            budget=budget,
+            shuffle_prop=0.5 * (number % 2 and shuffled),
+        )
         for before, _, selection in buy_empty(case, make):
             room = {
                 x.name: built.room(
@@ -250,7 +251,9 @@ def test_regions_run_out(name, shape, options, tmp_path):
                 x: len(places) if in_pixels else selection.count(x)
                 for x, places in selection.places.items()
             }
-            check_spent(case, made[-1], spent, before, case.loop.unspent, room)
+            check_spent(
+                case, make.last, spent, before, case.loop.unspent, room
+            )
         if shape == 'Superpixels' and not in_pixels:
             assert not any(case.left().values())
     case.check_files(tmp_path / 'out')

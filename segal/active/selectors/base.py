@@ -54,6 +54,8 @@ class BaseSelector(ABC):
         unit: What is asked: ``'pixel'``, ``'region'`` or ``'image'``.
         needs: What :meth:`shortlist` reads of a prediction, as in
             ``BaseHeuristic.needs``; nothing for most.
+        evenly: Whether every image gets the same share; None where neither
+            that, nor a budget spent anywhere in the pool, is what it does.
         reads_all: Whether images without a free place are shortlisted, too,
             with nothing available.
 
@@ -64,6 +66,7 @@ class BaseSelector(ABC):
     unit: ClassVar[Unit]
     needs: ClassVar[tuple[str, ...]] = ()
     reads_all: ClassVar[bool] = False
+    evenly: ClassVar[bool | None] = None
 
     def __init__(
         self,

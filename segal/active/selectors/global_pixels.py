@@ -24,6 +24,7 @@ class PixelsGlobal(BestOverPool):
     """
 
     unit: ClassVar[Unit] = 'pixel'
+    evenly: ClassVar[bool | None] = False
 
     def _spendable(self) -> int:
         times = len(self.images) if self.budget.per_image else 1

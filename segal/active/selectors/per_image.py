@@ -47,6 +47,7 @@ class PixelsPerImage(BaseSelector):
     """
 
     unit: ClassVar[Unit] = 'pixel'
+    evenly: ClassVar[bool | None] = True
 
     def __init__(
         self, *args: Any, top_percent: float | None = None, **kwargs: Any

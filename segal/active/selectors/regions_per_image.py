@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ class RegionsPerImage(BaseRegions):
             after :meth:`choose` by what was found.
         most: int64 (P,), how many are looked for in each image.
     """
+
+    evenly: ClassVar[bool | None] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,0 +1,122 @@
+"""Keys of the budget that the chosen selectors would not use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from segal.config.parts import takes
+from segal.registry import SELECTORS
+
+_SETTINGS = 'active_learning.settings.'
+
+Find = Callable[[str], tuple[bool, Any]]
+"""A dotted key -> whether it is written, and its value."""
+
+
+def unused_keys(
+    find: Find, unit: str, selector: Mapping[str, Any], opener: str | None
+) -> list[str]:
+    """Find keys that are written, and that a selector does not use.
+
+    Args:
+        find: Looks a key up.
+        unit: What the budget counts.
+        selector: Of the queries, resolved.
+        opener: What chooses the images to open; None where all are open.
+
+    Returns:
+        The problems.
+    """
+    kind = SELECTORS.module_dict.get(selector.get('type'))
+    if kind is None:
+        return []  # which is a problem of its own
+    written = find('active_learning.selector')[1]
+    own = dict(written) if isinstance(written, Mapping) else {}
+    problems = []
+    if unit == 'pixel':
+        threshold = _SETTINGS + 'pixel.sample_threshold'
+        problems += _unlike(find, threshold, 'top_percent', selector, own)
+    if unit in ('image', 'region'):
+        where = f'{_SETTINGS}{unit}.aggregate'
+        problems += _unlike(find, where, 'aggregate', selector, own)
+    if unit == 'region':
+        where = _SETTINGS + 'region.answer'
+        answer = find(where)[1] or 'all'
+        if own.get('answer', answer) != answer:
+            problems.append(
+                f'active_learning.selector.answer: {own["answer"]!r} is not '
+                f'what {where} says, {answer!r}, by which the first labels '
+                'are asked and paid; write it there alone'
+            )
+    if written is not None and unit != 'image':
+        where = f'{_SETTINGS}{unit}.sample_evenly'
+        there, evenly = find(where)
+        spread = getattr(kind, 'evenly', None)
+        if there and spread is not None and evenly is not spread:
+            spends = (
+                'gives every image the same share'
+                if spread
+                else 'spends the budget anywhere in the pool'
+            )
+            problems.append(
+                f'{where}: {evenly} does not count with {selector["type"]}, '
+                f'which {spends}; write {spread}, or leave it out'
+            )
+    return problems + _of_opening(find, opener)
+
+
+def _of_opening(find: Find, opener: str | None) -> list[str]:
+    """The same where images are opened."""
+    if opener is None:
+        return []
+    problems = []
+    first, split = (
+        _SETTINGS + f'mixed.{x}' for x in ('first_pixels', 'split')
+    )
+    value = find(first)[1]
+    if value is not None and find(split)[1] != 'score_per_cost':
+        problems.append(
+            f"{first}: counts with split='score_per_cost' alone; got {value} "
+            f'beside split={find(split)[1] or "even"!r}. Leave it out'
+        )
+    aggregate = _SETTINGS + 'image.aggregate'
+    there, value = find(aggregate)
+    if there and opener in SELECTORS.module_dict:
+        part = find(_SETTINGS + 'mixed.selector')[1]
+        own = dict(part) if isinstance(part, Mapping) else {}
+        chosen = {'type': opener, **own}
+        problems += _unlike(find, aggregate, 'aggregate', chosen, own)
+    return problems
+
+
+def _unlike(
+    find: Find,
+    where: str,
+    argument: str,
+    selector: Mapping[str, Any],
+    own: Mapping[str, Any],
+) -> list[str]:
+    """A key that its selector does not take, or overrules.
+
+    Args:
+        find: Looks a key up.
+        where: The key.
+        argument: Of the selector, that the key sets.
+        selector: Resolved.
+        own: What is written at the selector itself.
+    """
+    value = find(where)[1]
+    if value is None or value is False:
+        return []
+    if not takes(selector['type'], argument):
+        return [
+            f'{where}: {selector["type"]} does not use it; got {value!r}. '
+            'Leave it out, or write another selector'
+        ]
+    if own.get(argument, value) != value:
+        return [
+            f'{where}: {value!r} contradicts {argument}={own[argument]!r} of '
+            f'{selector["type"]}; leave one of the two out'
+        ]
+    return []
