@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmcv import Config, ConfigDict
+from mmseg.datasets import PIPELINES
 
 TRUTH = ('gt_semantic_seg', 'mask')
 """What a query pipeline may not collect."""
@@ -190,7 +191,7 @@ def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
     scale = None
     for step in steps:
         kind = step.get('type') if isinstance(step, Mapping) else None
-        if kind == 'LoadImageFromFile':
+        if not inner and _reads(kind):
             loading.append(step)
         elif kind == 'Resize':
             scale = _one_scale(step.get('img_scale'))
@@ -220,6 +221,18 @@ def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
         whole['img_ratios'] = [1.0]
     wrapped = [ConfigDict(step) for step in [*loading, whole]]
     return wrapped, ', '.join(dropped)
+
+
+def _reads(kind: Any) -> bool:
+    """Whether a step may read the image: mmseg's readers, or the user's."""
+    if not isinstance(kind, str):
+        return False
+    if kind.startswith('LoadImage'):
+        return True
+    own = PIPELINES.get(kind)
+    return own is not None and not own.__module__.startswith(
+        ('mmseg.', 'segal.')
+    )
 
 
 def _one_scale(scale: Any) -> tuple[int, int] | None:

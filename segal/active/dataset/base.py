@@ -14,8 +14,9 @@ from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
+from segal.active.dataset.reader import reading_steps
 from segal.active.oracles import colours_in
-from segal.errors import ConfigError, DataError, SegALError, raised_at
+from segal.errors import DataError, SegALError, raised_at
 
 _LONG = 300
 """Characters of another library's error that are repeated."""
@@ -141,23 +142,12 @@ class LoadFirst:
         self.key = key
         steps = dataset.pipeline.transforms
         kinds = [type(step).__name__ for step in steps]
-        if not any(kind.startswith('LoadImage') for kind in kinds):
-            raise ConfigError(
-                f'{key}.pipeline: wanted a step that loads the image, such '
-                f'as LoadImageFromFile; got {kinds}'
-            )
+        read = reading_steps(dataset, key)
         if 'LoadAnnotations' in kinds:
             cut = kinds.index('LoadAnnotations')
             self._annotations = steps[cut]
         else:
-            cut = (
-                max(
-                    i
-                    for i, kind in enumerate(kinds)
-                    if kind.startswith('LoadImage')
-                )
-                + 1
-            )
+            cut = read
             self._annotations = dataset.gt_seg_map_loader
         self.load = list(steps[:cut])
         self.transforms = [
