@@ -106,7 +106,7 @@ def test_files_of_another_suffix_are_named(root, other):
     assert names(dataset) == ['a.jpg', 'b.jpg']
     assert len(notes) == 1
     assert '1 file in' in notes[0]
-    assert 'look like images' in notes[0]
+    assert 'looks like an image and is not in the pool' in notes[0]
     assert other in notes[0]
     assert f"img_suffix=('.jpg', '.{other.rsplit('.')[-1]}')" in notes[0]
 
@@ -172,7 +172,8 @@ def test_masks_below_the_images_are_not_images(root):
     dataset, notes = listed(root, ann_dir='images/masks', img_suffix='.png')
     assert names(dataset) == ['c.png']
     assert '2 annotations' in notes[0]
-    assert '2 files' in notes[1]  # the two in .jpg
+    assert '2 files' in notes[1]
+    assert 'look like images and are not in the pool' in notes[1]
 
 
 @pytest.mark.parametrize(
@@ -236,13 +237,22 @@ def test_a_split_that_is_no_text_is_named(root):
         listed(root, **split(root, b'a\n\xff\xe9\n'))
 
 
+@pytest.mark.parametrize('ann_dir', ['images', None])
+def test_masks_beside_images_in_another_format_are_no_news(root, ann_dir):
+    mask(root / 'images' / 'a.png')
+    mask(root / 'images' / 'b.png')
+    dataset, notes = listed(root, ann_dir=ann_dir)
+    assert names(dataset) == ['a.jpg', 'b.jpg']
+    assert not notes
+
+
 def test_links_are_followed_and_broken_ones_named(root):
     (root / 'images' / 'c.jpg').symlink_to(root / 'images' / 'a.jpg')
     (root / 'images' / 'lost.jpg').symlink_to(root / 'nowhere.jpg')
     (root / 'images' / 'loop').symlink_to(root / 'images')
     dataset, notes = listed(root)
     assert names(dataset) == ['a.jpg', 'b.jpg', 'c.jpg']
-    assert 'lead to no file' in notes[0]
+    assert '1 link to no file' in notes[0]
     assert 'lost.jpg' in notes[0]
 
 
@@ -328,11 +338,12 @@ def test_what_one_size_tells_counts_for_images_of_which_none_does(root):
     photo(root / 'images' / 'b.jpg', 3)
     seen = look_at_orientations(listed(root)[0], 'data.train')
     assert not seen.problems
-    assert '2 images carry' in seen.notes[0]
+    assert '2 images with an EXIF' in seen.notes[0]
 
 
 def test_a_folder_query_leaves_out_what_is_hidden(root):
     image(root / 'images' / '.ipynb_checkpoints' / 'a.jpg')
+    image(root / 'images' / 'a.png')
     image(root / 'images' / 'c.pNg')
     photo(root / 'images' / 'b.JPEG', 6)
     notes = []
@@ -340,6 +351,7 @@ def test_a_folder_query_leaves_out_what_is_hidden(root):
     pool = open_folder(root / 'images', READ[:1], trained, notes)
     assert [x.name.rsplit('/', 1)[1] for x in pool] == [
         'a.jpg',
+        'a.png',
         'b.JPEG',
         'b.jpg',
     ]

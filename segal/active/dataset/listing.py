@@ -245,51 +245,58 @@ class _Lister:
         names = {x for x in folder.files if x.endswith(self.images)}
         masks = self._masks(names)
         names -= masks
+        likely = {self._stem(x) + y for x in names for y in self.maps}
         beside = [
             name
             for name in folder.files
             if looks_like_image(name)
             and name not in names
+            and name not in masks
             and not self._is_annotation(name)
+            and not (self.ann_dir is None and name in likely)
         ]
         hidden = [x for x in folder.hidden if x.endswith(self.images)]
         broken = [x for x in folder.broken if x.endswith(self.images)]
-        where = self.img_dir
-        if hidden:
-            found.notes.append(
-                f'{count_of(hidden, "hidden file")} in {where} are left out: '
-                + named(hidden)
+        found.notes += [
+            f'{count_of(left, noun, rest)} in {self.img_dir} '
+            f'{"is" if len(left) == 1 else "are"} left out: {named(left)}'
+            for left, noun, rest in (
+                (hidden, 'hidden file', ''),
+                (sorted(masks), 'annotation', ' beside the images'),
+                (broken, 'link', ' to no file'),
             )
-        if masks:
-            found.notes.append(
-                f'{count_of(sorted(masks), "annotation")} beside the images '
-                f'in {where} are left out: {named(sorted(masks))}'
-            )
-        if broken:
-            found.notes.append(
-                f'{count_of(broken, "link")} in {where} lead to no file and '
-                f'are left out: {named(broken)}; restore the files, or '
-                'remove the links'
-            )
-        beside = [name for name in beside if name not in masks]
+            if left
+        ]
         if beside:
-            endings = sorted({osp.splitext(name)[1] for name in beside})
-            wanted = tuple(dict.fromkeys((*self.images, *endings)))
-            ours = self.images[0] if len(self.images) == 1 else self.images
-            mend = ''
-            if len(wanted) > len(self.images):
-                mend = f'set img_suffix={wanted} to take them in, or '
-            found.notes.append(
-                f'{count_of(beside, "file")} in {where} look like images and '
-                f'are not in the pool or data set, since img_suffix is '
-                f'{ours!r}: {named(beside)}; {mend}move them away'
-            )
+            found.notes.append(self._beside(beside))
         return sorted(names)
+
+    def _beside(self, names: Sequence[str]) -> str:
+        """A sentence on files that look like images and are not listed."""
+        endings = sorted({osp.splitext(name)[1] for name in names})
+        wanted = tuple(dict.fromkeys((*self.images, *endings)))
+        ours = self.images[0] if len(self.images) == 1 else self.images
+        mend = ''
+        if len(wanted) > len(self.images):
+            mend = f'set img_suffix={wanted} to take them in, or '
+        looks = (
+            'looks like an image and is'
+            if len(names) == 1
+            else 'look like images and are'
+        )
+        return (
+            f'{count_of(names, "file")} in {self.img_dir} {looks} not in the '
+            f'pool or data set, since img_suffix is {ours!r}: {named(names)}; '
+            f'{mend}move them away'
+        )
 
     def _suffix(self, name: str) -> str:
         """The suffix of an image: the longest that fits."""
         fitting = [x for x in self.images if name.endswith(x)]
         return max(fitting, key=len, default=self.images[0])
+
+    def _stem(self, name: str) -> str:
+        return name.removesuffix(self._suffix(name))
 
     def _masks(self, names: set[str]) -> set[str]:
         """Those of the names that are annotations of others."""
@@ -300,11 +307,15 @@ class _Lister:
         if shared != '.' and self.ann_dir is not None:
             return masks
         for name in names:
-            stem = name.removesuffix(self._suffix(name))
+            ending = self._suffix(name)
+            stem = self._stem(name)
             masks |= {
                 mask
                 for suffix in self.maps
-                if (mask := stem + suffix) in names and mask != name
+                if (mask := stem + suffix) in names
+                and mask != name
+                # without an ann_dir, as 'x_ids.png' beside 'x.png' alone
+                and (self.ann_dir is not None or suffix.endswith(ending))
             }
         if self.ann_dir is not None:
             masks |= {
@@ -337,7 +348,7 @@ class _Lister:
     def _mask(self, name: str) -> str:
         """The annotation of an image, as a path from ``ann_dir``."""
         ending = self._suffix(name)
-        stem = name.removesuffix(ending)
+        stem = self._stem(name)
         masks = [stem + suffix for suffix in self.maps]
         # as mmseg names it, where a suffix occurs more than once
         mangled = [name.replace(ending, suffix) for suffix in self.maps]

@@ -80,7 +80,7 @@ def look_at_orientations(dataset: Any, key: str) -> Orientations:
     seen.turns = _turns(dataset, key, seen.found)
     fit, apart, unknown = _compare(dataset, seen)
     does = 'turns' if seen.turns else 'does not turn'
-    carried = f'carry an EXIF orientation, and the pipeline {does} them'
+    carried = f'with an EXIF orientation, and the pipeline {does} them'
     if apart or (unknown and seen.turns and not fit):
         worst = apart or unknown
         why = (
@@ -89,7 +89,7 @@ def look_at_orientations(dataset: Any, key: str) -> Orientations:
             else 'nothing tells whether their annotations are turned as well'
         )
         seen.problems.append(
-            f'{key}: {count_of(worst, "image")} {carried}, while {why}: '
+            f'{key}: got {count_of(worst, "image")} {carried}, while {why}: '
             f'{_named(files, worst, seen.found)}; '
             + (
                 'where annotations are of the stored pixels, write '

@@ -6,6 +6,7 @@ import os
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 LOOKS = (
     '.bmp',
@@ -95,9 +96,9 @@ def looks_like_image(name: str) -> bool:
     return name.lower().endswith(LOOKS)
 
 
-def count_of(names: Sequence[str], thing: str) -> str:
-    """How many there are: ``'1 file'``, ``'3 files'``."""
-    return f'{len(names):,} {thing}{"s" * (len(names) != 1)}'
+def count_of(names: Sequence[Any], noun: str, rest: str = '') -> str:
+    """How many there are: ``'1 link to x'``, ``'3 links to x'``."""
+    return f'{len(names):,} {noun}{"s" * (len(names) != 1)}{rest}'
 
 
 def named(names: Sequence[str]) -> str:
