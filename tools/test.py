@@ -14,12 +14,14 @@ import torch
 from mmcv import DictAction
 from mmcv.parallel import MMDataParallel
 from mmseg.apis import single_gpu_test
-from mmseg.datasets import CustomDataset, build_dataloader, build_dataset
+from mmseg.datasets import CustomDataset, build_dataloader
+from mmseg.utils import get_root_logger
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal import compat
 from segal.active.dataset.base import LoadFirst
+from segal.active.dataset.listing import build_listed
 from segal.config import load_config, read_config
 from segal.config.built import not_built
 from segal.errors import ConfigError, SegALError, nearest
@@ -71,10 +73,14 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     if missing:
         raise ConfigError(missing)
     try:
-        dataset = build_dataset(cfg.data[name], dict(test_mode=True))
+        dataset, notes = build_listed(cfg.data[name], dict(test_mode=True))
+    except SegALError:
+        raise
     except Exception as error:
         said = not_built(f'data.{name}', cfg.data[name], error)
         raise ConfigError(said) from error
+    for note in notes:
+        get_root_logger().warning(f'data.{name}: {note}')
     if isinstance(dataset, CustomDataset):
         annotations = LoadFirst(dataset, f'data.{name}')
         for index in range(len(dataset)):

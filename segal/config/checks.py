@@ -13,6 +13,7 @@ from segal.config.kinds import short
 from segal.config.network import check_classes
 from segal.config.pipelines import entries, loads_labels, walk
 from segal.config.schema import ActiveLearningConfig, Mixed
+from segal.config.wrappers import check_wrappers, wraps
 from segal.structures import PoolImage
 
 
@@ -21,9 +22,13 @@ def check_data(cfg: Config) -> list[str]:
     data = cfg.get('data')
     if not isinstance(data, Mapping):
         return [f'data: wanted a dict; got {data!r}'] if data else []
-    problems = []
+    problems = check_wrappers(data)
     query = data.get('query')
-    if isinstance(query, Mapping) and not query.get('pipeline'):
+    if (
+        isinstance(query, Mapping)
+        and not query.get('pipeline')
+        and not wraps(query)
+    ):
         problems.append(
             'data.query.pipeline: required, the test pipeline; got nothing. '
             'Write pipeline=test_pipeline'
@@ -36,6 +41,8 @@ def check_data(cfg: Config) -> list[str]:
             problems.append(
                 f'data.train: wanted data sets as dicts; got {short(entry)}'
             )
+            continue
+        if wraps(entry):
             continue
         steps = [step.get('type') for step in walk(entry.get('pipeline'))]
         if not any(map(loads_labels, steps)):

@@ -240,7 +240,7 @@ def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
     scale = None
     for step in steps:
         kind = step.get('type') if isinstance(step, Mapping) else None
-        if isinstance(kind, str) and kind.startswith('LoadImage'):
+        if not inner and _reads(kind):
             loading.append(step)
         elif kind == 'Resize':
             scale = _one_scale(step.get('img_scale'))
@@ -270,6 +270,18 @@ def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
         whole['img_ratios'] = [1.0]
     wrapped = [ConfigDict(step) for step in [*loading, whole]]
     return wrapped, ', '.join(dropped)
+
+
+def _reads(kind: Any) -> bool:
+    """Whether a step may read the image: mmseg's readers, or the user's."""
+    if not isinstance(kind, str):
+        return False
+    if kind.startswith('LoadImage'):
+        return True
+    own = PIPELINES.get(kind)
+    return own is not None and not own.__module__.startswith(
+        ('mmseg.', 'segal.')
+    )
 
 
 def _one_scale(scale: Any) -> tuple[int, int] | None:

@@ -23,7 +23,10 @@ from numpy.typing import NDArray
 
 import segal.datasets
 import segal.models  # noqa: F401  (fills the registries)
+from segal.active.dataset.listing import check, listing
+from segal.active.dataset.orientation import look_at_orientations
 from segal.active.dataset.pool import Pool, open_pool
+from segal.active.dataset.scan import LOOKS
 from segal.active.heuristics import BaseHeuristic
 from segal.active.regions import RegionShape
 from segal.active.scoring import Scorer
@@ -45,9 +48,6 @@ from segal.structures import Selection
 from segal.utils.features import features_folder
 from segal.utils.selecting import shape_of
 from segal.utils.trained import Trained, load_trained, test_pipeline_of
-
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
-"""What counts as an image; in capitals, and with one, too."""
 
 FIRST_QUERY = 1
 """Number of the label file that an experiment's first query fills; draws are
@@ -179,7 +179,7 @@ def _query_folder(
     _join(trained, plain, request.committee)
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
-    pool = open_folder(folder, pipeline, trained)
+    pool = open_folder(folder, pipeline, trained, notes)
     problems = pool.show_channels(_channels(plain))
     if problems:
         raise ConfigError(problems)
@@ -311,8 +311,16 @@ def select(
     return selector.choose([selector.candidates()]), maps, means
 
 
-def open_folder(folder: Path, pipeline: Any, trained: Trained) -> Pool:
-    """The images of a folder, without annotations.
+def open_folder(
+    folder: Path, pipeline: Any, trained: Trained, notes: list[str]
+) -> Pool:
+    """Open the images of a folder as a pool without annotations.
+
+    Args:
+        folder: Searched, its subfolders too; what is hidden is left out.
+        pipeline: Of a test.
+        trained: The network.
+        notes: Gets a sentence on what is left out, or turned by its EXIF.
 
     Raises:
         ConfigError: The pipeline cannot be built.
@@ -324,13 +332,29 @@ def open_folder(folder: Path, pipeline: Any, trained: Trained) -> Pool:
             f'{"a file" if folder.exists() else "nothing there"} (seen from '
             f'{Path.cwd()}); correct the path'
         )
+    with listing() as listed:
+        dataset = _folder_set(folder, pipeline, trained)
+    check(listed)
+    if not len(dataset):
+        raise DataError(
+            f'{folder}: wanted images ({", ".join(LOOKS)}) in it or its '
+            'subfolders, got none; correct the path'
+        )
+    seen = look_at_orientations(dataset, str(folder))
+    notes += listed.notes + seen.notes
+    return open_pool(dataset, key=str(folder))
+
+
+def _folder_set(
+    folder: Path, pipeline: Any, trained: Trained
+) -> CustomDataset:
     try:
-        dataset = CustomDataset(
+        return CustomDataset(
             pipeline,
             img_dir=str(folder.absolute()),
             # the same: no draw depends on where the folder lies
             data_root=str(folder.absolute()),
-            img_suffix=tuple(x for y in SUFFIXES for x in _cases(y)),
+            img_suffix=tuple(x for y in LOOKS for x in _cases(y)),
             classes=trained.classes,
             palette=trained.palette,
             test_mode=True,
@@ -341,12 +365,6 @@ def open_folder(folder: Path, pipeline: Any, trained: Trained) -> Pool:
         raise ConfigError(
             not_built('data.query.pipeline', pipeline, error)
         ) from error
-    if not len(dataset):
-        raise DataError(
-            f'{folder}: wanted images ({", ".join(SUFFIXES)}) in it or its '
-            'subfolders, got none; correct the path'
-        )
-    return open_pool(dataset, key=str(folder))
 
 
 def _pipeline(cfg: Config, problems: list[str]) -> tuple[Any, list[str]]:

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 from mmcv import Config, ConfigDict
-from mmseg.datasets import CustomDataset, build_dataset
+from mmseg.datasets import CustomDataset
+from mmseg.utils import get_root_logger
 from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst, image_file, image_name
+from segal.active.dataset.listing import build_listed
+from segal.active.dataset.orientation import look_at_orientations
 from segal.active.dataset.pool import Pool, open_pool
 from segal.config.built import not_built
 from segal.config.pipelines import entries
-from segal.errors import ConfigError, SegALError
+from segal.errors import ConfigError, DataError, SegALError
 from segal.utils.class_names import check_class_names
 from segal.utils.smoke import keep_few
 
@@ -80,6 +83,8 @@ def build_data(
         DataError: Images that cannot be read.
     """
     problems: list[str] = []
+    broken: list[str] = []
+    notes: dict[str, str] = {}
 
     def build(key: str, entry: Any, **defaults: Any) -> Any:
         missing = missing_paths(key, entry)
@@ -87,7 +92,14 @@ def build_data(
         if missing:
             return None
         try:
-            return build_dataset(ConfigDict(entry).copy(), defaults or None)
+            dataset, said = build_listed(
+                ConfigDict(entry).copy(), defaults or None
+            )
+            for note in said:  # of the same folder, once
+                notes.setdefault(note, key)
+            return dataset
+        except DataError as error:
+            broken.append(f'{key}: {error}')
         except SegALError as error:
             problems.append(f'{key}: {error}')
         except Exception as error:
@@ -103,8 +115,13 @@ def build_data(
         for i, entry in enumerate(entries(cfg.data.train))
     }
     built = {key: build(key, entry) for key, entry in train.items()}
+    problems += _no_pool(query)
+    for note, key in notes.items():
+        get_root_logger().warning(f'{key}: {note}')
     if problems:
         raise ConfigError(problems)
+    if broken:
+        raise DataError('\n  '.join(broken))
     files = {
         image_name(query, i): image_file(query, i) for i in range(len(query))
     }
@@ -128,12 +145,58 @@ def build_data(
     )
     if problems:
         raise ConfigError(problems)
+    _check_orientations(
+        {'data.query': query, view_key: view, 'data.val': val}
+        | {key: built[key] for key in keys}
+    )
     positions = {image_name(view, i): i for i in range(len(view))}
     sources = {key: built[key] for key in keys}
     if few is not None:
         for source in sources.values():
             keep_few(source, few)
     return Data(pool, view, positions, val, sources, len(files))
+
+
+def _no_pool(query: Any) -> list[str]:
+    """A sentence where ``data.query`` is no data set of mmseg's."""
+    if query is None or isinstance(query, CustomDataset):
+        return []
+    return [
+        "data.query.type: wanted mmseg's CustomDataset or a class of it, got "
+        f'{type(query).__name__}; name the data set that it is made of'
+    ]
+
+
+def _check_orientations(sets: Mapping[str, Any]) -> None:
+    """Refuse images that EXIF turns and whose labels are not turned.
+
+    Args:
+        sets: Key -> data set; the pool and its augmented view come first.
+
+    Raises:
+        DataError: Images and annotations do not fit, or the pool is turned
+            in one pipeline and not in the other.
+    """
+    problems, notes = [], {}
+    seen = {}
+    for key, dataset in sets.items():
+        seen[key] = look_at_orientations(dataset, key)
+        if key != 'data.query':  # its annotations are the view's
+            problems += seen[key].problems
+        for note in seen[key].notes:
+            notes.setdefault(note, key)
+    query, view = list(sets)[:2]
+    if seen[view].found and seen[query].turns != seen[view].turns:
+        one, other = sorted((query, view), key=lambda x: not seen[x].turns)
+        problems.append(
+            f'{one}.pipeline: wanted images as in {other}.pipeline, which '
+            'does not turn them by their EXIF orientation, while this one '
+            'does; give both the same loading step'
+        )
+    for note, key in notes.items():
+        get_root_logger().warning(f'{key}: {note}')
+    if problems:
+        raise DataError('\n  '.join(problems))
 
 
 def _find_view(

@@ -14,7 +14,7 @@ import torch
 from mmcv import Config
 from mmcv.cnn.utils import revert_sync_batchnorm
 from mmcv.runner.checkpoint import weights_to_cpu
-from mmseg.datasets import build_dataset
+from mmseg.utils import get_root_logger
 from mmselfsup.datasets import build_dataset as build_views
 from mmselfsup.models import build_algorithm
 from torch import Tensor, nn
@@ -25,12 +25,13 @@ import segal.datasets
 import segal.features.pretraining
 import segal.models  # noqa: F401  (fills the registries)
 from segal import stopping
+from segal.active.dataset.listing import build_listed
 from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.sampler import RoundBatchSampler
 from segal.config.built import not_built
 from segal.config.network import sync_bn_on_cpu
 from segal.config.pipelines import clean_query, drop_masks, unwrap_datasets
-from segal.errors import ConfigError, StateError
+from segal.errors import ConfigError, SegALError, StateError
 from segal.files import replace_file, replace_json
 from segal.loading import load_file
 from segal.runner.inner import save_checkpoint
@@ -157,9 +158,13 @@ def _open(cfg: Config, request: Request) -> Pool:
     if problems:
         raise ConfigError(problems)
     try:
-        dataset = build_dataset(query.copy(), dict(test_mode=True))
+        dataset, notes = build_listed(query.copy(), dict(test_mode=True))
+    except SegALError:
+        raise
     except Exception as error:
         raise ConfigError(not_built('data.query', query, error)) from error
+    for note in notes:
+        get_root_logger().warning(f'data.query: {note}')
     return open_pool(dataset)
 
 

@@ -15,17 +15,12 @@ from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
 from segal.active.dataset.lossy import check_lossless
+from segal.active.dataset.reader import reading_steps
 from segal.active.image_file import decoded_otherwise
 from segal.active.label_ids import describe_ids, ids_in, named
 from segal.active.oracles import colours_in
 from segal.config.pipelines import loads_labels
-from segal.errors import (
-    ConfigError,
-    DataError,
-    LabelFlowError,
-    SegALError,
-    raised_at,
-)
+from segal.errors import DataError, LabelFlowError, SegALError, raised_at
 
 _LONG = 300
 """Characters of another library's error that are repeated."""
@@ -153,28 +148,14 @@ class LoadFirst:
         self.dataset = dataset
         self.key = key
         steps = dataset.pipeline.transforms
-        kinds = [type(step).__name__ for step in steps]
+        read = reading_steps(dataset, key)
         loaders = [
             i for i, step in enumerate(steps) if loads_labels(type(step))
         ]
-        if not any(kind.startswith('LoadImage') for kind in kinds):
-            raise ConfigError(
-                f'{key}.pipeline: wanted a step that loads the image, such '
-                f'as LoadImageFromFile; got {kinds}'
-            )
-        if loaders:
-            cut = loaders[0]
-            self._annotations = [steps[i] for i in loaders]
-        else:
-            cut = (
-                max(
-                    i
-                    for i, kind in enumerate(kinds)
-                    if kind.startswith('LoadImage')
-                )
-                + 1
-            )
-            self._annotations = [dataset.gt_seg_map_loader]
+        cut = loaders[0] if loaders else read
+        self._annotations = [steps[i] for i in loaders] or [
+            dataset.gt_seg_map_loader
+        ]
         self.load = list(steps[:cut])
         self.transforms = [
             step

@@ -1,0 +1,387 @@
+"""Which images a data set of mmseg's has, and which file is whose mask.
+
+mmseg scans folders that are hidden, takes annotations for images where both
+lie in one folder, replaces a suffix wherever it occurs in a path, and reads a
+split file as it stands. Clean folders are listed as mmseg lists them.
+"""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mmcv.fileio.file_client import HardDiskBackend
+from mmcv.utils import print_log
+from mmseg.datasets import CustomDataset
+from mmseg.datasets import build_dataset as mmseg_build_dataset
+from mmseg.utils import get_root_logger
+
+from segal.active.dataset.scan import (
+    Folder,
+    count_of,
+    is_hidden,
+    looks_like_image,
+    named,
+    scan,
+)
+from segal.active.dataset.split_file import Places, decode, read_split
+from segal.errors import ConfigError, DataError
+
+_SHOWN = 10
+"""So many missing files are named."""
+
+
+@dataclass
+class Found:
+    """What was noticed while a data set was listed.
+
+    Attributes:
+        notes: Sentences for the log.
+        problems: What is wrong with its section of the config.
+        lost: Files of a split that are not there.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
+def build_listed(
+    section: Any, defaults: Mapping[str, Any] | None = None
+) -> tuple[Any, list[str]]:
+    """Build a data set from its config, with its images listed carefully.
+
+    Args:
+        section: Config of the data set.
+        defaults: What it has where it says nothing.
+
+    Returns:
+        The data set, and sentences for the log on what is not in it.
+
+    Raises:
+        ConfigError: Suffixes or lines of a split that have no meaning.
+        DataError: Images of a split that are not there.
+    """
+    with listing() as found:
+        dataset = mmseg_build_dataset(section, defaults)
+    check(found)
+    return dataset, found.notes + _hidden_of_own(dataset)
+
+
+def check(found: Found) -> None:
+    """Refuse a listing that cannot be right.
+
+    Raises:
+        ConfigError: Suffixes or lines of a split that have no meaning.
+        DataError: Images of a split that are not there.
+    """
+    if found.problems:
+        raise ConfigError(found.problems)
+    if found.lost:
+        more = len(found.lost) - _SHOWN
+        raise DataError(
+            '\n  '.join(found.lost[:_SHOWN])
+            + (f'\n  ... and {more} more' if more > 0 else '')
+        )
+
+
+@contextmanager
+def listing() -> Iterator[Found]:
+    """List the images of each data set of mmseg's that is built inside.
+
+    A class with a ``load_annotations`` of its own keeps it.
+
+    Yields:
+        Filled while data sets are built.
+    """
+    original, found = CustomDataset.load_annotations, Found()
+    if original.__module__ != CustomDataset.__module__:
+        yield found  # the user's, or one around us
+        return
+
+    def load_annotations(
+        self: CustomDataset,
+        img_dir: str,
+        img_suffix: Any,
+        ann_dir: str | None,
+        seg_map_suffix: Any,
+        split: str | None,
+    ) -> list[dict[str, Any]]:
+        lister = _Lister(self, img_dir, img_suffix, ann_dir, seg_map_suffix)
+        try:
+            infos = lister.infos(split, found)
+        except ConfigError as error:  # told by who builds, without a wrapper
+            found.problems += error.problems
+            return []
+        print_log(f'Loaded {len(infos)} images', logger=get_root_logger())
+        return infos
+
+    CustomDataset.load_annotations = load_annotations
+    try:
+        yield found
+    finally:
+        CustomDataset.load_annotations = original
+
+
+def _hidden_of_own(dataset: Any) -> list[str]:
+    """A sentence where a list of the user's own has hidden files."""
+    if not isinstance(dataset, CustomDataset) or dataset.split is not None:
+        return []
+    names = [
+        name
+        for info in dataset.img_infos
+        if is_hidden(name := str(info.get('filename', '')))
+    ]
+    if not names:
+        return []
+    return [
+        f'load_annotations of {type(dataset).__name__} lists '
+        f'{count_of(names, "hidden file")} as images: {named(names)}'
+    ]
+
+
+class _Lister:
+    """Lists one data set.
+
+    Args:
+        dataset: Being built.
+        img_dir: Folder of the images.
+        img_suffix: What they end in; one, or several.
+        ann_dir: Folder of the annotations.
+        seg_map_suffix: What they end in; one, or several.
+
+    Raises:
+        ConfigError: A suffix is none.
+    """
+
+    def __init__(
+        self,
+        dataset: CustomDataset,
+        img_dir: str,
+        img_suffix: Any,
+        ann_dir: str | None,
+        seg_map_suffix: Any,
+    ) -> None:
+        self.client = dataset.file_client
+        self.root = dataset.data_root
+        self.img_dir, self.ann_dir = img_dir, ann_dir
+        self.images = _suffixes('img_suffix', img_suffix)
+        self.maps: tuple[str, ...] = ()
+        if ann_dir is not None or seg_map_suffix:
+            self.maps = _suffixes('seg_map_suffix', seg_map_suffix)
+        self.on_disk = isinstance(self.client.client, HardDiskBackend)
+
+    def infos(self, split: str | None, found: Found) -> list[dict[str, Any]]:
+        """Mmseg's ``img_infos``.
+
+        Args:
+            split: File that lists the images; None: all of the folder.
+            found: Gets what is noticed.
+
+        Raises:
+            ConfigError: An image has several masks, or a mask several images.
+        """
+        if split is not None:
+            names = self._of_split(split, found)
+        else:
+            names = self._of_folder(found)
+        infos: list[dict[str, Any]] = [dict(filename=name) for name in names]
+        owners: dict[str, str] = {}
+        for info in infos if self.ann_dir is not None else ():
+            name = info['filename']
+            mask = self._mask(name)
+            other = owners.setdefault(mask, name)
+            if other != name:
+                raise ConfigError(
+                    f'img_suffix: wanted an annotation for each image, got '
+                    f'{mask!r} for both {other!r} and {name!r}; rename or '
+                    'remove one'
+                )
+            info['ann'] = dict(seg_map=mask)
+        return infos
+
+    def _of_split(self, split: str, found: Found) -> list[str]:
+        places = Places(
+            self.img_dir,
+            [self._below(x) for x in (self.img_dir, self.ann_dir) if x],
+            self.images,
+            self.maps,
+            self._has if self.on_disk else None,
+        )
+        text = decode(self.client.get(split), split)
+        read = read_split(text, split, places)
+        found.problems += read.problems
+        found.lost += read.lost
+        return read.names
+
+    def _below(self, folder: str) -> str:
+        """Path from ``data_root`` to a folder, where it is below it."""
+        if self.root is None:
+            return folder
+        inside = osp.relpath(folder, self.root)
+        return folder if inside.startswith('..') else inside
+
+    def _has(self, name: str) -> bool:
+        return osp.lexists(osp.join(self.img_dir, name))
+
+    def _of_folder(self, found: Found) -> list[str]:
+        if self.on_disk:
+            folder = scan(self.img_dir)
+        else:
+            folder = Folder(
+                list(
+                    self.client.list_dir_or_file(
+                        dir_path=self.img_dir,
+                        list_dir=False,
+                        suffix=self.images,
+                        recursive=True,
+                    )
+                )
+            )
+        names = {x for x in folder.files if x.endswith(self.images)}
+        masks = self._masks(names)
+        names -= masks
+        likely = {self._stem(x) + y for x in names for y in self.maps}
+        beside = [
+            name
+            for name in folder.files
+            if looks_like_image(name)
+            and name not in names
+            and name not in masks
+            and not self._is_annotation(name)
+            and not (self.ann_dir is None and name in likely)
+        ]
+        hidden = [x for x in folder.hidden if x.endswith(self.images)]
+        broken = [x for x in folder.broken if x.endswith(self.images)]
+        found.notes += [
+            f'{count_of(left, noun, rest)} in {self.img_dir} '
+            f'{"is" if len(left) == 1 else "are"} left out: {named(left)}'
+            for left, noun, rest in (
+                (hidden, 'hidden file', ''),
+                (sorted(masks), 'annotation', ' beside the images'),
+                (broken, 'link', ' to no file'),
+            )
+            if left
+        ]
+        if beside:
+            found.notes.append(self._beside(beside))
+        return sorted(names)
+
+    def _beside(self, names: Sequence[str]) -> str:
+        """A sentence on files that look like images and are not listed."""
+        endings = sorted({osp.splitext(name)[1] for name in names})
+        wanted = tuple(dict.fromkeys((*self.images, *endings)))
+        ours = self.images[0] if len(self.images) == 1 else self.images
+        mend = ''
+        if len(wanted) > len(self.images):
+            mend = f'set img_suffix={wanted} to take them in, or '
+        looks = (
+            'looks like an image and is'
+            if len(names) == 1
+            else 'look like images and are'
+        )
+        return (
+            f'{count_of(names, "file")} in {self.img_dir} {looks} not in the '
+            f'pool or data set, since img_suffix is {ours!r}: {named(names)}; '
+            f'{mend}move them away'
+        )
+
+    def _suffix(self, name: str) -> str:
+        """The suffix of an image: the longest that fits."""
+        fitting = [x for x in self.images if name.endswith(x)]
+        return max(fitting, key=len, default=self.images[0])
+
+    def _stem(self, name: str) -> str:
+        return name.removesuffix(self._suffix(name))
+
+    def _masks(self, names: set[str]) -> set[str]:
+        """Those of the names that are annotations of others."""
+        shared = self._inside
+        masks: set[str] = set()
+        if shared is not None and shared != '.':
+            masks |= {x for x in names if x.startswith(shared + '/')}
+        if shared != '.' and self.ann_dir is not None:
+            return masks
+        for name in names:
+            ending = self._suffix(name)
+            stem = self._stem(name)
+            masks |= {
+                mask
+                for suffix in self.maps
+                if (mask := stem + suffix) in names
+                and mask != name
+                # without an ann_dir, as 'x_ids.png' beside 'x.png' alone
+                and (self.ann_dir is not None or suffix.endswith(ending))
+            }
+        if self.ann_dir is not None:
+            masks |= {
+                name
+                for name in names
+                for suffix in self.maps
+                if name.endswith(suffix)
+                and len(suffix) > len(self._suffix(name))
+            }
+        return masks
+
+    @cached_property
+    def _inside(self) -> str | None:
+        """Path from ``img_dir`` to ``ann_dir``, None where it is outside."""
+        if self.ann_dir is None or not self.on_disk:
+            return None
+        inside = osp.relpath(
+            osp.realpath(self.ann_dir), osp.realpath(self.img_dir)
+        )
+        return None if inside.startswith('..') else inside
+
+    def _is_annotation(self, name: str) -> bool:
+        inside = self._inside
+        if inside is None:
+            return False
+        if inside == '.':
+            return name.endswith(self.maps)
+        return name.startswith(inside + '/')
+
+    def _mask(self, name: str) -> str:
+        """The annotation of an image, as a path from ``ann_dir``."""
+        ending = self._suffix(name)
+        stem = self._stem(name)
+        masks = [stem + suffix for suffix in self.maps]
+        # as mmseg names it, where a suffix occurs more than once
+        mangled = [name.replace(ending, suffix) for suffix in self.maps]
+        if len(masks) == 1 and masks == mangled:
+            return masks[0]
+        for ways in (masks, mangled):
+            there = [mask for mask in ways if self._annotated(mask)]
+            if len(there) > 1:
+                raise ConfigError(
+                    f'seg_map_suffix: wanted one annotation for {name!r}, '
+                    f'got {there}; remove one, or name one suffix'
+                )
+            if there:
+                return there[0]
+        return masks[0]
+
+    def _annotated(self, mask: str) -> bool:
+        path = self.client.join_path(self.ann_dir, mask)
+        return bool(self.client.exists(path))
+
+
+def _suffixes(key: str, value: Any) -> tuple[str, ...]:
+    """What names end in, one or several, as several.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    several: Sequence[Any] = (
+        value if isinstance(value, list | tuple) else (value,)
+    )
+    if not several or not all(isinstance(x, str) and x for x in several):
+        raise ConfigError(
+            f"{key}: wanted a suffix such as '.jpg', or several, as "
+            f"('.jpg', '.png'); got {value!r}"
+        )
+    return tuple(dict.fromkeys(several))

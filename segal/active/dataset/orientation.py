@@ -1,0 +1,258 @@
+"""Images whose EXIF says that they lie on their side.
+
+mmcv turns such an image when it decodes it, and leaves a label map as it is.
+"""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from mmcv.fileio.file_client import HardDiskBackend
+from mmseg.datasets import CustomDataset
+from numpy.typing import NDArray
+from PIL import Image
+
+from segal.active.dataset.base import LoadFirst, image_file
+from segal.active.dataset.scan import count_of
+from segal.errors import SegALError
+
+_TAG = 0x0112
+_WORDS = {
+    2: 'mirrored',
+    3: 'turned by 180 degrees',
+    4: 'mirrored upside down',
+    5: 'mirrored and turned by 90 degrees',
+    6: 'turned by 90 degrees',
+    7: 'mirrored and turned by 90 degrees',
+    8: 'turned by 90 degrees',
+}
+_SHOWN = 3
+_TRIED = 8
+"""So many images are decoded at most to see what the loader does."""
+
+
+@dataclass
+class Orientations:
+    """What EXIF does to the images of a data set.
+
+    Attributes:
+        found: Position of each image that is not upright -> 2 to 8.
+        turns: Whether the loading steps turn them.
+        notes: Sentences for the log.
+        problems: Sentences on images and annotations that do not fit.
+    """
+
+    found: dict[int, int] = field(default_factory=dict)
+    turns: bool = True
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def look_at_orientations(dataset: Any, key: str) -> Orientations:
+    """Find images that EXIF turns, and whether annotations are turned too.
+
+    Only the first bytes of each file are read. A size tells, where it is not
+    square and the turn is a quarter; where no size tells, what those of the
+    same data set tell counts for all.
+
+    Args:
+        dataset: As built; only mmseg's, on this disk, are looked at.
+        key: Where it stands in the config.
+    """
+    seen = Orientations()
+    if not isinstance(dataset, CustomDataset) or not isinstance(
+        dataset.file_client.client, HardDiskBackend
+    ):
+        return seen
+    files = [image_file(dataset, i) for i in range(len(dataset))]
+    with ThreadPoolExecutor(8) as threads:
+        for index, kind in enumerate(threads.map(orientation, files)):
+            if kind != 1:
+                seen.found[index] = kind
+    if not seen.found:
+        return seen
+    seen.turns = _turns(dataset, key, seen.found)
+    fit, apart, unknown = _compare(dataset, seen)
+    does = 'turns' if seen.turns else 'does not turn'
+    carried = f'with an EXIF orientation, and the pipeline {does} them'
+    if apart or (unknown and seen.turns and not fit):
+        worst = apart or unknown
+        why = (
+            'their annotations have the other orientation'
+            if apart
+            else 'nothing tells whether their annotations are turned as well'
+        )
+        seen.problems.append(
+            f'{key}: got {count_of(worst, "image")} {carried}, while {why}: '
+            f'{_named(files, worst, seen.found)}; '
+            + (
+                'where annotations are of the stored pixels, write '
+                "dict(type='LoadImageFromFile', "
+                "color_type='color_ignore_orientation') in every pipeline; "
+                if seen.turns
+                else ''
+            )
+            + 'where they are of the upright image, save the images upright '
+            'and without the flag (PIL.ImageOps.exif_transpose)'
+        )
+    else:
+        seen.notes.append(
+            f'{count_of(list(seen.found), "image")} {carried}'
+            + (', as their annotations are' if seen.turns and fit else '')
+            + f': {_named(files, list(seen.found), seen.found)}'
+        )
+    return seen
+
+
+def _named(
+    files: Sequence[str], which: Sequence[int], found: dict[int, int]
+) -> str:
+    words = [
+        f'{files[i]} (orientation {found[i]}, {_WORDS[found[i]]})'
+        for i in which[:_SHOWN]
+    ]
+    more = len(which) - _SHOWN
+    return ', '.join(words) + (f' and {more:,} more' if more > 0 else '')
+
+
+def _compare(
+    dataset: CustomDataset, seen: Orientations
+) -> tuple[list[int], list[int], list[int]]:
+    """Images whose annotation is turned as they are, is not, or hides it."""
+    fit, apart, unknown = [], [], []
+    for index, kind in seen.found.items():
+        ann = dataset.img_infos[index].get('ann')
+        if not ann:
+            continue
+        stored = _size(image_file(dataset, index))
+        mask = _size(osp.join(dataset.ann_dir or '', ann['seg_map']))
+        if stored is None or mask is None:
+            continue  # told where it is read
+        if kind < 5 or stored[0] == stored[1]:
+            unknown.append(index)
+            continue
+        loaded = stored[::-1] if seen.turns else stored
+        if mask == loaded:
+            fit.append(index)
+        elif mask == loaded[::-1]:
+            apart.append(index)
+    return fit, apart, unknown
+
+
+def _size(path: str) -> tuple[int, int] | None:
+    """(width, height) as stored."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception:
+        return None
+
+
+def _turns(dataset: CustomDataset, key: str, found: dict[int, int]) -> bool:
+    """Whether the loading steps turn images, seen by what comes out."""
+    for index in list(found)[:_TRIED]:
+        try:
+            loader = LoadFirst(dataset, key)
+            image = np.asarray(loader.load_image(index)['img'], np.float32)
+            data = np.fromfile(image_file(dataset, index), np.uint8)
+            stored = cv2.imdecode(
+                data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+            )
+        except (SegALError, OSError, cv2.error):
+            continue  # told where the pool is opened
+        if stored is None:
+            continue
+        upright = turned(stored, found[index])
+        if stored.shape != upright.shape:
+            return image.shape[:2] == upright.shape[:2]
+        grey = image.reshape(*image.shape[:2], -1).mean(2)
+        if grey.shape != stored.shape[:2]:
+            continue
+        to_stored, to_upright = (
+            float(np.abs(grey - other.mean(2)).mean())
+            for other in (stored, upright)
+        )
+        if to_stored != to_upright:
+            return to_upright < to_stored
+    return True
+
+
+def turned(image: NDArray[Any], kind: int) -> NDArray[Any]:
+    """An image (H, W, ...) as its EXIF orientation wants it shown.
+
+    Args:
+        image: As stored.
+        kind: 1 to 8.
+    """
+    if kind >= 5:
+        image = image.swapaxes(0, 1)
+    if kind in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if kind in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
+
+
+def orientation(path: str) -> int:
+    """The EXIF orientation of a JPEG, PNG or WebP file, 1 where none is told.
+
+    Args:
+        path: Read up to its EXIF; pixels are not.
+    """
+    try:
+        with open(path, 'rb') as file:
+            data = _exif(file)
+        if data is None:
+            return 1
+        exif = Image.Exif()
+        exif.load(data)
+        kind = exif.get(_TAG, 1)
+    except Exception:  # a broken file is told where the pool is opened
+        return 1
+    return kind if kind in _WORDS else 1
+
+
+def _exif(file: BinaryIO) -> bytes | None:
+    """The EXIF block of a file that is open at its beginning."""
+    head = file.read(12)
+    if head[:2] == b'\xff\xd8':
+        file.seek(2)
+        return _exif_of_jpeg(file)
+    if head[:8] == b'\x89PNG\r\n\x1a\n':
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b'IDAT':
+            length = int.from_bytes(head[:4], 'big')
+            if head[4:] == b'eXIf':
+                return b'Exif\0\0' + file.read(length)
+            file.seek(length + 4, 1)
+    if head[:4] == b'RIFF' and head[8:] == b'WEBP':
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[4:], 'little')
+            if head[:4] == b'EXIF':
+                return file.read(length)
+            file.seek(length + length % 2, 1)
+    return None
+
+
+def _exif_of_jpeg(file: BinaryIO) -> bytes | None:
+    while len(head := file.read(2)) == 2 and head[0] == 0xFF:
+        if head[1] == 0xFF:  # padding
+            file.seek(-1, 1)
+            continue
+        if head[1] == 1 or 0xD0 <= head[1] <= 0xD8:  # without a length
+            continue
+        if head[1] in (0xD9, 0xDA):  # the pixels
+            return None
+        length = int.from_bytes(file.read(2), 'big') - 2
+        data = file.read(length) if head[1] == 0xE1 else b''
+        if data.startswith(b'Exif\0\0'):
+            return data
+        if not data:
+            file.seek(length, 1)
+    return None

@@ -1,0 +1,204 @@
+"""Split files, as people write them: one image a line."""
+
+from __future__ import annotations
+
+import codecs
+import os.path as osp
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from segal.active.dataset.scan import LOOKS
+from segal.errors import ConfigError
+
+_LINES = re.compile(r'\r\n|\n|\r')
+_COLUMNS = re.compile(r'[\s,;]+')
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass
+class Split:
+    """What a split file lists.
+
+    Attributes:
+        names: Paths from ``img_dir``, in the order of the lines.
+        lost: One sentence for each line whose image is not there.
+        problems: One sentence for each line that cannot be read.
+    """
+
+    names: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the images of a split lie, and what their names end in.
+
+    Attributes:
+        img_dir: Folder of the images.
+        folders: Paths to images and annotations, seen from ``data_root``
+            where they are below it.
+        images: Suffixes of images.
+        maps: Suffixes of annotations.
+        exists: Whether an image is there, by its path from ``img_dir``;
+            None: it cannot be told.
+    """
+
+    img_dir: str
+    folders: Sequence[str]
+    images: Sequence[str]
+    maps: Sequence[str]
+    exists: Callable[[str], bool] | None
+
+    def drops(self, leading: Sequence[str]) -> bool:
+        """Whether leading folders of a name are those of the data set."""
+        for whole in self.folders:
+            parts = _parts(whole)
+            count = min(len(parts), len(leading))
+            if count and list(leading[-count:]) == parts[-count:]:
+                return True
+        return False
+
+
+def _parts(path: str) -> list[str]:
+    plain = posixpath.normpath(path.replace('\\', '/'))
+    return [part for part in plain.split('/') if part not in ('', '.')]
+
+
+def decode(data: bytes, path: str) -> str:
+    """The text of a split file.
+
+    Args:
+        data: Its bytes, UTF-8 or UTF-16 with a mark.
+        path: Named in the error.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    kind = 'utf-16' if data.startswith(_WIDE) else 'utf-8-sig'
+    try:
+        return data.decode(kind)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b'\n') + 1
+        raise ConfigError(
+            f'split: {path}, line {line}: wanted UTF-8, got the byte '
+            f'{data[error.start : error.start + 1].hex()}; save the file as '
+            'UTF-8'
+        ) from error
+
+
+def read_split(text: str, path: str, places: Places) -> Split:
+    """Find the image of each line.
+
+    A name may have its suffix, that of the annotation, or the folders that
+    lead to it; blank lines and lines that begin with ``#`` are passed over.
+
+    Args:
+        text: Of the file.
+        path: Named in the sentences.
+        places: Where images lie.
+    """
+    split = Split()
+    lines: dict[str, int] = {}
+    for number, line in enumerate(_LINES.split(text), 1):
+        asked = line.strip().strip('\ufeff\0').strip()
+        if not asked:
+            continue
+        where = f'{path}, line {number}'
+        found = _find(asked, places)
+        if len(found) > 1:
+            split.problems.append(
+                f'split: {where}: wanted one image, got {found} for '
+                f'{asked!r}; write the name with its suffix'
+            )
+            continue
+        if not found and asked.startswith('#'):
+            continue
+        name = found[0] if found else asked + places.images[0]
+        if not found:
+            split.lost.append(
+                f'{osp.join(places.img_dir, name)}: the file is missing, and '
+                f'{where} names it ({asked!r}); restore the file, or correct '
+                'the line'
+            )
+        if name in lines:
+            split.problems.append(
+                f'split: wanted every image once, got {name!r} twice, in '
+                f'lines {lines[name]} and {number} of {path}; remove the '
+                'second'
+            )
+            continue
+        lines[name] = number
+        split.names.append(name)
+    return split
+
+
+def _find(asked: str, places: Places) -> list[str]:
+    """The image that a line names; none, or several, where it is not clear.
+
+    Args:
+        asked: The line, stripped.
+        places: Where images lie.
+    """
+    if places.exists is None:
+        whole = [asked] * asked.endswith(tuple(places.images))
+        return whole or [asked + places.images[0]]
+    found = _one(asked, places)
+    if found:
+        return found
+    columns = [part for part in _COLUMNS.split(asked) if part]
+    if len(columns) == 2:  # an image and its annotation, or its number
+        first, second = (_one(part, places) for part in columns)
+        if first and (first == second or _is_number(columns[1])):
+            return first
+    return []
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip('+-').isdecimal()
+
+
+def _one(asked: str, places: Places) -> list[str]:
+    exists = places.exists
+    assert exists is not None
+    for name in _shorter(asked, places):
+        for group in _spellings(name, places):
+            found = [one for one in dict.fromkeys(group) if exists(one)]
+            if found:
+                return found
+    return []
+
+
+def _shorter(asked: str, places: Places) -> Iterator[str]:
+    """The name as it is, then without folders that lead to ``img_dir``."""
+    parts = _parts(asked)
+    absolute = asked.startswith('/')
+    if absolute and (whole := osp.realpath(asked)).startswith(
+        osp.realpath(places.img_dir) + '/'
+    ):
+        yield osp.relpath(whole, osp.realpath(places.img_dir))
+    if parts:
+        yield '/'.join(parts)
+    if not absolute:
+        yield asked
+    for count in range(1, len(parts)):
+        if places.drops(parts[:count]):
+            yield '/'.join(parts[count:])
+    if absolute:
+        yield asked
+
+
+def _spellings(name: str, places: Places) -> Iterator[list[str]]:
+    """Files that a name may mean, the likeliest first."""
+    images = places.images
+    yield [name + suffix for suffix in images]
+    if name.endswith(tuple(images)):
+        yield [name]
+    for suffix in sorted(places.maps, key=len, reverse=True):
+        if suffix and name.endswith(suffix):
+            yield [name[: -len(suffix)] + image for image in images]
+    for suffix in LOOKS:
+        if name.lower().endswith(suffix):
+            yield [name[: -len(suffix)] + image for image in images]

@@ -1,0 +1,381 @@
+"""What is in the pool is what the user put there, each image with its mask."""
+
+import shutil
+from types import SimpleNamespace
+
+import mmcv
+import numpy as np
+import pytest
+from PIL import Image
+
+from segal.active.dataset.listing import build_listed
+from segal.active.dataset.orientation import (
+    look_at_orientations,
+    orientation,
+    turned,
+)
+from segal.active.dataset.pool import open_pool
+from segal.errors import ConfigError, DataError
+from segal.folder_query.query import open_folder
+
+READ = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='Collect', keys=['img', 'gt_semantic_seg'], meta_keys=()),
+]
+
+
+def image(path, size=(4, 6), value=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mmcv.imwrite(np.full((*size, 3), value, np.uint8), str(path))
+
+
+def mask(path, size=(4, 6), value=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mmcv.imwrite(np.full(size, value, np.uint8), str(path))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two images with masks."""
+    for name in ('a', 'b'):
+        image(tmp_path / 'images' / f'{name}.jpg')
+        mask(tmp_path / 'masks' / f'{name}.png')
+    return tmp_path
+
+
+def listed(root, **options):
+    section = dict(
+        type='CustomDataset',
+        data_root=str(root),
+        img_dir='images',
+        ann_dir='masks',
+        classes=('one', 'two'),
+        pipeline=READ,
+    )
+    return build_listed(section | options)
+
+
+def names(dataset):
+    return [info['filename'] for info in dataset.img_infos]
+
+
+def masks(dataset):
+    return [info['ann']['seg_map'] for info in dataset.img_infos]
+
+
+def split(root, text):
+    (root / 'split.txt').write_bytes(
+        text if isinstance(text, bytes) else text.encode()
+    )
+    return dict(split='split.txt')
+
+
+def test_a_clean_folder_is_listed_as_mmseg_lists_it(root):
+    image(root / 'images' / 'sub' / 'a.jpg')
+    image(root / 'images' / 'a2.jpg')
+    dataset, notes = listed(root)
+    own = type(dataset).load_annotations(
+        dataset, dataset.img_dir, '.jpg', dataset.ann_dir, '.png', None
+    )
+    assert dataset.img_infos == own
+    assert len(own) == 4
+    assert not notes
+
+
+@pytest.mark.parametrize(
+    'hidden',
+    ['.ipynb_checkpoints/a.jpg', '@eaDir/a.jpg', '__MACOSX/b.jpg', '._a.jpg'],
+)
+def test_hidden_copies_are_not_images(root, hidden):
+    """Self-Correction-Human-Parsing #37, alinlab/CSI #31."""
+    image(root / 'images' / hidden)
+    dataset, notes = listed(root)
+    assert names(dataset) == ['a.jpg', 'b.jpg']
+    assert len(notes) == 1
+    assert f'1 hidden file in {root}/images' in notes[0]
+    assert hidden in notes[0]
+
+
+@pytest.mark.parametrize('other', ['c.PNG', 'c.jpeg', 'sub/c.JPG', 'c.tif'])
+def test_files_of_another_suffix_are_named(root, other):
+    """anomalib #3058: images with a suffix in capitals are not seen."""
+    image(root / 'images' / other)
+    (root / 'images' / 'notes.txt').write_text('no image')
+    dataset, notes = listed(root)
+    assert names(dataset) == ['a.jpg', 'b.jpg']
+    assert len(notes) == 1
+    assert '1 file in' in notes[0]
+    assert 'looks like an image and is not in the pool' in notes[0]
+    assert other in notes[0]
+    assert f"img_suffix=('.jpg', '.{other.rsplit('.')[-1]}')" in notes[0]
+
+
+def test_several_suffixes_find_their_masks(root):
+    image(root / 'images' / 'c.PNG')
+    mask(root / 'masks' / 'c.png')
+    dataset, notes = listed(root, img_suffix=['.jpg', '.PNG'])
+    assert names(dataset) == ['a.jpg', 'b.jpg', 'c.PNG']
+    assert masks(dataset) == ['a.png', 'b.png', 'c.png']
+    assert not notes
+
+
+def test_several_suffixes_of_masks(root):
+    (root / 'masks' / 'b.png').rename(root / 'masks' / 'b.tif')
+    dataset, _ = listed(root, seg_map_suffix=('.png', '.tif'))
+    assert masks(dataset) == ['a.png', 'b.tif']
+    mask(root / 'masks' / 'b.png')
+    with pytest.raises(ConfigError, match=r'seg_map_suffix: wanted one ann'):
+        listed(root, seg_map_suffix=('.png', '.tif'))
+
+
+def test_two_images_do_not_share_a_mask(root):
+    image(root / 'images' / 'a.png')
+    with pytest.raises(ConfigError, match=r"'a.png' for both"):
+        listed(root, img_suffix=('.jpg', '.png'))
+
+
+@pytest.mark.parametrize('odd', [3, '', (), ('.jpg', 3), None])
+def test_a_suffix_that_is_none_is_refused(root, odd):
+    with pytest.raises(ConfigError, match='img_suffix: wanted a suffix'):
+        listed(root, img_suffix=odd)
+
+
+@pytest.mark.parametrize(
+    'name', ['my.jpg.photos_1', 'some.jpg.d/x', 'jpg', 'x.jpg']
+)
+def test_a_suffix_inside_a_name_stays(root, name):
+    """mmsegmentation #3091, mmdetection #6490."""
+    image(root / 'images' / f'{name}.jpg')
+    mask(root / 'masks' / f'{name}.png')
+    dataset, _ = listed(root)
+    assert f'{name}.png' in masks(dataset)
+    bare, _ = listed(root, img_suffix='jpg', seg_map_suffix='png')
+    assert f'{name}.png' in masks(bare)
+
+
+def test_masks_beside_images_are_not_images(root):
+    for name in ('a', 'b'):
+        image(root / 'flat' / f'{name}.png')
+        mask(root / 'flat' / f'{name}_labelIds.png')
+    options = dict(img_dir='flat', img_suffix='.png')
+    options['seg_map_suffix'] = '_labelIds.png'
+    for ann_dir in ('flat', None):
+        dataset, notes = listed(root, ann_dir=ann_dir, **options)
+        assert names(dataset) == ['a.png', 'b.png']
+        assert '2 annotations beside the images' in notes[0]
+
+
+def test_masks_below_the_images_are_not_images(root):
+    shutil.move(root / 'masks', root / 'images' / 'masks')
+    image(root / 'images' / 'c.png')
+    dataset, notes = listed(root, ann_dir='images/masks', img_suffix='.png')
+    assert names(dataset) == ['c.png']
+    assert '2 annotations' in notes[0]
+    assert '2 files' in notes[1]
+    assert 'look like images and are not in the pool' in notes[1]
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        b'\xef\xbb\xbfa\nb\n',
+        'a\nb\n'.encode('utf-16'),
+        'a\n\n  \nb\n\n',
+        'a  \r\n\tb\r\n\r\n',
+        'a\rb',
+        'a.jpg\nb.jpg',
+        'a.png\nb.JPG',
+        './a\n./b.jpg',
+        'images/a\nimages/b.jpg',
+        '/a\n/images/b',
+        'masks/a.png\nimages\\b.jpg',
+        '# the pool\na\nb',
+        'images/a.jpg masks/a.png\nimages/b.jpg masks/b.png',
+        'a 1\nb -1',
+    ],
+)
+def test_split_files_are_read_as_people_write_them(root, text):
+    """KittiSeg #145 (a line break at the end), crackseg9k #3 (``ls >``)."""
+    image(root / 'images' / 'c.jpg')
+    dataset, notes = listed(root, **split(root, text))
+    assert names(dataset) == ['a.jpg', 'b.jpg']
+    assert masks(dataset) == ['a.png', 'b.png']
+    assert not notes
+
+
+def test_a_split_may_hold_absolute_paths(root):
+    text = '\n'.join(str(root / 'images' / x) for x in ('a.jpg', 'b'))
+    dataset, _ = listed(root, **split(root, text))
+    assert names(dataset) == ['a.jpg', 'b.jpg']
+
+
+def test_a_split_of_another_folder_is_not_this_one(root):
+    """``val/images/a`` is no image of ``train/images``."""
+    image(root / 'train' / 'images' / 'a.jpg')
+    with pytest.raises(DataError, match='line 1 names it'):
+        listed(root, img_dir='train/images', **split(root, 'val/images/a'))
+
+
+def test_a_line_without_an_image_is_named(root):
+    with pytest.raises(DataError) as error:
+        listed(root, **split(root, 'a\n\nlost\nb\ngone.jpg\n'))
+    said = str(error.value)
+    assert f'{root}/images/lost.jpg: the file is missing' in said
+    assert "split.txt, line 3 names it ('lost')" in said
+    assert 'line 5' in said
+
+
+def test_a_name_listed_twice_is_named(root):
+    with pytest.raises(ConfigError) as error:
+        listed(root, **split(root, 'a\nb\n./a.jpg\n'))
+    assert "'a.jpg' twice, in lines 1 and 3" in str(error.value)
+
+
+def test_a_split_that_is_no_text_is_named(root):
+    with pytest.raises(ConfigError, match=r'line 2: wanted UTF-8'):
+        listed(root, **split(root, b'a\n\xff\xe9\n'))
+
+
+@pytest.mark.parametrize('ann_dir', ['images', None])
+def test_masks_beside_images_in_another_format_are_no_news(root, ann_dir):
+    mask(root / 'images' / 'a.png')
+    mask(root / 'images' / 'b.png')
+    dataset, notes = listed(root, ann_dir=ann_dir)
+    assert names(dataset) == ['a.jpg', 'b.jpg']
+    assert not notes
+
+
+def test_links_are_followed_and_broken_ones_named(root):
+    (root / 'images' / 'c.jpg').symlink_to(root / 'images' / 'a.jpg')
+    (root / 'images' / 'lost.jpg').symlink_to(root / 'nowhere.jpg')
+    (root / 'images' / 'loop').symlink_to(root / 'images')
+    dataset, notes = listed(root)
+    assert names(dataset) == ['a.jpg', 'b.jpg', 'c.jpg']
+    assert '1 link to no file' in notes[0]
+    assert 'lost.jpg' in notes[0]
+
+
+def test_a_class_with_a_list_of_its_own_keeps_it(root):
+    from mmseg.datasets import DATASETS, CustomDataset
+
+    class Listed(CustomDataset):
+        def load_annotations(self, *args, **kwargs):
+            return [dict(filename='.hidden/x.jpg')]
+
+    DATASETS.register_module(Listed, force=True)
+    try:
+        dataset, notes = listed(root, type='Listed')
+    finally:
+        del DATASETS.module_dict['Listed']
+    assert names(dataset) == ['.hidden/x.jpg']
+    assert 'load_annotations of Listed lists 1 hidden file' in notes[0]
+
+
+def photo(path, kind, size=(4, 6)):
+    """A JPEG that EXIF turns: dark at the left of the stored pixels."""
+    pixels = np.full((*size, 3), 200, np.uint8)
+    pixels[: size[0] // 2, : size[1] // 2] = 0
+    exif = Image.Exif()
+    exif[0x0112] = kind
+    Image.fromarray(pixels).save(path, exif=exif, quality=95)
+
+
+@pytest.mark.parametrize('kind', range(1, 9))
+def test_the_turn_is_the_decoders(tmp_path, kind):
+    photo(tmp_path / 'x.jpg', kind)
+    assert orientation(str(tmp_path / 'x.jpg')) == kind
+    stored, upright = (
+        mmcv.imread(str(tmp_path / 'x.jpg'), flag)
+        for flag in ('color_ignore_orientation', 'color')
+    )
+    np.testing.assert_array_equal(turned(stored, kind), upright)
+
+
+def test_a_png_may_carry_an_orientation(tmp_path):
+    photo(tmp_path / 'x.png', 6)
+    assert orientation(str(tmp_path / 'x.png')) == 6
+    assert orientation(str(tmp_path / 'lost.png')) == 1
+
+
+@pytest.mark.parametrize(
+    ('kind', 'size', 'mask_size', 'ignores', 'refused'),
+    [
+        (6, (4, 6), (4, 6), False, True),  # stored
+        (6, (4, 6), (6, 4), False, False),  # upright
+        (6, (4, 6), (4, 6), True, False),
+        (6, (4, 6), (6, 4), True, True),
+        (3, (4, 6), (4, 6), False, True),  # nothing tells
+        (3, (4, 6), (4, 6), True, False),
+        (8, (4, 4), (4, 4), False, True),
+        (8, (4, 4), (4, 4), True, False),
+        (1, (4, 6), (4, 6), False, False),
+    ],
+)
+def test_masks_must_be_turned_as_the_images_are(
+    root, kind, size, mask_size, ignores, refused
+):
+    """labelme #1529: labels of rotated images do not match."""
+    photo(root / 'images' / 'a.jpg', kind, size)
+    mask(root / 'masks' / 'a.png', mask_size)
+    read = dict(type='LoadImageFromFile')
+    if ignores:
+        read['color_type'] = 'color_ignore_orientation'
+    dataset, _ = listed(root, pipeline=[read, *READ[1:]])
+    seen = look_at_orientations(dataset, 'data.train')
+    assert bool(seen.problems) == refused
+    said = ' '.join(seen.problems + seen.notes)
+    if kind > 1:
+        assert f'images/a.jpg (orientation {kind}' in said
+        assert seen.turns != ignores
+    if refused:
+        assert 'exif_transpose' in said
+
+
+def test_what_one_size_tells_counts_for_images_of_which_none_does(root):
+    photo(root / 'images' / 'a.jpg', 6)
+    mask(root / 'masks' / 'a.png', (6, 4))
+    photo(root / 'images' / 'b.jpg', 3)
+    seen = look_at_orientations(listed(root)[0], 'data.train')
+    assert not seen.problems
+    assert '2 images with an EXIF' in seen.notes[0]
+
+
+def test_a_folder_query_leaves_out_what_is_hidden(root):
+    image(root / 'images' / '.ipynb_checkpoints' / 'a.jpg')
+    image(root / 'images' / 'a.png')
+    image(root / 'images' / 'c.pNg')
+    photo(root / 'images' / 'b.JPEG', 6)
+    notes = []
+    trained = SimpleNamespace(classes=('one', 'two'), palette=None)
+    pool = open_folder(root / 'images', READ[:1], trained, notes)
+    assert [x.name.rsplit('/', 1)[1] for x in pool] == [
+        'a.jpg',
+        'a.png',
+        'b.JPEG',
+        'b.jpg',
+    ]
+    said = '\n'.join(notes)
+    assert '1 hidden file' in said
+    assert 'c.pNg' in said
+    assert 'b.JPEG (orientation 6' in said
+
+
+def test_a_reader_of_the_users_own_is_one_that_gives_an_image(root):
+    from mmseg.datasets import PIPELINES
+
+    class Tiles:
+        def __call__(self, results):
+            name = results['img_info']['filename']
+            results['img'] = mmcv.imread(f'{results["img_prefix"]}/{name}')
+            return results
+
+    PIPELINES.register_module(Tiles, force=True)
+    collect = dict(type='Collect', keys=['img'], meta_keys=())
+    try:
+        dataset, _ = listed(root, pipeline=[dict(type='Tiles'), collect])
+        assert open_pool(dataset)[0].size == (4, 6)
+        with pytest.raises(ConfigError, match='wanted a step that loads'):
+            open_pool(listed(root, pipeline=[collect])[0])
+    finally:
+        del PIPELINES.module_dict['Tiles']
