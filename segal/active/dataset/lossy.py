@@ -65,7 +65,12 @@ def lossy_format(path: str | Path) -> str | None:
             with Image.open(path) as picture:
                 tags: Any = picture.tag_v2  # type: ignore[attr-defined]
                 return _LOSSY_TIFF.get(tags.get(_TIFF_COMPRESSION))
-        except (OSError, AttributeError, ValueError):
+        except (
+            OSError,
+            AttributeError,
+            ValueError,
+            Image.DecompressionBombError,
+        ):
             return None
     return None
 
