@@ -33,7 +33,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         StateError: Weights that are missing or do not fit.
         SegALError: A score that is none.
     """
-    problems: list[str] = []
+    problems = list(parts.problems)
     with ranks.together():
         cfg = parts.cfg
         described = query.describe(parts, weights, problems)

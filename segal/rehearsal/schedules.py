@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 from mmcv import Config
 from mmcv.runner.optimizer import OPTIMIZERS
-from mmseg.utils import get_root_logger
 from numpy.typing import NDArray
 
 from segal.config import ActiveLearningConfig
@@ -24,7 +24,6 @@ from segal.config.fitting import (
     warmup_of,
 )
 from segal.config.spans import Span
-from segal.errors import ConfigError
 from segal.rehearsal.reach import (
     distant_ends,
     numbers_in_words,
@@ -167,6 +166,8 @@ def _rates(
         meant = _meant(cfg, hooks)
     except Exception:
         return  # the rehearsal says what is wrong with it
+    if not 0 <= meant < np.inf:
+        return  # nor does the optimizer take it
     ours = is_mmcvs(hooks)
     for k, span in enumerate(spans):
         if span in known:
@@ -305,18 +306,15 @@ def _average(
 
 
 def say_schedule(
-    cfg: Config, config: ActiveLearningConfig, spans: Sequence[Span]
-) -> None:
-    """Log what :func:`check_schedule` finds.
-
-    Raises:
-        ConfigError: A phase would not be trained as was meant.
-    """
+    cfg: Config,
+    config: ActiveLearningConfig,
+    spans: Sequence[Span],
+    logger: logging.Logger,
+) -> tuple[str, ...]:
+    """Log what :func:`check_schedule` finds, and return the problems."""
     found = check_schedule(cfg, config, spans)
-    if found.problems:
-        raise ConfigError(found.problems)
-    logger = get_root_logger()
     for text in found.warnings:
         logger.warning(text)
     for text in found.notes:
         logger.info(text)
+    return tuple(found.problems)
