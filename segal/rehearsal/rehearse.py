@@ -15,6 +15,7 @@ from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
 from segal.rehearsal import query, samples, training
 from segal.rehearsal.parts import Rehearsal, said
+from segal.rehearsal.schedules import check_groups
 
 
 def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
@@ -51,7 +52,10 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
             problems += training.options(model, parts.config.training)
             problems += check_sampled(model, parts.config.loss_at_labels)
             with said('optimizer', cfg.optimizer, problems):
-                build_optimizer(model, copy.deepcopy(cfg.optimizer))
+                optimizer = build_optimizer(
+                    model, copy.deepcopy(cfg.optimizer)
+                )
+                problems += check_groups(optimizer)
             if heuristic is not None and 'committee' in heuristic.needs:
                 query.committee(parts, problems, weights)
             if heuristic is not None and 'samples' in heuristic.needs:

@@ -79,6 +79,22 @@ def check_schedule(
     return found
 
 
+def check_groups(optimizer: Any) -> list[str]:
+    """Find an optimizer that leaves every parameter as it is."""
+    groups = getattr(optimizer, 'param_groups', None)
+    if groups is None or any(
+        group['lr'] > 0
+        and any(value.requires_grad for value in group['params'])
+        for group in groups
+    ):
+        return []
+    return [
+        'optimizer: wanted a learning rate above 0 for some parameter that '
+        'is not frozen; got none, so that nothing would be trained. Correct '
+        'lr and the lr_mult of paramwise_cfg, or freeze less'
+    ]
+
+
 def fitted(
     cfg: Config, config: ActiveLearningConfig, span: Span
 ) -> dict[str, Any]:
@@ -101,6 +117,13 @@ def _warmups(
         section = cfg.get(name)
         rounds = [k for k, span in enumerate(ours) if is_long(section, span)]
         if not rounds:
+            length, first = warmup_of(section, spans[0]), spans[0].iters
+            if length > LONGEST * first:
+                found.warnings.append(
+                    f'{name}.{LENGTH}: {length:,} iterations are more than '
+                    f'half of the {first:,} of round 0, whose network '
+                    'chooses the next labels before it has warmed up'
+                )
             continue
         there = [ours[k] for k in rounds]
         lengths = [span.schedule_iters for span in there]
@@ -166,8 +189,8 @@ def _rates(
         meant = _meant(cfg, hooks)
     except Exception:
         return  # the rehearsal says what is wrong with it
-    if not 0 <= meant < np.inf:
-        return  # nor does the optimizer take it
+    if not 0 < meant < np.inf:
+        return  # and what is wrong with the optimizer
     ours = is_mmcvs(hooks)
     for k, span in enumerate(spans):
         if span in known:
@@ -231,11 +254,6 @@ def _judge(
                 'lr_config: wanted learning rates that are numbers, 0 or '
                 f'more; got {part.min():.3g} to {part.max():.3g} in {where} '
                 f'({how})'
-            )
-        elif meant <= 0:
-            found.problems.append(
-                f'optimizer.lr: wanted more than 0; got {meant:g}, with which '
-                'nothing is trained'
             )
         elif kind == 'highest':
             (found.problems if ours else found.warnings).append(
