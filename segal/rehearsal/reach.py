@@ -159,7 +159,6 @@ def unreached_intervals(
             told.append(
                 f'custom_hooks[{index}] ({hook.get("type")}).interval: '
                 + _beyond(value, everywhere, spans, epochs)
-                + '; it never comes round'
             )
     return told
 

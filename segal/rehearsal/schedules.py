@@ -72,7 +72,7 @@ def check_schedule(
         (found.warnings if far else found.notes).append(text)
     found.notes.extend(unreached_intervals(cfg, config, spans))
     found.notes.extend(silent_logs(cfg.get('log_config'), spans))
-    _steps_of_optimizer(cfg.get('optimizer_config') or {}, spans, found)
+    _steps_of_optimizer(cfg.get('optimizer_config'), spans, found)
     for index, hook in enumerate(cfg.get('custom_hooks') or ()):
         if hook.get('type') == 'EMAHook':
             _average(hook, f'custom_hooks[{index}] (EMAHook)', spans, found)
@@ -158,7 +158,7 @@ def _peak(cfg: Config, name: str, span: Span) -> str:
     try:
         hooks = lr_hooks(cfg.lr_config)
         meant = _meant(cfg, hooks)
-        got = rates(hooks, [meant], span).max()
+        got = rates(hooks, _base(meant, hooks), span).max()
     except Exception:  # the rehearsal says what is wrong with the hook
         return ''
     return f', with which the learning rate gets to {got:.3g} of {meant:.3g}'
@@ -174,6 +174,12 @@ def _meant(cfg: Config, hooks: Sequence[Any]) -> float:
     kind = cfg.optimizer.type
     kind = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     return float(inspect.signature(kind).parameters['lr'].default)
+
+
+def _base(meant: float, hooks: Sequence[Any]) -> list[float]:
+    """A rate for each group of parameters that a hook tells apart."""
+    highest = getattr(hooks[0], '_max_lr', None)
+    return [meant] * (len(highest) if isinstance(highest, list) else 1)
 
 
 def _rates(
@@ -198,16 +204,15 @@ def _rates(
         lr_config = fitted(cfg, config, span)
         hooks = lr_hooks(lr_config, cfg.get('custom_hooks'))
         try:
-            known[span] = rates(hooks, [meant], span)[:, 0]
+            got = rates(hooks, _base(meant, hooks), span)
         except RateError as error:
             if ours:
                 found.problems.append(
                     f'lr_config: {lr_config["policy"]!r} cannot be run over '
                     f'the {span.iters:,} iterations of round {k}: {error}'
                 )
-                return
-    if len(known) < len(set(spans)):
-        return
+            return
+        known[span] = got.max(axis=1)
     whole = [np.concatenate([known[span] for span in spans])]
     parts = [known[span] for span in spans] if config.reset.schedule else whole
     _judge(parts, meant, cfg, found, ours)
@@ -269,9 +274,11 @@ def _judge(
 
 
 def _steps_of_optimizer(
-    section: Mapping[str, Any], spans: Sequence[Span], found: Found
+    section: Any, spans: Sequence[Span], found: Found
 ) -> None:
     """Tell of gradients that are gathered for longer than a phase."""
+    if not isinstance(section, Mapping):
+        return  # the rehearsal says so
     gathered = section.get('cumulative_iters')
     rounds = [
         k

@@ -253,6 +253,23 @@ def test_rates_that_train_nothing_are_refused(policy, options, words):
     assert words in problem
 
 
+def test_rates_of_groups_are_no_fault():
+    one = steps('OneCycle', max_lr=[0.1, 0.01])
+    assert found(**one) == found(**steps('fixed'))
+
+
+def test_what_is_malformed_is_left_to_the_rehearsal():
+    for changes in (
+        steps('poly', warmup='linear', warmup_iters='9'),
+        steps('poly', warmup='linear', warmup_iters=9, warmup_ratio='1'),
+        steps('step', step='9'),
+        dict(optimizer_config=5),
+        dict(momentum_config=[3]),
+        dict(optimizer__lr='fast'),
+    ):
+        assert found(**changes).problems == []
+
+
 def test_a_rate_that_dies_at_once_is_named():
     said = found(**steps('exp', gamma=0.01)).warnings
     assert 'the mean learning rate of every round is 0.0056' in said[0]
