@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,9 @@ def warmup_of(section: Any, span: Span) -> int:
     if not isinstance(section, Mapping) or not section.get('warmup'):
         return 0
     length, ratio = section.get(LENGTH, 0), section.get('warmup_ratio', 0.1)
-    if not isinstance(length, int | float) or not ratio < 1:
+    if not isinstance(length, int | float) or not 0 < length < math.inf:
+        return 0
+    if not isinstance(ratio, int | float) or ratio >= 1:
         return 0
     each = span.per_epoch if section.get('warmup_by_epoch') else 1
     return int(length * (each or 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,24 +13,23 @@ SECTIONS = ('lr_config', 'momentum_config')
 
 
 @contextmanager
-def own_part() -> Iterator[dict[str, Any]]:
+def own_part() -> Iterator[list[dict[str, Any]]]:
     """While this lasts, ``Config.fromfile`` tells what its file wrote itself.
 
     mmcv merges a file into its bases last of all, so the last merge that is
     not part of another one has the file's own sections.
 
     Returns:
-        Filled by ``fromfile``: section -> what the file wrote in it. Empty
-        where the file has no base.
+        Filled by ``fromfile``: last, section -> what the file wrote in it;
+        empty where the file has no base.
     """
     original = Config._merge_a_into_b
-    own: dict[str, Any] = {}
+    own: list[dict[str, Any]] = []
     depth = [0]
 
     def merge(a: Any, b: Any, allow_list_keys: bool = False) -> Any:
         if not depth[0]:
-            own.clear()
-            own.update(a)
+            own.append(dict(a))
         depth[0] += 1
         try:
             return original(a, b, allow_list_keys)
@@ -45,13 +44,13 @@ def own_part() -> Iterator[dict[str, Any]]:
 
 
 def inherited_keys(
-    cfg: Config, own: Mapping[str, Any], options: Iterable[str]
+    cfg: Config, own: Sequence[Mapping[str, Any]], options: Iterable[str]
 ) -> list[str]:
     """Keys of :data:`SECTIONS` that came from a base.
 
     Args:
         cfg: The merged config.
-        own: What its file wrote itself, see :func:`own_part`.
+        own: From :func:`own_part`.
         options: Dotted keys of the command line, which are the user's, too.
 
     Returns:
@@ -66,7 +65,7 @@ def inherited_keys(
     }
     written = {'.'.join(key.split('.')[:2]) for key in options}
     for name in sections:
-        written |= {f'{name}.{key}' for key in own.get(name) or ()}
+        written |= {f'{name}.{key}' for key in own[-1].get(name) or ()}
     return sorted(
         f'{name}.{key}'
         for name, section in sections.items()

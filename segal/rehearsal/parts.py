@@ -39,6 +39,7 @@ class Rehearsal:
             takes it.
         device: Where to train.
         extractor: Describes images; None where nothing does.
+        problems: Found before, to be told along with the rest.
     """
 
     cfg: Config
@@ -47,6 +48,7 @@ class Rehearsal:
     selectors: Mapping[str, SelectorFactory]
     device: torch.device
     extractor: BaseExtractor | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def networks(self) -> Networks:

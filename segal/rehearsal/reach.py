@@ -62,7 +62,7 @@ def unreached_steps(
     for key, value in lr_config.items():
         if any(word in key for word in _NO_LENGTHS):
             continue
-        steps = [value] if key == 'step' else value
+        steps = [value] if key == 'step' and _is_count(value) else value
         if not isinstance(steps, list | tuple):
             continue
         steps = [step for step in steps if _is_count(step)]
@@ -159,7 +159,6 @@ def unreached_intervals(
             told.append(
                 f'custom_hooks[{index}] ({hook.get("type")}).interval: '
                 + _beyond(value, everywhere, spans, epochs)
-                + '; it never comes round'
             )
     return told
 

@@ -19,6 +19,7 @@ from segal.rehearsal.label_flow import check_label_flow
 from segal.rehearsal.label_values import check_label_values
 from segal.rehearsal.parts import Rehearsal, said
 from segal.rehearsal.same_mask import check_same_mask
+from segal.rehearsal.schedules import check_groups
 
 
 def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
@@ -37,7 +38,7 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         StateError: Weights that are missing or do not fit.
         SegALError: A score that is none.
     """
-    problems: list[str] = []
+    problems = list(parts.problems)
     with ranks.together():
         cfg = parts.cfg
         described = query.describe(parts, weights, problems)
@@ -63,7 +64,10 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
             problems += training.options(model, parts.config.training)
             problems += check_sampled(model, parts.config.loss_at_labels)
             with said('optimizer', cfg.optimizer, problems):
-                build_optimizer(model, copy.deepcopy(cfg.optimizer))
+                optimizer = build_optimizer(
+                    model, copy.deepcopy(cfg.optimizer)
+                )
+                problems += check_groups(optimizer)
             if heuristic is not None and 'committee' in heuristic.needs:
                 query.committee(parts, problems, weights)
             if heuristic is not None and 'samples' in heuristic.needs:

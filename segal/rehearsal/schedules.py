@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 from mmcv import Config
 from mmcv.runner.optimizer import OPTIMIZERS
-from mmseg.utils import get_root_logger
 from numpy.typing import NDArray
 
 from segal.config import ActiveLearningConfig
@@ -24,7 +24,6 @@ from segal.config.fitting import (
     warmup_of,
 )
 from segal.config.spans import Span
-from segal.errors import ConfigError
 from segal.rehearsal.reach import (
     distant_ends,
     numbers_in_words,
@@ -73,11 +72,27 @@ def check_schedule(
         (found.warnings if far else found.notes).append(text)
     found.notes.extend(unreached_intervals(cfg, config, spans))
     found.notes.extend(silent_logs(cfg.get('log_config'), spans))
-    _steps_of_optimizer(cfg.get('optimizer_config') or {}, spans, found)
+    _steps_of_optimizer(cfg.get('optimizer_config'), spans, found)
     for index, hook in enumerate(cfg.get('custom_hooks') or ()):
         if hook.get('type') == 'EMAHook':
             _average(hook, f'custom_hooks[{index}] (EMAHook)', spans, found)
     return found
+
+
+def check_groups(optimizer: Any) -> list[str]:
+    """Find an optimizer that leaves every parameter as it is."""
+    groups = getattr(optimizer, 'param_groups', None)
+    if groups is None or any(
+        group['lr'] > 0
+        and any(value.requires_grad for value in group['params'])
+        for group in groups
+    ):
+        return []
+    return [
+        'optimizer: wanted a learning rate above 0 for some parameter that '
+        'is not frozen; got none, so that nothing would be trained. Correct '
+        'lr and the lr_mult of paramwise_cfg, or freeze less'
+    ]
 
 
 def fitted(
@@ -102,6 +117,13 @@ def _warmups(
         section = cfg.get(name)
         rounds = [k for k, span in enumerate(ours) if is_long(section, span)]
         if not rounds:
+            length, first = warmup_of(section, spans[0]), spans[0].iters
+            if length > LONGEST * first:
+                found.warnings.append(
+                    f'{name}.{LENGTH}: {length:,} iterations are more than '
+                    f'half of the {first:,} of round 0, whose network '
+                    'chooses the next labels before it has warmed up'
+                )
             continue
         there = [ours[k] for k in rounds]
         lengths = [span.schedule_iters for span in there]
@@ -136,7 +158,7 @@ def _peak(cfg: Config, name: str, span: Span) -> str:
     try:
         hooks = lr_hooks(cfg.lr_config)
         meant = _meant(cfg, hooks)
-        got = rates(hooks, [meant], span).max()
+        got = rates(hooks, _base(meant, hooks), span).max()
     except Exception:  # the rehearsal says what is wrong with the hook
         return ''
     return f', with which the learning rate gets to {got:.3g} of {meant:.3g}'
@@ -154,6 +176,12 @@ def _meant(cfg: Config, hooks: Sequence[Any]) -> float:
     return float(inspect.signature(kind).parameters['lr'].default)
 
 
+def _base(meant: float, hooks: Sequence[Any]) -> list[float]:
+    """A rate for each group of parameters that a hook tells apart."""
+    highest = getattr(hooks[0], '_max_lr', None)
+    return [meant] * (len(highest) if isinstance(highest, list) else 1)
+
+
 def _rates(
     cfg: Config,
     config: ActiveLearningConfig,
@@ -167,6 +195,8 @@ def _rates(
         meant = _meant(cfg, hooks)
     except Exception:
         return  # the rehearsal says what is wrong with it
+    if not 0 < meant < np.inf:
+        return  # and what is wrong with the optimizer
     ours = is_mmcvs(hooks)
     for k, span in enumerate(spans):
         if span in known:
@@ -174,16 +204,15 @@ def _rates(
         lr_config = fitted(cfg, config, span)
         hooks = lr_hooks(lr_config, cfg.get('custom_hooks'))
         try:
-            known[span] = rates(hooks, [meant], span)[:, 0]
+            got = rates(hooks, _base(meant, hooks), span)
         except RateError as error:
             if ours:
                 found.problems.append(
                     f'lr_config: {lr_config["policy"]!r} cannot be run over '
                     f'the {span.iters:,} iterations of round {k}: {error}'
                 )
-                return
-    if len(known) < len(set(spans)):
-        return
+            return
+        known[span] = got.max(axis=1)
     whole = [np.concatenate([known[span] for span in spans])]
     parts = [known[span] for span in spans] if config.reset.schedule else whole
     _judge(parts, meant, cfg, found, ours)
@@ -231,11 +260,6 @@ def _judge(
                 f'more; got {part.min():.3g} to {part.max():.3g} in {where} '
                 f'({how})'
             )
-        elif meant <= 0:
-            found.problems.append(
-                f'optimizer.lr: wanted more than 0; got {meant:g}, with which '
-                'nothing is trained'
-            )
         elif kind == 'highest':
             (found.problems if ours else found.warnings).append(
                 f'lr_config: wanted a learning rate near {meant:.3g}; it gets '
@@ -250,9 +274,11 @@ def _judge(
 
 
 def _steps_of_optimizer(
-    section: Mapping[str, Any], spans: Sequence[Span], found: Found
+    section: Any, spans: Sequence[Span], found: Found
 ) -> None:
     """Tell of gradients that are gathered for longer than a phase."""
+    if not isinstance(section, Mapping):
+        return  # the rehearsal says so
     gathered = section.get('cumulative_iters')
     rounds = [
         k
@@ -305,18 +331,15 @@ def _average(
 
 
 def say_schedule(
-    cfg: Config, config: ActiveLearningConfig, spans: Sequence[Span]
-) -> None:
-    """Log what :func:`check_schedule` finds.
-
-    Raises:
-        ConfigError: A phase would not be trained as was meant.
-    """
+    cfg: Config,
+    config: ActiveLearningConfig,
+    spans: Sequence[Span],
+    logger: logging.Logger,
+) -> tuple[str, ...]:
+    """Log what :func:`check_schedule` finds, and return the problems."""
     found = check_schedule(cfg, config, spans)
-    if found.problems:
-        raise ConfigError(found.problems)
-    logger = get_root_logger()
     for text in found.warnings:
         logger.warning(text)
     for text in found.notes:
         logger.info(text)
+    return tuple(found.problems)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from segal.config.spans import Span
 
-MOST = 20_000
+MOST = 5_000
 """Iterations of a phase that are looked at; of longer ones a part."""
 
 _QUIET = logging.getLogger('segal.rates')

@@ -17,7 +17,7 @@ from mmseg.datasets import CustomDataset
 from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
-from segal.config.fitting import fit
+from segal.config.fitting import fit, is_long
 from segal.config.schema import ActiveLearningConfig
 from segal.config.sections import CHECKPOINTS_KEPT
 from segal.hooks.averaging import AveragingHook
@@ -67,7 +67,15 @@ class PhaseHooks:
             The one that evaluates.
         """
         cfg = self.sections()
-        fit(cfg, runner.context.span, self.config.inherited)
+        span = runner.context.span
+        fit(cfg, span, self.config.inherited)
+        if is_long(cfg['lr_config'], span):
+            runner.logger.warning(
+                'lr_config.warmup_iters: with the labels that were bought '
+                'this round has %d iterations, of which the warm-up takes '
+                'more than half',
+                span.iters,
+            )
         runner.register_training_hooks(
             cfg['lr_config'],
             cfg['optimizer_config'],

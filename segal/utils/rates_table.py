@@ -26,7 +26,7 @@ def rates_table(
 ) -> str:
     """The highest and the last learning rate of each phase.
 
-    Of the parameters that have the highest, where they differ.
+    Of the trained parameters that have the highest, where they differ.
 
     Args:
         cfg: The canonical config.
@@ -45,9 +45,12 @@ def rates_table(
     names = {id(value): name for name, value in model.named_parameters()}
     parts: dict[float, set[str]] = {}
     for group in optimizer.param_groups:
-        parts.setdefault(group['lr'], set()).update(
-            names[id(value)].split('.')[0] for value in group['params']
-        )
+        trained = [value for value in group['params'] if value.requires_grad]
+        if trained:
+            parts.setdefault(group['lr'], set()).update(
+                names.get(id(value), 'others').split('.')[0]
+                for value in trained
+            )
     known: dict[Span, tuple[str, str]] = {}
     try:
         for span in set(spans):

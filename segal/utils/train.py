@@ -147,8 +147,10 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         logger.info(note)
     experiment = fingerprint(cfg, config)
     shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
+    problems: tuple[str, ...] = ()
     if not options.smoke:
-        say_schedule(cfg, config, planned_spans(cfg, config, data, shape))
+        spans = planned_spans(cfg, config, data, shape)
+        problems = say_schedule(cfg, config, spans, logger)
     initial_rehearsed, rehearsed = selectors_of(config, shape, None)
     initial_opening, opening = openings_of(config)
     rehearsals = {
@@ -169,6 +171,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             rehearsals,
             device,
             extractor,
+            problems,
         ),
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
