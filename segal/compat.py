@@ -248,7 +248,7 @@ def mend_register_module() -> None:
         module_name: str | list[str] | None = None,
         force: bool = False,
     ) -> None:
-        names = module_name or getattr(module, '__name__', '')
+        names = module_name or [getattr(module, '__name__', '')]
         for name in [names] if isinstance(names, str) else names:
             there = self._module_dict.get(name)
             both = {package(there), package(module)}

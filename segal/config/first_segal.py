@@ -203,14 +203,13 @@ def add_view(cfg: Config) -> list[str]:
 
 def _may_show(entry: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
     """Whether a train entry may have the images of the pool."""
-    folders = [_folder(entry), _folder(query)]
-    if None in folders:
+    there, wanted = _folder(entry), _folder(query)
+    if there is None or wanted is None:
         keys = ('type', 'data_root', 'dataset')
         return [entry.get(key) for key in keys] == [
             query.get(key) for key in keys
         ]
-    inside = osp.commonpath(folders)
-    return inside in folders
+    return osp.commonpath([there, wanted]) in (there, wanted)
 
 
 def _folder(entry: Mapping[str, Any]) -> str | None:
