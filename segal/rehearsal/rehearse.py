@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import logging
+import time
 from typing import Any
 
 from mmseg.core import build_optimizer
@@ -13,16 +15,19 @@ from segal.errors import ConfigError
 from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
-from segal.rehearsal import query, samples, training
-from segal.rehearsal.parts import Rehearsal, said
+from segal.rehearsal import preflight, query, samples, training, views
+from segal.rehearsal.parts import QUIET, Rehearsal, said
 
 
-def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
+def rehearse(
+    parts: Rehearsal, weights: bool, logger: logging.Logger = QUIET
+) -> nn.Module:
     """Build all of a round.
 
     Args:
         parts: Of the experiment.
         weights: Whether the first weights shall be read as well.
+        logger: Told what it cost.
 
     Returns:
         The network.
@@ -34,11 +39,13 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         SegALError: A score that is none.
     """
     problems: list[str] = []
+    left_out, begin = '', time.perf_counter()
     with ranks.together():
         cfg = parts.cfg
         described = query.describe(parts, weights, problems)
         heuristic = query.ask(parts, described, problems)
         sample = samples.of_pool(parts, problems)
+        views.steady(parts, problems)
         samples.of_sources(parts.data, sample, problems)
         samples.of_val(parts.data, problems)
         training.evaluation(parts, problems)
@@ -61,8 +68,12 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
                 training.forward(model, sample, parts, problems)
             if not problems:
                 query.tap(model, parts, problems)
+            if sample is not None and not problems:
+                left_out = preflight.fly(parts, sample, problems)
         if problems:
             raise ConfigError(problems)
         if weights:
             parts.networks.check_weights(model.cpu())
+    seconds = time.perf_counter() - begin
+    logger.info('preflight: %.1f s%s', seconds, left_out)
     return model

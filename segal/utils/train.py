@@ -162,6 +162,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         ),
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
+        logger=logger,
     )
     if config.loss_at_labels:
         logger.info(describe_losses(model))
