@@ -27,8 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
-from segal.errors import raised_at
-from segal.rehearsal.parts import QUIET, Rehearsal, content
+from segal.rehearsal.parts import QUIET, Rehearsal, content, words
 from segal.runner.inner import (
     RoundContext,
     RoundEpochRunner,
@@ -196,7 +195,11 @@ class _Iteration:
     """
 
     def __init__(
-        self, model: nn.Module, loader: DataLoader, parts: Rehearsal, folder: str
+        self,
+        model: nn.Module,
+        loader: DataLoader,
+        parts: Rehearsal,
+        folder: str,
     ) -> None:
         self.parts = parts
         self.loader = loader
@@ -308,9 +311,8 @@ class _Iteration:
                     got = self.parts.cfg.get(where)
                     self.problems.append(
                         f'{where}: does not work: '
-                        f'{type(error).__name__}: {_said(error)} '
-                        f'({raised_at(error)}, in {type(hook).__name__}.'
-                        f'{moment}); correct it (got {got})'
+                        f'{words(error)}, in {type(hook).__name__}.{moment}; '
+                        f'correct it (got {got})'
                     )
 
     def _forward(self) -> None:
@@ -324,9 +326,8 @@ class _Iteration:
             raise
         except Exception as error:
             self.problems.append(
-                f'model: does not train on a batch: {type(error).__name__}: '
-                f'{_said(error)} ({raised_at(error)}); correct loss_decode, '
-                'class_weight and sampler of its heads'
+                f'model: does not train on a batch: {words(error)}; '
+                'correct loss_decode, class_weight and sampler of its heads'
             )
             return
         loss = outputs.get('loss') if isinstance(outputs, dict) else None
@@ -372,8 +373,3 @@ def _section(hook: Any) -> str:
             exact = kind in (TextLoggerHook, CheckpointHook)
             return name if not exact or type(hook) is kind else ''
     return ''
-
-
-def _said(error: Exception) -> str:
-    return str(error).strip()[:300] or 'no further words'
-

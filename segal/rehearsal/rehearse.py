@@ -11,6 +11,7 @@ from mmseg.core import build_optimizer
 from torch import nn
 
 from segal import distributed as ranks
+from segal.config.built import understood
 from segal.errors import ConfigError
 from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
@@ -19,6 +20,7 @@ from segal.rehearsal import preflight, query, samples, training, views
 from segal.rehearsal.parts import QUIET, Rehearsal, said
 
 
+@understood()
 def rehearse(
     parts: Rehearsal, weights: bool, logger: logging.Logger = QUIET
 ) -> nn.Module:
@@ -45,9 +47,11 @@ def rehearse(
         described = query.describe(parts, weights, problems)
         heuristic = query.ask(parts, described, problems)
         sample = samples.of_pool(parts, problems)
-        views.steady(parts, problems)
+        pool = parts.data.pool.dataset
+        views.steady('data.query', pool, problems)
         samples.of_sources(parts.data, sample, problems)
         samples.of_val(parts.data, problems)
+        views.steady('data.val', parts.data.val, problems)
         training.evaluation(parts, problems)
         training.hooks(parts, problems)
         model: Any = None

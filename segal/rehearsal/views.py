@@ -18,25 +18,27 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from segal.active.dataset.pool import query_batch
-from segal.errors import DataError, SegALError, nearest, raised_at
+from segal.errors import DataError, SegALError, nearest
 from segal.hooks.evaluation import EvaluationHook
 from segal.model_wrapper import ModelWrapper
-from segal.rehearsal.parts import QUIET, Rehearsal
+from segal.rehearsal.parts import QUIET, Rehearsal, words
 from segal.seeding import seeded
 
 DRAWS = 4
 """How often a query image is seen, each time under other seeds."""
 
 
-def steady(parts: Rehearsal, problems: list[str]) -> None:
-    """Check that a query sees an image the same each time.
+def steady(key: str, dataset: Any, problems: list[str]) -> None:
+    """Check that a data set shows an image whole, and the same each time.
 
     Args:
-        parts: Of the experiment.
+        key: Where it stands in the config.
+        dataset: ``data.query`` or ``data.val``.
         problems: Gets the steps that draw.
     """
-    dataset = parts.data.pool.dataset
-    where = 'data.query.pipeline'
+    where = f'{key}.pipeline'
+    if not len(dataset):
+        return
     first: list[Any] | None = None
     for draw in range(DRAWS):
         with seeded('steady', draw):
@@ -148,11 +150,7 @@ def told(key: str, mend: str, problems: list[str]) -> Iterator[None]:
             return
         problems.append(f'{key}: {error}')
     except Exception as error:
-        said = str(error).strip() or 'no further words'
-        problems.append(
-            f'{key}: does not work: {type(error).__name__}: {said[:300]} '
-            f'({raised_at(error)}); {mend}'
-        )
+        problems.append(f'{key}: does not work: {words(error)}; {mend}')
 
 
 def query(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
@@ -236,4 +234,3 @@ def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
             mmcv.FileClient.infer_client(
                 hook.file_client_args, str(hook.out_dir or '.')
             )
-
