@@ -213,6 +213,11 @@ def _weights(part: Any, where: str) -> Iterator[str]:
     if not isinstance(part, Mapping):
         return
     for key, value in part.items():
+        if key == 'loss_decode' and not value:
+            yield (
+                f'{where}.{key}: wanted at least one loss, such as dict(type='
+                f"'CrossEntropyLoss'); got {short(value)}"
+            )
         if key not in ('class_weight', 'loss_weight'):
             yield from _weights(value, f'{where}.{key}')
             continue
