@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from mmcv.cnn import MODELS as MMCV_MODELS
@@ -13,7 +14,7 @@ from mmseg.datasets import DATASETS, PIPELINES
 from mmseg.models.builder import MODELS
 
 from segal.config.kinds import short
-from segal.errors import ConfigError, nearest
+from segal.errors import ConfigError, nearest, raised_at
 
 _REGISTRIES = {
     registry.name: registry.module_dict
@@ -96,3 +97,27 @@ def _guess(name: str, registry: str) -> str:
         if said:
             break
     return f'{said} ({own})'
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Turn what a value of an odd kind raises into words about the config.
+
+    While a config is read and its parts are built, nothing is written yet
+    that could be at fault.
+
+    Raises:
+        ConfigError: For any fault of that sort.
+    """
+    try:
+        yield
+    except (
+        *(TypeError, AttributeError, LookupError, AssertionError),
+        *(ValueError, RecursionError, ArithmeticError),
+    ) as error:
+        said = str(error).strip() or 'no further words'
+        raise ConfigError(
+            'the config: a value is of another kind than its reader wants '
+            f'({type(error).__name__}: {said[:300]}; {raised_at(error)}); '
+            'correct it (--debug shows what was read)'
+        ) from error

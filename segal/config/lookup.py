@@ -101,7 +101,9 @@ class Lookup:
     def _missing(self, name: str, wanted: str) -> None:
         parent, _, last = name.rpartition('.')
         section = self._find(parent)[1] if parent else self.cfg
-        close = difflib.get_close_matches(last, map(str, section), n=1)
+        known = isinstance(section, (Mapping, Config))
+        names = map(str, section) if known else ()
+        close = difflib.get_close_matches(last, names, n=1)
         seen = f' (is {close[0]!r} meant to be it?)' if close else ''
         self.problems.append(f'{name}: required, {wanted}; got nothing{seen}')
 

@@ -261,7 +261,7 @@ def _needs(
 ) -> Iterator[tuple[str, str]]:
     """Name and need of a part and of those inside it."""
     known = registry.module_dict
-    while isinstance(part, Mapping) and part.get('type') in known:
+    while isinstance(part, Mapping) and part.get('type') in list(known):
         for need in _own_needs(part, registry):
             yield part['type'], need
         part = part.get('of', {})

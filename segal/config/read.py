@@ -18,6 +18,7 @@ from segal.config import (
     pipelines,
     schedule,
     sections,
+    shapes,
     training,
 )
 from segal.config.budgets import Budgets
@@ -25,12 +26,14 @@ from segal.config.committee import read_committee
 from segal.config.keys import BY_NAME
 from segal.config.load import waiting_inherited, waiting_notes
 from segal.config.phases import read_phases
+from segal.config.places import check_places
 from segal.config.schema import (
     ActiveLearningConfig,
     Reset,
     Sources,
     Visualize,
 )
+from segal.config.unread import check_unread
 from segal.config.unused import unused_keys
 from segal.structures import Unit
 
@@ -55,7 +58,25 @@ def read_config(
         'SegAL has of this name'
         for name, module in sorted(compat.REPLACED.items())
     ]
-    notes += dialects.translate_keys(cfg)
+    found = shapes.check_shapes(cfg)
+    unread, said = check_unread(cfg)
+    found += [*check_places(cfg), *unread]
+    try:
+        config, problems, more = _read(cfg)
+    except Exception:
+        if not found:
+            raise
+        return None, found, notes
+    keys = [one.partition(':')[0] for one in problems]
+    found = [one for one in found if one.partition(':')[0] not in keys]
+    return config, [*problems, *found], [*notes, *said, *more]
+
+
+def _read(
+    cfg: Config,
+) -> tuple[ActiveLearningConfig | None, list[str], list[str]]:
+    """Translate and read a config; see :func:`read_config`."""
+    notes = dialects.translate_keys(cfg)
     problems, translated = first_segal.translate_heuristic(cfg)
     notes += translated
     notes += pipelines.unwrap_datasets(cfg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mmcv.parallel import DataContainer
 from segal.active.active_loop import SelectorFactory
 from segal.config.built import not_built
 from segal.config.schema import ActiveLearningConfig
-from segal.errors import ConfigError, SegALError
+from segal.errors import ConfigError, SegALError, raised_at
 from segal.features import BaseExtractor
 from segal.utils.data import Data
 from segal.utils.network import Networks
@@ -76,6 +77,18 @@ def said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
         raise
     except Exception as error:
         problems.append(not_built(where, section, error))
+
+
+def words(error: Exception) -> str:
+    """Say what was raised and where, in one line.
+
+    An assertion without words is given its own line of code.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    said = str(error).strip()
+    if not said and frames:
+        said = frames[-1].line or 'no further words'
+    return f'{type(error).__name__}: {said[:300]} ({raised_at(error)})'
 
 
 def content(value: Any) -> Any:

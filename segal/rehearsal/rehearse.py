@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import copy
+import logging
+import time
 from typing import Any
 
 from mmseg.core import build_optimizer
 from torch import nn
 
 from segal import distributed as ranks
+from segal.config.built import understood
 from segal.errors import ConfigError
 from segal.losses.at_labels import check_sampled
 from segal.losses.on_labelled import check_losses
 from segal.mc_dropout import check_dropout
-from segal.rehearsal import images, pictures, query, samples, training
+from segal.rehearsal import (
+    images,
+    pictures,
+    preflight,
+    query,
+    samples,
+    training,
+    views,
+)
 from segal.rehearsal.heeded import unheeded
 from segal.rehearsal.label_flow import check_label_flow
 from segal.rehearsal.label_values import check_label_values
-from segal.rehearsal.parts import Rehearsal, said
+from segal.rehearsal.parts import QUIET, Rehearsal, said
 from segal.rehearsal.same_mask import check_same_mask
 from segal.rehearsal.schedules import check_groups
 
 
-def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
+@understood()
+def rehearse(
+    parts: Rehearsal, weights: bool, logger: logging.Logger = QUIET
+) -> nn.Module:
     """Build all of a round.
 
     Args:
         parts: Of the experiment.
         weights: Whether the first weights shall be read as well.
+        logger: Told what it cost.
 
     Returns:
         The network.
@@ -39,17 +54,21 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
         SegALError: A score that is none.
     """
     problems = list(parts.problems)
+    left_out, begin = '', time.perf_counter()
     with ranks.together():
         cfg = parts.cfg
         described = query.describe(parts, weights, problems)
         heuristic = query.ask(parts, described, problems)
         problems += unheeded(parts.config)
         sample = samples.of_pool(parts, problems)
+        pool = parts.data.pool.dataset
+        views.steady('data.query', pool, problems)
         samples.of_sources(parts.data, sample, problems)
         if sample is not None:
             check_label_flow(parts, problems)
         check_same_mask(parts, problems)
         samples.of_val(parts.data, problems)
+        views.steady('data.val', parts.data.val, problems)
         images.read_alike(parts.data, problems)
         images.enter_alike(parts.data, problems)
         images.keep_their_values(parts.data, problems)
@@ -77,9 +96,13 @@ def rehearse(parts: Rehearsal, weights: bool) -> nn.Module:
                 training.forward(model, sample, parts, problems)
             if not problems:
                 query.tap(model, parts, problems)
+            if sample is not None and not problems:
+                left_out = preflight.fly(parts, sample, problems)
         if problems:
             raise ConfigError(problems)
         check_label_values(parts)
         if weights:
             parts.networks.check_weights(model.cpu())
+    seconds = time.perf_counter() - begin
+    logger.info('preflight: %.1f s%s', seconds, left_out)
     return model

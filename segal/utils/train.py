@@ -26,6 +26,8 @@ from segal.config import (
     fingerprint,
     read_config,
 )
+from segal.config.built import understood
+from segal.config.places import check_checkpoints
 from segal.errors import ConfigError
 from segal.features.of_pool import PoolFeatures
 from segal.launching import running_on
@@ -76,6 +78,7 @@ class Options:
     smoke: bool = False
 
 
+@understood()
 def read_experiment(
     cfg: Config,
     cache: Path | None,
@@ -102,7 +105,11 @@ def read_experiment(
             if isinstance(sections.get(key), dict):
                 problems += missing_paths(f'data.{key}', sections[key])
         raise ConfigError(problems)
-    assert config is not None
+    if config is None:
+        raise ConfigError(
+            'active_learning.settings, workflow: wanted a budget and phases; '
+            'got none of use; write query_size or budget_per_round'
+        )
     few = None
     if smoke:
         few = images_of_a_smoke_run(cfg, ranks.world_size())
@@ -143,6 +150,8 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     config, data, notes = read_experiment(
         cfg, None if options.dry_run else work_dir, options.smoke
     )
+    if options.dry_run:
+        check_checkpoints(cfg)
     for note in notes:
         logger.info(note)
     experiment = fingerprint(cfg, config)
@@ -175,6 +184,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         ),
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
+        logger=logger,
     )
     if config.loss_at_labels:
         logger.info(describe_losses(model))

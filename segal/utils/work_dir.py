@@ -15,6 +15,7 @@ from mmseg.utils import get_root_logger
 from segal.active.image_file import loader_of
 from segal.active.pool_file import read_pool
 from segal.config import differing_keys, dump_config
+from segal.config.shapes import is_level
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
 from segal.runner.rounds import read_rounds
@@ -38,7 +39,8 @@ def open_log(
                 f'got a file ({error.filename}); name another'
             ) from error
         file = str(work_dir / time.strftime('%Y%m%d_%H%M%S.log'))
-    return get_root_logger(file, cfg.get('log_level', 'INFO'))
+    level = cfg.get('log_level', 'INFO')
+    return get_root_logger(file, level if is_level(level) else 'INFO')
 
 
 def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:

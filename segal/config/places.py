@@ -1,0 +1,124 @@
+"""Paths that a config names: where pictures go, where weights come from."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mmcv import Config
+
+from segal.config.kinds import short
+from segal.errors import StateError
+
+OWN_FOLDERS = (
+    *('labels', 'superpixels', 'features', 'tf_logs', 'wandb', 'committee'),
+    *('config.py', 'config.json', 'rounds.json', 'pool.json', 'times.json'),
+    *('machine.json', 'curve.png', 'curve_cost.png', 'picks', 'rounds'),
+)
+"""Names that SegAL itself gives in a work_dir."""
+
+
+def check_places(cfg: Config) -> list[str]:
+    """Where something would be written outside, or read from nowhere."""
+    active = cfg.get('active_learning')
+    visualize = (
+        active.get('visualize') if isinstance(active, Mapping) else None
+    )
+    problems = []
+    if isinstance(visualize, Mapping) and 'dir' in visualize:
+        problems += _pictures(visualize['dir'])
+    source = cfg.get('load_from')
+    if source is not None and not isinstance(source, str):
+        problems.append(
+            f'load_from: wanted the path of a checkpoint, or None; got '
+            f'{short(source)}'
+        )
+    source = cfg.get('resume_from')
+    if source:
+        problems.append(
+            f'resume_from: wanted None, since an experiment goes on from its '
+            f'own work_dir; got {short(source)}'
+            + (
+                ', which does not exist'
+                if isinstance(source, str) and not osp.exists(source)
+                else ''
+            )
+            + '. Name the folder with --work-dir (and --resume), or write '
+            "load_from to begin with a checkpoint's weights"
+        )
+    return problems
+
+
+def check_checkpoints(cfg: Config) -> None:
+    """Check that checkpoints on this disk exist, without reading them.
+
+    Args:
+        cfg: Canonical.
+
+    Raises:
+        StateError: Some do not.
+    """
+    missing = [
+        *_missing('load_from', cfg.get('load_from')),
+        *_missing('runner.checkpoint', cfg.runner.get('checkpoint')),
+    ]
+    if not cfg.get('load_from'):
+        missing += _initial('model', cfg.get('model'))
+    if missing:
+        raise StateError('\n  '.join(dict.fromkeys(missing)))
+
+
+def _pictures(folder: Any) -> Iterator[str]:
+    """Whether pictures lie in a folder of their own inside the work_dir."""
+    where = 'active_learning.visualize.dir: '
+    if not isinstance(folder, str) or not folder:
+        return  # said by the table of keys
+    path = PurePosixPath(osp.normpath(folder.replace('\\', '/').strip()))
+    first = path.parts[0] if path.parts else '.'
+    if path.is_absolute() or first in ('..', '~') or ':' in first:
+        yield (
+            f'{where}wanted a folder inside the work_dir, such as '
+            f"'viz'; got {folder!r}"
+        )
+    elif str(path) == '.' or first.startswith('.'):
+        yield (
+            f"{where}wanted a folder of its own, such as 'viz'; got {folder!r}"
+        )
+    elif first.lower() in OWN_FOLDERS or first.lower().startswith('round_'):
+        yield (
+            f"{where}wanted a folder of its own, such as 'viz'; got "
+            f'{folder!r}, in which SegAL keeps what is no picture'
+        )
+    elif '\0' in folder or any(len(part) > 200 for part in path.parts):
+        yield f'{where}wanted the name of a folder; got {short(folder)}'
+
+
+def _missing(where: str, source: Any) -> list[str]:
+    """Whether a checkpoint on this disk is there."""
+    if not isinstance(source, str) or not source or '://' in source:
+        return []
+    path = Path(source).expanduser()
+    if path.is_file():
+        return []
+    got = 'a folder' if path.is_dir() else 'no such file'
+    return [
+        f'{where}: wanted a checkpoint, got {got}: {source} (seen from '
+        f'{Path.cwd()}); correct the path, or leave {where} out'
+    ]
+
+
+def _initial(where: str, part: Any) -> Iterator[str]:
+    """Checkpoints that parts of a model begin with."""
+    if isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            yield from _initial(f'{where}[{index}]', value)
+    if not isinstance(part, Mapping):
+        return
+    if part.get('type') == 'Pretrained':
+        yield from _missing(f'{where}.checkpoint', part.get('checkpoint'))
+    if where in ('model', 'model.backbone'):
+        yield from _missing(f'{where}.pretrained', part.get('pretrained'))
+    for key, value in part.items():
+        yield from _initial(f'{where}.{key}', value)

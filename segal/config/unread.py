@@ -1,0 +1,143 @@
+"""Keys that nobody reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mmcv import Config
+
+from segal.config.fingerprint import COUNTS
+from segal.errors import nearest
+
+KNOWN = frozenset(
+    {
+        *COUNTS,
+        *('log_config', 'log_level', 'checkpoint_config', 'work_dir'),
+        *('workflow', 'resume_from', 'auto_resume', 'dist_params', 'device'),
+        *('train_cfg', 'test_cfg', 'opencv_num_threads', 'gpu_ids', 'gpus'),
+        *('mp_start_method', 'auto_scale_lr', 'mp_cfg', 'default_scope'),
+    }
+)
+"""Sections that mmcv, mmseg or SegAL read, or did."""
+
+_LOADER = frozenset(
+    {
+        *('samples_per_gpu', 'workers_per_gpu', 'persistent_workers'),
+        *('pin_memory', 'drop_last', 'shuffle', 'prefetch_factor'),
+        *('dist', 'seed'),
+    }
+)
+_LOADERS = tuple(
+    f'{name}_dataloader' for name in ('train', 'query', 'val', 'test')
+)
+_DATA = frozenset({'train', 'query', 'val', 'test', *_LOADER, *_LOADERS})
+_LOGS = frozenset({'interval', 'hooks', 'by_epoch'})
+_TEST = frozenset({'mode', 'stride', 'crop_size', 'rescale', 'logits'})
+CLOSE = 2
+"""So many letters apart, a key is taken for a slip of the pen."""
+
+
+def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
+    """Find keys that no part of a run reads.
+
+    A config's own variables are no keys: what the files name once more,
+    beside the line that sets it, has a reader there.
+
+    Args:
+        cfg: As loaded.
+
+    Returns:
+        Problems (a known key is meant), and notes (nobody reads it).
+    """
+    problems, notes = [], []
+    text = _code(getattr(cfg, 'text', '') or '')
+    for key in cfg._cfg_dict:
+        if key in KNOWN or key.startswith('_'):
+            continue
+        used = len(re.findall(rf'\b{re.escape(key)}\b(?!\s*=[^=])', text))
+        meant = _close(key, KNOWN)
+        if used:
+            continue
+        if meant:
+            problems.append(
+                f'{key}: unknown section; did you mean {meant!r}? Rename it, '
+                'or take it out'
+            )
+        elif text:
+            notes.append(
+                f'{key}: warning, nobody reads it'
+                + nearest(key, KNOWN).split(' (valid')[0]
+            )
+    data = cfg.get('data')
+    if isinstance(data, Mapping):
+        for key in data:
+            if key in _DATA:
+                continue
+            said = f'data.{key}: unknown key' + nearest(key, _DATA)
+            if _close(key, _DATA):
+                problems.append(said)
+            else:
+                notes.append(f'{said}; warning, nobody reads it')
+        for name in _LOADERS:
+            problems += _unknown(f'data.{name}', data.get(name), _LOADER)
+    problems += _unknown('log_config', cfg.get('log_config'), _LOGS)
+    model = cfg.get('model')
+    tests = {'test_cfg': cfg.get('test_cfg')}
+    if isinstance(model, Mapping):
+        tests['model.test_cfg'] = model.get('test_cfg')
+    for where, section in tests.items():
+        for key in section if isinstance(section, Mapping) else ():
+            if key not in _TEST and (meant := _close(key, _TEST)):
+                problems.append(
+                    f'{where}.{key}: unknown key; did you mean {meant!r}?'
+                )
+    return problems, notes
+
+
+def _unknown(where: str, section: Any, known: Iterable[str]) -> list[str]:
+    if not isinstance(section, Mapping):
+        return []
+    return [
+        f'{where}.{key}: unknown key' + nearest(key, known)
+        for key in section
+        if key not in known
+    ]
+
+
+def _code(text: str) -> str:
+    """The text of config files without their comments."""
+    return re.sub(r'#[^\n]*', '', text)
+
+
+def _close(key: Any, known: Iterable[str]) -> str | None:
+    """The known key that is at most two letters away.
+
+    Of short keys at most one: ``size`` is no slip for ``seed``.
+    """
+    if not isinstance(key, str):
+        return None
+    folded = key.lower()
+    distances = {
+        name: _distance(folded, name)
+        for name in known
+        if abs(len(name) - len(key)) <= CLOSE
+    }
+    name = min(distances, key=distances.__getitem__, default='')
+    most = CLOSE if min(len(name), len(key)) > 4 else 1
+    return name if name and distances[name] <= most else None
+
+
+def _distance(one: str, other: str) -> int:
+    """Letters to add, drop, change or swap, one after the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        older, before, row = before, row, [i]
+        for j, b in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and b == one[i - 2]:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1]

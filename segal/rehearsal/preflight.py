@@ -1,0 +1,51 @@
+"""What is run, beside what is built, before a label is bought."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from segal.rehearsal import miniature, views
+from segal.rehearsal.apart import apart
+from segal.rehearsal.parts import Rehearsal, content, said
+
+HUGE = 10.0
+"""Weights that were never set may be anything; they are cut to this."""
+
+
+def fly(
+    parts: Rehearsal, sample: Mapping[str, Any], problems: list[str]
+) -> str:
+    """Query, evaluate and train once, on a network of its own.
+
+    Args:
+        parts: Of the experiment.
+        sample: mmseg's training sample of the pool.
+        problems: Gets what is wrong.
+
+    Returns:
+        What was left out for the sake of time; empty: nothing.
+    """
+    model: Any = None
+    with apart(parts.device):
+        with said('model', parts.cfg.model, problems):
+            model = parts.networks.build().to(parts.device)
+        if model is None or not hasattr(model, 'encode_decode'):
+            return ''
+        with torch.no_grad():
+            for value in model.parameters():
+                value.nan_to_num_(0).clamp_(-HUGE, HUGE)
+        views.query(model, parts, problems)
+        views.evaluate(model, parts, problems)
+        if problems:
+            return ''
+        image = content(sample['img'])[None].to(parts.device)
+        model.eval()
+        begin = time.perf_counter()
+        with torch.no_grad():
+            model.encode_decode(image, [content(sample['img_metas'])])
+        seconds = time.perf_counter() - begin
+        return miniature.train(model, sample, parts, seconds, problems)
