@@ -187,7 +187,9 @@ def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:
 
 def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
     """A flat pipeline as mmseg writes one for tests, and what was random."""
-    loading, inner, dropped = [], [], []
+    loading: list[Any] = []
+    inner: list[Any] = []
+    dropped: list[str] = []
     scale = None
     for step in steps:
         kind = step.get('type') if isinstance(step, Mapping) else None

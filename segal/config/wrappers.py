@@ -45,7 +45,7 @@ def check_wrappers(data: Mapping[str, Any]) -> list[str]:
     """
     problems = []
     for name in ('train', 'query', 'val'):
-        section = data.get(name)
+        section: Any = data.get(name)
         listed = isinstance(section, list | tuple)
         if listed and name == 'val':
             problems.append(

@@ -174,7 +174,8 @@ def _check_orientations(sets: Mapping[str, Any]) -> None:
         DataError: Images and annotations do not fit, or the pool is turned
             in one pipeline and not in the other.
     """
-    problems, notes = [], {}
+    problems: list[str] = []
+    notes: dict[str, str] = {}
     seen = {}
     for key, dataset in sets.items():
         seen[key] = look_at_orientations(dataset, key)
