@@ -86,30 +86,43 @@ def unreached_steps(
 
 
 def distant_ends(
-    lr_config: Mapping[str, Any], spans: Sequence[Span]
+    lr_config: Mapping[str, Any], spans: Sequence[Span], resets: bool
 ) -> list[tuple[str, bool]]:
-    """Lengths of a schedule that lie beyond the end of training.
+    """Lengths of a schedule that lie beyond its end.
+
+    Args:
+        lr_config: Canonical.
+        spans: Of all phases.
+        resets: Whether the schedule starts anew with each phase.
 
     Returns:
         A sentence for each, and whether less than half of it is trained.
     """
     by_epoch = bool(lr_config.get('by_epoch'))
-    end = max(
+    ends = [
         (span.schedule_epochs if by_epoch else None) or span.schedule_iters
-        for span in spans
-    )
-    return [
-        (
-            f'lr_config.{key}: {value:,} lies beyond the end of training at '
-            f'{end:,} {unit_of(by_epoch)}',
-            2 * end < value,
-        )
-        for key, value in lr_config.items()
-        if _is_count(value)
-        and value > end
-        and key != 'step'
-        and not any(word in key for word in _NO_LENGTHS)
+        for span in (spans if resets else spans[-1:])
     ]
+    told = []
+    for key, value in lr_config.items():
+        if key == 'step' or any(word in key for word in _NO_LENGTHS):
+            continue
+        if not _is_count(value):
+            continue
+        rounds = [k for k, end in enumerate(ends) if end < value]
+        if not rounds:
+            continue
+        there = [ends[k] for k in rounds]
+        where = rounds_in_words(rounds, len(ends)) if resets else 'all rounds'
+        told.append(
+            (
+                f'lr_config.{key}: {value:,} lies beyond the '
+                f'{numbers_in_words(there)} {unit_of(by_epoch)} of {where}, '
+                'so that the learning rate does not get to its end',
+                2 * min(there) < value,
+            )
+        )
+    return told
 
 
 def unreached_intervals(

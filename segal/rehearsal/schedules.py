@@ -37,6 +37,9 @@ from segal.runner.rates import RateError, is_mmcvs, lr_hooks, rates
 LEAST = 0.1
 """Share of the learning rate that was meant below which none is trained."""
 
+NOTHING = 0.001
+"""Share of it that trains nothing, for a part of a phase."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -68,7 +71,7 @@ def check_schedule(
     if not _warmups(cfg, config, spans, found):
         _rates(cfg, config, spans, found)
     found.warnings.extend(unreached_steps(lr_config, spans, resets))
-    for text, far in distant_ends(lr_config, spans):
+    for text, far in distant_ends(lr_config, spans, resets):
         (found.warnings if far else found.notes).append(text)
     found.notes.extend(unreached_intervals(cfg, config, spans))
     found.notes.extend(silent_logs(cfg.get('log_config'), spans))
@@ -249,6 +252,8 @@ def _judge(
             low.setdefault('highest', []).append(k)
         elif part.mean() < LEAST * meant:
             low.setdefault('mean', []).append(k)
+        elif np.mean(part <= NOTHING * meant) > LONGEST:
+            low.setdefault('over', []).append(k)
     how = ', '.join(f'{k}={v!r}' for k, v in cfg.lr_config.items())
     for kind, rounds in low.items():
         where = rounds_in_words(rounds, len(parts))
@@ -265,6 +270,11 @@ def _judge(
                 f'lr_config: wanted a learning rate near {meant:.3g}; it gets '
                 f'to {part.max():.3g} at most in {where}, which trains next '
                 f'to nothing ({how}). Correct lr_config, or train longer'
+            )
+        elif kind == 'over':
+            found.warnings.append(
+                f'lr_config: for more than half of {where} the learning rate '
+                f'is below a thousandth of {meant:.3g} ({how})'
             )
         else:
             found.warnings.append(

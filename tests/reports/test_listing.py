@@ -17,6 +17,7 @@ from segal.active.dataset.orientation import (
 from segal.active.dataset.pool import open_pool
 from segal.errors import ConfigError, DataError
 from segal.folder_query.query import open_folder
+from tests.bad_input.experiment import Experiment
 
 READ = [
     dict(type='LoadImageFromFile'),
@@ -379,3 +380,36 @@ def test_a_reader_of_the_users_own_is_one_that_gives_an_image(root):
             open_pool(listed(root, pipeline=[collect])[0])
     finally:
         del PIPELINES.module_dict['Tiles']
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    return Experiment.begin(tmp_path)
+
+
+def test_a_dry_run_says_what_is_left_out(experiment, capfd):
+    """Copies in a hidden folder are not asked about, and so not paid for."""
+    hidden = experiment.image().parent / '.ipynb_checkpoints'
+    hidden.mkdir()
+    shutil.copy(experiment.image(), hidden / '03.png')
+    shutil.copy(experiment.image(), experiment.image().with_name('x.PNG'))
+    assert experiment.run('--dry-run') == 0
+    said = capfd.readouterr().err
+    assert said.count('1 hidden file in data/images is left out') == 1
+    assert said.count('data.query: 1 file in data/images looks like') == 1
+    assert 'x.PNG' in said
+
+
+def test_an_image_on_its_side_stops_the_run(experiment, capfd):
+    for number in range(4):
+        path = experiment.image(number)
+        photo(path.with_suffix('.jpg'), 3 if number == 2 else 1, (24, 32))
+        path.unlink()
+    experiment.add(
+        "for key in ('train', 'query', 'val'):\n"
+        "    data[key].update(img_suffix='.jpg')"
+    )
+    assert experiment.run('--dry-run') == 3
+    said = capfd.readouterr().err
+    assert 'data.train: got 1 image with an EXIF orientation' in said
+    assert '02.jpg (orientation 3, turned by 180 degrees)' in said

@@ -236,6 +236,18 @@ def test_ends_beyond_the_phase_are_named(policy, options, words):
     assert words in '\n'.join(found(**steps(policy, **options)).warnings)
 
 
+def test_an_end_that_only_long_phases_reach_is_named():
+    said = found(
+        lr_config=dict(policy='PolyOver', length=9),
+        workflow=[
+            *((('train', 2), ('query', 1)), (('train', 9), ('query', 1))),
+            (('train', 9),),
+        ],
+    )
+    [text] = said.warnings
+    assert 'length: 9 lies beyond the 2 epochs of round 0' in text
+
+
 @pytest.mark.parametrize(
     ('policy', 'options', 'words'),
     [
@@ -273,6 +285,8 @@ def test_what_is_malformed_is_left_to_the_rehearsal():
 def test_a_rate_that_dies_at_once_is_named():
     said = found(**steps('exp', gamma=0.01)).warnings
     assert 'the mean learning rate of every round is 0.0056' in said[0]
+    [over] = found(**steps('PolyOver', length=8)).warnings
+    assert 'for more than half of every round the learning rate' in over
     low = found(**steps('poly', min_lr=1e-2), optimizer__lr=1e-4).warnings
     assert 'min_lr: 0.01 is more than optimizer.lr=0.0001' in low[0]
 
