@@ -11,6 +11,9 @@ _LEFT_BY_MMSEG = ('max_iters', 'max_epochs')
 _IGNORED = {
     'mask_dir': 'labels lie in the work_dir',
     'mae_viz_dir': 'there is no reconstruction to draw',
+    'total_itrs': 'workflow says how long training lasts',
+    'total_iters': 'workflow says how long training lasts',
+    'total_epochs': 'workflow says how long training lasts',
     'source_free': 'data.train says which sources there are',
 }
 _TRAIN_LENGTHS = (
@@ -64,13 +67,14 @@ def _settings(active: Any) -> list[str]:
                 f'active_learning.settings.{unit}'
             )
     settings = active.get('settings')
-    pixel = settings.get('pixel') if isinstance(settings, Mapping) else None
-    if isinstance(pixel, Mapping) and 'budget' in pixel:
-        del pixel['budget']  # type: ignore[attr-defined]
-        notes.append(
-            'active_learning.settings.pixel.budget: dropped; the initial '
-            'labels and the number of rounds decide the total'
-        )
+    for unit in ('image', 'pixel'):
+        section = settings.get(unit) if isinstance(settings, Mapping) else None
+        if isinstance(section, Mapping) and 'budget' in section:
+            del section['budget']  # type: ignore[attr-defined]
+            notes.append(
+                f'active_learning.settings.{unit}.budget: dropped; the '
+                'initial labels and the number of rounds decide the total'
+            )
     return notes
 
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
+from segal.config.spans import span_of
 from segal.rehearsal.parts import QUIET, Rehearsal, content, words
 from segal.runner.inner import (
     RoundContext,
@@ -175,7 +176,7 @@ def _step(
     model: nn.Module, sample: Mapping[str, Any], parts: Rehearsal
 ) -> list[str]:
     """What goes wrong in one iteration."""
-    loader = DataLoader(
+    loader: DataLoader = DataLoader(
         [sample, sample],  # type: ignore[arg-type]
         batch_size=2,  # what batch norm after global pooling wants
         collate_fn=partial(collate, samples_per_gpu=2),
@@ -218,14 +219,16 @@ class _Iteration:
             meta={},
             **{'max_epochs' if by_epoch else 'max_iters': length},
         )
+        span = span_of(config, 0, 0, per_epoch=1)  # one batch is an epoch
         runner.context = RoundContext(
             round=0,
             rounds=len(config.phases),
             work_dir=Path(folder),
             step_offset=0,
-            first_iter=0,
-            schedule_iters=length,  # one batch is an epoch
-            schedule_epochs=length if by_epoch else None,
+            first_iter=span.first_iter,
+            schedule_iters=span.schedule_iters,
+            schedule_epochs=span.schedule_epochs,
+            span=span,
         )
         sections = parts.hooks.sections()
         sections['checkpoint_config'] = self._due(

@@ -198,7 +198,7 @@ def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
     mend = 'correct model.test_cfg or data.val'
     with told('data.val', mend, problems):
         hook = EvaluationHook(loader, [0], **options)
-        asked = hook._counts(model)
+        asked: Any = hook._counts(model)
         counts = next(asked)
         asked.close()
     if counts is None:
