@@ -187,7 +187,8 @@ def _check_orientations(sets: Mapping[str, Any]) -> None:
         for note in seen[key].notes:
             notes.setdefault(note, key)
     query, view = list(sets)[:2]
-    if seen[view].found and seen[query].turns != seen[view].turns:
+    both = seen[view].found and seen[query].found
+    if both and seen[query].turns != seen[view].turns:
         one, other = sorted((query, view), key=lambda x: not seen[x].turns)
         problems.append(
             f'{one}.pipeline: wanted images as in {other}.pipeline, which '
