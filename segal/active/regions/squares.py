@@ -54,7 +54,8 @@ class Squares(RegionShape):
 
         One bars all centres within ``2 * radius`` of its own, so that fewer
         than ``ceil(H / (4 * radius + 1)) * ceil(W / (4 * radius + 1))`` never
-        bar all, and of any ``2 * radius + 1`` centres in a row one is taken.
+        bar all; of ``2 * radius + 1`` neighbouring centres at most one is
+        taken.
         """
         height, width = image.size
 
