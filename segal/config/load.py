@@ -10,6 +10,7 @@ from typing import Any
 
 from mmcv import Config, load
 
+from segal.config.base_hints import words_on_missing
 from segal.config.bases import bases_set_aside, join_sections
 from segal.config.fingerprint import COUNTS
 from segal.config.kinds import short
@@ -64,7 +65,8 @@ def load_config(
     except Exception as error:
         # A config is a program: anything may come out of it.
         _drop_temporary_files(error)
-        raise ConfigError(f'{path}: {_in_words(error)}') from error
+        hint = words_on_missing(str(error), path)
+        raise ConfigError(f'{path}: {_in_words(error)}{hint}') from error
     finally:
         sys.path[:] = search_path
     if cfg_options:

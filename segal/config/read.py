@@ -11,8 +11,10 @@ from segal.config import (
     checks,
     dialects,
     network,
+    old_heuristics,
     parts,
     pipelines,
+    pool_view,
     schedule,
     sections,
     training,
@@ -47,10 +49,14 @@ def read_config(
     """
     notes = waiting_notes(cfg)
     notes += dialects.translate_keys(cfg)
+    problems, found = old_heuristics.translate_heuristic(cfg)
+    notes += found
     notes += pipelines.unwrap_datasets(cfg)
     notes += pipelines.drop_masks(cfg)
+    notes += pool_view.add_view(cfg)
     notes += pipelines.clean_query(cfg)
     reader = _Reader(cfg)
+    reader.problems += problems
     config = reader.read()
     return config, reader.problems, notes + reader.notes
 

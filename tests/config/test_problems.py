@@ -258,7 +258,7 @@ WRONG = [
         'data.train.pipeline LabelKeepingResize.ignore_index: wanted 255',
     ),
     ({PIXEL + '__ignore_index': 254}, 'decode_head.ignore_index: wanted 254'),
-    (dict(evaluation__interval=0), 'evaluation.interval: wanted an integer'),
+    (dict(evaluation__interval=-1), 'evaluation.interval: wanted an integer'),
     (dict(evaluation=3), 'evaluation: wanted a dict; got 3'),
     (dict(lr_config=3), 'lr_config: wanted a dict; got 3'),
     (dict(lr_config__policy=...), 'lr_config.policy: required'),

@@ -141,6 +141,11 @@ CASES = {
         ranks_certainty=False,
         half_tolerance=0.2,  # a near tie may go to another class
     ),
+    'RegionImpurity': Case(
+        {UNIFORM: 0, CERTAIN: 0, MIXED: 0},
+        ranks_certainty=False,
+        half_tolerance=math.inf,  # a near tie may go to another class
+    ),
     'ClassAwareRandom': Case(
         ranks_certainty=False,
         half_tolerance=math.inf,  # the same, and counts are whole numbers

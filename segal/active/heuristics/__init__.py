@@ -17,6 +17,7 @@ from .output_discrepancy import OutputDiscrepancy
 from .power_noise import PowerNoise
 from .random import Random
 from .ratio import Ratio
+from .region_impurity import RegionImpurity
 from .ripu import RIPU
 from .smoothed import Smoothed
 from .softmax_noise import SoftmaxNoise
@@ -45,6 +46,7 @@ __all__ = [
     'PowerNoise',
     'Random',
     'Ratio',
+    'RegionImpurity',
     'Smoothed',
     'SoftmaxNoise',
     'SoftrankNoise',

@@ -1,25 +1,16 @@
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
-from segal.errors import ConfigError
 from segal.registry import HEURISTICS
 from segal.structures import Prediction
 
-from .heuristics import BaseHeuristic
-from .utils import (
-    box_entropy,
-    box_mean,
-    in_full,
-    likeliest,
-    normalised_entropy,
-)
+from .region_impurity import RegionImpurity
+from .utils import box_mean, in_full, normalised_entropy
 
 
 @HEURISTICS.register_module()
-class RIPU(BaseHeuristic):
+class RIPU(RegionImpurity):
     """Region impurity x prediction uncertainty, of the square around a pixel.
 
     Impurity is the entropy of the classes that the square's pixels are
@@ -38,15 +29,10 @@ class RIPU(BaseHeuristic):
             pixels wide.
     """
 
-    def __init__(self, k: int = 1) -> None:
-        if not 1 <= k <= 90:
-            raise ConfigError(f'k: wanted 1 to 90 pixels, got {k}')
-        self.k = k
-
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``probs``."""
+        impurity = super().score(prediction)  # (H, W)
         assert prediction.probs is not None
         probs = in_full(prediction.probs)  # (C, H, W)
         uncertainty = box_mean(normalised_entropy(probs)[None], self.k)[0]
-        impurity = box_entropy(likeliest(probs), len(probs), self.k)
-        return impurity.div_(math.log(len(probs))) * uncertainty  # (H, W)
+        return impurity * uncertainty  # (H, W)
