@@ -1,0 +1,1 @@
+"""Public reports of people who do this job, each held by a test."""
