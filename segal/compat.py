@@ -23,7 +23,6 @@ import torch
 import torch.distributed as dist
 from mmcv.parallel import MMDistributedDataParallel
 from mmcv.runner import CheckpointLoader, IterBasedRunner, get_dist_info
-from mmcv.utils import Registry
 from mmseg.datasets import CustomDataset
 from torch import nn
 
@@ -225,46 +224,7 @@ def mend_local_rank() -> None:
     _replace(sys, 'argv', take_local_rank(sys.argv, os.environ))
 
 
-REPLACED: dict[str, str] = {}
-"""Name in a shared registry -> module of the user's class that took it."""
-
-_LIBRARIES = ('mmcls', 'mmcv', 'mmseg', 'mmselfsup', 'torch')
-
-
-def mend_register_module() -> None:
-    """A user's class of a name that SegAL has registered, too, takes it.
-
-    mmcv raises ``KeyError: ... is already registered``, whoever came first.
-    """
-    register = Registry._register_module
-
-    def package(module: Any) -> str:
-        return getattr(module, '__module__', '').split('.')[0]
-
-    @functools.wraps(register)
-    def users_first(
-        self: Registry,
-        module: Any,
-        module_name: str | list[str] | None = None,
-        force: bool = False,
-    ) -> None:
-        names = module_name or [getattr(module, '__name__', '')]
-        for name in [names] if isinstance(names, str) else names:
-            there = self._module_dict.get(name)
-            both = {package(there), package(module)}
-            mixed = 'segal' in both and both.isdisjoint(_LIBRARIES)
-            if there is None or force or not mixed or len(both) == 1:
-                register(self, module, name, force)
-                continue
-            if package(there) == 'segal':
-                register(self, module, name, True)
-            REPLACED[name] = self._module_dict[name].__module__
-
-    _replace(Registry, '_register_module', users_first)
-
-
 MENDS = (
-    mend_register_module,
     mend_get_stream,
     mend_ddp_forward,
     mend_ddp_step,

@@ -25,7 +25,7 @@ from mmcv.runner import (
     load_checkpoint,
     save_checkpoint,
 )
-from mmcv.utils import ConfigDict, Registry, get_logger
+from mmcv.utils import ConfigDict, get_logger
 from mmseg.datasets import CustomDataset
 from torch import nn
 
@@ -203,28 +203,7 @@ def check_local_rank(tmp_path, monkeypatch):
     assert os.environ['LOCAL_RANK'] == '3'
 
 
-def check_register_module(tmp_path, monkeypatch):
-    """Whichever comes first, the user's class is the one that is built."""
-    ours, theirs = (
-        type('Named', (), dict(__module__=module))
-        for module in ('segal.datasets.named', 'my_data')
-    )
-    monkeypatch.setattr(compat, 'REPLACED', {})
-    for order in ((ours, theirs), (theirs, ours)):
-        registry = Registry('things')
-        for kind in order:
-            registry.register_module()(kind)
-        assert registry.get('Named') is theirs
-    assert compat.REPLACED == {'Named': 'my_data'}
-    for one, other in ((theirs, theirs), (ours, ours)):
-        registry = Registry('things')
-        registry.register_module(module=one)
-        with pytest.raises(KeyError, match='already registered'):
-            registry.register_module(module=other)
-
-
 CASES = {
-    compat.mend_register_module: (check_register_module, KeyError),
     compat.mend_get_stream: (check_get_stream, AttributeError),
     compat.mend_ddp_forward: (check_ddp_forward, AttributeError),
     compat.mend_ddp_step: (check_ddp_step, (AssertionError, TypeError)),
@@ -238,7 +217,6 @@ CASES = {
     compat.mend_local_rank: (check_local_rank, SystemExit),
 }
 NEEDED_ANYWHERE = (
-    compat.mend_register_module,
     compat.mend_get_stream,
     compat.mend_build_dataloader,
     compat.mend_class_subset,

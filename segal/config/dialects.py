@@ -8,13 +8,14 @@ from typing import Any
 from mmcv import Config
 
 _LEFT_BY_MMSEG = ('max_iters', 'max_epochs')
+_LENGTH = 'workflow and sample_rounds say how long training lasts'
 _IGNORED = {
     'mask_dir': 'labels lie in the work_dir',
     'mae_viz_dir': 'there is no reconstruction to draw',
-    'total_itrs': 'workflow says how long training lasts',
-    'total_iters': 'workflow says how long training lasts',
-    'total_epochs': 'workflow says how long training lasts',
     'source_free': 'data.train says which sources there are',
+    'total_itrs': _LENGTH,
+    'total_iters': _LENGTH,
+    'total_epochs': _LENGTH,
 }
 _TRAIN_LENGTHS = (
     ('runner', 'query_epochs'),
@@ -42,11 +43,9 @@ def translate_keys(cfg: Config) -> list[str]:
         for key in left:
             del runner[key]  # type: ignore[attr-defined]
         if left:
-            notes.append(
-                f'runner: {", ".join(left)} dropped; workflow and '
-                'sample_rounds say how long training lasts'
-            )
+            notes.append(f'runner: {", ".join(left)} dropped; {_LENGTH}')
     notes += _train_length(cfg)
+    notes += _intervals(cfg)
     for key, why in _IGNORED.items():
         if key in cfg:
             del cfg._cfg_dict[key]
@@ -117,3 +116,27 @@ def _train_length(cfg: Config) -> list[str]:
                 f"{length!r}), ('query', 1)]"
             )
     return notes
+
+
+def _intervals(cfg: Config) -> list[str]:
+    """An interval of 0, as ``N // 5`` of a short phase comes to."""
+    notes = []
+    for name in ('evaluation', 'checkpoint_config'):
+        section = cfg.get(name)
+        if not isinstance(section, dict):
+            continue
+        interval = section.get('interval')
+        if type(interval) is not int or interval != 0:
+            continue
+        section['interval'] = longest = _longest(cfg.get('workflow'))
+        notes.append(f'{name}.interval: 0 is read as once a phase, {longest}')
+    return notes
+
+
+def _longest(workflow: Any) -> int:
+    """The longest training phase of a flat or a nested workflow."""
+    if not isinstance(workflow, (list, tuple)):
+        return 1
+    if len(workflow) == 2 and workflow[0] == 'train':
+        return workflow[1] if isinstance(workflow[1], int) else 1
+    return max([1, *map(_longest, workflow)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -12,6 +10,7 @@ from typing import Any
 
 from mmcv import Config, load
 
+from segal.config.base_hints import words_on_missing
 from segal.config.bases import bases_set_aside, join_sections
 from segal.config.fingerprint import COUNTS
 from segal.config.inherited import inherited_keys, own_part
@@ -70,9 +69,8 @@ def load_config(
     except Exception as error:
         # A config is a program: anything may come out of it.
         _drop_temporary_files(error)
-        raise ConfigError(
-            f'{path}: {_in_words(error)}{_found_higher(path, error)}'
-        ) from error
+        hint = words_on_missing(str(error), path)
+        raise ConfigError(f'{path}: {_in_words(error)}{hint}') from error
     finally:
         sys.path[:] = search_path
     if cfg_options:
@@ -143,25 +141,6 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return f'a base or file is missing: {text}'
     return f'{type(error).__name__}: {text}{_line(error)}'
-
-
-def _found_higher(path: str, error: BaseException) -> str:
-    """Where a missing base lies that was meant from another folder."""
-    missing = re.search(r'file "(.+?)" does not exist', str(error))
-    if not isinstance(error, FileNotFoundError) or missing is None:
-        return ''
-    wanted = Path(os.path.normpath(missing[1])).resolve()
-    home = Path(path).expanduser().resolve().parent
-    tails = [Path(*wanted.parts[i:]) for i in range(1, len(wanted.parts))]
-    for folder in (home, *home.parents):
-        for tail in tails[:-1]:  # with a folder at least
-            there = folder / tail
-            if there.is_file():
-                return (
-                    f'; {there} exists: relative to {home}, write '
-                    f'{os.path.relpath(there, home)!r}'
-                )
-    return ''
 
 
 def _line(error: BaseException) -> str:

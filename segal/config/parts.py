@@ -10,7 +10,14 @@ from typing import Any
 from mmcv.utils import Registry
 
 from segal.errors import ConfigError, nearest
-from segal.registry import FEATURES, HEURISTICS, ORACLES, REGIONS, SELECTORS
+from segal.registry import (
+    FEATURES,
+    HEURISTICS,
+    ORACLES,
+    REGIONS,
+    SELECTORS,
+    is_ours,
+)
 
 _GIVEN = {
     'heuristic': set[str](),
@@ -103,7 +110,15 @@ def resolve(
                 f'{name!r} (valid: {", ".join(sorted(registry.module_dict))})'
             ],
         )
-    registered = {_folded(item): item for item in registry.module_dict}
+    registered = {
+        _folded(item): item
+        for item in sorted(
+            registry.module_dict,
+            key=lambda item: not is_ours(registry.module_dict[item]),
+        )
+    }  # a user's class last, so that it wins
+    if name in registry.module_dict:
+        registered[_folded(name)] = name
     if _folded(name) not in registered:
         return (
             part,

@@ -178,36 +178,57 @@ def clean_query(cfg: Config) -> list[str]:
                 else ''
             )
         )
-    query['pipeline'] = _without_bundles(steps, notes)
+    else:
+        steps, changed = _as_test_ends(steps)
+        if changed:
+            notes.append(
+                'data.query.pipeline: DefaultFormatBundle is for training; '
+                'read as ImageToTensor and Collect inside MultiScaleFlipAug'
+            )
+    query['pipeline'] = steps
     return notes
 
 
-def _without_bundles(steps: list[Any], notes: list[str]) -> list[Any]:
-    """Tensors in place of the containers that training samples are made of."""
-    found = False
+def _as_test_ends(steps: list[Any]) -> tuple[list[Any], bool]:
+    """A test pipeline whose images are tensors at the end.
 
-    def plain(steps: Any) -> list[Any]:
-        nonlocal found
-        kept = []
-        for step in entries(steps):
-            if isinstance(step, Mapping) and 'transforms' in step:
-                step = ConfigDict(step)
-                step['transforms'] = plain(step['transforms'])
-            if isinstance(step, Mapping) and (
-                step.get('type') == 'DefaultFormatBundle'
-            ):
-                found = True
-                step = ConfigDict(type='ImageToTensor', keys=['img'])
-            kept.append(step)
-        return kept
+    Args:
+        steps: Of a pipeline with MultiScaleFlipAug; what bundles or collects
+            behind it moves into it.
 
-    steps = plain(steps)
-    if found:
-        notes.append(
-            'data.query.pipeline: DefaultFormatBundle is written as '
-            "ImageToTensor(keys=['img']), as mmseg's test pipelines have it"
+    Returns:
+        The steps, and whether they differ.
+    """
+    kinds = [
+        step.get('type') if isinstance(step, Mapping) else None
+        for step in steps
+    ]
+    at = kinds.index('MultiScaleFlipAug')
+    ends = {*_BUNDLES, 'Collect'}
+    behind = [i for i in range(at + 1, len(steps)) if kinds[i] in ends]
+    whole = ConfigDict(steps[at])
+    inner = list(whole.get('transforms') or [])
+    inside = {step.get('type') for step in inner if isinstance(step, Mapping)}
+    if not behind and 'DefaultFormatBundle' not in inside:
+        return steps, False
+    to_tensor = ConfigDict(type='ImageToTensor', keys=['img'])
+    inner = [
+        to_tensor
+        if isinstance(step, Mapping)
+        and step.get('type') == 'DefaultFormatBundle'
+        else step
+        for step in inner
+    ]
+    if behind and 'Collect' not in inside:
+        collect = next(
+            (steps[i] for i in behind if kinds[i] == 'Collect'),
+            ConfigDict(type='Collect', keys=['img']),
         )
-    return steps
+        inner += [to_tensor] * (not inside & _BUNDLES) + [collect]
+    whole['transforms'] = inner
+    kept = [step for i, step in enumerate(steps) if i not in behind]
+    kept[at] = whole
+    return kept, True
 
 
 def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:

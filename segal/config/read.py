@@ -8,14 +8,14 @@ from typing import Any
 
 from mmcv import Config
 
-from segal import compat
 from segal.config import (
     checks,
     dialects,
-    first_segal,
     network,
+    old_heuristics,
     parts,
     pipelines,
+    pool_view,
     schedule,
     sections,
     shapes,
@@ -35,6 +35,7 @@ from segal.config.schema import (
 )
 from segal.config.unread import check_unread
 from segal.config.unused import unused_keys
+from segal.registry import REPLACED
 from segal.structures import Unit
 
 _SETTINGS = 'active_learning.settings.'
@@ -56,7 +57,7 @@ def read_config(
     notes += [
         f'{name}: the class of {module} is used, in place of the one that '
         'SegAL has of this name'
-        for name, module in sorted(compat.REPLACED.items())
+        for name, module in sorted(REPLACED.items())
     ]
     found = shapes.check_shapes(cfg)
     unread, said = check_unread(cfg)
@@ -77,11 +78,11 @@ def _read(
 ) -> tuple[ActiveLearningConfig | None, list[str], list[str]]:
     """Translate and read a config; see :func:`read_config`."""
     notes = dialects.translate_keys(cfg)
-    problems, translated = first_segal.translate_heuristic(cfg)
+    problems, translated = old_heuristics.translate_heuristic(cfg)
     notes += translated
     notes += pipelines.unwrap_datasets(cfg)
-    notes += first_segal.add_view(cfg)
     notes += pipelines.drop_masks(cfg)
+    notes += pool_view.add_view(cfg)
     notes += pipelines.clean_query(cfg)
     inherited = waiting_inherited(cfg)
     reader = _Reader(cfg)

@@ -47,12 +47,6 @@ def settle_intervals(
                     'evaluation.interval: not given, so only the end of '
                     'each phase is evaluated'
                 )
-        elif interval == 0 and not isinstance(interval, bool):
-            cfg[name]['interval'] = longest
-            notes.append(
-                f'{name}.interval: 0 (as N // 5 is for a phase of fewer '
-                f'{_counted_in(by_epoch)}) is read as once a phase'
-            )
         elif (
             not isinstance(interval, int)
             or isinstance(interval, bool)

@@ -1,5 +1,6 @@
 """Data sets and transforms that mmseg lacks, in mmseg's registries."""
 
+import segal.registry  # noqa: F401  (lets a user's class win a name)
 from segal.datasets.camvid import CamVidDataset
 from segal.datasets.gtav import GTAVDataset
 from segal.datasets.pipelines import (

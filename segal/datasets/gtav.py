@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
+import os.path as osp
 from typing import Any, ClassVar
 
 from mmseg.datasets import CityscapesDataset, CustomDataset
 from mmseg.datasets.builder import DATASETS
 
-_SUFFIXES = ('_labelTrainIds.png', '_cityscapes.png')
+SUFFIXES = ('_labelTrainIds.png', '_cityscapes.png')
+"""Of the label maps, the first that exists."""
 
 
 @DATASETS.register_module()
@@ -15,40 +16,34 @@ class GTAVDataset(CustomDataset):
 
     ``images/00001.png`` has its training ids in
     ``labels/00001_labelTrainIds.png``, as ``tools/convert_datasets/gtav.py``
-    writes them; where there are none, in ``labels/00001_cityscapes.png``, as
-    the first SegAL had them.
+    writes them, or in ``labels/00001_cityscapes.png``, as others name them:
+    whichever exists, where the suffix is not given.
 
     Source: Richter et al., Playing for Data: Ground Truth from Computer
     Games, ECCV 2016.
 
     Args:
-        **kwargs: As for mmseg's ``CustomDataset``, but for the suffixes.
+        **kwargs: As for mmseg's ``CustomDataset``, but for ``img_suffix``.
     """
 
     CLASSES: ClassVar = CityscapesDataset.CLASSES
     PALETTE: ClassVar = CityscapesDataset.PALETTE
 
-    def __init__(
-        self,
-        ann_dir: str | None = None,
-        data_root: str | None = None,
-        seg_map_suffix: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            img_suffix='.png',
-            seg_map_suffix=seg_map_suffix or _suffix(ann_dir, data_root),
-            ann_dir=ann_dir,
-            data_root=data_root,
-            **kwargs,
-        )
+    def __init__(self, **kwargs: Any) -> None:
+        given = 'seg_map_suffix' in kwargs
+        kwargs.setdefault('seg_map_suffix', SUFFIXES[0])
+        kwargs.setdefault('img_suffix', '.png')
+        super().__init__(**kwargs)
+        if not given:
+            self._take_suffix_that_exists()
 
-
-def _suffix(ann_dir: str | None, data_root: str | None) -> str:
-    """How the label files end that lie in a folder."""
-    if ann_dir is not None:
-        folder = Path(data_root or '') / ann_dir
-        for suffix in _SUFFIXES:
-            if next(folder.rglob(f'*{suffix}'), None) is not None:
-                return suffix
-    return _SUFFIXES[0]
+    def _take_suffix_that_exists(self) -> None:
+        """Name each label map by the first suffix that its file has."""
+        if self.ann_dir is None:
+            return
+        for info in self.img_infos:
+            stem = info['ann']['seg_map'].removesuffix(SUFFIXES[0])
+            for suffix in SUFFIXES:
+                if osp.exists(osp.join(self.ann_dir, stem + suffix)):
+                    info['ann']['seg_map'] = stem + suffix
+                    break

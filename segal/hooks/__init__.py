@@ -1,5 +1,6 @@
 """Hooks of a round; importing this registers them in MMCV's HOOKS."""
 
+import segal.registry  # noqa: F401  (lets a user's class win a name)
 from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook
 from segal.hooks.poly import PolyOverLrUpdaterHook

@@ -1,5 +1,6 @@
 """The outer runner of the rounds, and the inner ones of each."""
 
+import segal.registry  # noqa: F401  (lets a user's class win a name)
 from segal.runner.active_learning_runner import ActiveLearningRunner
 from segal.runner.inner import RoundEpochRunner, RoundIterRunner
 

@@ -14,7 +14,7 @@ import mmseg
 import torch
 from mmcv import Config
 from mmcv.parallel import collate
-from mmcv.runner import RUNNERS, Hook
+from mmcv.runner import Hook
 from mmseg.core import build_optimizer
 from torch import nn
 from torch.utils.data import DataLoader
@@ -35,7 +35,12 @@ from segal.losses.class_balance import (
     weigh_classes,
 )
 from segal.model_wrapper import ModelWrapper
-from segal.runner.inner import RoundContext, save_checkpoint
+from segal.runner.inner import (
+    RoundContext,
+    RoundEpochRunner,
+    RoundIterRunner,
+    save_checkpoint,
+)
 from segal.runner.rounds import plain
 from segal.utils.committee import Committee
 from segal.utils.data import Data
@@ -170,9 +175,7 @@ class PhaseBuilder:
         length = self.config.phases[round].train
         by_epoch = self.config.by_epoch
         first = sum(self._lengths(round))
-        kind = RUNNERS.get(
-            'RoundEpochRunner' if by_epoch else 'RoundIterRunner'
-        )
+        kind = RoundEpochRunner if by_epoch else RoundIterRunner
         runner = kind(
             model=network,
             optimizer=optimizer,

@@ -10,13 +10,12 @@ from typing import Any
 
 import torch
 from mmcv import Config
-from mmcv.runner import build_runner
+from mmcv.runner import RUNNERS, build_runner
 from mmcv.utils import build_from_cfg
 
 import segal.datasets
 import segal.hooks
-import segal.models
-import segal.runner  # noqa: F401  (fills mmcv's and mmseg's registries)
+import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.label_store import LabelStore
@@ -35,6 +34,7 @@ from segal.losses.at_labels import describe as describe_losses
 from segal.registry import FEATURES, HEURISTICS, ORACLES
 from segal.rehearsal import Rehearsal, rehearse
 from segal.rehearsal.schedules import say_schedule
+from segal.runner import ActiveLearningRunner
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
 from segal.utils.data import Data, build_data, missing_paths
@@ -110,6 +110,7 @@ def read_experiment(
             'active_learning.settings, workflow: wanted a budget and phases; '
             'got none of use; write query_size or budget_per_round'
         )
+    _check_runner(cfg.runner.type)
     few = None
     if smoke:
         few = images_of_a_smoke_run(cfg, ranks.world_size())
@@ -123,6 +124,21 @@ def read_experiment(
     if problems:
         raise ConfigError(problems)
     return config, data, notes
+
+
+def _check_runner(name: str) -> None:
+    """Check that the runner of the rounds is SegAL's, or made of it.
+
+    Raises:
+        ConfigError: A module of the user's registered another one.
+    """
+    kind = RUNNERS.get(name)
+    if not issubclass(kind, ActiveLearningRunner):
+        raise ConfigError(
+            f'runner.type: {name!r} is registered by {kind.__module__}, and '
+            'that class is no subclass of segal.runner.ActiveLearningRunner; '
+            'take the module out of custom_imports, or make it one'
+        )
 
 
 def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:

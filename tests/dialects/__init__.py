@@ -1,1 +1,1 @@
-"""Experiments as users of the first SegAL wrote them, in configs of ours."""
+"""Configs as users of the first SegAL have them, and runs of them."""

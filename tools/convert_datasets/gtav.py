@@ -3,8 +3,9 @@
 SOURCE holds images/*.png and labels/*.png as they are published. A label
 map's ids are Cityscapes' label ids, and its palette their colours; where the
 palette is in another order, or the map has three channels, the colours say
-what the class is. Pairs whose image and label map differ in size (some of the
-published ones do) are left out and named.
+what the class is. Maps that end in _labelTrainIds.png or _cityscapes.png have
+the training ids already. Pairs whose image and label map differ in size (some
+of the published ones do) are left out and named.
 
 Usage: python tools/convert_datasets/gtav.py SOURCE data/gtav_720x1280 \
            [--size 720 1280]
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from segal.datasets import GTAVDataset
+from segal.datasets.gtav import SUFFIXES
 from segal.errors import DataError
 
 COLOURS = {
@@ -94,7 +96,9 @@ def find_pairs(source: Path) -> list[Pair]:
         )
     pairs, misfits = [], []
     for image in images:
-        labels = source / 'labels' / image.name
+        names = [image.name, *(image.stem + suffix for suffix in SUFFIXES)]
+        places = [source / 'labels' / name for name in names]
+        labels = next((p for p in places if p.exists()), places[0])
         if _size(image) == _size(labels):
             pairs.append(Pair(image, labels, image.stem))
         else:
@@ -120,13 +124,17 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def read_labels(path: Path) -> NDArray:
-    """A label map: label ids (H, W), or training ids + 256 from colours.
+    """A label map: label ids (H, W), or training ids + 256.
+
+    Training ids are what the file's name says, or what colours mean.
 
     Raises:
         DataError: It has other colours, or cannot be decoded.
     """
     try:
         with Image.open(path) as picture:
+            if path.name.endswith(SUFFIXES):
+                return np.asarray(picture).astype(np.int32) + 256
             palette = picture.getpalette('RGB')
             if picture.mode == 'L':
                 return np.asarray(picture)

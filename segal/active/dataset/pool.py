@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmcv.parallel import collate
+from mmcv.parallel import DataContainer, collate
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
@@ -288,6 +288,11 @@ class _QuerySet(Dataset):
         ):
             sample = pool.dataset[index]
         _check_size(pool, index, sample)
+        if isinstance(sample.get('img'), list):  # a bundle wraps them
+            sample['img'] = [
+                view.data if isinstance(view, DataContainer) else view
+                for view in sample['img']
+            ]
         return sample
 
 

@@ -9,20 +9,20 @@ from segal.registry import HEURISTICS
 from segal.structures import Prediction
 
 from .heuristics import BaseHeuristic
-from .utils import box_entropy, in_full, likeliest
+from .utils import box_entropy, likeliest
 
 
 @HEURISTICS.register_module()
 class RegionImpurity(BaseHeuristic):
-    """How many classes meet in the square around a pixel.
+    """Entropy of the classes that are predicted in the square around a pixel.
 
-    The entropy of the classes that the square's pixels are predicted as, as a
-    share of its largest value: in [0, 1], 0 where all are one class. At the
-    border the square is what of it lies in the image.
+    As a share of its largest value, in [0, 1]: 0 where the square is of one
+    class. It is :class:`RIPU` without its uncertainty. At the border the
+    square is what of it lies in the image.
 
     Source: Xie et al., Towards Fewer Annotations: Active Learning via Region
     Impurity and Prediction Uncertainty for Domain Adaptive Semantic
-    Segmentation, CVPR 2022, equation 2.
+    Segmentation, CVPR 2022, equations 1 and 2.
 
     Args:
         k: Pixels from the centre of the square to its side; it is 2k + 1
@@ -37,6 +37,6 @@ class RegionImpurity(BaseHeuristic):
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``probs``."""
         assert prediction.probs is not None
-        probs = in_full(prediction.probs)  # (C, H, W)
+        probs = prediction.probs  # (C, H, W)
         impurity = box_entropy(likeliest(probs), len(probs), self.k)
         return impurity.div_(math.log(len(probs)))  # (H, W)

@@ -31,7 +31,8 @@ class RIPU(RegionImpurity):
 
     def score(self, prediction: Prediction) -> Tensor:
         """See the class; reads ``probs``."""
+        impurity = super().score(prediction)  # (H, W)
         assert prediction.probs is not None
-        entropy = normalised_entropy(in_full(prediction.probs))  # (H, W)
-        uncertainty = box_mean(entropy[None], self.k)[0]
-        return super().score(prediction) * uncertainty  # (H, W)
+        probs = in_full(prediction.probs)  # (C, H, W)
+        uncertainty = box_mean(normalised_entropy(probs)[None], self.k)[0]
+        return impurity * uncertainty  # (H, W)

@@ -1,6 +1,4 @@
-"""A small network."""
-
-norm_cfg = dict(type='SyncBN', requires_grad=True)
+norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
     pretrained=None,
@@ -24,7 +22,7 @@ model = dict(
         channels=4,
         num_convs=1,
         concat_input=False,
-        num_classes=3,
+        num_classes=19,
         norm_cfg=norm_cfg,
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0),
@@ -32,14 +30,3 @@ model = dict(
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
 )
-optimizer = dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005)
-optimizer_config = dict()
-lr_config = dict(policy='poly', power=0.9, min_lr=1e-4, by_epoch=False)
-log_config = dict(
-    interval=50, hooks=[dict(type='TextLoggerHook', by_epoch=False)]
-)
-log_level = 'INFO'
-dist_params = dict(backend='nccl')
-load_from = None
-resume_from = None
-cudnn_benchmark = True

@@ -1,0 +1,218 @@
+"""How the first SegAL named heuristics and their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmcv import Config
+
+from segal.config.kinds import short
+
+_AL = 'active_learning.'
+_RIPU = ('ripu', 'regionimpurity')
+
+
+def translate_heuristic(cfg: Config) -> tuple[list[str], list[str]]:
+    """Translate an old heuristic and its arguments, in place.
+
+    A class of the user's own under the same name is left alone.
+
+    Returns:
+        Problems, and one note for each translation.
+    """
+    active: Any = cfg.get('active_learning')
+    if not isinstance(active, Mapping) or not _is_ours(active):
+        return [], []
+    problems: list[str] = []
+    notes: list[str] = []
+    _spreading_entropy(active, cfg, notes)
+    for where, section in _arguments(active):
+        _categories(cfg, active, where, section, problems, notes)
+        _ripu(active, where, section, problems, notes)
+    _entropy_prop(active, problems, notes)
+    return problems, notes
+
+
+def name_of(active: Any) -> str:
+    """The heuristic's name in small letters, without underscores."""
+    part = active.get('heuristic')
+    name = part.get('type') if isinstance(part, Mapping) else part
+    if not isinstance(name, str):
+        return ''
+    return name.lower().replace('_', '').replace('-', '')
+
+
+def _is_ours(active: Any) -> bool:
+    """Whether no module of the user's registered the heuristic."""
+    import segal.active.heuristics  # noqa: F401
+    from segal.registry import HEURISTICS, is_ours
+
+    folded = name_of(active)
+    return all(
+        is_ours(known)
+        for name, known in HEURISTICS.module_dict.items()
+        if name.lower().replace('_', '').replace('-', '') == folded
+    )
+
+
+def _rename(active: Any, name: str) -> None:
+    if isinstance(active['heuristic'], dict):
+        active['heuristic']['type'] = name
+    else:
+        active['heuristic'] = name
+
+
+def _arguments(active: Any) -> list[tuple[str, Any]]:
+    """Where the heuristic's arguments stand: key, and the dict."""
+    return [
+        (f'{_AL}{key}', active[key])
+        for key in ('heuristic', 'heuristic_cfg')
+        if isinstance(active.get(key), dict)
+    ]
+
+
+def _categories(
+    cfg: Config,
+    active: Any,
+    where: str,
+    section: Any,
+    problems: list[str],
+    notes: list[str],
+) -> None:
+    """``categories``, the number of classes that a heuristic was told."""
+    if 'categories' not in section:
+        return
+    told = section.pop('categories')
+    head = (cfg.get('model') or {}).get('decode_head')
+    last = head[-1] if isinstance(head, (list, tuple)) and head else head
+    there = last.get('num_classes') if isinstance(last, Mapping) else None
+    if there is not None and told != there:
+        problems.append(
+            f'{where}.categories: wanted the number of classes, {there} '
+            f'(model.decode_head.num_classes); got {short(told)}. Leave it '
+            'out, the predictions say how many there are'
+        )
+        return
+    notes.append(
+        f'{where}.categories: {told} is the number of classes, which the '
+        'predictions say; dropped'
+    )
+
+
+def _ripu(
+    active: Any,
+    where: str,
+    section: Any,
+    problems: list[str],
+    notes: list[str],
+) -> None:
+    """``k`` and ``use_entropy`` of region impurity."""
+    if name_of(active) not in _RIPU:
+        if 'use_entropy' in section:
+            for key in ('k', 'use_entropy'):
+                section.pop(key, None)
+            notes.append(f'{where}: k and use_entropy are for RIPU; dropped')
+        return
+    if not {'use_entropy', 'k'} & set(section):
+        return
+    said = []
+    if 'use_entropy' in section:
+        use = section.pop('use_entropy')
+        if not isinstance(use, bool):
+            problems.append(
+                f'{where}.use_entropy: wanted True (impurity x uncertainty, '
+                f'RIPU) or False (RegionImpurity alone); got {short(use)}'
+            )
+            return
+        new = 'RIPU' if use else 'RegionImpurity'
+        _rename(active, new)
+        said.append(
+            f'use_entropy={use} is heuristic={new!r}, region impurity '
+            + ('x prediction uncertainty' if use else 'alone')
+        )
+    k = section.get('k')
+    if isinstance(k, int) and not isinstance(k, bool):
+        side = 2 * k + 1
+        said.append(
+            f'k={k} is a square of {side}x{side} pixels around each, as in '
+            "RIPU's paper"
+        )
+    if said:
+        notes.append(f'{where}: {"; ".join(said)}')
+
+
+def _spreading_entropy(active: Any, cfg: Config, notes: list[str]) -> None:
+    """``sparsity``: entropy of which the picks spread out in space."""
+    if name_of(active) not in ('sparsity', 'spatialsparsity'):
+        return
+    runner = cfg.get('runner')
+    mode = runner.get('sample_mode') if isinstance(runner, Mapping) else None
+    settings = active.get('settings')
+    pixel = settings.get('pixel') if isinstance(settings, Mapping) else None
+    if mode != 'pixel' or not isinstance(pixel, dict):
+        return
+    old = active['heuristic']
+    _rename(active, 'Entropy')
+    said = f"{_AL}heuristic: {old!r} is read as 'Entropy'"
+    if active.get('selector') is None:
+        if pixel.get('sample_evenly') is False:
+            pixel['sample_evenly'] = True
+            said += ', with sample_evenly=True'
+        active['selector'] = type(cfg._cfg_dict)(type='PixelsSpread')
+        said += (
+            " with selector='PixelsSpread', the nearest there is: the "
+            'highest entropy, picks of an image at least 8 pixels apart'
+        )
+        if pixel.get('sample_threshold'):
+            said += (
+                f'; sample_threshold={pixel["sample_threshold"]} dropped, '
+                'it does not go with this'
+            )
+            del pixel['sample_threshold']
+    notes.append(said)
+
+
+def _entropy_prop(active: Any, problems: list[str], notes: list[str]) -> None:
+    """``entropy_prop``, the share of each budget that entropy spends."""
+    settings = active.get('settings')
+    for unit in ('pixel', 'image', 'region'):
+        section: Any = (
+            settings.get(unit) if isinstance(settings, Mapping) else None
+        )
+        if not isinstance(section, dict) or 'entropy_prop' not in section:
+            continue
+        where = f'{_AL}settings.{unit}.entropy_prop'
+        share = section.pop('entropy_prop')
+        if share is None:
+            continue
+        if name_of(active) != 'entropy':
+            notes.append(
+                f'{where}: ignored, it goes with heuristic={"entropy"!r}; '
+                f'{_AL}shuffle_prop says which share is drawn at random'
+            )
+            continue
+        if (
+            isinstance(share, bool)
+            or not isinstance(share, (int, float))
+            or not 0 <= share <= 1
+        ):
+            problems.append(
+                f'{where}: wanted the share of each budget that goes by '
+                f'entropy, 0 to 1; got {short(share)}. Or leave it out, and '
+                f'give the rest as {_AL}shuffle_prop'
+            )
+            continue
+        rest = round(1 - share, 10)
+        given = active.get('shuffle_prop')
+        if given and given != rest:
+            problems.append(
+                f'{where}: {share} is shuffle_prop={rest}; got '
+                f'{_AL}shuffle_prop={short(given)}. Leave one of them out'
+            )
+            continue
+        active['shuffle_prop'] = rest
+        notes.append(
+            f'{where}: {share} of each budget goes by entropy and the rest '
+            f'at random, read as {_AL}shuffle_prop={rest}'
+        )
