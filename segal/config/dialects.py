@@ -123,7 +123,7 @@ def _intervals(cfg: Config) -> list[str]:
     notes = []
     for name in ('evaluation', 'checkpoint_config'):
         section: Any = cfg.get(name)
-        if not isinstance(section, Mapping):
+        if not isinstance(section, dict):
             continue
         interval = section.get('interval')
         if type(interval) is not int or interval != 0:

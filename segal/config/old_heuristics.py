@@ -57,7 +57,7 @@ def _is_ours(active: Any) -> bool:
 
 
 def _rename(active: Any, name: str) -> None:
-    if isinstance(active['heuristic'], Mapping):
+    if isinstance(active['heuristic'], dict):
         active['heuristic']['type'] = name
     else:
         active['heuristic'] = name
