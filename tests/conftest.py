@@ -2,6 +2,7 @@
 
 import pytest
 
+from segal.registry import REPLACED
 from tests.loggers import forget_loggers
 
 
@@ -10,3 +11,10 @@ def own_loggers():
     """No logger writes to where an earlier test was captured."""
     yield
     forget_loggers()
+
+
+@pytest.fixture(autouse=True)
+def own_names():
+    """No class of one test is told of in another."""
+    yield
+    REPLACED.clear()

@@ -210,7 +210,7 @@ def test_a_query_pipeline_that_ends_in_a_bundle_gives_tensors(
 ):
     """mmdetection issue 4091: DefaultFormatBundle in a test pipeline."""
     from segal.active.dataset.pool import open_pool, query_batch
-    from segal.utils.data import build_dataset
+    from mmseg.datasets import build_dataset
 
     write_images(tmp_path, 2)
     cfg, _, _ = read(data__query__pipeline=pipeline)
