@@ -122,11 +122,7 @@ def _intervals(cfg: Config) -> list[str]:
     """An interval of 0, as ``N // 5`` of a short phase comes to."""
     notes = []
     for name in ('evaluation', 'checkpoint_config'):
-<<<<<<< HEAD
         section = cfg.get(name)
-=======
-        section: Any = cfg.get(name)
->>>>>>> dialects
         if not isinstance(section, dict):
             continue
         interval = section.get('interval')

@@ -209,8 +209,9 @@ def test_a_query_pipeline_that_ends_in_a_bundle_gives_tensors(
     tmp_path, pipeline
 ):
     """mmdetection issue 4091: DefaultFormatBundle in a test pipeline."""
-    from segal.active.dataset.pool import open_pool, query_batch
     from mmseg.datasets import build_dataset
+
+    from segal.active.dataset.pool import open_pool, query_batch
 
     write_images(tmp_path, 2)
     cfg, _, _ = read(data__query__pipeline=pipeline)
