@@ -26,7 +26,7 @@ def check_places(cfg: Config) -> list[str]:
     visualize = (
         active.get('visualize') if isinstance(active, Mapping) else None
     )
-    problems = []
+    problems: list[str] = []
     if isinstance(visualize, Mapping) and 'dir' in visualize:
         problems += _pictures(visualize['dir'])
     source = cfg.get('load_from')

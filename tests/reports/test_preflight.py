@@ -12,12 +12,13 @@ import torch
 from segal.config import load_config
 from segal.config.unread import check_unread
 from segal.errors import ConfigError, SegALError
+from segal.rehearsal.apart import apart
 from segal.utils.train import Options, read_experiment, run_experiment
 from tests.bad_input.experiment import Experiment, Row, check, config
 from tests.loggers import forget_loggers
 from tests.tiny import write_config, write_images
 
-ODD = (None, [], {}, -1, float('nan'), 'x', ['Adam'])
+ODD = (None, [], {}, float('nan'), 'x', ['Adam'])
 TRANSFORMS = "data['query']['pipeline'][1]['transforms']"
 VISUALIZE = "active_learning['visualize'] = dict(dir={!r})"
 LOSS = "model['decode_head']['loss_decode']"
@@ -168,14 +169,12 @@ def test_the_rehearsal_leaves_generators_as_they_were(tiny):
     torch.manual_seed(3)
     random.seed(3)
     before = torch.get_rng_state(), random.getstate()
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
-    from segal.rehearsal.apart import apart
-
+    state = np.random.get_state()[1].copy()
     with apart(torch.device('cpu')):
-        torch.rand(3), random.random(), np.random.rand()  # noqa: NPY002, B018
+        torch.rand(3), random.random(), np.random.rand()
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == random.getstate()
-    assert (state == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert (state == np.random.get_state()[1]).all()
 
 
 def test_a_dry_run_looks_for_checkpoints(tiny):
