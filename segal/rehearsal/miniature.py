@@ -108,7 +108,7 @@ def train(
         model: A network of its own for the rehearsal.
         sample: mmseg's training sample of the pool.
         parts: Of the experiment.
-        seconds: That a forward pass of such an image takes.
+        seconds: That a query of one image takes.
         problems: Gets what is wrong.
 
     Returns:

@@ -10,7 +10,7 @@ import torch
 
 from segal.rehearsal import miniature, views
 from segal.rehearsal.apart import apart
-from segal.rehearsal.parts import Rehearsal, content, said
+from segal.rehearsal.parts import Rehearsal, said
 
 HUGE = 10.0
 """Weights that were never set may be anything; they are cut to this."""
@@ -38,14 +38,10 @@ def fly(
         with torch.no_grad():
             for value in model.parameters():
                 value.nan_to_num_(0).clamp_(-HUGE, HUGE)
+        begin = time.perf_counter()
         views.query(model, parts, problems)
+        seconds = time.perf_counter() - begin
         views.evaluate(model, parts, problems)
         if problems:
             return ''
-        image = content(sample['img'])[None].to(parts.device)
-        model.eval()
-        begin = time.perf_counter()
-        with torch.no_grad():
-            model.encode_decode(image, [content(sample['img_metas'])])
-        seconds = time.perf_counter() - begin
         return miniature.train(model, sample, parts, seconds, problems)

@@ -21,7 +21,7 @@ from segal.active.dataset.pool import query_batch
 from segal.errors import DataError, SegALError, nearest
 from segal.hooks.evaluation import EvaluationHook
 from segal.model_wrapper import ModelWrapper
-from segal.rehearsal.parts import QUIET, Rehearsal, words
+from segal.rehearsal.parts import QUIET, Rehearsal, content, words
 from segal.seeding import seeded
 
 DRAWS = 4
@@ -74,7 +74,7 @@ def _seen(sample: Mapping[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
     if not isinstance(images, list) or not isinstance(metas, list):
         return []
     return [
-        (getattr(img, 'data', img), getattr(meta, 'data', meta))
+        (content(img), content(meta))
         for img, meta in zip(images, metas, strict=False)
     ]
 

@@ -275,6 +275,8 @@ def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
     """
     problems = []
     root = entry.get('data_root')
+    if not isinstance(root, str | None):
+        return []  # said with the shapes
     for part in ('img_dir', 'ann_dir', 'split'):
         if part == 'ann_dir' and key == 'data.query':
             continue
@@ -283,7 +285,7 @@ def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
             if not isinstance(path, str) or '://' in path:
                 continue
             full = path if not root else osp.join(root, path)
-            if 'makes' in entry.get('type', '') or not osp.exists(full):
+            if 'makes' in str(entry.get('type')) or not osp.exists(full):
                 problems.append(
                     f'{key}.{part}: wanted {full}, which does not exist '
                     f'(seen from {Path.cwd()}); prepare the data as the '

@@ -250,7 +250,9 @@ def test_labels_that_are_one_off_are_doubted(x, capfd):
 
 
 def test_annotations_that_are_missing_are_passed_over(x, capfd):
-    """Only what is bought has to be there."""
+    """Of the pool, only what is bought has to be there."""
+    rewrite(x, mapped(), 'val')
+    x.add(OWN_VAL)
     for number in range(3):
         x.annotation(number).unlink()
     rewrite_one = mapped(i1=7)

@@ -12,12 +12,13 @@ import torch
 from segal.config import load_config
 from segal.config.unread import check_unread
 from segal.errors import ConfigError, SegALError
+from segal.rehearsal.apart import apart
 from segal.utils.train import Options, read_experiment, run_experiment
 from tests.bad_input.experiment import Experiment, Row, check, config
 from tests.loggers import forget_loggers
 from tests.tiny import write_config, write_images
 
-ODD = (None, [], {}, -1, float('nan'), 'x', ['Adam'])
+ODD = (None, [], {}, float('nan'), 'x', ['Adam'])
 TRANSFORMS = "data['query']['pipeline'][1]['transforms']"
 VISUALIZE = "active_learning['visualize'] = dict(dir={!r})"
 LOSS = "model['decode_head']['loss_decode']"
@@ -169,8 +170,6 @@ def test_the_rehearsal_leaves_generators_as_they_were(tiny):
     random.seed(3)
     before = torch.get_rng_state(), random.getstate()
     state = np.random.get_state()[1].copy()
-    from segal.rehearsal.apart import apart
-
     with apart(torch.device('cpu')):
         torch.rand(3), random.random(), np.random.rand()
     assert torch.equal(before[0], torch.get_rng_state())
