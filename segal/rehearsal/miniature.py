@@ -245,7 +245,6 @@ class _Iteration:
             sections['checkpoint_config'],
             sections['log_config'],
             sections['momentum_config'],
-            timer_config=None,
             custom_hooks_config=sections['custom_hooks'],
         )
         loggers = [h for h in runner.hooks if isinstance(h, LoggerHook)]

@@ -64,7 +64,7 @@ ROWS = [
     Row('a step that is too short', config(
         "lr_config = dict(policy='CosineRestart', periods=[1], "
         'restart_weights=[1], min_lr=0)\nworkflow = [("train", 9), '
-        '("query", 1)]'), 2, ('lr_config: does not work', 'periods')),
+        '("query", 1)]'), 2, ('lr_config', 'CosineRestart')),
     Row('names of one checkpoint', config(
         "checkpoint_config = dict(interval=1, filename_tmpl='a.pth')"), 2,
         ('checkpoint_config: does not work', 'place for the number')),

@@ -70,7 +70,7 @@ def test_an_inherited_warmup_is_scaled_to_the_phase(root, capfd):
     1,500 iterations of warm-up, of which a phase has 18.
     """
     code, said = dry_run(root, capfd, '')
-    assert code == 0
+    assert code == 0, said
     assert 'lr_config.warmup_iters: the 1,500 iterations of the base' in said
     assert 'the 18 iterations of every round; scaled to 1' in said
     # of 6e-5, after one of 18 steps of the poly
