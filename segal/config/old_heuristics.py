@@ -26,7 +26,7 @@ def translate_heuristic(cfg: Config) -> tuple[list[str], list[str]]:
         return [], []
     problems: list[str] = []
     notes: list[str] = []
-    _spreading_entropy(active, cfg, notes)
+    _spreading_entropy(active, cfg, problems, notes)
     for where, section in _arguments(active):
         _categories(cfg, active, where, section, problems, notes)
         _ripu(active, where, section, problems, notes)
@@ -142,7 +142,9 @@ def _ripu(
         notes.append(f'{where}: {"; ".join(said)}')
 
 
-def _spreading_entropy(active: Any, cfg: Config, notes: list[str]) -> None:
+def _spreading_entropy(
+    active: Any, cfg: Config, problems: list[str], notes: list[str]
+) -> None:
     """``sparsity``: entropy of which the picks spread out in space."""
     if name_of(active) not in ('sparsity', 'spatialsparsity'):
         return
@@ -150,9 +152,15 @@ def _spreading_entropy(active: Any, cfg: Config, notes: list[str]) -> None:
     mode = runner.get('sample_mode') if isinstance(runner, Mapping) else None
     settings = active.get('settings')
     pixel = settings.get('pixel') if isinstance(settings, Mapping) else None
-    if mode != 'pixel' or not isinstance(pixel, dict):
-        return
     old = active['heuristic']
+    if mode != 'pixel' or not isinstance(pixel, dict):
+        problems.append(
+            f'{_AL}heuristic: {old!r} spreads single pixels, with '
+            "sample_mode='pixel'; got sample_mode="
+            f"{mode!r}. Write 'Entropy', the nearest there is"
+        )
+        _rename(active, 'Entropy')
+        return
     _rename(active, 'Entropy')
     said = f"{_AL}heuristic: {old!r} is read as 'Entropy'"
     if active.get('selector') is None:
