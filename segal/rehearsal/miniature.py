@@ -27,7 +27,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from segal import distributed as ranks
+from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
 from segal.config.spans import span_of
+from segal.hooks.pseudo_labels import WEAK
 from segal.rehearsal.parts import QUIET, Rehearsal, content, words
 from segal.runner.inner import (
     RoundContext,
@@ -128,8 +130,13 @@ def train(
 
 
 def labelled(sample: Mapping[str, Any], classes: int) -> dict[str, Any]:
-    """A sample with made-up labels: each class in turn, pixel by pixel."""
-    made = dict(sample)
+    """Make a sample of the pool with labels: each class in turn.
+
+    What pseudo-labels read is left out, as their hook takes it out.
+    """
+    made = {k: v for k, v in sample.items() if k not in (UNASKED, WEAK)}
+    meta = {**content(sample['img_metas']), FROM_SOURCE: False}
+    made['img_metas'] = _like(sample['img_metas'], meta)
     old = made['gt_semantic_seg']
     labels = content(old)  # (1, h, w)
     turns = torch.arange(labels.numel()) % classes

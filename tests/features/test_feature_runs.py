@@ -138,7 +138,8 @@ def test_pixels_are_asked_by_their_features_without_a_forward(
 
     monkeypatch.setattr(ModelWrapper, 'probabilities', counted)
     assert run(path, tmp_path / 'run') == 0
-    assert len(calls) == 3 * 8  # the evaluation of each round
+    # the evaluation of each round, one image of the rehearsal's, and its query
+    assert len(calls) == 3 * 8 + 2
     got = Seen.of['CustomDataset/images/00.png']['features']
     assert got.shape == (32, 1, 1)
     first = selection(path, tmp_path / 'run', 0)

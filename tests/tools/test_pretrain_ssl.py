@@ -111,7 +111,7 @@ def test_experiments_take_the_weights_as_they_are(root, tmp_path):
         "runner.update(pretrained='self-supervised', sample_rounds=1,"
         f' checkpoint={str(out)!r})\n'
         "workflow = [('train', 1), ('query', 1)]\n"
-        "optimizer = dict(type='SGD', lr=0.0)\n"
+        "optimizer = dict(type='SGD', lr=1e-30)\n"
         'lr_config = None\n',
     )
     work_dir = tmp_path / 'run'
