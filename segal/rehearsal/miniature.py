@@ -51,7 +51,7 @@ SECTIONS = {
 Others may write, or tell a server: they are built, and not run.
 """
 
-PATIENCE = 2.0
+PATIENCE = 1.0
 """Seconds on a CPU that a whole training step may take by estimate."""
 
 STEP_PER_FORWARD = 6
