@@ -66,5 +66,5 @@ else
 fi
 
 # torchrun, except that the workers' exit code and message stay the last word.
-exec "$python" -m segal.utils.launch --nnodes "$nodes" \
+exec "$python" -m segal.distributed.launch --nnodes "$nodes" \
     --nproc-per-node "$gpus" "${meet[@]}" -m "${work[@]}"

@@ -26,8 +26,8 @@ from mmcv.runner import CheckpointLoader, IterBasedRunner, get_dist_info
 from mmseg.datasets import CustomDataset
 from torch import nn
 
-from segal.launching import init_process_group, take_local_rank
-from segal.loading import safe_loading
+from segal.distributed.launching import init_process_group, take_local_rank
+from segal.openmmlab.loading import safe_loading
 
 VOID = 255
 """What -1 becomes in an unsigned byte, where NumPy allows it."""

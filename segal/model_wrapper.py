@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segal.errors import SegALError
-from segal.mc_dropout import DropoutPasses
+from segal.models.mc_dropout import DropoutPasses
 from segal.seeding import key
 from segal.structures import Prediction
 

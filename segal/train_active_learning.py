@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segal.stopping import listening
-from segal.utils.process import end_with_parent
+from segal.distributed.process import end_with_parent
+from segal.distributed.stopping import listening
 
 if TYPE_CHECKING:
     from segal.errors import SegALError
@@ -119,9 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     from segal import compat
-    from segal import distributed as ranks
+    from segal.distributed import ranks
+    from segal.distributed.launching import init_process_group
     from segal.errors import ConfigError, last_words
-    from segal.launching import init_process_group
 
     compat.apply()
     warnings.filterwarnings('ignore', message='When align_corners=True')
@@ -152,7 +152,7 @@ def _in_words(error: Exception) -> SegALError | None:
     """The error as one that a user can mend; None for a fault of ours."""
     import torch
 
-    from segal import distributed as ranks
+    from segal.distributed import ranks
     from segal.errors import ConfigError, DataError, SegALError, StateError
     from segal.files import unwritable
 
@@ -180,7 +180,7 @@ def _run(args: argparse.Namespace) -> None:
     import torch
 
     from segal.config import load_config
-    from segal.utils.smoke import beside
+    from segal.config.smoke import beside
     from segal.utils.train import Options, run_experiment
 
     cfg = load_config(args.config, args.cfg_options)

@@ -13,11 +13,8 @@ from mmcv.runner import build_optimizer
 from torch import nn
 
 from segal import compat
-from segal.launching import (
-    init_process_group,
-    running_on,
-)
-from segal.utils.process import end_with_parent
+from segal.distributed.launching import init_process_group, running_on
+from segal.distributed.process import end_with_parent
 
 
 class Model(nn.Module):

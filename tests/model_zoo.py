@@ -23,11 +23,11 @@ from mmseg.core import build_optimizer
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, mmseg_config, read_config
 from segal.config.network import check_classes
-from segal.losses.on_labelled import check_losses
+from segal.experiment.network import Networks
 from segal.model_wrapper import ModelWrapper
+from segal.models.losses.on_labelled import check_losses
 from segal.registry import HEURISTICS
 from segal.structures import Prediction
-from segal.utils.network import Networks
 
 CLASSES = ('ground', 'thing', 'sky')
 IGNORE = 255

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch.distributed import TCPStore
 
-from segal.launching import init_process_group
+from segal.distributed.launching import init_process_group
 
 ROOT = Path(__file__).resolve().parent.parent
 PRELOAD = ['segal.utils.train', 'tests.ranks', 'tests.tiny']

@@ -6,14 +6,14 @@ import pytest
 import torch
 from mmseg.utils import get_root_logger
 
-from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop
 from segal.config import load_config, read_config
 from segal.config.schema import Member
+from segal.distributed import ranks
+from segal.experiment import committee as module
+from segal.experiment.committee import Committee
+from segal.experiment.trained import build_plain
 from segal.train_active_learning import main
-from segal.utils import committee as module
-from segal.utils.committee import Committee
-from segal.utils.trained import build_plain
 from tests.ranks import run_ranks
 from tests.tiny import CLASSES, write_config, write_images
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.errors import StateError
+from segal.report.compare import compare
 from segal.structures import (
     LABELLED,
     Answers,
@@ -18,7 +19,6 @@ from segal.structures import (
     PoolImage,
     Selection,
 )
-from segal.utils.compare import compare
 
 POOL = [PoolImage(f'set/{i}.png', (8, 8)) for i in range(3)]
 CHECKPOINT = dict(

@@ -30,9 +30,13 @@ from mmseg.datasets import CustomDataset
 from torch import nn
 
 from segal import compat
+from segal.distributed.launching import (
+    init_process_group,
+    read_launcher,
+    running_on,
+)
 from segal.errors import SegALError, StateError
-from segal.launching import init_process_group, read_launcher, running_on
-from segal.loading import load_file
+from segal.openmmlab.loading import load_file
 
 GPU = torch.cuda.is_available()
 
@@ -415,7 +419,9 @@ def test_what_is_not_there_is_named(tmp_path, monkeypatch):
 def test_launchers(monkeypatch):
     env = {'SLURM_PROCID': '5', 'SLURM_NTASKS': '8', 'SLURM_LOCALID': '1'}
     env.update(SLURM_JOB_ID='123456', SLURM_NODELIST='n[1-2]')
-    monkeypatch.setattr('segal.launching._first_host', lambda nodes: 'n1')
+    monkeypatch.setattr(
+        'segal.distributed.launching._first_host', lambda nodes: 'n1'
+    )
     read_launcher('slurm', env)
     wanted = {
         'RANK': '5',

@@ -12,7 +12,7 @@ from mmseg.models import build_segmentor
 
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, read_config
-from segal.config.pipelines import entries
+from segal.openmmlab.pipelines import entries
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(

@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segal.active import label_chain, label_file, label_store
-from segal.active.label_chain import decode_chain, encode_chain
 from segal.active.label_store import (
+    file as label_file,
+)
+from segal.active.label_store import (
+    manifest as label_chain,
+)
+from segal.active.label_store import (
+    store as label_store,
+)
+from segal.active.label_store.manifest import decode_chain, encode_chain
+from segal.active.label_store.store import (
     LabelStore,
     PixelLabels,
     WholeLabels,

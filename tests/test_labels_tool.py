@@ -15,16 +15,21 @@ from hypothesis import strategies as st
 from mmcv import Config
 from PIL import Image
 
-from segal.active import label_import, label_parse
-from segal.active.label_chain import decode_chain, encode_chain
-from segal.active.label_export import export
-from segal.active.label_file import decode, encode, sha256
-from segal.active.label_folder import LabelFolder
-from segal.active.label_import import import_labels, read_export
-from segal.active.label_repair import repair
-from segal.active.label_store import LabelStore
-from segal.active.label_survey import survey
-from segal.active.pool_file import read_pool
+from segal.active.label_store import (
+    import_ as label_import,
+)
+from segal.active.label_store import (
+    parse as label_parse,
+)
+from segal.active.label_store.export import export
+from segal.active.label_store.file import decode, encode, sha256
+from segal.active.label_store.folder import LabelFolder
+from segal.active.label_store.import_ import import_labels, read_export
+from segal.active.label_store.manifest import decode_chain, encode_chain
+from segal.active.label_store.pool_file import read_pool
+from segal.active.label_store.repair import repair
+from segal.active.label_store.store import LabelStore
+from segal.active.label_store.survey import survey
 from segal.config import fingerprint, read_config
 from segal.config.fingerprint import dump_config
 from segal.errors import DataError, StateError

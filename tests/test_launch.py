@@ -13,7 +13,7 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / 'dist_train.sh'
-LAUNCH = (sys.executable, '-m', 'segal.utils.launch', '--standalone')
+LAUNCH = (sys.executable, '-m', 'segal.distributed.launch', '--standalone')
 TWO = (*LAUNCH, '--local-addr', '127.0.0.1', '--nproc-per-node', '2')
 
 
@@ -71,7 +71,7 @@ def test_one_process_is_started_directly(python):
 def test_several_processes_meet_at_any_free_port(python):
     command, _, threads, _ = dist_train(python, 'a.py', 2, '--resume')
     assert command == (
-        '-m segal.utils.launch --nnodes 1 --nproc-per-node 2 '
+        '-m segal.distributed.launch --nnodes 1 --nproc-per-node 2 '
         '--standalone --local-addr 127.0.0.1 '
         '-m segal.train_active_learning a.py --launcher pytorch --resume'
     )
@@ -175,7 +175,7 @@ def test_the_exit_code_is_that_of_the_workers(ends, code, said, tmp_path):
 def test_workers_end_with_their_launcher(tmp_path):
     script = worker(
         tmp_path,
-        'from segal.utils.process import end_with_parent\n'
+        'from segal.distributed.process import end_with_parent\n'
         'end_with_parent()\n'
         f"path = {str(tmp_path)!r} + '/' + rank\n"
         "open(path + '.new', 'w').write(str(os.getpid()))\n"
@@ -213,7 +213,7 @@ def alive(pid):
 def test_a_process_of_its_own_outlives_its_shell(tmp_path):
     script = worker(
         tmp_path,
-        'from segal.utils.process import end_with_parent\n'
+        'from segal.distributed.process import end_with_parent\n'
         'end_with_parent()\n'
         f"time.sleep(1); open({str(tmp_path / 'done')!r}, 'w')\n",
     )

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from segal.active.active_loop import ActiveLearningLoop
-from segal.active.label_store import LabelStore
-from segal.active.ledger import check_same_labels
+from segal.active.label_store.audit import check_same_labels
+from segal.active.label_store.store import LabelStore
 from segal.structures import (
     VOID,
     Budget,
@@ -22,7 +22,7 @@ from segal.structures import (
     PixelAnswers,
     PoolImage,
 )
-from tests.books import (
+from tests.reference_store import (
     CLASSES,
     BarePool,
     Books,

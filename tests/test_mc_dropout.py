@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from segal.errors import ConfigError
-from segal.mc_dropout import DropoutPasses, drop_elements, dropouts
 from segal.model_wrapper import VIEWS, ModelWrapper
+from segal.models.mc_dropout import DropoutPasses, drop_elements, dropouts
 
 NORM = dict(type='BN', requires_grad=True)
 UNET = dict(

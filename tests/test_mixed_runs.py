@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.config import load_config
 from segal.errors import ConfigError
 from segal.runner.rounds import read_rounds

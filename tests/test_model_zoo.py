@@ -6,8 +6,8 @@ from mmseg.core.builder import OPTIMIZER_BUILDERS
 from mmseg.models import build_segmentor
 
 from segal.config import read_config
-from segal.config.bases import mmseg_folder
-from segal.losses.on_labelled import check_losses, mend
+from segal.models.losses.on_labelled import check_losses, mend
+from segal.openmmlab.bases import mmseg_folder
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main
 from tests import model_zoo

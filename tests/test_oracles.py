@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
 from segal.errors import ConfigError, DataError
 from segal.registry import ORACLES

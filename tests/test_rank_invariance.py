@@ -18,15 +18,15 @@ from mmseg.datasets import build_dataset
 from mmseg.models import build_segmentor
 
 from segal import compat
-from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.dataset.base import LoadFirst
 from segal.active.dataset.pool import open_pool
 from segal.active.heuristics import BaseHeuristic, Entropy, Margin, Random
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.active.opening import Opening
 from segal.active.oracles import GroundTruthOracle
-from segal.active.regions import Squares
+from segal.active.units.regions import Squares
+from segal.distributed import ranks
 from segal.features.of_pool import PoolFeatures
 from segal.features.segmentor import Segmentor
 from segal.model_wrapper import ModelWrapper

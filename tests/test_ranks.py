@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from segal import distributed as ranks
+from segal.distributed import ranks
 from segal.errors import DataError
 from tests.ranks import RankError, run_ranks
 

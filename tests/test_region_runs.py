@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from segal.active.label_show import describe_summary, summary
-from segal.active.label_store import LabelStore
+from segal.active.label_store.show import describe_summary, summary
+from segal.active.label_store.store import LabelStore
 from segal.errors import ConfigError
 from segal.runner.rounds import read_rounds
 from segal.structures import PoolImage

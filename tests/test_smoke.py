@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from segal.config.schema import Phase
+from segal.config.smoke import MARK, scale_budgets, shorten
 from segal.runner.rounds import read_rounds
 from segal.structures import Budget
 from segal.train_active_learning import main
-from segal.utils.smoke import MARK, scale_budgets, shorten
 from tests.config.minimal import read
 from tests.tiny import write_config, write_images
 

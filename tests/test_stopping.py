@@ -9,8 +9,13 @@ from functools import cache
 import pytest
 from mmseg.models import EncoderDecoder
 
-from segal import stopping
-from segal.stopping import StoppedError, check, listening, requested
+from segal.distributed import stopping
+from segal.distributed.stopping import (
+    StoppedError,
+    check,
+    listening,
+    requested,
+)
 from segal.train_active_learning import main
 from tests.faults.harness import PATIENCE, Run, differences, wait
 from tests.tiny import write_config, write_images

@@ -6,8 +6,8 @@ import pytest
 from mmcv.runner import HOOKS, Hook
 from mmseg.datasets.builder import PIPELINES
 
+from segal.report.compare import compare
 from segal.train_active_learning import main
-from segal.utils.compare import compare
 from tests.faults.harness import SCENARIOS, Run
 from tests.tiny import write_config, write_images
 

@@ -5,7 +5,7 @@ import torch
 from mmseg.models.backbones import MobileNetV2, UNet
 
 from segal.errors import StateError
-from segal.utils.weights import load_backbone, load_plain, read_weights
+from segal.models.weights import load_backbone, load_plain, read_weights
 
 LOGGER = logging.getLogger('test')
 

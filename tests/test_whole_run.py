@@ -17,8 +17,8 @@ import pytest
 import torch
 from mmcv.runner import HOOKS, Hook
 
-from segal.active.label_chain import decode_chain, encode_chain
-from segal.active.label_store import LabelStore
+from segal.active.label_store.manifest import decode_chain, encode_chain
+from segal.active.label_store.store import LabelStore
 from segal.config import fingerprint, load_config, read_config
 from segal.runner.lock import locked
 from segal.runner.rounds import read_rounds

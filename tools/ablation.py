@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from segal.config.fingerprint import settings_of
 from segal.errors import SegALError, StateError
 from segal.files import replace_json
-from segal.report.belonging import differing
+from segal.report.comparability import differing
 from segal.report.run import Run, read_run
 from segal.report.statistics import mean_and_spread
 from segal.runner.rounds import plain, read_rounds

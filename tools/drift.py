@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from segal.errors import SegALError, StateError
+from segal.report.compare import Comparison, RoundDrift, compare
 from segal.runner.rounds import plain
-from segal.utils.compare import Comparison, RoundDrift, compare
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,7 +27,7 @@ from segal import compat
 from segal.config import load_config
 from segal.errors import SegALError, last_words
 from segal.files import replace_json
-from segal.utils.first_draw import FirstDraw, coverage, open_first_draw
+from segal.report.first_draw import FirstDraw, coverage, open_first_draw
 
 _LOGGER = logging.getLogger('segal.first_draw')
 _SHOWN = ('mean', 'farthest', 'nearest')

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segal.active.label_store import LabelStore
-from segal.active.pool_file import PoolFile, open_store, read_pool
+from segal.active.label_store.pool_file import PoolFile, open_store, read_pool
+from segal.active.label_store.store import LabelStore
 from segal.errors import SegALError, StateError
-from segal.hooks.pictures import overlay
 from segal.hooks.visualize import save, scene_of, sheet_of, slug
+from segal.report.query_statistics import Bought, all_scores, describe, gather
 from segal.structures import Selection
-from segal.utils.purchases import Bought, all_scores, describe, gather
+from segal.visualization.pictures import overlay
 
 
 def draw_histogram(

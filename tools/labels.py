@@ -20,13 +20,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segal.active.label_export import PARTS, export
-from segal.active.label_folder import LabelFolder
-from segal.active.label_import import import_labels, read_export
-from segal.active.label_repair import describe_repair, repair
-from segal.active.label_show import as_json, describe_summary, summary
-from segal.active.label_survey import describe_survey, survey
-from segal.active.pool_file import open_store, read_pool
+from segal.active.label_store.export import PARTS, export
+from segal.active.label_store.folder import LabelFolder
+from segal.active.label_store.import_ import import_labels, read_export
+from segal.active.label_store.pool_file import open_store, read_pool
+from segal.active.label_store.repair import describe_repair, repair
+from segal.active.label_store.show import as_json, describe_summary, summary
+from segal.active.label_store.survey import describe_survey, survey
 from segal.errors import SegALError, StateError
 
 

@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal import compat
 from segal.config import load_config
+from segal.distributed.stopping import StoppedError, listening
 from segal.errors import SegALError, last_words
-from segal.stopping import StoppedError, listening
-from segal.utils.pretrain import Request, pretrain
-from segal.utils.ssl_config import ALGORITHMS
+from segal.pretraining.pretrain import Request, pretrain
+from segal.pretraining.ssl_config import ALGORITHMS
 
 _LOGGER = logging.getLogger('segal.pretrain')
 

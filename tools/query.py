@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal import compat
 from segal.config import load_config
+from segal.distributed.stopping import StoppedError, listening
 from segal.errors import SegALError, last_words
-from segal.folder_query.files import check_out, describe, write
-from segal.folder_query.parts import Request, parse_part
-from segal.folder_query.query import query_folder
-from segal.stopping import StoppedError, listening
+from segal.query_folder.files import check_out, describe, write
+from segal.query_folder.parts import Request, parse_part
+from segal.query_folder.query import query_folder
 from segal.structures import Budget
 
 

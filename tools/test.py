@@ -21,17 +21,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from segal import compat
 from segal.active.dataset.base import LoadFirst
+from segal.active.dataset.class_names import check_class_names
 from segal.active.dataset.listing import build_listed
 from segal.config import load_config, read_config
-from segal.config.built import not_built
 from segal.errors import ConfigError, SegALError, nearest
-from segal.rehearsal.training import METRICS
+from segal.experiment.data import missing_paths
+from segal.experiment.trained import load_trained
+from segal.openmmlab.built import not_built
+from segal.preflight.training import METRICS
 from segal.runner.absent import absent_classes
 from segal.runner.rounds import plain
-from segal.utils.class_names import check_class_names
-from segal.utils.data import missing_paths
-from segal.utils.table import absent_words
-from segal.utils.trained import load_trained
+from segal.visualization.table import absent_words
 
 
 def main() -> int:

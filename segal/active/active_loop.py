@@ -9,22 +9,22 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from segal import distributed as ranks
 from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
-from segal.active.label_store import LabelStore
-from segal.active.ledger import (
+from segal.active.label_store.audit import (
     Standing,
     check_answers,
     check_bought,
     check_same_labels,
     check_selection,
 )
+from segal.active.label_store.audit_regions import check_regions
+from segal.active.label_store.store import LabelStore
 from segal.active.opening import Opening, check_opened
 from segal.active.oracles import BaseOracle
-from segal.active.region_ledger import check_regions
 from segal.active.scoring import Scorer
 from segal.active.selectors import BaseRegions, BaseSelector, Mask
+from segal.distributed import ranks
 from segal.features.of_pool import PoolFeatures
 from segal.model_wrapper import ModelWrapper
 from segal.structures import (

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from segal.active.label_store.ids import describe_ids
+from segal.active.label_store.store import LabelStore
 from segal.errors import ConfigError, DataError, nearest
 from segal.registry import ORACLES
 from segal.structures import (
@@ -20,9 +22,6 @@ from segal.structures import (
     PoolImage,
     Selection,
 )
-
-from .label_ids import describe_ids
-from .label_store import LabelStore
 
 _NO_CLASS = 255
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from segal import distributed as ranks
-from segal import stopping
 from segal.active.dataset.pool import Pool, query_loader
 from segal.active.heuristics import BaseHeuristic
 from segal.active.heuristics.utils import likeliest
+from segal.distributed import ranks, stopping
 from segal.features.of_pool import PoolFeatures
 from segal.features.segmentor import NetworkFeatures
 from segal.model_wrapper import PREDICTED, ModelWrapper

@@ -1,6 +1,5 @@
 """The config: read once, into one frozen object."""
 
-from segal.config.bases import mmseg_config
 from segal.config.checks import check_against_data
 from segal.config.fingerprint import (
     differing_keys,
@@ -17,6 +16,7 @@ from segal.config.schema import (
     Sources,
     Visualize,
 )
+from segal.openmmlab.bases import mmseg_config
 
 __all__ = [
     'ActiveLearningConfig',

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from segal.active.costs import Costs, exact
-from segal.active.spending import Spending
-from segal.config import parts, pipelines
+from segal.active.units.costs import Costs, exact
+from segal.active.units.spending import Spending
+from segal.config import parts
 from segal.config.costs import SECTION, foreign_prices, written_costs
 from segal.config.keys import children
-from segal.config.kinds import short
 from segal.config.lookup import Lookup
 from segal.config.schema import Mixed
+from segal.openmmlab import pipelines
+from segal.openmmlab.kinds import short
 from segal.structures import Budget, Unit
 
 _SETTINGS = 'active_learning.settings.'

@@ -7,13 +7,13 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.active.costs import exact
-from segal.active.spending import Spending
-from segal.config.kinds import short
+from segal.active.units.costs import exact
+from segal.active.units.spending import Spending
 from segal.config.network import check_classes
-from segal.config.pipelines import entries, loads_labels, walk
 from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.config.wrappers import check_wrappers, wraps
+from segal.openmmlab.kinds import short
+from segal.openmmlab.pipelines import entries, loads_labels, walk
 from segal.structures import PoolImage
 
 

@@ -6,9 +6,9 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segal.config.kinds import TEXT, Kind, integer, short
 from segal.config.schema import Member
 from segal.errors import nearest
+from segal.openmmlab.kinds import TEXT, Kind, integer, short
 
 _KINDS: dict[str, Kind] = {
     'checkpoint': TEXT,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from segal.active.costs import DEFAULT_UNIT, Costs
+from segal.active.units.costs import DEFAULT_UNIT, Costs
 from segal.config.keys import BY_NAME, children
-from segal.config.kinds import short
 from segal.errors import ConfigError, nearest
+from segal.openmmlab.kinds import short
 
 SECTION = 'active_learning.costs'
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.config.kinds import short
 from segal.config.phases import read_phases
 from segal.config.schema import ActiveLearningConfig
+from segal.openmmlab.kinds import short
 
 COUNTS = (
     'model',

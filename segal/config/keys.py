@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from segal.active.costs import Costs
-from segal.config.kinds import (
+from segal.active.units.costs import Costs
+from segal.openmmlab.kinds import (
     AUTO,
     BELOW_ONE,
     BOOL,

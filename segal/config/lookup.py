@@ -9,8 +9,8 @@ from typing import Any
 from mmcv import Config
 
 from segal.config.keys import BY_NAME, REQUIRED, children
-from segal.config.kinds import short
 from segal.errors import nearest
+from segal.openmmlab.kinds import short
 
 _SECTIONS = (
     'active_learning',

@@ -10,7 +10,7 @@ import torch
 from mmcv import Config
 from mmseg.datasets.builder import PIPELINES
 
-from segal.config.pipelines import entries, walk
+from segal.openmmlab.pipelines import entries, walk
 
 _HEADS = ('decode_head', 'auxiliary_head')
 

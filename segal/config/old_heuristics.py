@@ -7,7 +7,7 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.config.kinds import short
+from segal.openmmlab.kinds import short
 
 _AL = 'active_learning.'
 _RIPU = ('ripu', 'regionimpurity')

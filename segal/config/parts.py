@@ -47,8 +47,8 @@ def _load_registered() -> None:
     """Import what registers our own parts."""
     import segal.active.heuristics
     import segal.active.oracles
-    import segal.active.regions
     import segal.active.selectors
+    import segal.active.units.regions
     import segal.features  # noqa: F401
 
 

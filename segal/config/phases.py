@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from segal.config.keys import BY_NAME
-from segal.config.kinds import short
 from segal.config.schema import Phase
+from segal.openmmlab.kinds import short
 
 _WANTED = f'workflow: wanted {BY_NAME["workflow"].kind.wanted}'
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.active.costs import Asked
-from segal.active.regions.base import Fit
+from segal.active.units.costs import Asked
+from segal.active.units.regions.base import Fit
 from segal.config.dry import runs_dry
 from segal.config.planned import cumulated, planned, region_pixels
 from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.config.sections import CHECKPOINTS_KEPT
 from segal.structures import Budget, PoolImage
-from segal.utils.table import cost_words
+from segal.visualization.table import cost_words
 
 BYTES_PER_LABEL = 16
 """Of one labelled pixel on disk, at most."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from segal.active.costs import Asked
+from segal.active.units.costs import Asked
 from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.structures import PoolImage
 

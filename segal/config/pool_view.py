@@ -8,7 +8,7 @@ from typing import Any
 
 from mmcv import Config, ConfigDict
 
-from segal.config.pipelines import entries
+from segal.openmmlab.pipelines import entries
 
 
 def add_view(cfg: Config) -> list[str]:

@@ -14,7 +14,6 @@ from segal.config import (
     network,
     old_heuristics,
     parts,
-    pipelines,
     pool_view,
     schedule,
     sections,
@@ -35,6 +34,7 @@ from segal.config.schema import (
 )
 from segal.config.unread import check_unread
 from segal.config.unused import unused_keys
+from segal.openmmlab import pipelines
 from segal.registry import REPLACED
 from segal.structures import Unit
 

@@ -9,9 +9,9 @@ from typing import Any
 from mmcv import Config
 from mmcv.runner import HOOKS
 
-from segal.config.kinds import short
 from segal.config.schema import Phase
 from segal.errors import nearest
+from segal.openmmlab.kinds import short
 
 
 def _counted_in(by_epoch: bool) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from segal.active.costs import Costs
-from segal.active.spending import Spending
+from segal.active.units.costs import Costs
+from segal.active.units.spending import Spending
 from segal.structures import Budget, Split, Unit
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from mmcv import Config
 from mmcv.runner import CheckpointHook
 
-from segal.config.kinds import integer, short
 from segal.errors import nearest
+from segal.openmmlab.kinds import integer, short
 
 _LOADERS = (
     '',

@@ -7,8 +7,8 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.config.pipelines import entries, walk
 from segal.config.schema import PseudoLabels, Training
+from segal.openmmlab.pipelines import entries, walk
 
 _AL = 'active_learning.'
 _MOVES = (

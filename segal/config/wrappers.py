@@ -7,7 +7,7 @@ from typing import Any
 
 from mmseg.datasets import DATASETS, PIPELINES
 
-from segal.config.pipelines import entries, walk
+from segal.openmmlab.pipelines import entries, walk
 
 _MIXES = ('get_indexes', 'get_indices')
 """What a step has that wants further images, as mmseg's RandomMosaic."""

@@ -16,7 +16,8 @@ import cv2
 from mmseg.datasets import CustomDataset
 from mmseg.datasets.builder import DATASETS
 
-from segal.datasets import looks, scenes
+from segal.datasets import domain_shift as looks
+from segal.datasets import scenes
 from segal.errors import ConfigError, DataError, nearest
 from segal.seeding import key
 

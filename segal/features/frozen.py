@@ -16,10 +16,10 @@ from mmcv.cnn.utils import revert_sync_batchnorm
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segal import distributed as ranks
-from segal.config.built import not_built
+from segal.distributed import ranks
 from segal.errors import ConfigError, SegALError, StateError
-from segal.utils.weights import load_backbone
+from segal.models.weights import load_backbone
+from segal.openmmlab.built import not_built
 
 from .base import BaseExtractor, Described
 

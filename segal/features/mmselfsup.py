@@ -10,8 +10,8 @@ import mmseg.models  # noqa: F401  ('mmseg.ResNetV1c' is found by its scope)
 from mmcv import Config
 from torch import Tensor, nn
 
-from segal.config.bases import package_config
 from segal.errors import ConfigError
+from segal.openmmlab.bases import package_config
 from segal.registry import FEATURES
 
 from .frozen import FrozenExtractor

@@ -18,9 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from segal import distributed as ranks
-from segal import stopping
 from segal.active.dataset.pool import Pool
+from segal.distributed import ranks, stopping
 from segal.model_wrapper import ModelWrapper
 from segal.structures import PoolImage, Prediction
 

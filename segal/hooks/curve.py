@@ -16,10 +16,14 @@ from mmcv.runner import HOOKS, Hook
 
 from segal.errors import ConfigError, nearest
 from segal.files import whole_file
-from segal.utils.table import labels_per_image, share_words, time_scale
+from segal.visualization.table import (
+    labels_per_image,
+    share_words,
+    time_scale,
+)
 
 if TYPE_CHECKING:
-    from segal.hooks.report import RoundReport
+    from segal.runner.round_report import RoundReport
 
 _BLUE = '#2563a8'
 _FILES = {'labels': 'curve.png', 'cost': 'curve_cost.png'}

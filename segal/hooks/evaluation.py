@@ -13,9 +13,8 @@ from mmcv.runner import EvalHook as MMCVEvalHook
 from mmseg.datasets import CustomDataset
 from torch.utils.data import DataLoader
 
-from segal import distributed as ranks
-from segal import stopping
 from segal.active.dataset.base import LoadFirst, reading, reading_truth
+from segal.distributed import ranks, stopping
 from segal.model_wrapper import ModelWrapper
 
 _CHECKED: WeakSet[CustomDataset] = WeakSet()

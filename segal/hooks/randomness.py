@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmcv.runner import HOOKS, Hook
 
-from segal import distributed as ranks
+from segal.distributed import ranks
 from segal.seeding import key
 
 

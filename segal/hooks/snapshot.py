@@ -7,8 +7,7 @@ from typing import Any
 from mmcv.runner import HOOKS, Hook
 from torch import Tensor
 
-from segal import distributed as ranks
-from segal import stopping
+from segal.distributed import ranks, stopping
 from segal.runner.inner import save_checkpoint, unwrapped
 
 KEPT = 2
@@ -24,10 +23,10 @@ class SnapshotHook(Hook):
     these points, whether or not the run is ever killed, so that one that goes
     on is the same as one that never stopped.
 
-    A phase that is asked to end (see :mod:`segal.stopping`) does so after
-    its iteration. By iteration it is written first; by epoch, where half an
-    epoch cannot be gone on from exactly, the epoch in hand is given up,
-    unless that iteration was its last.
+    A phase that is asked to end (:mod:`segal.distributed.stopping`) does so
+    after its iteration. By iteration it is written first; by epoch, where
+    half an epoch cannot be gone on from exactly, the epoch in hand is given
+    up, unless that iteration was its last.
 
     Args:
         interval: Iterations between snapshots; None: every epoch.

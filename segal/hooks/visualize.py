@@ -12,12 +12,12 @@ from mmcv.runner import HOOKS, Hook
 from numpy.typing import NDArray
 from PIL import Image
 
-from segal.hooks.marks import Marks
-from segal.hooks.pictures import Scene, contact_sheet, overlay, panel
 from segal.structures import REFUSED, PoolImage, Selection
+from segal.visualization.marks import Marks
+from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
 
 if TYPE_CHECKING:
-    from segal.hooks.report import RoundReport
+    from segal.runner.round_report import RoundReport
 
 MOST_THUMBNAILS = 100
 """How many images a contact sheet shows."""

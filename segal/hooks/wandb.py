@@ -16,7 +16,7 @@ from segal.errors import StateError
 from segal.files import replace_json
 
 if TYPE_CHECKING:
-    from segal.hooks.report import RoundReport
+    from segal.runner.round_report import RoundReport
 
 STATE_FILE = 'wandb_run.json'
 """In the work_dir: the run's id, and how many points it has."""

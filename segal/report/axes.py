@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from segal.report.evidence import Evidence
 from segal.report.run import Run
-from segal.utils.table import time_scale
+from segal.visualization.table import time_scale
 
 Across = Callable[[Run], Sequence[float]]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from segal.active.costs import Costs
-from segal.active.pool_file import read_pool
+from segal.active.label_store.pool_file import read_pool
+from segal.active.units.costs import Costs
 from segal.errors import StateError
-from segal.report.belonging import (
+from segal.report.comparability import (
     differing,
     refuse_strangers,
     refuse_twins,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from segal.active.pool_file import open_store
+from segal.active.label_store.pool_file import open_store
 from segal.errors import DataError
-from segal.hooks.pictures import overlay
 from segal.hooks.visualize import chosen_images, scene_of
 from segal.report.evidence import Evidence
 from segal.report.run import Run
 from segal.structures import PoolImage, Selection
+from segal.visualization.pictures import overlay
 
 _LONGEST = 640
 _QUALITY = 82

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from segal import __version__
-from segal.active.costs import Asked, Costs
+from segal.active.units.costs import Asked, Costs
 from segal.errors import StateError
 from segal.files import replace_file, unwritable
 from segal.report import charts
@@ -33,7 +33,7 @@ from segal.report.statistics import (
     mean_and_spread,
 )
 from segal.report.tables import SECONDS, Findings, find, mean_paid
-from segal.utils.table import cost_words
+from segal.visualization.table import cost_words
 
 FEW = 'needs two paired seeds'
 """What stands where there are too few seeds for a number."""

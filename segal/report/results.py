@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from segal.active.pool_file import PoolFile
+from segal.active.label_store.pool_file import PoolFile
 from segal.report.evidence import RANDOM, Evidence
 from segal.report.run import Run
 from segal.report.statistics import mean_and_spread, paired_test

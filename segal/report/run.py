@@ -14,18 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import segal.active.heuristics as _  # noqa: F401  (registers them)
-from segal.active.costs import DEFAULTS, Asked, Costs
-from segal.active.label_store import (
-    LabelStore,
-    WholeLabels,
-)
-from segal.active.pool_file import PoolFile, read_pool
+from segal.active.label_store.pool_file import PoolFile, read_pool
+from segal.active.label_store.store import LabelStore, WholeLabels
+from segal.active.units.costs import DEFAULTS, Asked, Costs
 from segal.config.costs import read_costs
 from segal.config.phases import read_phases
 from segal.errors import ConfigError, StateError
 from segal.registry import HEURISTICS
 from segal.runner.rounds import read_rounds
-from segal.utils.table import labels_per_image
+from segal.visualization.table import labels_per_image
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from segal.active.label_store import LabelStore, WholeLabels
+from segal.active.label_store.store import LabelStore, WholeLabels
 
 
 class SeenClasses:

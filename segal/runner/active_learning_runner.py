@@ -15,22 +15,21 @@ from mmcv.runner import RUNNERS, Hook
 from mmcv.runner.priority import get_priority
 from numpy.typing import NDArray
 
-from segal import distributed as ranks
-from segal import stopping
 from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
-from segal.active.costs import Asked
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
 from segal.active.opening import Opening
+from segal.active.units.costs import Asked
 from segal.config.schema import ActiveLearningConfig
+from segal.distributed import ranks, stopping
+from segal.distributed.process import return_memory
 from segal.errors import StateError
-from segal.hooks.report import RoundReport
 from segal.model_wrapper import ModelWrapper
 from segal.runner.absent import SeenClasses, absent_classes
+from segal.runner.round_report import RoundReport
 from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Selection
-from segal.utils.process import return_memory
-from segal.utils.table import absent_words, cost_words
+from segal.visualization.table import absent_words, cost_words
 
 
 class RoundFactory(Protocol):

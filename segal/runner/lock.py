@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from segal import distributed as ranks
+from segal.distributed import ranks
 from segal.errors import StateError
 
 FILE = '.lock'

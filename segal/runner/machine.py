@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from segal import distributed as ranks
+from segal.distributed import ranks
 from segal.errors import StateError
 from segal.files import replace_json
 from segal.runner.commit import commit_of

@@ -16,49 +16,47 @@ from mmcv.utils import build_from_cfg
 import segal.datasets
 import segal.hooks
 import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
-from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.config import (
     ActiveLearningConfig,
     check_against_data,
     fingerprint,
     read_config,
 )
-from segal.config.built import understood
 from segal.config.places import check_checkpoints
-from segal.errors import ConfigError
-from segal.features.of_pool import PoolFeatures
-from segal.launching import running_on
-from segal.losses.at_labels import describe as describe_losses
-from segal.registry import FEATURES, HEURISTICS, ORACLES
-from segal.rehearsal import Rehearsal, rehearse
-from segal.rehearsal.schedules import say_schedule
-from segal.runner import ActiveLearningRunner
-from segal.runner.lock import locked
-from segal.runner.machine import keep_machine
-from segal.utils.data import Data, build_data, missing_paths
-from segal.utils.features import (
-    features_folder,
-    needs_of,
-)
-from segal.utils.outlook import (
-    described,
-    plan_of,
-    planned_spans,
-    summarise,
-)
-from segal.utils.phase import PhaseBuilder
-from segal.utils.selecting import openings_of, selectors_of, shape_of
-from segal.utils.showing import show
-from segal.utils.smoke import (
+from segal.config.smoke import (
     clear,
     images_of_a_smoke_run,
     scale_budgets,
     shorten,
     words,
 )
-from segal.utils.work_dir import check_pool, claim, describe, open_log
+from segal.distributed import ranks
+from segal.distributed.launching import running_on
+from segal.errors import ConfigError
+from segal.experiment.data import Data, build_data, missing_paths
+from segal.experiment.features import features_folder, needs_of
+from segal.experiment.phase import PhaseBuilder
+from segal.experiment.selecting import openings_of, selectors_of, shape_of
+from segal.experiment.work_dir import check_pool, claim, describe, open_log
+from segal.features.of_pool import PoolFeatures
+from segal.models.losses.at_labels import describe as describe_losses
+from segal.openmmlab.built import understood
+from segal.preflight import Rehearsal
+from segal.preflight.image_summary import show
+from segal.preflight.run import rehearse
+from segal.preflight.schedules import say_schedule
+from segal.preflight.summary import (
+    described,
+    plan_of,
+    planned_spans,
+    summarise,
+)
+from segal.registry import FEATURES, HEURISTICS, ORACLES
+from segal.runner import ActiveLearningRunner
+from segal.runner.lock import locked
+from segal.runner.machine import keep_machine
 
 
 @dataclass(frozen=True)

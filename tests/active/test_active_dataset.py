@@ -15,7 +15,7 @@ from segal.active.dataset.active_dataset import (
 )
 from segal.active.dataset.base import image_name
 from segal.active.dataset.pool import open_pool, query_batch, query_loader
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.errors import ConfigError, DataError
 from segal.structures import (
     LABELLED,

@@ -12,20 +12,18 @@ from itertools import product
 import numpy as np
 import pytest
 
-import segal.active.regions
-import segal.active.selectors  # noqa: F401  (fills the registries)
 from segal.active.active_loop import ActiveLearningLoop
-from segal.active.costs import Costs
-from segal.active.label_export import export
-from segal.active.label_folder import LabelFolder
-from segal.active.label_store import LabelStore
-from segal.active.label_survey import survey
+from segal.active.label_store.export import export
+from segal.active.label_store.folder import LabelFolder
+from segal.active.label_store.store import LabelStore
+from segal.active.label_store.survey import survey
 from segal.active.opening import Opening
-from segal.active.spending import Spending
+from segal.active.units.costs import Costs
+from segal.active.units.spending import Spending
+from segal.experiment.selecting import _selector
 from segal.registry import REGIONS, SELECTORS
 from segal.structures import Budget, PoolImage
-from segal.utils.selecting import _selector
-from tests.books import CLASSES, BarePool, Levels, Person
+from tests.reference_store import CLASSES, BarePool, Levels, Person
 from tests.selectors.cases import made_up
 
 SIZES = {

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segal.active.costs import Asked, Costs
-from segal.active.label_store import LabelStore
-from segal.active.spending import Spending
+from segal.active.label_store.store import LabelStore
+from segal.active.units.costs import Asked, Costs
+from segal.active.units.spending import Spending
 from segal.structures import (
     LABELLED,
     REFUSED,

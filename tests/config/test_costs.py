@@ -6,8 +6,8 @@ from dataclasses import asdict
 import pytest
 from mmcv import Config
 
-from segal.active.costs import Costs
-from segal.active.spending import Spending
+from segal.active.units.costs import Costs
+from segal.active.units.spending import Spending
 from segal.config import (
     check_against_data,
     differing_keys,

@@ -9,7 +9,7 @@ import torch
 from mmcv import Config
 from mmcv.runner import EpochBasedRunner
 
-from segal.active.regions import Fit, Squares, Superpixels, Wanted
+from segal.active.units.regions import Fit, Squares, Superpixels, Wanted
 from segal.config import plan
 from segal.config.dry import runs_dry
 from segal.config.plan import kept_by_hooks

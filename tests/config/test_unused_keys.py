@@ -4,8 +4,8 @@ import pytest
 
 from segal.active.selectors import PixelsPerImage, WholeImages
 from segal.config import read_config
+from segal.preflight.selector_keys import _chosen, unheeded
 from segal.registry import SELECTORS
-from segal.rehearsal.heeded import _chosen, unheeded
 from tests.config.minimal import minimal, read
 
 PIXEL = 'active_learning__settings__pixel'

@@ -5,7 +5,13 @@ import cv2
 import numpy as np
 import pytest
 
-from segal.datasets import SyntheticScenesDataset, looks, scenes
+from segal.datasets import (
+    SyntheticScenesDataset,
+    scenes,
+)
+from segal.datasets import (
+    domain_shift as looks,
+)
 from segal.datasets.synthetic import FINGERPRINT, SyntheticScenes
 from segal.errors import ConfigError, DataError
 

@@ -282,7 +282,7 @@ def differences(run: Run, baseline: Run) -> list[str]:
     """What is not as if nothing had happened."""
     from PIL import Image
 
-    from segal.utils.compare import compare
+    from segal.report.compare import compare
 
     found = compare(baseline.work_dir, run.work_dir).differences()
     names = [

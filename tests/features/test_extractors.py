@@ -9,13 +9,13 @@ from mmseg.models import build_segmentor
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal import compat
 from segal.errors import ConfigError, SegALError, StateError
+from segal.experiment.data import build_data
 from segal.features import Described, MMSelfSup, Segmentor
 from segal.features.cache import kept
 from segal.features.projection import project
 from segal.features.segmentor import Tap
 from segal.model_wrapper import ModelWrapper
 from segal.registry import FEATURES
-from segal.utils.data import build_data
 from tests.features.parts import (
     CPU,
     FROZEN,

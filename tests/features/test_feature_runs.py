@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.config import fingerprint, load_config, read_config
 from segal.features.frozen import FrozenNetwork
 from segal.features.segmentor import Tap

@@ -10,10 +10,10 @@ import pytest
 import torch
 from mmseg.datasets import build_dataset
 
-from segal import stopping
 from segal.active.dataset.pool import open_pool
 from segal.active.scoring import Scorer
 from segal.config import load_config
+from segal.distributed import stopping
 from segal.errors import DataError, StateError
 from segal.features import FrozenExtractor
 from segal.features.frozen import FrozenNetwork

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.structures import (
     LABELLED,
     VOID,

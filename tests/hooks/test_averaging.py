@@ -10,8 +10,8 @@ import torch
 from mmcv.runner import HOOKS, Hook
 from torch import nn
 
-from segal import distributed as ranks
 from segal.active.active_loop import ActiveLearningLoop
+from segal.distributed import ranks
 from segal.hooks.averaging import BESIDE, AveragingHook
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main

@@ -9,7 +9,7 @@ from PIL import Image
 
 from segal.errors import ConfigError
 from segal.hooks import curve
-from segal.utils.table import format_rounds, share_words
+from segal.visualization.table import format_rounds, share_words
 
 
 def row(number, miou, unit='pixel', **seconds):

@@ -22,7 +22,7 @@ from scenes import (
 )
 
 from segal.errors import DataError, StateError
-from segal.utils.purchases import Bought, gather, measure
+from segal.report.query_statistics import Bought, gather, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,7 +19,7 @@ from segal.hooks.pseudo_labels import (
     sure_classes,
     teachable_head,
 )
-from segal.losses.domains import weigh_domains
+from segal.models.losses.domains import weigh_domains
 from tests import model_zoo
 
 COMMON = ('point_rend', 'encnet', 'knet')

@@ -20,7 +20,9 @@ from scenes import (
     truth,
 )
 
-from segal.hooks.drawing import (
+from segal.hooks.visualize import VisualizeHook, chosen_images, scene_of, slug
+from segal.structures import LABELLED, REFUSED, VOID, Selection
+from segal.visualization.drawing import (
     class_colour,
     display_scale,
     legend,
@@ -28,10 +30,8 @@ from segal.hooks.drawing import (
     score_colours,
     swatch,
 )
-from segal.hooks.marks import Marks, draw_marks, mark, mark_radius
-from segal.hooks.pictures import Scene, contact_sheet, overlay, panel
-from segal.hooks.visualize import VisualizeHook, chosen_images, scene_of, slug
-from segal.structures import LABELLED, REFUSED, VOID, Selection
+from segal.visualization.marks import Marks, draw_marks, mark, mark_radius
+from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
 
 
 def at(row, column):

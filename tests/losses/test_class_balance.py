@@ -6,8 +6,8 @@ import torch
 from mmseg.models.losses import CrossEntropyLoss
 from torch import nn
 
-from segal.active.label_store import LabelStore
-from segal.losses.class_balance import (
+from segal.active.label_store.store import LabelStore
+from segal.models.losses.class_balance import (
     bought_classes,
     check_class_balance,
     class_weights,
@@ -100,7 +100,7 @@ def test_each_round_counts_anew(tmp_path, monkeypatch):
         seen.append(weights)
         weigh_classes(model, weights)
 
-    monkeypatch.setattr('segal.utils.phase.weigh_classes', keep)
+    monkeypatch.setattr('segal.experiment.phase.weigh_classes', keep)
     config = write_config(
         write_images(tmp_path),
         extra="""

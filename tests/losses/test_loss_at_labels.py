@@ -12,15 +12,15 @@ from mmseg.models.decode_heads import LRASPPHead
 from torch import nn
 
 import segal.models  # noqa: F401  (registers the head of DeepLabV3+)
-from segal.losses import at_labels
-from segal.losses.at_labels import (
+from segal.models.losses import at_labels
+from segal.models.losses.at_labels import (
     SPARSE,
     AtLabels,
     check_sampled,
     describe,
     sample_losses,
 )
-from segal.losses.on_labelled import check_losses, mend
+from segal.models.losses.on_labelled import check_losses, mend
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main
 from tests import model_zoo

@@ -5,8 +5,8 @@ import torch
 from mmcv import Config
 from mmseg.models import build_segmentor
 
-from segal.losses.domains import weigh_domains
-from segal.losses.on_labelled import mend
+from segal.models.losses.domains import weigh_domains
+from segal.models.losses.on_labelled import mend
 from tests.tiny import CONFIG
 
 HEADS = {

@@ -10,8 +10,8 @@ from mmseg.models.builder import LOSSES
 from torch import nn
 
 from segal.errors import ConfigError
-from segal.losses.heads import KnownDetailHead, LabelledPointHead
-from segal.losses.on_labelled import OnLabelled, check_losses, mend
+from segal.models.losses.heads import KnownDetailHead, LabelledPointHead
+from segal.models.losses.on_labelled import OnLabelled, check_losses, mend
 from segal.train_active_learning import main
 from tests.model_zoo import IGNORE, metas
 from tests.tiny import write_config, write_images

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from made_up import write_run
 
-from segal.active.costs import Asked, Costs
+from segal.active.units.costs import Asked, Costs
 from segal.config.costs import parse_costs
 from segal.errors import ConfigError, StateError
 from segal.report.evidence import read_evidence

@@ -15,14 +15,14 @@ from mmseg.datasets import PIPELINES, CustomDataset
 from PIL import Image
 
 from segal.active.dataset.pool import Pool, open_pool
-from segal.active.image_view import ImageView, content_of
-from segal.active.pool_file import read_pool
-from segal.active.regions import Superpixels
+from segal.active.images.view import ImageView, content_of
+from segal.active.label_store.pool_file import read_pool
+from segal.active.units.regions import Superpixels
 from segal.config import fingerprint, load_config, read_config
 from segal.errors import ConfigError, DataError
-from segal.rehearsal import pictures
-from segal.utils.pretrain import _check_colours
-from segal.utils.selecting import shape_of
+from segal.experiment.selecting import shape_of
+from segal.preflight import pictures
+from segal.pretraining.pretrain import _check_colours
 from tests.bad_input.experiment import Experiment
 
 SIZE = (48, 64)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from segal.active.dataset.lossy import lossy_format
-from segal.rehearsal import label_values
+from segal.preflight import label_values
 from segal.seeding import key
 from tests.bad_input.experiment import Experiment
 

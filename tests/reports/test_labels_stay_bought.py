@@ -7,7 +7,7 @@ import torch
 from mmseg.datasets.builder import PIPELINES
 from mmseg.datasets.pipelines import LoadAnnotations
 
-from segal.active.label_ids import ids_in
+from segal.active.label_store.ids import ids_in
 from tests.bad_input.experiment import Experiment
 
 BEFORE_BUNDLE = """

@@ -16,7 +16,7 @@ from segal.active.dataset.orientation import (
 )
 from segal.active.dataset.pool import open_pool
 from segal.errors import ConfigError, DataError
-from segal.folder_query.query import open_folder
+from segal.query_folder.query import open_folder
 from tests.bad_input.experiment import Experiment
 
 READ = [

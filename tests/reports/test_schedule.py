@@ -12,7 +12,7 @@ import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, read_config
 from segal.config.fitting import fit
 from segal.config.spans import Span, spans_of
-from segal.rehearsal.schedules import check_groups, check_schedule, fitted
+from segal.preflight.schedules import check_groups, check_schedule, fitted
 from segal.runner.rates import lr_hooks, rates
 from segal.train_active_learning import main
 from tests.config.minimal import change, minimal, read

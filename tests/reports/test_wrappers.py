@@ -4,7 +4,7 @@ import pytest
 from mmcv import Config, ConfigDict
 
 from segal.config.checks import check_data
-from segal.config.pipelines import clean_query
+from segal.openmmlab.pipelines import clean_query
 
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 SET = dict(type='CustomDataset', img_dir='images', pipeline=LOAD)

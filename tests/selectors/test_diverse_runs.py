@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from segal.active.label_chain import decode_chain, encode_chain
+from segal.active.label_store.manifest import decode_chain, encode_chain
 from segal.config import load_config, read_config
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from segal.active.selectors.diversity import (
     Gradients,
     Points,
-    among,
     errors_at,
     finite,
     k_centre,
@@ -22,6 +21,9 @@ from segal.active.selectors.diversity import (
     project,
     sample_at,
     typical,
+)
+from segal.active.selectors.diversity import (
+    spread as among,
 )
 from segal.active.selectors.top import Picks
 from segal.errors import SegALError

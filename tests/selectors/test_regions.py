@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from segal.active.label_store import LabelStore
-from segal.active.ledger import check_answers
+from segal.active.label_store.audit import check_answers
+from segal.active.label_store.audit_regions import check_regions
+from segal.active.label_store.store import LabelStore
 from segal.active.oracles import dominant
-from segal.active.region_ledger import check_regions
-from segal.active.regions import Squares, Superpixels, Wanted
-from segal.active.regions.picking import pick_apart
+from segal.active.units.regions import Squares, Superpixels, Wanted
+from segal.active.units.regions.picking import pick_apart
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
@@ -202,7 +202,7 @@ class Cut(Squares):
             picked.append(i)
             pixels += sizes[i]
         picked = np.array(picked, int)
-        from segal.active.regions import Found
+        from segal.active.units.regions import Found
 
         return Found(
             columns[picked], values[picked].astype(np.float32), sizes[picked]
@@ -536,7 +536,7 @@ def test_superpixels_are_cut_once_and_again_when_the_image_changes(picture):
 
 
 def test_superpixels_that_are_too_many_are_refused(picture, monkeypatch):
-    monkeypatch.setattr('segal.active.regions.superpixels.MOST', 3)
+    monkeypatch.setattr('segal.active.units.regions.superpixels.MOST', 3)
     with pytest.raises(ConfigError, match=r'at most 3 superpixels .* lower'):
         picture.shape.labels(picture.image)
 

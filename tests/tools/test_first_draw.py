@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from segal.utils.first_draw import coverage
+from segal.report.first_draw import coverage
 from tests.features.parts import backbone
 from tests.features.test_feature_runs import config, names, run, selection
 from tests.tiny import write_images

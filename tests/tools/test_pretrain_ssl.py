@@ -8,9 +8,9 @@ import torch
 
 from segal.config import load_config
 from segal.features import MMSelfSup
+from segal.pretraining import pretrain
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main
-from segal.utils import pretrain
 from tests.tiny import write_config, write_images
 from tests.tools.load import tool as load
 
@@ -168,7 +168,11 @@ def test_what_is_wrong_is_said(root, tmp_path, capsys, options, said):
 
 
 def test_backbones_of_mmseg_are_found(tmp_path):
-    from segal.utils.ssl_config import algorithm, backbone_of, channels_of
+    from segal.pretraining.ssl_config import (
+        algorithm,
+        backbone_of,
+        channels_of,
+    )
 
     for path, channels in (
         ('experiments/quickstart/quickstart.py', 128),

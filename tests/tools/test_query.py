@@ -16,10 +16,10 @@ from mmseg.models import build_segmentor
 
 from segal import compat
 from segal.config import load_config, mmseg_config
+from segal.distributed.stopping import StoppedError
 from segal.errors import ConfigError
-from segal.folder_query.parts import parse_part
-from segal.stopping import StoppedError
-from segal.utils.trained import name_classes
+from segal.experiment.trained import name_classes
+from segal.query_folder.parts import parse_part
 from tests.tiny import CLASSES, write_config, write_images
 
 PALETTE = [[10, 200, 10], [200, 10, 10], [10, 10, 200]]
@@ -545,7 +545,7 @@ def test_nothing_is_left_of_a_query_that_is_stopped(
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr('segal.folder_query.files.draw', fail)
+            patch.setattr('segal.query_folder.files.draw', fail)
             ask(place, out, *options, code=code)
         assert words in capfd.readouterr().err
         assert list(out.iterdir()) == []
@@ -554,7 +554,7 @@ def test_nothing_is_left_of_a_query_that_is_stopped(
 
 
 def test_regions_that_a_map_cannot_tell_apart(place, tmp_path, monkeypatch):
-    monkeypatch.setattr('segal.folder_query.picks.MOST', 3)
+    monkeypatch.setattr('segal.query_folder.picks.MOST', 3)
     ask(place, tmp_path / 'out', '--regions-per-image', 4, code=3)
     ask(place, tmp_path / 'few', '--regions-per-image', 3)
 

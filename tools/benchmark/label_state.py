@@ -23,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from segal.active.label_store import LabelStore
+from segal.active.label_store.store import LabelStore
 from segal.structures import (
     LABELLED,
     Answers,

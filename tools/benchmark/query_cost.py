@@ -28,9 +28,9 @@ from mmcv.utils import build_from_cfg
 import segal.active.heuristics  # noqa: F401  (fills the registry)
 from segal.active.selectors import PixelsPerImage
 from segal.config.parts import resolve_heuristic
-from segal.folder_query.parts import parse_part
-from segal.mc_dropout import dropouts
 from segal.model_wrapper import ModelWrapper
+from segal.models.mc_dropout import dropouts
+from segal.query_folder.parts import parse_part
 from segal.registry import HEURISTICS
 from segal.structures import Budget, PoolImage, Prediction
 

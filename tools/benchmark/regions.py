@@ -25,9 +25,9 @@ from mmcv.parallel import DataContainer
 from numpy.typing import NDArray
 
 from segal.active.heuristics import Margin
-from segal.active.regions import Squares, Superpixels, Wanted
-from segal.active.regions.picking import pick_apart
 from segal.active.selectors import RegionsPerImage
+from segal.active.units.regions import Squares, Superpixels, Wanted
+from segal.active.units.regions.picking import pick_apart
 from segal.model_wrapper import ModelWrapper
 from segal.seeding import place_keys
 from segal.structures import Budget, PoolImage, Prediction

@@ -19,8 +19,8 @@ from mmseg.datasets import CustomDataset
 
 from segal.active.dataset.active_dataset import ActiveDataset
 from segal.active.dataset.base import image_name
-from segal.active.label_ids import ids_in
-from segal.active.label_store import LabelStore
+from segal.active.label_store.ids import ids_in
+from segal.active.label_store.store import LabelStore
 from segal.structures import (
     LABELLED,
     Answers,

@@ -32,8 +32,8 @@ from mmseg.models import build_segmentor
 
 from segal.config import load_config, mmseg_config
 from segal.config.network import average_over_labels, sync_bn_on_cpu
-from segal.losses.at_labels import sample_losses
-from segal.losses.on_labelled import mend
+from segal.models.losses.at_labels import sample_losses
+from segal.models.losses.on_labelled import mend
 
 
 @dataclass(frozen=True)

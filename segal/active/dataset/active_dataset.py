@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from segal.active.dataset.base import LoadFirst, reading
-from segal.active.label_ids import ids_in
-from segal.active.label_store import LabelStore
+from segal.active.label_store.ids import ids_in
+from segal.active.label_store.store import LabelStore
 from segal.seeding import seeded
 from segal.structures import LABELLED
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.lossy import check_lossless
 from segal.active.dataset.reader import reading_steps
-from segal.active.image_file import decoded_otherwise
-from segal.active.label_ids import describe_ids, ids_in, named
+from segal.active.images.file import decoded_otherwise
+from segal.active.label_store.ids import describe_ids, ids_in, named
 from segal.active.oracles import colours_in
-from segal.config.pipelines import loads_labels
 from segal.errors import DataError, LabelFlowError, SegALError, raised_at
+from segal.openmmlab.pipelines import loads_labels
 
 _LONG = 300
 """Characters of another library's error that are repeated."""

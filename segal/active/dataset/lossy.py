@@ -15,7 +15,7 @@ from mmseg.datasets.pipelines import LoadAnnotations
 from numpy.typing import NDArray
 from PIL import Image
 
-from segal.active.label_ids import ids_in
+from segal.active.label_store.ids import ids_in
 from segal.errors import DataError
 
 _HEAD = 4096

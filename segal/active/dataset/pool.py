@@ -24,7 +24,7 @@ from segal.active.dataset.base import (
     image_name,
     reading,
 )
-from segal.active.image_view import (
+from segal.active.images.view import (
     PLAIN,
     Content,
     ImageView,

@@ -121,4 +121,4 @@ class DiverseImages(WholeImages):
     def _spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """See :data:`~segal.active.selectors.diversity.among.Spread`."""
+        """See :data:`~segal.active.selectors.diversity.spread.Spread`."""

@@ -99,7 +99,7 @@ class DiversePixels(BaseSelector):
     def _spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """See :data:`~segal.active.selectors.diversity.among.Spread`."""
+        """See :data:`~segal.active.selectors.diversity.spread.Spread`."""
 
 
 class DiversePerImage(DiversePixels, PixelsPerImage):

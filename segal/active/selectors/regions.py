@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.regions import AGGREGATES, RegionShape, Wanted
+from segal.active.units.regions import AGGREGATES, RegionShape, Wanted
 from segal.errors import ConfigError, nearest
 from segal.seeding import place_keys
 from segal.structures import (

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.regions import Wanted
+from segal.active.units.regions import Wanted
 from segal.registry import SELECTORS
 from segal.seeding import place_keys, uniform
 from segal.structures import Candidates, PoolImage, Prediction, Selection

@@ -4,7 +4,8 @@ Rows stand in order of preference, and of equals the first is taken; so what
 is chosen depends on the rows alone.
 """
 
-from .among import among
+from segal.active.selectors.diversity.spread import among
+
 from .clouds import Cloud, Gradients, Points
 from .k_centre import k_centre
 from .k_means import k_means, k_means_plus_plus

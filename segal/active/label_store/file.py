@@ -1,0 +1,338 @@
+"""One round of bought labels as one file.
+
+``round_003.npz`` is an ordinary NumPy archive, uncompressed and without
+pickle, that NumPy reads alone. It holds a JSON ``header``, and flat arrays
+over all images of the round. Its last 64 bytes, the comment of the zip
+archive, are the SHA-256 of everything before the comment, so that no changed
+byte goes unseen; each header names the SHA-256 of the file before, and
+:mod:`segal.active.label_store.manifest` lists them all. Label maps of whole
+images are PNG files in ``round_003/``; they are written first, and count only
+once the archive that names their SHA-256 is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.active.units.costs import Asked
+from segal.errors import StateError
+from segal.structures import Answer, Unit
+
+VERSION = 1
+_EMPTY_COMMENT = b'\x00\x00'
+_COMMENT = b'\x40\x00'
+"""The length of the zip comment, 0 and 64, little-endian, ends the archive."""
+
+_END, _END_LENGTH = b'PK\x05\x06', 20
+"""Begin and length of the zip archive's last record, without the comment."""
+
+
+class Counts(NamedTuple):
+    """What was asked and what came of it; pixels, also for whole images.
+
+    Attributes:
+        requested: Pixels asked for the first time; ``labelled + void +
+            refused``.
+        labelled: Of these, with a class.
+        void: Of these, without a class.
+        refused: Of these, without an answer.
+        images: Images asked in one round; over all rounds, images that have
+            at least one label.
+    """
+
+    requested: int
+    labelled: int
+    void: int
+    refused: int
+    images: int
+
+
+@dataclass
+class LabelFile:
+    """The content of one label file; K images, N pixels.
+
+    Attributes:
+        round: Which file it is.
+        unit: Of this round.
+        experiment: Fingerprint of the experiment.
+        pool: Fingerprint of the pool.
+        previous: SHA-256 of the bytes of the file before; '' for the first.
+        images: Name, H, W of each image.
+        offsets: int32 (K + 1,), image k's pixels are
+            ``offsets[k]:offsets[k + 1]``; all 0 for whole images.
+        places: int32 (N,), flat indices.
+        classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
+        status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``; for whole
+            images (K,), of the image.
+        scores: float32 (N,), (K,) for whole images; empty where the round was
+            drawn without scores.
+        maps: For whole images: file name and SHA-256 of each label map, None
+            for a refused image.
+        shares: int32 (K, 3) for whole images, else (0, 3): pixels labelled,
+            void and refused that were not asked in an earlier round.
+        regions: int32 (N,), the region of each pixel, from 0 in each image;
+            empty where no regions were asked.
+        answer: ``'dominant'`` where all pixels of a region have the class of
+            most of them; in the file only where it is that.
+    """
+
+    round: int
+    unit: Unit
+    experiment: str
+    pool: str
+    previous: str
+    images: list[tuple[str, int, int]]
+    offsets: NDArray[np.int32]
+    places: NDArray[np.int32]
+    classes: NDArray[np.uint8]
+    status: NDArray[np.uint8]
+    scores: NDArray[np.float32]
+    maps: list[tuple[str, str] | None]
+    shares: NDArray[np.int32]
+    regions: NDArray[np.int32] = field(
+        default_factory=lambda: np.empty(0, np.int32)
+    )
+    answer: Answer = 'all'
+
+    def counts(self) -> Counts:
+        """The ledger of this round."""
+        if self.unit == 'image':
+            shares = self.shares.sum(0, dtype=np.int64)
+        else:
+            shares = np.bincount(self.status, minlength=3)
+        labelled, void, refused = map(int, shares)
+        requested = labelled + void + refused
+        return Counts(requested, labelled, void, refused, len(self.images))
+
+    def asked(self, opened: int) -> Asked:
+        """What the requests of this round are paid by.
+
+        Args:
+            opened: Images of which nothing was asked before.
+        """
+        if self.unit == 'image':
+            return Asked(images=len(self.images), opened=opened)
+        if not len(self.regions):
+            return Asked(pixels=len(self.places), opened=opened)
+        last = np.maximum.reduceat(self.regions, self.offsets[:-1])
+        regions = int(last.sum(dtype=np.int64)) + len(last)
+        if self.answer == 'dominant':
+            return Asked(superpixels=regions, opened=opened)
+        pixels = np.array([h * w for _, h, w in self.images], np.float64)
+        share = float((np.diff(self.offsets) / pixels).sum())
+        return Asked(regions=regions, region_shares=share, opened=opened)
+
+
+_HEADER = ('round', 'unit', 'experiment', 'pool', 'previous')
+_ARRAYS = {
+    'offsets': np.int32,
+    'places': np.int32,
+    'classes': np.uint8,
+    'status': np.uint8,
+    'scores': np.float32,
+    'shares': np.int32,
+}
+
+
+def round_path(folder: Path, number: int) -> Path:
+    """Where a round's label file is."""
+    return folder / f'round_{number:03d}.npz'
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def mend(folder: Path) -> str:
+    """The end of a message about a label folder that is hurt.
+
+    Args:
+        folder: Of the label files, ``work_dir/labels``.
+    """
+    return (
+        f'`python tools/labels.py check {folder.parent}` lists all that is '
+        'wrong, `repair` instead of `check` mends what can be proven; else '
+        'restore it from a copy, or start in another work_dir'
+    )
+
+
+def seal(body: bytes) -> bytes:
+    """A label file whose comment, the SHA-256 of the rest, is put on."""
+    return body + _COMMENT + sha256(body).encode()
+
+
+def unsealed(data: bytes) -> bytes | None:
+    """What :func:`seal` was given, whatever became of the seal.
+
+    Args:
+        data: Of a label file; its seal may be cut off, changed or followed
+            by more.
+
+    Returns:
+        None where the end of a zip archive is not in it.
+    """
+    begin = data.rfind(_END)
+    if begin < 0 or len(data) < begin + _END_LENGTH:
+        return None
+    return data[: begin + _END_LENGTH]
+
+
+def packed_images(data: bytes) -> bytes:
+    """The compressed list of images of a label file, as it stands there.
+
+    Another zlib may compress the same list to other bytes.
+
+    Args:
+        data: A label file that :func:`decode` accepts.
+    """
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        packed: bytes = archive['images'].tobytes()
+        return packed
+
+
+def unpack_images(packed: bytes) -> list[tuple[str, int, int]]:
+    """Name, H, W of each image, from their compressed list.
+
+    Raises:
+        ValueError: It is no such list.
+    """
+    try:
+        rows = json.loads(zlib.decompress(packed))
+        return [(name, height, width) for name, height, width in rows]
+    except (TypeError, zlib.error) as error:
+        raise ValueError(str(error)) from error
+
+
+def encode(content: LabelFile, images: bytes | None = None) -> bytes:
+    """A label file as bytes.
+
+    Args:
+        content: All of it.
+        images: Its list of images, compressed; made anew where None.
+    """
+    if images is None:
+        images = zlib.compress(json.dumps(content.images).encode())
+    header = {
+        'format': VERSION,
+        **{name: getattr(content, name) for name in _HEADER},
+        'counts': content.counts()._asdict(),
+        'maps': content.maps,
+    }
+    arrays = {name: getattr(content, name) for name in _ARRAYS}
+    if len(content.regions):
+        arrays['regions'] = content.regions
+        header['answer'] = content.answer
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        header=_as_bytes(json.dumps(header).encode()),
+        images=_as_bytes(images),
+        **arrays,
+    )
+    data = buffer.getvalue()
+    assert data.endswith(_EMPTY_COMMENT)
+    return seal(data[: -len(_EMPTY_COMMENT)])
+
+
+def decode(path: Path, data: bytes) -> LabelFile:
+    """A label file from its bytes.
+
+    Args:
+        path: For the messages.
+        data: All of the file.
+
+    Raises:
+        StateError: It is truncated, altered, or of another format.
+    """
+    body, comment, seal = data[:-66], data[-66:-64], data[-64:]
+    if comment != _COMMENT or seal != sha256(body).encode():
+        raise StateError(
+            f'{path}: wanted a label file that ends with the SHA-256 of its '
+            f'content, got {len(data)} bytes that do not: it is truncated, '
+            f'was altered, or is no label file; {mend(path.parent)}'
+        )
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            header = json.loads(archive['header'].tobytes())
+            if header['format'] != VERSION:
+                raise StateError(
+                    f'{path}: wanted label file format {VERSION}, got '
+                    f'{header["format"]}; use the version of SegAL that '
+                    'wrote it'
+                )
+            images = unpack_images(archive['images'].tobytes())
+            arrays = {
+                name: archive[name].astype(dtype, casting='safe')
+                for name, dtype in _ARRAYS.items()
+            }
+            if 'regions' in archive:
+                arrays['regions'] = archive['regions'].astype(
+                    np.int32, casting='safe'
+                )
+        content = LabelFile(
+            **{name: header[name] for name in _HEADER},
+            images=images,
+            maps=[x if x is None else (x[0], x[1]) for x in header['maps']],
+            answer=header.get('answer', 'all'),
+            **arrays,
+        )
+        counts = header['counts']
+    except (KeyError, TypeError, ValueError, OSError, zlib.error) as error:
+        raise StateError(
+            f'{path}: wanted a label file of format {VERSION}, got one that '
+            f'does not read as such ({error}); {mend(path.parent)}'
+        ) from error
+    _check_shape(path, content, counts)
+    return content
+
+
+def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
+    """Whether the arrays of a file fit each other.
+
+    Raises:
+        StateError: They do not.
+    """
+    images, pixels = len(content.images), len(content.places)
+    whole = content.unit == 'image'
+    answers = images if whole else pixels
+    offsets = content.offsets
+    sound = (
+        content.unit in ('pixel', 'image')
+        and offsets.shape == (images + 1,)
+        and offsets[0] == 0
+        and offsets[-1] == pixels
+        and bool((np.diff(offsets) >= 0).all())
+        and content.places.shape == (pixels,)
+        and content.classes.shape == (pixels,)
+        and content.status.shape == (answers,)
+        and content.scores.shape in ((0,), (answers,))
+        and len(content.maps) == (images if whole else 0)
+        and content.shares.shape == (images if whole else 0, 3)
+        and not (whole and pixels)
+        and bool((content.status <= 2).all())
+        and content.regions.shape in ((0,), (pixels,))
+        and bool((content.regions >= 0).all())
+        and not (len(content.regions) and (np.diff(offsets) == 0).any())
+        and content.answer in ('all', 'dominant')
+        and counts == content.counts()._asdict()
+    )
+    if not sound:
+        raise StateError(
+            f'{path}: its arrays contradict each other ({images} images, '
+            f'{pixels} places, {len(content.status)} answers); '
+            f'{mend(path.parent)}'
+        )
+
+
+def _as_bytes(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8)

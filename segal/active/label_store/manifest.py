@@ -1,0 +1,88 @@
+"""``labels/chain.json``: the SHA-256 of every label file, in order.
+
+Each label file names the one before. What names the last is this list: it
+shows that the last file is there, and is the one that was written. It is
+replaced after each round. A process killed in between leaves it one file
+behind, which the next round completes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from segal.active.label_store.file import sha256
+from segal.errors import StateError
+
+VERSION = 1
+NAME = 'chain.json'
+
+
+class Chain(NamedTuple):
+    """Which files a label store has.
+
+    Attributes:
+        experiment: Fingerprint of the experiment.
+        pool: Fingerprint of the pool.
+        files: SHA-256 of each label file, in the order of rounds.
+    """
+
+    experiment: str
+    pool: str
+    files: tuple[str, ...]
+
+
+def encode_chain(chain: Chain) -> bytes:
+    """A chain as JSON; ``seal`` is the SHA-256 of the rest."""
+    rest = {'format': VERSION, **chain._asdict(), 'files': list(chain.files)}
+    return json.dumps({**rest, 'seal': _seal(rest)}, indent=1).encode() + b'\n'
+
+
+def decode_chain(path: Path, data: bytes) -> Chain:
+    """A chain from its JSON.
+
+    Args:
+        path: For the messages.
+        data: All of the file.
+
+    Raises:
+        StateError: It is hurt, or of another format.
+    """
+    trouble = (
+        f'{path}: wanted the list of label files of format {VERSION}, got '
+    )
+    mend = (
+        f'; `python tools/labels.py repair {path.parent.parent}` rebuilds it '
+        'from the label files'
+    )
+    try:
+        rest = json.loads(data)
+        found = rest.pop('seal')
+        version, experiment, pool, files = (
+            rest[key] for key in ('format', 'experiment', 'pool', 'files')
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateError(
+            f'{trouble}a file that does not read as such '
+            f'({type(error).__name__}: {error}){mend}'
+        ) from error
+    if found != _seal(rest):
+        raise StateError(f'{trouble}one that was altered{mend}')
+    if version != VERSION:
+        raise StateError(
+            f'{trouble}format {version}; use the version of SegAL that '
+            'wrote it'
+        )
+    sound = isinstance(files, list) and all(
+        isinstance(one, str) and re.fullmatch('[0-9a-f]{64}', one)
+        for one in files
+    )
+    if not sound:
+        raise StateError(f'{trouble}one whose files are no SHA-256s{mend}')
+    return Chain(str(experiment), str(pool), tuple(files))
+
+
+def _seal(rest: dict[str, Any]) -> str:
+    return sha256(json.dumps(rest, sort_keys=True).encode())

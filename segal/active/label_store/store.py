@@ -1,0 +1,517 @@
+"""Which pixels are labelled, with what: the only owner of that state."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segal.active.label_store.file import (
+    Counts,
+    LabelFile,
+    decode,
+    encode,
+    mend,
+    sha256,
+)
+from segal.active.label_store.folder import LabelFolder, Trouble, Wanted
+from segal.active.label_store.manifest import Chain
+from segal.active.label_store.packing import map_name, pack
+from segal.active.label_store.state import LabelState
+from segal.active.units.costs import Asked
+from segal.distributed import ranks
+from segal.errors import StateError
+from segal.structures import LABELLED, Answers, PoolImage, Selection
+
+__all__ = [
+    'Counts',
+    'History',
+    'LabelStore',
+    'PixelLabels',
+    'WholeLabels',
+    'pool_fingerprint',
+]
+
+_NO_CLASS = 255
+
+
+@dataclass(frozen=True)
+class PixelLabels:
+    """The bought labels of an image of which some pixels were asked.
+
+    Attributes:
+        places: int32 (N,), flat indices, in the order in which they came.
+        classes: uint8 (N,), training class ids.
+        rounds: uint16 (N,), the label files they are in.
+    """
+
+    places: NDArray[np.int32]
+    classes: NDArray[np.uint8]
+    rounds: NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class WholeLabels:
+    """The bought labels of an image that was asked as a whole.
+
+    Attributes:
+        label_map: uint8 (H, W), training class ids, 255 where there is none.
+        round: The label file it is in.
+    """
+
+    label_map: NDArray[np.uint8]
+    round: int
+
+
+@dataclass(frozen=True)
+class History:
+    """Every request that concerned an image.
+
+    Attributes:
+        places: int32 (N,), single pixels asked, in the order in which they
+            were.
+        classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
+        status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``.
+        rounds: uint16 (N,), the label files they are in.
+        whole: Whether the whole of the image was asked, too.
+        round: When that was; None where it was not.
+        whole_status: What came of that: ``LABELLED``, ``VOID`` (no new pixel
+            of it has a class) or ``REFUSED``; None where it was not asked.
+    """
+
+    places: NDArray[np.int32]
+    classes: NDArray[np.uint8]
+    status: NDArray[np.uint8]
+    rounds: NDArray[np.uint16]
+    whole: bool
+    round: int | None
+    whole_status: int | None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What is remembered of a label file."""
+
+    sha256: str
+    counts: Counts
+    asked: Asked
+
+
+def pool_fingerprint(pool: Sequence[PoolImage]) -> str:
+    """A fingerprint of the names, the sizes and the order of a pool."""
+    digest = hashlib.blake2b(digest_size=16)
+    for image in pool:
+        height, width = image.size
+        digest.update(f'{image.name}\0{height}x{width}\n'.encode())
+    return digest.hexdigest()
+
+
+class LabelStore:
+    """All answers that were bought: the union of the files of a folder.
+
+    One file a round, written whole and never edited (its format is in
+    :mod:`segal.active.label_store.file`), and a list of them all that is
+    replaced after each (:mod:`segal.active.label_store.manifest`); where
+    there is none, as in folders of older versions and on machines that
+    receive the files, the next append writes it. Single pixels are held in
+    memory, label maps of whole images stay on disk. One rank appends, the
+    others reload.
+
+    A place is asked once. Of a whole image whose pixels were partly asked
+    before, the earlier answers stand, and only the other pixels are counted.
+
+    Args:
+        folder: Of the label files; made by the first :meth:`append`.
+        pool: All images that may be asked, each name once.
+        experiment: Fingerprint of the experiment that the labels belong to;
+            '' takes over that of the files there, for tools that only read.
+
+    Raises:
+        StateError: A file there is missing, truncated, altered, no label
+            file, or belongs to another experiment or pool. Nothing is changed
+            on disk.
+        DataError: A name occurs twice in the pool.
+    """
+
+    def __init__(
+        self, folder: Path, pool: Sequence[PoolImage], experiment: str = ''
+    ) -> None:
+        self._disk = LabelFolder(folder)
+        self.pool = pool
+        self.experiment = experiment
+        self._fingerprint = pool_fingerprint(pool)
+        self._state = LabelState(pool)
+        self._files: list[_Read] = []
+        _raise_first(self._disk.foreign_trouble())
+        chain = self._reload()
+        if chain:
+            _raise_first(
+                self._disk.chain_trouble(
+                    chain, self.experiment, self._fingerprint, self.rounds
+                )
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Of the label files."""
+        return self._disk.path
+
+    @property
+    def rounds(self) -> int:
+        """Label files so far."""
+        return len(self._files)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the label state in memory."""
+        return self._state.nbytes
+
+    def free(self) -> NDArray[np.int64]:
+        """How many places were not asked yet, int64 (P,), in pool order."""
+        return self._state.free()
+
+    def opened(self) -> NDArray[np.bool_]:
+        """Of which images something was asked, bool (P,), in pool order."""
+        return self._state.free() < self._state.pixels
+
+    def available(self, name: str) -> NDArray[np.bool_]:
+        """Which places of an image were not asked yet.
+
+        Args:
+            name: Of the image.
+
+        Returns:
+            bool (H, W), a new array.
+        """
+        state, at = self._state, self._state.at(name)
+        mask = np.full(self.pool[at].size, not state.asked_whole(at))
+        mask.reshape(-1)[state.places[state.row(at)]] = False
+        return mask
+
+    def labelled_names(self) -> list[str]:
+        """The images that have at least one label, in pool order."""
+        positions = np.flatnonzero(self._state.labelled()).tolist()
+        return [self.pool[at].name for at in positions]
+
+    def draw(self, name: str, ignore_index: int = 255) -> NDArray[np.uint8]:
+        """An image's bought labels as a label map.
+
+        Args:
+            name: Of the image.
+            ignore_index: What stands wherever no label was bought.
+
+        Returns:
+            uint8 (H, W), training class ids, a new array.
+        """
+        state, at = self._state, self._state.at(name)
+        if state.has_map(at):
+            drawn = self._read_map(at)  # (H, W)
+            if ignore_index != _NO_CLASS:
+                drawn[drawn == _NO_CLASS] = ignore_index
+        else:
+            drawn = np.full(self.pool[at].size, ignore_index, np.uint8)
+        row = state.row(at)
+        drawn.reshape(-1)[state.places[row]] = np.where(
+            state.status[row] == LABELLED, state.classes[row], ignore_index
+        )
+        return drawn
+
+    def labels(self, name: str) -> PixelLabels | WholeLabels:
+        """An image's bought labels, without void and refused requests."""
+        state, at = self._state, self._state.at(name)
+        if state.has_map(at):
+            return WholeLabels(self.draw(name), int(state.whole_round[at]))
+        row = state.row(at)
+        labelled = state.status[row] == LABELLED
+        return PixelLabels(
+            state.places[row][labelled],
+            state.classes[row][labelled],
+            state.rounds[row][labelled],
+        )
+
+    def history(self, name: str) -> History:
+        """Every request that concerned an image, whatever came of it."""
+        state, at = self._state, self._state.at(name)
+        row, whole = state.row(at), state.asked_whole(at)
+        return History(
+            state.places[row].copy(),
+            state.classes[row].copy(),
+            state.status[row].copy(),
+            state.rounds[row].copy(),
+            whole,
+            int(state.whole_round[at]) if whole else None,
+            int(state.whole_status[at]) if whole else None,
+        )
+
+    def counts(self, round: int | None = None) -> Counts:
+        """The ledger.
+
+        Args:
+            round: Of one label file; None for all of them together.
+        """
+        if round is not None:
+            return self._files[round].counts
+        table = np.array([file.counts for file in self._files], np.int64)
+        sums = table.reshape(-1, len(Counts._fields)).sum(0).tolist()
+        requested, labelled, void, refused, _ = sums
+        images = int(self._state.labelled().sum())
+        return Counts(requested, labelled, void, refused, images)
+
+    def asked(self, round: int) -> Asked:
+        """What the requests of one label file are paid by.
+
+        Args:
+            round: Of the label file.
+        """
+        return self._files[round].asked
+
+    def fingerprint(self, rounds: int | None = None) -> str:
+        """Of the labels of the first so many files, as memory holds them.
+
+        Args:
+            rounds: How many files; None for all.
+
+        Returns:
+            The same for two stores just where they hold the same answers to
+            the same requests, from the same files.
+        """
+        rounds = self.rounds if rounds is None else rounds
+        digest = hashlib.blake2b(self._fingerprint.encode(), digest_size=16)
+        for file in self._files[:rounds]:
+            digest.update(file.sha256.encode())
+        for array in self._state.until(rounds):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def as_on_disk(self, round: int) -> bool:
+        """Whether memory holds of a round just what its files do.
+
+        Raises:
+            StateError: The files are not what they were.
+        """
+        content, _ = self.read(round)
+        positions = [self._state.at(name) for name, _, _ in content.images]
+        _raise_first(self._disk.map_trouble(content, round, positions))
+        return self._state.holds(content)
+
+    def selection(self, round: int) -> Selection:
+        """What a round asked, with its scores, read back from its file.
+
+        Raises:
+            StateError: The file is not what it was.
+        """
+        content, _ = self.read(round)
+        selection = Selection(round, content.unit, {}, answer=content.answer)
+        for k, (name, _, _) in enumerate(content.images):
+            row = slice(*content.offsets[k : k + 2].tolist())
+            selection.places[name] = content.places[row].astype(np.int64)
+            if len(content.regions):
+                selection.regions[name] = content.regions[row]
+            if len(content.scores):
+                if content.unit == 'image':
+                    row = slice(k, k + 1)
+                selection.scores[name] = content.scores[row]
+        return selection
+
+    def read(self, round: int) -> tuple[LabelFile, bytes]:
+        """A round's label file: its content, and its bytes.
+
+        Raises:
+            StateError: The file is not what it was.
+        """
+        path = self._disk.file(round)
+        data = self._disk.read(path)
+        if sha256(data) != self._files[round].sha256:
+            raise StateError(
+                f'{path}: wanted the label file that was read before, got '
+                'another one; nothing may write there but this experiment; '
+                f'{mend(self.folder)}'
+            )
+        return decode(path, data), data
+
+    def sha256(self, round: int) -> str:
+        """The SHA-256 of a round's label file, in hexadecimal."""
+        return self._files[round].sha256
+
+    def append(self, answers: Answers) -> None:
+        """Keep the answers of a round, on disk first.
+
+        Once this returns they are never lost. Where it raises, or the process
+        dies, a store opened afterwards has all of the round or nothing of it.
+
+        Args:
+            answers: To every request of the selection, whose round must be
+                :attr:`rounds`.
+
+        Raises:
+            RuntimeError: The answers are not those to the selection, or the
+                selection asks what was asked before.
+            StateError: The files cannot be written, or those that are there
+                are not what they were.
+        """
+        number = self.rounds
+        if answers.selection.round != number:
+            raise RuntimeError(
+                f'wanted the answers of round {number}, got those of round '
+                f'{answers.selection.round}'
+            )
+        content, maps = pack(
+            answers, self._state.at, self.pool, self.available
+        )
+        content.experiment = self.experiment
+        content.pool = self._fingerprint
+        content.previous = self._last_sha256()
+        problem = self._state.problem(content)
+        if problem:
+            raise RuntimeError(f'round {number}: {problem}')
+        self._add(content, encode(content), maps)
+
+    def restore(self, data: bytes, maps: dict[str, bytes]) -> None:
+        """Keep a label file that was written before, byte by byte.
+
+        Args:
+            data: The file that comes next; it names the one before.
+            maps: File name -> PNG of each label map that it names.
+
+        Raises:
+            StateError: It is not the next file of this store, its label maps
+                are not those that it names, or it cannot be written.
+        """
+        content = self._checked(self.rounds, data, None)
+        wanted = {
+            map_name(self._state.at(image[0])): named[1]
+            for image, named in zip(content.images, content.maps, strict=False)
+            if named
+        }
+        if {name: sha256(png) for name, png in maps.items()} != wanted:
+            raise StateError(
+                f'{self._disk.file(self.rounds)}: wanted the '
+                f'{len(wanted)} label maps that it names, got others'
+            )
+        self._add(content, data, maps)
+
+    def reload(self) -> None:
+        """Read the files that are new.
+
+        Raises:
+            StateError: See the class.
+        """
+        self._reload()
+
+    def _reload(self) -> Chain | None:
+        disk = self._disk
+        chain = disk.chain()  # first: it never names more than is there
+        own = chain if chain and self._is_ours(chain) else None
+        numbers = disk.numbers()
+        _raise_first(disk.missing_trouble(numbers, own, self.rounds))
+        for number in range(self.rounds, len(numbers)):
+            data = disk.read(disk.file(number))
+            content = self._checked(number, data, own)
+            positions = [self._state.at(name) for name, _, _ in content.images]
+            _raise_first(disk.map_trouble(content, number, positions))
+            self._take_in(content, data)
+        return chain
+
+    def _is_ours(self, chain: Chain) -> bool:
+        return chain.pool == self._fingerprint and (
+            self.experiment in ('', chain.experiment)
+        )
+
+    def _add(
+        self, content: LabelFile, data: bytes, maps: dict[str, bytes]
+    ) -> None:
+        """Write a file that is right, between two looks at the chain."""
+        _raise_first(self._disk.foreign_trouble())
+        self.witness()
+        self._disk.write(self.rounds, data, maps)
+        self._take_in(content, data)
+        self.witness()
+
+    def share(self, round: int) -> None:
+        """Bring rank 0's file of a round to machines that lack it."""
+        path = self._disk.file(round)
+        ranks.share_files(self.folder, path.stem, self._disk.chain_path.name)
+
+    def witness(self) -> None:
+        """Have ``chain.json`` name all files; for the one rank that writes.
+
+        Raises:
+            StateError: It names what is not known here.
+        """
+        hashes = tuple(file.sha256 for file in self._files)
+        found = self._disk.chain()
+        if found and found.files != hashes[: len(found.files)]:
+            raise StateError(
+                f'{self._disk.chain_path}: wanted a list of the '
+                f'{len(hashes)} label files that this process knows, got one '
+                f'of {len(found.files)} that begins otherwise or goes on; is '
+                'another process running in this work_dir? '
+                f'{mend(self.folder)}'
+            )
+        wanted = Chain(self.experiment, self._fingerprint, hashes)
+        if hashes and found != wanted:
+            self._disk.write_chain(wanted)
+
+    def _last_sha256(self) -> str:
+        return self._files[-1].sha256 if self._files else ''
+
+    def _checked(
+        self, number: int, data: bytes, chain: Chain | None
+    ) -> LabelFile:
+        """The content of a file about which everything is right.
+
+        Raises:
+            StateError: Something is not.
+        """
+        path = self._disk.file(number)
+        content = decode(path, data)
+        named = chain.files[number : number + 1] if chain else ()
+        wanted = Wanted(
+            number,
+            self.experiment,
+            self._fingerprint,
+            self._last_sha256(),
+            named[0] if named else None,
+        )
+        trouble = self._disk.file_trouble(content, sha256(data), wanted)
+        _raise_first([trouble] if trouble else [])
+        problem = self._state.problem(content)
+        if problem:
+            raise StateError(f'{path}: {problem}; {mend(self.folder)}')
+        return content
+
+    def _take_in(self, content: LabelFile, data: bytes) -> None:
+        before = int(self.opened().sum())
+        self._state.take_in(content)
+        asked = content.asked(int(self.opened().sum()) - before)
+        self._files.append(_Read(sha256(data), content.counts(), asked))
+        self.experiment = content.experiment
+
+    def _read_map(self, at: int) -> NDArray[np.uint8]:
+        """The label map of an image that was asked as a whole, (H, W)."""
+        path = self._disk.map(int(self._state.whole_round[at]), at)
+        try:
+            with Image.open(io.BytesIO(self._disk.read(path))) as png:
+                label_map = np.array(png)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise StateError(
+                f'{path}: wanted a label map, got {error}; {mend(self.folder)}'
+            ) from error
+        wanted = tuple(self.pool[at].size)
+        if label_map.shape != wanted or label_map.dtype != np.uint8:
+            raise StateError(
+                f'{path}: wanted a label map uint8 {wanted}, got '
+                f'{label_map.dtype} {label_map.shape}; {mend(self.folder)}'
+            )
+        return label_map
+
+
+def _raise_first(troubles: Iterable[Trouble]) -> None:
+    for trouble in troubles:
+        raise StateError(trouble.message)

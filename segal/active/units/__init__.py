@@ -1,0 +1,1 @@
+"""What a query asks for, what it costs and what a budget pays."""

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from skimage.segmentation import slic
+
+from segal.active.units.regions.base import (
+    Fit,
+    Found,
+    RegionShape,
+    Ties,
+    Wanted,
+)
+from segal.errors import ConfigError
+from segal.files import replace_file
+from segal.registry import REGIONS
+from segal.structures import PoolImage
+
+MOST = 2**16
+"""Superpixels of an image that 16 bits tell apart."""
+
+
+@REGIONS.register_module()
+class Superpixels(RegionShape):
+    """Superpixels: connected patches of similar colour.
+
+    They are computed once for each image and kept as a PNG of 16 bits, whose
+    name is a fingerprint of the file of the image, of the options and of the
+    library's version: a changed image gets new ones, and a file that is
+    missing or hurt is made again. The number of a superpixel is its label.
+
+    Source: Achanta et al., SLIC Superpixels Compared to State-of-the-Art
+    Superpixel Methods, TPAMI 2012, as scikit-image has it; for active
+    learning, Cai et al., Revisiting Superpixels for Active Learning in
+    Semantic Segmentation With Realistic Annotation Costs, CVPR 2021.
+
+    Args:
+        read_image: Name of an image -> uint8 (H, W, 3), RGB.
+        file: Name of an image -> path of its file.
+        cache: Folder of the label maps; None keeps none.
+        segments: About how many there are in each image, 2 to 65,000.
+        compactness: Weight of nearness against likeness of colour.
+
+    Raises:
+        ConfigError: An option has no meaning, or an image falls into more
+            pieces than can be told apart.
+    """
+
+    reads_images: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        read_image: Callable[[str], NDArray[np.uint8]],
+        file: Callable[[str], str],
+        cache: str | Path | None = None,
+        segments: int = 500,
+        compactness: float = 10.0,
+    ) -> None:
+        if not 2 <= segments <= 65_000:
+            raise ConfigError(
+                f'segments: wanted 2 to 65,000 superpixels an image, got '
+                f'{segments}'
+            )
+        if not compactness > 0:
+            raise ConfigError(
+                f'compactness: wanted a number above 0, got {compactness}'
+            )
+        self.read_image = read_image
+        self.file = file
+        self.cache = cache if cache is None else Path(cache)
+        self.segments = segments
+        self.compactness = compactness
+
+    def labels(self, image: PoolImage) -> NDArray[np.int64]:
+        """The superpixel of each pixel.
+
+        Args:
+            image: Which one.
+
+        Returns:
+            int64 (H, W), from 0 without gaps, in reading order of their
+            first pixels.
+        """
+        if self.cache is None:
+            return self._cut(image)
+        path = self.cache / f'{self._fingerprint(image)}.png'
+        kept = self._kept(path, image)
+        if kept is not None:
+            return kept
+        labels = self._cut(image)
+        buffer = io.BytesIO()
+        Image.fromarray(labels.astype(np.uint16)).save(buffer, 'PNG')
+        self.cache.mkdir(parents=True, exist_ok=True)
+        replace_file(path, buffer.getvalue())
+        return labels
+
+    def _kept(self, path: Path, image: PoolImage) -> NDArray[np.int64] | None:
+        """What was computed before, (H, W); None where that is no use."""
+        try:
+            with Image.open(path) as png:
+                labels = np.array(png)
+        except (OSError, SyntaxError, ValueError):
+            return None
+        if labels.shape != tuple(image.size):
+            return None
+        return labels.astype(np.int64)
+
+    def fit(self, image: PoolImage, count: bool = True) -> Fit:
+        """Those that were cut before are counted; see the base."""
+        labels = None
+        if self.cache is not None and self.cache.is_dir():
+            path = self.cache / f'{self._fingerprint(image)}.png'
+            labels = self._kept(path, image)
+        if labels is None and count:
+            labels = self._cut(image)
+        if labels is None:
+            about = min(self.segments, image.pixels)
+            return Fit(about, about, False)
+        number = int(labels.max()) + 1
+        return Fit(number, number, True)
+
+    def _cut(self, image: PoolImage) -> NDArray[np.int64]:
+        labels = slic(
+            self.read_image(image.name),
+            n_segments=self.segments,
+            compactness=self.compactness,
+            start_label=0,
+            enforce_connectivity=True,
+            channel_axis=-1,
+        )  # (H, W)
+        _, first, inverse = np.unique(
+            labels, return_index=True, return_inverse=True
+        )
+        rank = np.empty(len(first), np.int64)
+        rank[np.argsort(first)] = np.arange(len(first))
+        if len(first) > MOST:
+            raise ConfigError(
+                f'segments: wanted at most {MOST:,} superpixels an image, got '
+                f'{len(first):,} of {self.segments:,} in {image.name!r}; '
+                'lower segments'
+            )
+        return rank[inverse].reshape(image.size)
+
+    def _fingerprint(self, image: PoolImage) -> str:
+        digest = hashlib.blake2b(
+            Path(self.file(image.name)).read_bytes(), digest_size=16
+        )
+        options = (self.segments, self.compactness, version('scikit-image'))
+        digest.update(repr((*options, tuple(image.size))).encode())
+        return digest.hexdigest()
+
+    def typical_pixels(self, image: PoolImage) -> int:
+        """See the base."""
+        return max(1, image.pixels // self.segments)
+
+    def best(
+        self,
+        image: PoolImage,
+        score: NDArray[np.float32],
+        asked: NDArray[np.bool_],
+        askable: NDArray[np.bool_],
+        aggregate: str,
+        ties: Ties,
+        wanted: Wanted,
+    ) -> Found:
+        """See the base."""
+        labels = self.labels(image)
+        flat = labels.reshape(-1)
+        count = int(flat.max()) + 1
+        sizes = np.bincount(flat[askable.reshape(-1)], minlength=count)
+        free = sizes > 0
+        free[np.unique(flat[asked.reshape(-1)])] = False
+        values: NDArray
+        if aggregate == 'one':
+            first = np.unique(flat, return_index=True)[1]
+            values = score.reshape(-1)[first]
+        elif aggregate == 'max':
+            values = np.asarray(
+                ndimage.maximum(
+                    np.where(askable, score, -np.inf), labels, range(count)
+                )
+            )
+        else:
+            values = np.bincount(
+                flat, np.where(askable, score, 0).reshape(-1), count
+            )
+            if aggregate == 'mean':
+                values = values / np.maximum(sizes, 1)
+        values = values.astype(np.float32)
+        numbers = np.flatnonzero(free & (values >= wanted.least))
+        order = numbers[np.lexsort((ties(numbers), -values[numbers]))]
+        enough = np.cumsum(sizes[order]) - sizes[order] >= wanted.pixels
+        order = order[~enough][: wanted.regions]
+        return Found(order, values[order], sizes[order])
+
+    def pixels(
+        self, image: PoolImage, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """See the base."""
+        flat = self.labels(image).reshape(-1)
+        owner = np.full(int(flat.max()) + 1, -1, np.int32)
+        owner[numbers] = np.arange(len(numbers), dtype=np.int32)
+        found = owner[flat]
+        places = np.flatnonzero(found >= 0)
+        return places, found[places]

@@ -1,0 +1,85 @@
+"""Budgets in cost: how many requests a sum of seconds, or of clicks, pays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+from segal.active.units.costs import Asked, Costs, exact
+from segal.structures import Answer, Unit
+
+
+@dataclass(frozen=True)
+class Spending:
+    """A budget in cost, the same for each round.
+
+    What a round leaves unspent is carried over to the next: until label file
+    k, all files that the budget pays for may cost ``amount`` times their
+    number together. How much that leaves follows from the label files, so a
+    run that goes on knows it, too.
+
+    How many requests the sum pays is settled before the round is scored, and
+    never costs more than the sum. Where opening an image has a price, that
+    is counted for as many images as the requests could open; what was
+    reserved for images that were not opened is carried over as well.
+
+    Attributes:
+        amount: Of each round, in the unit of ``costs``; above 0.
+        costs: The prices.
+        unit: What is asked; a region costs the same each, which a price of
+            its own, or the answer ``'dominant'``, makes sure of.
+        first: The first label file that it pays for: 0, or 1 where the
+            initial labels have a count of their own.
+        answer: What is said of a region.
+    """
+
+    amount: float
+    costs: Costs
+    unit: Unit
+    first: int = 0
+    answer: Answer = 'all'
+
+    @property
+    def price(self) -> Fraction:
+        """Of one request, without opening its image."""
+        if self.unit == 'region':
+            if self.answer == 'dominant':
+                return exact(self.costs.click)
+            return exact(self.costs.region or 0)
+        image = self.unit == 'image'
+        return exact(self.costs.image if image else self.costs.pixel)
+
+    @property
+    def dearest(self) -> Fraction:
+        """Of one request that opens its image; 0 is no price to count by."""
+        return self.price + exact(self.costs.open)
+
+    def left(self, earlier: Sequence[Asked]) -> Fraction:
+        """What the next label file may cost.
+
+        Args:
+            earlier: What each label file so far asked, in order.
+        """
+        paid = earlier[self.first :]
+        files = max(0, len(earlier) - self.first) + 1
+        spent = sum((self.costs.of(asked) for asked in paid), Fraction())
+        return files * exact(self.amount) - spent
+
+    def count(self, earlier: Sequence[Asked], unopened: int) -> int:
+        """How many requests the next label file may hold.
+
+        Args:
+            earlier: What each label file so far asked, in order.
+            unopened: Images that can be asked and were not opened yet.
+
+        Returns:
+            The most that cost no more than what is left, whichever images
+            they are in; where that is less than nothing, 0.
+        """
+        left, opening = self.left(earlier), exact(self.costs.open)
+        count = floor(left / self.dearest)
+        if count >= unopened:
+            count = floor((left - unopened * opening) / self.price)
+        return max(0, count)

@@ -1,0 +1,1 @@
+"""Ranks: how processes start, meet, talk and end."""

@@ -1,0 +1,1 @@
+"""Build the parts of an experiment from its config."""

@@ -1,0 +1,225 @@
+"""The networks of a committee, loaded once for a query.
+
+All of them are held on the device until their round is over: each costs as
+much memory as its weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmcv import Config
+from torch import Tensor, nn
+
+from segal.config.load import load_config
+from segal.config.schema import Member
+from segal.distributed import ranks
+from segal.errors import ConfigError, StateError
+from segal.experiment.trained import (
+    build_plain,
+    class_count,
+    meta_in,
+    test_pipeline_of,
+)
+from segal.model_wrapper import ModelWrapper
+from segal.models.whole_weights import fill_network, network_tensors
+from segal.openmmlab.kinds import short
+from segal.openmmlab.loading import load_file
+from segal.openmmlab.pipelines import entries
+
+_FORMATS = (
+    'Collect',
+    'DefaultFormatBundle',
+    'ImageToTensor',
+    'LoadAnnotations',
+    'ToTensor',
+)
+"""Steps of a pipeline that change no pixel of an image."""
+
+
+@dataclass(frozen=True)
+class Committee:
+    """Brings the networks together that stand beside a round's own.
+
+    Attributes:
+        members: As the config declares them.
+        cfg: The translated config of the experiment.
+        classes: Names of the C classes.
+        device: Where the networks shall lie.
+        earlier: Gives the network that a round of this run ended with.
+        logger: Told who came.
+    """
+
+    members: Sequence[Member]
+    cfg: Config
+    classes: tuple[str, ...]
+    device: torch.device
+    earlier: Callable[[int], nn.Module]
+    logger: logging.Logger
+
+    def problems(self) -> list[str]:
+        """What the configs of the members tell at the start."""
+        found = []
+        for member in self.members:
+            if member.config is not None:
+                try:
+                    found += self._problems(member)
+                except ConfigError as error:
+                    found += [
+                        f'{member.where}.config: {one}'
+                        for one in error.problems
+                    ]
+        return found
+
+    def _problems(self, member: Member) -> list[str]:
+        assert member.config is not None
+        cfg = load_config(member.config)
+        where = f'{member.where}.config: {member.config}'
+        found = []
+        count = class_count(build_plain(copy.deepcopy(cfg), self.device))
+        if count != len(self.classes):
+            found.append(
+                f'{where}: wanted a network of the {len(self.classes)} '
+                f'classes of data.train, got one of {count}; name another'
+            )
+        ours = _pixel_steps(self.cfg.data.query.pipeline)
+        pipeline, _ = test_pipeline_of(cfg)
+        theirs = _pixel_steps(pipeline) or ours
+        longest = max(len(ours), len(theirs))
+        for index in range(longest):
+            step, other = (
+                steps[index] if index < len(steps) else None
+                for steps in (ours, theirs)
+            )
+            if step != other:
+                found.append(
+                    f'{where}: wanted the query pipeline of this config, '
+                    'since one image is shown to all of a committee; got '
+                    f'{short(other)} in place of {short(step)}; name a '
+                    'network that learnt from such images'
+                )
+                break
+        return found
+
+    def check(self) -> None:
+        """Load, once, every member that is there before the first round.
+
+        Raises:
+            StateError: A checkpoint is missing, hurt, or does not fit.
+        """
+        for member in self.members:
+            if member.checkpoint and not member.each_round:
+                self._load(member, 0)
+
+    def gather(self, round: int, asked: bool) -> list[ModelWrapper]:
+        """The other networks of a round's committee, on every rank.
+
+        Args:
+            round: Whose own network is the first member.
+            asked: Whether labels are bought by what they say. Else they are
+                for pictures alone, and who is missing is left out.
+
+        Raises:
+            StateError: ``asked``, and a member is missing, hurt, or does not
+                fit.
+        """
+        found: list[ModelWrapper] = []
+        for member in self.members:
+            earliest = max(0, round - member.rounds)
+            calls: list[Callable[[], nn.Module]] = [
+                lambda before=before: self.earlier(before)  # type: ignore[misc]
+                for before in range(round - 1, earliest - 1, -1)
+            ]
+            if member.checkpoint:
+                calls = [lambda member=member: self._load(member, round)]  # type: ignore[misc]
+            for call in calls:
+                try:
+                    model = call().to(self.device).eval()
+                except StateError as error:
+                    if asked:
+                        raise
+                    self.logger.warning(
+                        '%s. Pictures of round %d show the scores of the '
+                        'rest of the committee.',
+                        error,
+                        round,
+                    )
+                    continue
+                found.append(ModelWrapper(model, self.device))
+        self.logger.info(
+            'the committee of round %d: its own network and %d more',
+            round,
+            len(found),
+        )
+        return found
+
+    def _load(self, member: Member, round: int) -> nn.Module:
+        """A member from its checkpoint, read by rank 0 for all."""
+        path = member.path(round)
+        where = f'{member.where}.checkpoint'
+        weights: dict[str, Tensor] | None = None
+        with ranks.together():
+            if ranks.is_main():
+                weights = self._read(path, where, member.each_round)
+        cfg = self.cfg
+        if member.config is not None:
+            cfg = load_config(member.config)
+        model = build_plain(copy.deepcopy(cfg), self.device)
+        try:
+            fill_network(model, ranks.broadcast(weights), str(path))
+        except StateError as error:
+            raise StateError(f'{where}: {error}') from error
+        return model
+
+    def _read(
+        self, path: Path, where: str, each_round: bool
+    ) -> dict[str, Tensor]:
+        """The weights in a checkpoint whose classes are ours.
+
+        Raises:
+            StateError: It is missing or hurt, or its classes are others.
+        """
+        if not path.is_file():
+            raise StateError(
+                f'{where}: wanted a checkpoint, but there is no {path}; '
+                + (
+                    'run the experiment that writes it as far as that round, '
+                    'and then the same command again: it goes on with this '
+                    'query, and no label is lost'
+                    if each_round
+                    else 'correct the path'
+                )
+            )
+        try:
+            content = load_file(path)
+            weights = network_tensors(content, str(path))
+        except StateError as error:
+            raise StateError(f'{where}: {error}') from error
+        classes = meta_in(content).get('CLASSES')
+        if classes and tuple(map(str, classes)) != self.classes:
+            raise StateError(
+                f'{where}: wanted a network of the classes {self.classes}, '
+                f'in this order; {path} is of {short(tuple(classes))}; name '
+                'another'
+            )
+        return weights
+
+
+def _pixel_steps(pipeline: Any) -> list[dict[str, Any]]:
+    """The steps of a test pipeline that decide what a network sees."""
+    steps = []
+    for step in entries(pipeline):
+        plain = json.loads(json.dumps(step, default=str))
+        inner = plain.pop('transforms', None)
+        if not isinstance(plain, Mapping) or plain.get('type') in _FORMATS:
+            continue
+        steps.append(dict(plain))
+        steps += _pixel_steps(inner)
+    return steps

@@ -1,0 +1,268 @@
+"""The network of a config: built, filled with weights, wrapped to train."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmcv import Config
+from mmcv.cnn.utils import revert_sync_batchnorm
+from mmcv.runner import CheckpointLoader
+from mmseg.models import build_segmentor
+from mmseg.utils import build_ddp, build_dp
+from torch import Tensor, nn
+
+from segal.config.schema import ActiveLearningConfig
+from segal.distributed import ranks
+from segal.errors import StateError
+from segal.experiment.trained import meta_in
+from segal.models.losses.at_labels import sample_losses
+from segal.models.losses.domains import weigh_domains
+from segal.models.losses.on_labelled import mend
+from segal.models.weights import init_own_way, load_backbone, read_weights
+from segal.models.whole_weights import fill_network, network_tensors
+from segal.seeding import seed_all
+
+
+class Networks:
+    """Makes networks, one like the other.
+
+    Args:
+        cfg: Translated config.
+        config: Its active learning, read.
+        classes: Names of the C classes.
+        device: Where to train.
+        logger: Told which weights were loaded.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        config: ActiveLearningConfig,
+        classes: tuple[str, ...],
+        device: torch.device,
+        logger: logging.Logger,
+    ) -> None:
+        self.cfg = cfg
+        self.config = config
+        self.classes = classes
+        self.device = device
+        self.logger = logger
+
+    def build(self) -> nn.Module:
+        """The network of the config, uninitialised."""
+        cfg = copy.deepcopy(self.cfg)
+        model = build_segmentor(
+            cfg.model,
+            train_cfg=cfg.get('train_cfg'),
+            test_cfg=cfg.get('test_cfg'),
+        )
+        if self.device.type != 'cuda':
+            model = revert_sync_batchnorm(model)
+        mend(model)
+        sample_losses(model, self.config.loss_at_labels)
+        if self.config.sources.loss_weight is not None:
+            weigh_domains(model, self.config.sources.loss_weight)
+        model.CLASSES = self.classes
+        return model
+
+    def first(self, round: int) -> nn.Module:
+        """The network with its first weights.
+
+        Args:
+            round: Seeds what is drawn.
+
+        Raises:
+            StateError: Weights that are missing or do not fit.
+        """
+        seed_all(self.config.seed, round, 'weights')
+        model: Any = self.build()
+        backbone: Any = model.backbone
+        source, own_way = self._source(backbone)
+        if source is not None and own_way:
+            with self._named():
+                init_own_way(backbone, source)
+            model.init_weights()
+        else:
+            if source is not None or self.cfg.get('load_from'):
+                backbone.init_cfg = None
+            model.init_weights()
+            if source is not None:
+                with self._named():
+                    load_backbone(backbone, source, self.logger)
+        if self.cfg.get('load_from'):
+            self._load_from(model)
+        return model
+
+    def check_weights(self, model: nn.Module) -> None:
+        """Read the first weights, and see whether they fit.
+
+        Args:
+            model: From :meth:`build`; it may get some of them.
+
+        Raises:
+            StateError: Weights that are missing or do not fit.
+        """
+        backbone: Any = model.backbone
+        source, own_way = self._source(backbone)
+        if source is not None:
+            with self._named():
+                if own_way:
+                    read_weights(source)
+                else:
+                    load_backbone(backbone, source, self.logger)
+        if self.cfg.get('load_from'):
+            self._load_from(model)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say which key named the weights that are wrong."""
+        try:
+            yield
+        except StateError as error:
+            key = 'runner.checkpoint' if self.config.checkpoint else 'model'
+            raise StateError(f'{key}: {error}') from error
+
+    def _source(self, backbone: nn.Module) -> tuple[str | None, bool]:
+        """Where a backbone's first weights come from.
+
+        Nowhere where ``load_from`` fills the whole network.
+
+        Returns:
+            Path or address, None where there is none; and whether the
+            backbone converts them itself (Swin, ViT).
+        """
+        if self.cfg.get('load_from'):
+            return None, False
+        if self.config.checkpoint:
+            return self.config.checkpoint, False
+        init = getattr(backbone, 'init_cfg', None)
+        if not isinstance(init, dict) or init.get('type') != 'Pretrained':
+            return None, False
+        return init.get('checkpoint'), 'init_weights' in vars(type(backbone))
+
+    def again(self, weights: Mapping[str, Tensor], where: str) -> nn.Module:
+        """The network with the weights that a round ended with.
+
+        What hooks added to the round's own (EMA's second set) is left out.
+
+        Args:
+            weights: Of the round's checkpoint.
+            where: Its path, for the error.
+
+        Raises:
+            StateError: They are of another network.
+        """
+        model = self.build()
+        wanted = model.state_dict().keys()
+        try:
+            model.load_state_dict(
+                {name: weights[name] for name in wanted if name in weights}
+            )
+        except RuntimeError as error:
+            raise StateError(
+                f'{where}: wanted the weights of this network, got others '
+                f'({str(error)[:300]} ...); restore the file from a copy'
+            ) from error
+        return model
+
+    def _load_from(self, model: nn.Module) -> None:
+        """A whole network's weights, such as those of a source domain.
+
+        Raises:
+            StateError: They cannot be read, or are of another network.
+        """
+        source: str = self.cfg.load_from
+        try:
+            content = CheckpointLoader.load_checkpoint(
+                source, map_location='cpu'
+            )
+            over = fill_network(
+                model,
+                network_tensors(content, source),
+                source,
+                spare=('auxiliary_head',),
+            )
+        except StateError as error:
+            raise StateError(f'load_from: {error}') from error
+        except Exception as error:
+            raise StateError(
+                f'load_from: {source} cannot be loaded '
+                f'({type(error).__name__}: {error})'
+            ) from error
+        self._compare_classes(meta_in(content).get('CLASSES'), source)
+        self.logger.info(
+            'load_from: all weights of the %s are those of %s%s',
+            type(model).__name__,
+            source,
+            f'; {len(over)} passed over ({over[0]}, ...)' if over else '',
+        )
+
+    def _compare_classes(self, names: Any, source: str) -> None:
+        """Check that the classes of a checkpoint stand in the same order.
+
+        Raises:
+            StateError: They are the same names in another order.
+        """
+        if not isinstance(names, list | tuple) or not self.classes:
+            return
+        got, wanted = list(names), list(self.classes)
+        if got != wanted and sorted(map(str, got)) == sorted(wanted):
+            raise StateError(
+                f'load_from: wanted weights of the classes {wanted}, in this '
+                f'order; {source} was trained for {got}: write the classes '
+                "of data.train in the checkpoint's order"
+            )
+        if got != wanted:
+            self.logger.warning(
+                'load_from: %s was trained for the classes %s, which now '
+                'mean %s',
+                source,
+                got,
+                wanted,
+            )
+
+    def parallel(self, model: nn.Module) -> nn.Module:
+        """The network wrapped as mmseg trains it."""
+        if ranks.world_size() == 1:
+            ids = (
+                [torch.cuda.current_device()]
+                if (self.device.type == 'cuda')
+                else None
+            )
+            return build_dp(model, self.device.type, device_ids=ids)
+        ids = (
+            [torch.cuda.current_device()]
+            if (self.device.type == 'cuda')
+            else None
+        )
+        return build_ddp(
+            model,
+            self.device.type,
+            device_ids=ids,
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get(
+                'find_unused_parameters', False
+            ),
+        )
+
+
+def weight_bytes(model: nn.Module) -> int:
+    """How much disk the weights take, in bytes."""
+    return sum(
+        value.numel() * value.element_size()
+        for value in model.state_dict().values()
+    )
+
+
+def checkpoint_bytes(model: nn.Module) -> int:
+    """How much disk a checkpoint takes with Adam's two moments, in bytes."""
+    moments = 2 * sum(
+        parameter.numel() * parameter.element_size()
+        for parameter in model.parameters()
+    )
+    return weight_bytes(model) + moments

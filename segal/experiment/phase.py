@@ -1,0 +1,364 @@
+"""Builds one training phase: everything afresh, from copies of its config."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import mmseg
+import torch
+from mmcv import Config
+from mmcv.parallel import collate
+from mmcv.runner import Hook
+from mmseg.core import build_optimizer
+from torch import nn
+from torch.utils.data import DataLoader
+
+from segal import __version__
+from segal.active.dataset.active_dataset import ActiveDataset
+from segal.active.dataset.mixed_sampler import BatchSampler, batch_sampler
+from segal.active.label_store.store import LabelStore
+from segal.config.schema import ActiveLearningConfig
+from segal.config.spans import span_of
+from segal.distributed import ranks
+from segal.errors import DataError, StateError
+from segal.experiment.committee import Committee
+from segal.experiment.data import Data
+from segal.experiment.network import Networks
+from segal.experiment.phase_hooks import PhaseHooks
+from segal.hooks.evaluation import EvaluationHook
+from segal.hooks.snapshot import snapshots
+from segal.model_wrapper import ModelWrapper
+from segal.models.losses.class_balance import (
+    bought_classes,
+    class_weights,
+    weigh_classes,
+)
+from segal.models.weights import last_checkpoint, newest_whole
+from segal.runner.inner import (
+    RoundContext,
+    RoundEpochRunner,
+    RoundIterRunner,
+    save_checkpoint,
+)
+from segal.runner.rounds import plain
+
+
+class Training:
+    """One training phase, ready to run.
+
+    Args:
+        runner: The inner runner, with its hooks.
+        loader: Training batches.
+        evaluation: The hook that evaluates.
+        wrapper: The network, for the query.
+    """
+
+    def __init__(
+        self,
+        runner: Any,
+        loader: DataLoader,
+        evaluation: EvaluationHook,
+        wrapper: ModelWrapper,
+    ) -> None:
+        self.runner = runner
+        self.loader = loader
+        self.evaluation = evaluation
+        self.wrapper = wrapper
+
+    @property
+    def source_images(self) -> int:
+        """Images of labelled sources in the training set."""
+        return self.loader.dataset.source_images  # type: ignore[attr-defined]
+
+    def run(self) -> dict[str, Any]:
+        """Train, evaluate, save ``final.pth``; see the outer runner."""
+        begin = time.perf_counter()
+        runner = self.runner
+        ranks.check_same_state(self.wrapper.model, 'before training')
+        runner.fit(self.loader)
+        seconds = time.perf_counter() - begin
+        ranks.sync_buffers(self.wrapper.model)
+        with ranks.together():
+            if ranks.is_main():
+                folder = Path(runner.work_dir)
+                save_checkpoint(
+                    runner.checkpoint(runner.epoch, runner.iter),
+                    folder / 'final.pth',
+                )
+                for path in snapshots(folder):
+                    path.unlink()
+        result = dict(
+            iterations=runner.iter - runner.context.first_iter,
+            metrics=self.evaluation.latest or runner.meta.get('metrics', {}),
+            seconds=dict(
+                train=seconds - self.evaluation.seconds,
+                evaluation=self.evaluation.seconds,
+            ),
+        )
+        messages = runner.meta.get('hook_msgs', {})
+        if 'best_score' in messages:
+            result['best'] = {
+                self.evaluation.key_indicator: messages['best_score'],
+                'file': Path(messages['best_ckpt']).name,
+            }
+        return result
+
+
+class PhaseBuilder:
+    """Builds what each round needs; the outer runner's factory.
+
+    Args:
+        cfg: Translated config.
+        config: Its active learning, read.
+        data: The data sets.
+        store: What was bought.
+        work_dir: The experiment's folder.
+        device: Where to train.
+        logger: For everything that is said.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        config: ActiveLearningConfig,
+        data: Data,
+        store: LabelStore,
+        work_dir: Path,
+        device: torch.device,
+        logger: logging.Logger,
+    ) -> None:
+        self.cfg = cfg
+        self.config = config
+        self.data = data
+        self.store = store
+        self.work_dir = work_dir
+        self.device = device
+        self.logger = logger
+        self.networks = Networks(cfg, config, data.classes, device, logger)
+        self.hooks = PhaseHooks(cfg, config, data.val, work_dir, device)
+        self._committee = Committee(
+            config.committee, cfg, data.classes, device, self._trained, logger
+        )
+
+    def training(self, round: int, iterations: int) -> Training:
+        """A phase with everything it needs.
+
+        Args:
+            round: From 0.
+            iterations: Of all rounds before.
+
+        Raises:
+            DataError: There is nothing to train on.
+            StateError: Weights that do not fit.
+        """
+        loader, sampler = self._train_loader(round)
+        model = (
+            self.networks.first(round)
+            if round == 0 or self.config.reset.weights
+            else self._trained(round - 1)
+        )
+        self._balance(model)
+        network = self.networks.parallel(model)
+        optimizer = build_optimizer(network, copy.deepcopy(self.cfg.optimizer))
+        if round and not self.config.reset.optimizer:
+            optimizer.load_state_dict(self._final(round - 1)['optimizer'])
+        context = self._context(round, iterations, len(sampler))
+        length = self.config.phases[round].train
+        by_epoch = self.config.by_epoch
+        first = sum(self._lengths(round))
+        kind = RoundEpochRunner if by_epoch else RoundIterRunner
+        runner = kind(
+            model=network,
+            optimizer=optimizer,
+            logger=self.logger,
+            work_dir=str(self.work_dir / f'round_{round:03d}'),
+            meta=plain(
+                dict(
+                    CLASSES=self.data.classes,
+                    PALETTE=self.data.palette,
+                    mmcv_version=mmcv.__version__,
+                    segal_version=__version__,
+                    mmseg_version=mmseg.__version__,
+                    seed=self.config.seed,
+                    round=round,
+                )
+            ),
+            **{'max_epochs' if by_epoch else 'max_iters': first + length},
+        )
+        runner.context = context
+        runner._iter = context.first_iter
+        runner._epoch = first if by_epoch else 0
+        snapshot = self._snapshot(Path(runner.work_dir))
+        evaluation = self.hooks.register(runner, snapshot)
+        if snapshot is not None:
+            runner.count_from(snapshot)
+            done = runner.iter - context.first_iter
+            if by_epoch:  # another number of processes has other epochs
+                done = (runner.epoch - first) * len(sampler)
+            sampler.start_at(done)
+            self.logger.info(
+                'round %d goes on after %d of its iterations',
+                round,
+                runner.iter - context.first_iter,
+            )
+        return Training(
+            runner, loader, evaluation, ModelWrapper(model, self.device)
+        )
+
+    def _balance(self, model: nn.Module) -> None:
+        """Weigh classes by how rare they are among the bought labels."""
+        power = self.config.training.class_balance
+        if power is None:
+            return
+        classes = self.data.classes
+        counts = bought_classes(self.store, len(classes))
+        weights = class_weights(counts, power)
+        weigh_classes(model, weights)
+        self.logger.info(
+            'class weights of the loss: %s',
+            ', '.join(
+                f'{name} {weight:.2f} ({count} labels)'
+                for name, weight, count in zip(
+                    classes, weights, counts, strict=True
+                )
+            ),
+        )
+
+    def _snapshot(self, folder: Path) -> dict[str, Any] | None:
+        """What a phase that was killed left, read by rank 0 for all."""
+        found = None
+        if ranks.is_main():
+            found = newest_whole(snapshots(folder), self.logger)
+        return ranks.broadcast(found)
+
+    def _final(self, round: int) -> dict[str, Any]:
+        """The last checkpoint of a round, read by rank 0 for all.
+
+        The checkpoint hook's own file of the same moment stands in for it.
+
+        Raises:
+            StateError: Both are missing or hurt.
+        """
+        content = None
+        path = last_checkpoint(self.work_dir, round)
+        if ranks.is_main():
+            end = sum(self._lengths(round)) + self.config.phases[round].train
+            unit = 'epoch' if self.config.by_epoch else 'iter'
+            stand_in = path.with_name(f'{unit}_{end}.pth')
+            paths = [path, *([stand_in] if stand_in.exists() else [])]
+            content = newest_whole(paths, self.logger)
+        content = ranks.broadcast(content)
+        if content is None:
+            raise StateError(
+                f'{path}: wanted the checkpoint of round {round}, but it is '
+                'missing or cannot be read; restore it from a copy, or take '
+                'the rows from this round on out of rounds.json: they are '
+                'then trained anew, and no label is lost'
+            )
+        return content
+
+    def _lengths(self, round: int) -> list[int]:
+        """Lengths of the phases before this one in the same schedule."""
+        if self.config.reset.schedule:
+            return []
+        return [phase.train for phase in self.config.phases[:round]]
+
+    def wrapper(self, round: int) -> ModelWrapper:
+        """The model that a finished phase left.
+
+        Raises:
+            StateError: Its checkpoint is missing or hurt.
+        """
+        model = self._trained(round).to(self.device)
+        return ModelWrapper(model, self.device)
+
+    def committee(self, round: int, asked: bool) -> list[ModelWrapper]:
+        """See :meth:`~segal.experiment.committee.Committee.gather`."""
+        return self._committee.gather(round, asked)
+
+    def _trained(self, round: int) -> nn.Module:
+        """The network as a round left it."""
+        return self.networks.again(
+            self._final(round)['state_dict'],
+            str(last_checkpoint(self.work_dir, round)),
+        )
+
+    def reporters(self) -> list[Hook]:
+        """See :meth:`~segal.experiment.phase_hooks.PhaseHooks.reporters`."""
+        return self.hooks.reporters()
+
+    def _train_loader(
+        self,
+        round: int,
+    ) -> tuple[DataLoader, BatchSampler]:
+        """Batches of everything labelled so far."""
+        options = {
+            'workers_per_gpu': 2,
+            **self.cfg.data,
+            **self.cfg.data.get('train_dataloader', {}),
+        }
+        batch, workers = options['samples_per_gpu'], options['workers_per_gpu']
+        dataset = ActiveDataset(
+            self.data.view,
+            self.data.positions,
+            self.store,
+            list(self.data.sources.values()),
+            self.config.seed,
+            round,
+            self.config.ignore_index,
+            self.config.training.pseudo_labels is not None,
+        )
+        sampler = batch_sampler(
+            len(dataset.names),
+            dataset.source_images,
+            batch,
+            self.config.sources.per_batch,
+            self.config.seed,
+            round,
+            ranks.rank(),
+            ranks.world_size(),
+            options.get('drop_last', False),
+            endless=not self.config.by_epoch,
+        )
+        if len(sampler) == 0:
+            counts = self.store.counts()
+            raise DataError(
+                f'round {round}: wanted at least one labelled image to train '
+                f'on, got none: of {counts.requested} requests {counts.void} '
+                f'were void and {counts.refused} refused; raise the initial '
+                "labels, or set active_learning.oracle.void='exclude'"
+            )
+        loader = DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=workers,
+            collate_fn=partial(collate, samples_per_gpu=batch),
+            pin_memory=self.device.type == 'cuda',
+            persistent_workers=workers > 0,
+        )
+        return loader, sampler
+
+    def _context(
+        self,
+        round: int,
+        iterations: int,
+        per_epoch: int,
+    ) -> RoundContext:
+        """Where the round stands in the experiment and in its schedule."""
+        span = span_of(self.config, round, iterations, per_epoch)
+        return RoundContext(
+            round=round,
+            rounds=len(self.config.phases),
+            work_dir=self.work_dir,
+            step_offset=iterations,
+            first_iter=span.first_iter,
+            schedule_iters=span.schedule_iters,
+            schedule_epochs=span.schedule_epochs,
+            span=span,
+        )

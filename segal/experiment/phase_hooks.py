@@ -1,0 +1,213 @@
+"""The hooks of a training phase, each from a copy of its config."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmcv import Config
+from mmcv.parallel import collate
+from mmcv.runner import HOOKS, EpochBasedRunner, Hook, LoggerHook
+from mmcv.runner.priority import get_priority
+from mmcv.utils import build_from_cfg
+from mmseg.datasets import CustomDataset
+from torch.utils.data import DataLoader
+
+from segal.config.fitting import fit, is_long
+from segal.config.schema import ActiveLearningConfig
+from segal.config.sections import CHECKPOINTS_KEPT
+from segal.distributed import ranks
+from segal.hooks.averaging import AveragingHook
+from segal.hooks.curve import CurveHook
+from segal.hooks.evaluation import EvaluationHook
+from segal.hooks.pseudo_labels import PseudoLabelHook
+from segal.hooks.randomness import KeyedRandomnessHook
+from segal.hooks.snapshot import SnapshotHook
+from segal.hooks.visualize import VisualizeHook
+
+
+class PhaseHooks:
+    """Builds the hooks of each phase afresh.
+
+    Args:
+        cfg: Translated config.
+        config: Its active learning, read.
+        val: ``data.val``.
+        work_dir: The experiment's folder.
+        device: Where to train.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        config: ActiveLearningConfig,
+        val: CustomDataset,
+        work_dir: Path,
+        device: torch.device,
+    ) -> None:
+        self.cfg = cfg
+        self.config = config
+        self.val = val
+        self.work_dir = work_dir
+        self.device = device
+
+    def register(
+        self, runner: Any, snapshot: dict[str, Any] | None
+    ) -> EvaluationHook:
+        """Give a phase mmcv's training hooks and ours.
+
+        Args:
+            runner: The inner runner.
+            snapshot: What it goes on from, if anything.
+
+        Returns:
+            The one that evaluates.
+        """
+        cfg = self.sections()
+        span = runner.context.span
+        fit(cfg, span, self.config.inherited)
+        if is_long(cfg['lr_config'], span):
+            runner.logger.warning(
+                'lr_config.warmup_iters: with the labels that were bought '
+                'this round has %d iterations, of which the warm-up takes '
+                'more than half',
+                span.iters,
+            )
+        runner.register_training_hooks(
+            cfg['lr_config'],
+            cfg['optimizer_config'],
+            cfg['checkpoint_config'],
+            cfg['log_config'],
+            cfg['momentum_config'],
+            custom_hooks_config=cfg['custom_hooks'],
+        )
+        self._register_training(runner)
+        runner.register_hook(KeyedRandomnessHook(self.config.seed))
+        checkpoints = cfg['checkpoint_config'] or {}
+        every = min(checkpoints.get('interval', 1000), 1000)
+        runner.register_hook(
+            SnapshotHook(None if self.config.by_epoch else every, snapshot),
+            priority='LOWEST',
+        )
+        evaluation = self.evaluation()
+        runner.register_hook(evaluation, priority='LOW')
+        for hook in self._drawing_hooks():
+            runner.register_hook(hook, priority='LOW')
+        for hook in runner.hooks:
+            if isinstance(hook, LoggerHook):
+                hook.get_iter = partial(_global_iter, hook)
+        return evaluation
+
+    def _register_training(self, runner: Any) -> None:
+        """What a phase does beyond mmseg's own; the teacher is asked first."""
+        training = self.config.training
+        if training.average is not None:
+            runner.register_hook(
+                AveragingHook(training.average), priority='ABOVE_NORMAL'
+            )  # after the optimizer's, before all that look at the network
+        pseudo = training.pseudo_labels
+        if pseudo is not None:
+            runner.register_hook(
+                PseudoLabelHook(
+                    pseudo.threshold,
+                    pseudo.weight,
+                    pseudo.begin,
+                    self.config.phases[runner.context.round].train,
+                    self.config.ignore_index,
+                ),
+                priority='VERY_HIGH',
+            )
+
+    def sections(self) -> dict[str, Any]:
+        """What the config says of mmcv's hooks, as copies; None: nothing."""
+        cfg = copy.deepcopy(self.cfg)
+        checkpoints = cfg.get('checkpoint_config')
+        if checkpoints is not None:
+            checkpoints.setdefault('max_keep_ckpts', CHECKPOINTS_KEPT)
+        for hook in (cfg.get('log_config') or {}).get('hooks') or []:
+            if hook['type'] == 'TensorboardLoggerHook':
+                hook.setdefault('log_dir', str(self.work_dir / 'tf_logs'))
+        for hook in cfg.get('custom_hooks') or []:
+            if hook['type'] == 'EMAHook':  # before what saves the network
+                hook.setdefault('priority', 'ABOVE_NORMAL')
+        optimizer_config = cfg.get('optimizer_config') or {}
+        if cfg.get('fp16') and self.device.type == 'cuda':
+            optimizer_config.setdefault('type', 'Fp16OptimizerHook')
+            for name, value in cfg.fp16.items():
+                optimizer_config.setdefault(name, value)
+        return dict(
+            lr_config=cfg.get('lr_config'),
+            momentum_config=cfg.get('momentum_config'),
+            optimizer_config=optimizer_config,
+            checkpoint_config=checkpoints,
+            log_config=cfg.get('log_config'),
+            custom_hooks=cfg.get('custom_hooks'),
+        )
+
+    def evaluation(self) -> EvaluationHook:
+        """The evaluation of this rank's share of ``data.val``."""
+        indices = list(range(ranks.rank(), len(self.val), ranks.world_size()))
+        options = {
+            'workers_per_gpu': 2,
+            **self.cfg.data,
+            **self.cfg.data.get('val_dataloader', {}),
+        }
+        loader = DataLoader(
+            self.val,
+            batch_sampler=[[index] for index in indices],
+            num_workers=min(options['workers_per_gpu'], len(indices)),
+            collate_fn=partial(collate, samples_per_gpu=1),
+        )
+        options = dict(self.cfg.get('evaluation', {}))
+        options.setdefault('by_epoch', self.config.by_epoch)
+        return EvaluationHook(loader, indices, **options)
+
+    def reporters(self) -> list[Hook]:
+        """The hooks that are told of a round that is over.
+
+        For a round that this process did not train; else they are those of
+        the phase.
+        """
+        hooks = []
+        logs = copy.deepcopy(self.cfg.get('log_config') or {})
+        for cfg in [
+            *logs.get('hooks', []),
+            *copy.deepcopy(self.cfg.get('custom_hooks') or []),
+        ]:
+            kind = HOOKS.get(cfg['type'])
+            if hasattr(kind, 'after_round'):
+                priority = cfg.pop('priority', 'NORMAL')
+                hook = build_from_cfg(cfg, HOOKS)
+                hook.priority = get_priority(priority)
+                hooks.append(hook)
+        for hook in self._drawing_hooks():
+            hook.priority = get_priority('LOW')
+            hooks.append(hook)
+        return hooks
+
+    def _drawing_hooks(self) -> list[Hook]:
+        """What draws a round."""
+        viz = self.config.visualize
+        hooks: list[Hook] = []
+        if viz is not None:
+            hooks.append(VisualizeHook(viz.size, viz.overlay, viz.dir))
+        if self.config.spending is not None:
+            hooks.append(CurveHook('cost'))
+        return [*hooks, CurveHook()]
+
+
+def _global_iter(
+    hook: LoggerHook,
+    runner: Any,
+    inner_iter: bool = False,
+) -> int:
+    """Mmcv's ``get_iter``, counted over all rounds."""
+    if hook.by_epoch and inner_iter:
+        return runner.inner_iter + 1
+    epoch_is_over = (
+        isinstance(runner, EpochBasedRunner) and hook.get_mode(runner) == 'val'
+    )
+    return runner.step + (0 if epoch_is_over else 1)

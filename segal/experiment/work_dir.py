@@ -1,0 +1,160 @@
+"""Whose folder a work_dir is, and what is written there first."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mmcv import Config
+from mmseg.utils import get_root_logger
+
+from segal.active.images.file import loader_of
+from segal.active.label_store.pool_file import read_pool
+from segal.config import differing_keys, dump_config
+from segal.config.shapes import is_level
+from segal.errors import StateError
+from segal.experiment.data import Data
+from segal.files import replace_file, replace_json
+from segal.runner.rounds import read_rounds
+from segal.structures import PoolImage
+
+
+def open_log(
+    cfg: Config,
+    work_dir: Path,
+    dry_run: bool,
+) -> logging.Logger:
+    """Mmseg's logger, into a file of the work_dir."""
+    file = None
+    if not dry_run:
+        try:
+            work_dir.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StateError(
+                f'--work-dir {work_dir}: wanted a folder, or a name for one, '
+                f'got a file ({error.filename}); name another'
+            ) from error
+        file = str(work_dir / time.strftime('%Y%m%d_%H%M%S.log'))
+    level = cfg.get('log_level', 'INFO')
+    return get_root_logger(file, level if is_level(level) else 'INFO')
+
+
+def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
+    """Make the work_dir this experiment's, or show that it is already.
+
+    Raises:
+        StateError: It holds another experiment, or something although a new
+            one was asked for, or nothing although an old one was.
+    """
+    path = work_dir / 'config.json'
+    if path.exists():
+        if resume is False and (
+            (work_dir / 'labels').exists() or read_rounds(work_dir)
+        ):
+            raise StateError(
+                f'{work_dir}: wanted an empty work_dir (--no-resume), got '
+                'one that holds an experiment; name another with --work-dir, '
+                'or move this one away'
+            )
+        try:
+            old = json.loads(path.read_text())
+            if not isinstance(old, dict):
+                raise ValueError(f'wanted a dict, got {type(old).__name__}')
+        except (OSError, ValueError) as error:
+            raise StateError(
+                f'{path}: wanted the config of the experiment, got a file '
+                f'that cannot be read as that ({error}); restore it from a '
+                'copy'
+            ) from (error)
+        changed = differing_keys(old, cfg)
+        if changed:
+            listed = '\n    '.join(changed[:20])
+            raise StateError(
+                f'{work_dir}: wanted the experiment of this config, got '
+                f'another; these keys differ:\n    {listed}\n  name another '
+                'folder with --work-dir, or take the changes back'
+            )
+    elif (work_dir / 'labels').exists():
+        raise StateError(
+            f'{work_dir}: holds labels, but no config.json that says of '
+            'which experiment; restore it, or name another folder with '
+            '--work-dir'
+        )
+    elif resume:
+        raise StateError(
+            f'{work_dir}: wanted an experiment to go on with (--resume), got '
+            'none there; correct --work-dir, or leave --resume out'
+        )
+    read_rounds(work_dir)  # hurt, it is said before anything is written
+    replace_file(path, dump_config(cfg))
+    replace_file(work_dir / 'config.py', cfg.pretty_text)
+
+
+def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
+    """Whether the pool is the one that the work_dir's labels are of.
+
+    Args:
+        images: Of ``data.query``.
+        work_dir: The experiment's folder; where its ``pool.json`` is missing
+            or hurt, the label files say the same with a fingerprint.
+
+    Raises:
+        StateError: It is not; the images that came and went are named.
+    """
+    if not (work_dir / 'labels').exists():
+        return
+    try:
+        before = {one.name: one.size for one in read_pool(work_dir).images}
+    except StateError:
+        return
+    now = {image.name: tuple(image.size) for image in images}
+    kinds = {
+        'new': [name for name in now if name not in before],
+        'gone': [name for name in before if name not in now],
+        'of another size': [
+            name
+            for name in now
+            if name in before and tuple(before[name]) != now[name]
+        ],
+    }
+    if not any(kinds.values()) and list(before) != list(now):
+        kinds['in another order'] = list(now)
+    said = [
+        f'{len(names)} {kind} ({", ".join(names[:3])}'
+        + (', ...)' if len(names) > 3 else ')')
+        for kind, names in kinds.items()
+        if names
+    ]
+    if said:
+        raise StateError(
+            f'data.query: wanted the pool of {len(before)} images that '
+            f'{work_dir} was begun with, got another: {"; ".join(said)}; put '
+            'the images back as they were, or name another folder with '
+            '--work-dir'
+        )
+
+
+def describe(data: Data, work_dir: Path) -> None:
+    """``pool.json``: what tools need to know of the pool."""
+    pool = data.pool
+    replace_json(
+        work_dir / 'pool.json',
+        dict(
+            images=[
+                dict(
+                    name=image.name,
+                    size=list(image.size),
+                    file=str(Path(pool.file(image.name)).absolute()),
+                )
+                for image in pool
+            ],
+            classes=list(data.classes),
+            palette=data.palette.tolist(),
+            loader=asdict(loader_of(pool.loading_steps)),
+            view=pool.view.as_json(),
+        ),
+    )

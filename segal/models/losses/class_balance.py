@@ -1,0 +1,92 @@
+"""Weights of the classes in the loss, from the labels that were bought."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmseg.models.losses import CrossEntropyLoss
+from numpy.typing import NDArray
+from torch import nn
+
+from segal.active.label_store.store import LabelStore, WholeLabels
+
+
+def bought_classes(store: LabelStore, classes: int) -> NDArray[np.int64]:
+    """How many labels of each class were bought, int64 (C,).
+
+    Args:
+        store: What was bought; the same on every rank.
+        classes: How many there are.
+    """
+    counts = np.zeros(256, np.int64)
+    for name in store.labelled_names():
+        labels = store.labels(name)
+        ids = (
+            labels.label_map.reshape(-1)
+            if isinstance(labels, WholeLabels)
+            else labels.classes
+        )
+        counts += np.bincount(ids, minlength=256)
+    return counts[:classes]
+
+
+def class_weights(counts: NDArray[np.int64], power: float) -> list[float]:
+    """What a label of each class counts for.
+
+    ``n_c ** -power``, scaled so that the mean over all labels is 1: the loss
+    stays as large as without weights. A class without a label counts as much
+    as the rarest one.
+
+    Args:
+        counts: Labels of each class, int64 (C,).
+        power: 0: all alike; 1: each class has the same share of the loss.
+
+    Returns:
+        C weights above 0.
+    """
+    bought = counts > 0
+    if not bought.any():
+        return [1.0] * len(counts)
+    weights = np.where(bought, counts, counts[bought].min()) ** -float(power)
+    return (weights * counts.sum() / (weights * counts).sum()).tolist()
+
+
+def weigh_classes(model: nn.Module, weights: list[float]) -> None:
+    """Have the cross-entropies of a network count classes so, in place."""
+    for _, loss in _losses(model):
+        loss.class_weight = weights
+
+
+def check_class_balance(model: nn.Module) -> list[str]:
+    """Whether a network has losses that can be balanced.
+
+    Args:
+        model: As built.
+
+    Returns:
+        Problems.
+    """
+    losses = _losses(model)
+    if not losses:
+        return [
+            'active_learning.class_balance: wanted a head with a softmax '
+            'CrossEntropyLoss, which can weigh classes; got none. Leave '
+            'class_balance out'
+        ]
+    return [
+        f'model.{name}.class_weight: not together with '
+        'active_learning.class_balance, which sets it in each round; leave '
+        'one of the two out'
+        for name, loss in losses
+        if loss.class_weight is not None
+    ]
+
+
+def _losses(model: nn.Module) -> list[tuple[str, CrossEntropyLoss]]:
+    """The softmax cross-entropies of a network, by name."""
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, CrossEntropyLoss)
+        and not module.use_sigmoid
+        and not module.use_mask
+    ]

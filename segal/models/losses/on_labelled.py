@@ -1,0 +1,216 @@
+"""Losses of mmseg that count labelled pixels, and nothing else.
+
+mmseg wrote them for images that are labelled throughout. Where ten pixels
+are, Dice counts the unlabelled rest as the last class, Focal divides by it,
+Lovasz fails on one label or none, and a head with one channel fails on none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmseg.models.losses import (
+    CrossEntropyLoss,
+    DiceLoss,
+    FocalLoss,
+    LovaszLoss,
+    TverskyLoss,
+)
+from torch import Tensor, nn
+
+from segal.models.losses.heads import mend_heads
+from segal.models.losses.one_channel import one_channel_fault
+
+
+class OnLabelled(nn.Module):
+    """A loss, shown the labelled pixels alone.
+
+    Where every pixel is labelled, it is the loss as mmseg wrote it. Where
+    none is, it is 0. A loss that is a mean over images is one over those
+    with a label.
+
+    Args:
+        loss: One of mmseg's.
+        per_image: Whether it is a mean over images.
+    """
+
+    def __init__(self, loss: nn.Module, per_image: bool) -> None:
+        super().__init__()
+        self.loss = loss
+        self.per_image = per_image
+
+    @property
+    def loss_name(self) -> str:
+        """As the loss is called in the log."""
+        name: str = self.loss.loss_name  # type: ignore[assignment]
+        return name
+
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        ignore_index: int = 255,
+        **kwargs: Any,
+    ) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            pred: Logits, float (B, C, ...).
+            target: Class ids, int64 (B, ...).
+            weight: Of each pixel, float (B, ...).
+            ignore_index: Class id of pixels without a label.
+            kwargs: For the loss.
+
+        Returns:
+            A scalar; the loss of each pixel, over the whole batch, where
+            ``reduction_override='none'`` asks for it (OHEM's sampler).
+        """
+        if kwargs.get('reduction_override') == 'none':
+            return self.loss(  # type: ignore[no-any-return]
+                pred,
+                target,
+                weight=weight,
+                ignore_index=ignore_index,
+                **kwargs,
+            )
+        labelled = target != ignore_index  # (B, ...)
+        if not bool(labelled.any()):
+            return pred[:0].sum()  # 0, with a gradient of zeros
+        none = isinstance(self.loss, LovaszLoss)
+        kwargs['ignore_index'] = None if none else ignore_index
+        groups = (
+            [[image] for image in range(len(target))]
+            if self.per_image
+            else [list(range(len(target)))]
+        )
+        losses = []
+        for group in groups:
+            seen = labelled[group]
+            if not bool(seen.any()):
+                continue
+            logits = pred[group].movedim(1, -1)[seen].T  # (C, N)
+            losses.append(
+                self.loss(
+                    logits[None, :, :, None],  # (1, C, N, 1)
+                    target[group][seen][None, :, None],  # (1, N, 1)
+                    weight=None
+                    if weight is None
+                    else weight[group][seen][None, :, None],
+                    **kwargs,
+                ).mean()
+            )
+        together = torch.stack(losses)
+        summed = getattr(self.loss, 'reduction', 'mean') == 'sum'
+        return together.sum() if summed else together.mean()
+
+
+def _mended(loss: nn.Module) -> nn.Module:
+    """A loss that is right with few labels: itself, or a mend around it."""
+    if isinstance(loss, CrossEntropyLoss):
+        right = loss.reduction != 'none' and not loss.use_sigmoid
+        return loss if right else OnLabelled(loss, per_image=False)
+    if isinstance(loss, DiceLoss | TverskyLoss):
+        return OnLabelled(loss, per_image=True)
+    if isinstance(loss, LovaszLoss):
+        return OnLabelled(loss, per_image=loss.per_image)
+    if isinstance(loss, FocalLoss):
+        return OnLabelled(loss, per_image=False)
+    return loss
+
+
+def mend(model: nn.Module) -> None:
+    """Let the heads of a network learn from labelled pixels alone, in place.
+
+    Names and shapes of its weights stay as they are.
+    """
+    mend_heads(model)
+    for head in list(model.modules()):
+        losses = vars(head).get('_modules', {}).get('loss_decode')
+        if isinstance(losses, nn.ModuleList):
+            for index, loss in enumerate(losses):
+                losses[index] = _mended(loss)
+        elif losses is not None:
+            head.loss_decode = _mended(losses)
+
+
+def check_losses(model: nn.Module) -> list[str]:
+    """Whether each loss of a network bears a batch with few labels.
+
+    Args:
+        model: From :func:`mend`.
+
+    Returns:
+        Problems, one for each loss that raises, or is not finite, where one
+        pixel is labelled or none is, and for each sampler that fails.
+    """
+    problems = []
+    for where, head in model.named_modules():
+        losses = getattr(head, 'loss_decode', None)
+        if losses is None or not hasattr(head, 'out_channels'):
+            continue
+        several = isinstance(losses, nn.ModuleList)
+        for index, loss in enumerate(losses if several else [losses]):
+            key = f'model.{where}.loss_decode' + f'.{index}' * several
+            said = one_channel_fault(loss, head) or _fault(loss, head)
+            if said:
+                problems.append(f'{key}: {said}')
+        said = _sampler_fault(head)
+        if said:
+            problems.append(f'model.{where}.sampler: {said}')
+    return problems
+
+
+def _made_up(head: Any) -> tuple[Tensor, Tensor]:
+    """Logits (2, C, 32, 32), and labels (2, 32, 32) of which one is there.
+
+    It is of class 1, which is the channel of a head that has but one.
+    """
+    draw = torch.Generator().manual_seed(0)
+    pred = torch.randn(2, head.out_channels, 32, 32, generator=draw)
+    few = torch.full((2, 32, 32), head.ignore_index)
+    few[0, 3, 4] = 1
+    return pred, few
+
+
+def _sampler_fault(head: Any) -> str | None:
+    """What is wrong with what picks hard pixels; None where nothing is."""
+    sampler = getattr(head, 'sampler', None)
+    if sampler is None:
+        return None
+    pred, few = _made_up(head)
+    try:
+        sampler.sample(pred, few[:, None])
+    except Exception as error:
+        return (
+            f'{type(sampler).__name__} fails with the losses of its head '
+            f'({type(error).__name__}: {error}); set its thresh, such as '
+            '0.7, or leave it out'
+        )
+    return None
+
+
+def _fault(loss: nn.Module, head: Any) -> str | None:
+    """What is wrong with a loss on few labels; None where nothing is."""
+    pred, few = _made_up(head)
+    none = torch.full_like(few, head.ignore_index)
+    inner = loss.loss if isinstance(loss, OnLabelled) else loss
+    name = type(inner).__name__
+    for target, amount in ((few, 'one label'), (none, 'no label')):
+        try:
+            value = loss(
+                pred, target, weight=None, ignore_index=head.ignore_index
+            )
+        except Exception as error:
+            return (
+                f'{name} fails on a batch with {amount} '
+                f'({type(error).__name__}: {error}); correct it, or choose '
+                "dict(type='CrossEntropyLoss')"
+            )
+        if not bool(torch.isfinite(value).all()) or not value.numel():
+            return (
+                f'{name} is not finite on a batch with {amount}; correct it, '
+                "or choose dict(type='CrossEntropyLoss')"
+            )
+    return None

@@ -1,0 +1,222 @@
+"""The first weights of a backbone: all of them, or an error."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmcv.runner import CheckpointLoader
+from torch import Tensor, nn
+
+from segal.errors import StateError
+from segal.openmmlab.loading import load_file
+
+HEADS = re.compile(
+    r'(^|\.)(fc|classifier|head|last_linear|norm_pre|aux)(\.|$)'
+)
+"""Classifiers at the end of a pretrained network, which no backbone needs."""
+
+
+CHECKPOINT = 'runner.checkpoint'
+"""The key that names a backbone's first weights."""
+
+
+def read_weights(
+    source: str, key: str = CHECKPOINT, wanted: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, by name.
+
+    Args:
+        source: A path, a URL, or mmcv's ``open-mmlab://`` and
+            ``torchvision://`` names. What is fetched is kept in torch's own
+            cache (``$TORCH_HOME/hub/checkpoints``); a file put there serves
+            machines without a network.
+        key: Where to name another, for errors.
+        wanted: Names of a backbone's weights; where all are there, they are
+            taken as they are (UNet has an ``encoder.`` of its own).
+
+    Returns:
+        Names without ``module.``, ``backbone.`` (where all that belongs to a
+        backbone has it) and the like, and their tensors.
+
+    Raises:
+        StateError: There is no such file, it cannot be fetched, or it holds
+            no weights.
+    """
+    try:
+        content: Any = CheckpointLoader.load_checkpoint(
+            source, map_location='cpu'
+        )
+    except StateError:
+        raise
+    except Exception as error:
+        raise StateError(
+            f'{source}: the pretrained weights cannot be read '
+            f'({type(error).__name__}: {error}); without a network, put the '
+            'file into $TORCH_HOME/hub/checkpoints, or name a local one in '
+            f'{key}'
+        ) from error
+    if isinstance(content, Mapping) and isinstance(
+        content.get('state_dict', content.get('model')), Mapping
+    ):
+        content = content.get('state_dict', content.get('model'))
+    tensors = (
+        {
+            name: value
+            for name, value in content.items()
+            if isinstance(value, Tensor)
+        }
+        if isinstance(content, Mapping)
+        else {}
+    )
+    if not tensors:
+        raise StateError(
+            f'{source}: wanted a checkpoint with weights, got none in it'
+        )
+    for prefix in ('module.', 'backbone.', 'encoder.'):
+        if wanted and tensors.keys() >= set(wanted):
+            break
+        inside = {
+            name.removeprefix(prefix): value
+            for name, value in tensors.items()
+            if name.startswith(prefix)
+        }
+        tensors = inside or tensors
+    return tensors
+
+
+def load_backbone(
+    backbone: nn.Module,
+    source: str,
+    logger: logging.Logger,
+    key: str = CHECKPOINT,
+) -> None:
+    """Fill a backbone with pretrained weights.
+
+    Args:
+        backbone: As mmseg built it.
+        source: As for :func:`read_weights`.
+        logger: Told what was left over.
+        key: Where to name others, for errors.
+
+    Raises:
+        StateError: A weight of the backbone is missing in the file, or has
+            another shape.
+    """
+    wanted = {
+        name: value
+        for name, value in backbone.state_dict().items()
+        if not name.endswith('num_batches_tracked')
+    }
+    tensors = read_weights(source, key, wanted)
+    shapes = [
+        f'{name}: wanted {tuple(value.shape)}, got '
+        f'{tuple(tensors[name].shape)}'
+        for name, value in wanted.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    missing = [name for name in wanted if name not in tensors]
+    if missing or shapes:
+        listed = '\n    '.join(
+            [*(f'{name}: missing' for name in missing[:5]), *shapes[:5]]
+        )
+        raise StateError(
+            f'{source}: does not fit the backbone '
+            f'{type(backbone).__name__}: {len(missing)} of {len(wanted)} '
+            f'weights are missing, {len(shapes)} have another shape:\n    '
+            f'{listed}\n  name weights of the same architecture in {key}'
+            + ", or start with runner.pretrained='random'"
+            * (key == CHECKPOINT)
+        )
+    backbone.load_state_dict(
+        {name: tensors[name] for name in wanted}, strict=False
+    )
+    left = [
+        name
+        for name in tensors
+        if name not in wanted
+        and not HEADS.search(name)
+        and not name.endswith('num_batches_tracked')
+    ]
+    logger.info(
+        '%s: %d weights loaded into the %s%s',
+        source,
+        len(wanted),
+        type(backbone).__name__,
+        f', {len(left)} left over ({left[0]}, ...)' if left else '',
+    )
+
+
+def init_own_way(backbone: nn.Module, source: str) -> None:
+    """Let a backbone that converts its weights itself (Swin, ViT) load them.
+
+    Args:
+        backbone: With ``init_cfg`` of type ``Pretrained``.
+        source: For the error.
+
+    Raises:
+        StateError: Some weights are as they were before.
+    """
+    before = {
+        name: value.clone() for name, value in backbone.state_dict().items()
+    }
+    with torch.no_grad():
+        backbone.init_weights()  # type: ignore[operator]
+    same = [
+        name
+        for name, value in backbone.state_dict().items()
+        if value.ndim > 1
+        and value.is_floating_point()
+        and value.numel() > 1
+        and torch.equal(value, before[name])
+        and bool(value.any())
+    ]
+    if same:
+        raise StateError(
+            f'{source}: does not fit the backbone {type(backbone).__name__}: '
+            f'{len(same)} weights were not loaded, such as {same[0]}; name '
+            'weights of the same architecture in runner.checkpoint, or start '
+            "with runner.pretrained='random'"
+        )
+
+
+def last_checkpoint(work_dir: Path, round: int) -> Path:
+    """Where the last checkpoint of a round lies."""
+    return Path(work_dir) / f'round_{round:03d}' / 'final.pth'
+
+
+def load_plain(path: Path) -> dict[str, Any]:
+    """A checkpoint of ours: tensors and plain values only.
+
+    Raises:
+        StateError: It is missing or hurt.
+    """
+    content = load_file(path)
+    wanted = ('meta', 'state_dict', 'optimizer')
+    if not isinstance(content, dict) or not set(wanted) <= content.keys():
+        raise StateError(
+            f'{path}: wanted a checkpoint of this experiment, with '
+            f'{", ".join(wanted)}; got another file'
+        )
+    return content
+
+
+def newest_whole(
+    paths: Sequence[Path], logger: logging.Logger
+) -> dict[str, Any] | None:
+    """The first checkpoint that can be read, None where none can.
+
+    Args:
+        paths: The one that is wanted first.
+        logger: Told of each that is passed over.
+    """
+    for path in paths:
+        try:
+            return load_plain(path)
+        except StateError as error:
+            logger.warning('%s; the one before it is taken, if any', error)
+    return None

@@ -1,0 +1,1 @@
+"""Read what mmcv's and mmseg's configs and checkpoints hold."""

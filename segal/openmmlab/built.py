@@ -1,0 +1,123 @@
+"""What a registry says when it cannot build a part, with the part's key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from mmcv.cnn import MODELS as MMCV_MODELS
+from mmcv.runner import HOOKS
+from mmcv.runner.optimizer import OPTIMIZERS
+from mmseg.datasets import DATASETS, PIPELINES
+from mmseg.models.builder import MODELS
+
+from segal.errors import ConfigError, nearest, raised_at
+from segal.openmmlab.kinds import short
+
+_REGISTRIES = {
+    registry.name: registry.module_dict
+    for registry in (
+        MMCV_MODELS,
+        HOOKS,
+        OPTIMIZERS,
+        DATASETS,
+        PIPELINES,
+        MODELS,
+    )
+}
+_UNKNOWN = re.compile(r'(\S+) is not in the (.+) registry')
+_ENDINGS = ('Dataset', 'Loss', 'Hook', 'Head')
+"""What people leave out."""
+
+_FEW = 20
+"""So many valid names are listed; of more, the nearest alone is named."""
+
+
+def not_built(where: str, section: Any, error: Exception) -> str:
+    """One sentence about a part that cannot be built from its config.
+
+    Args:
+        where: Dotted path of the section.
+        section: What stands there.
+        error: What mmcv's ``build_from_cfg`` raised: the words of the
+            innermost part behind the names of all around it.
+    """
+    if isinstance(error, ConfigError):  # it has told all there is to tell
+        return '; '.join(f'{where}: {one}' for one in error.problems)
+    said = _plain(error)
+    unknown = _UNKNOWN.search(said)
+    if unknown is None:
+        kind = type(error).__name__
+        # a TypeError of a constructor tells it all by itself
+        kind = '' if isinstance(error, (TypeError, KeyError)) else f'{kind}: '
+        return (
+            f'{where}: cannot be built: {kind}{said}; correct it (got '
+            f'{short(section)})'
+        )
+    name = unknown[1].strip('\'"')
+    paths = list(_named(where, section, name))
+    return (
+        f'{paths[0] if paths else where}.type: {name!r} is not registered'
+        + _guess(name, unknown[2])
+    )
+
+
+def _plain(error: Exception) -> str:
+    """Without the quotes that each KeyError puts around the one inside."""
+    said = str(error) or 'no further words'
+    if not isinstance(error, KeyError):
+        return said
+    said = said.replace('\\', '').rstrip('\'"')
+    return re.sub(r'(^|: )[\'"]+', r'\1', said)
+
+
+def _named(where: str, part: Any, name: str) -> Iterator[str]:
+    """Dotted paths of the dicts of that type inside a section."""
+    if isinstance(part, Mapping):
+        if part.get('type') == name:
+            yield where
+        for key, value in part.items():
+            yield from _named(f'{where}.{key}', value, name)
+    elif isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            yield from _named(f'{where}[{index}]', value, name)
+
+
+def _guess(name: str, registry: str) -> str:
+    """The nearest name, and how to bring in one's own."""
+    names = sorted(_REGISTRIES.get(registry, {}))
+    own = 'if it is your own, name its module in custom_imports'
+    said = nearest(name, names) if names else ''
+    if len(names) <= _FEW:
+        return f'{said}; {own}'
+    for ending in ('', *_ENDINGS):
+        said = nearest(name + ending, names).split(' (valid')[0].rstrip()
+        if said:
+            break
+    return f'{said} ({own})'
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Turn what a value of an odd kind raises into words about the config.
+
+    While a config is read and its parts are built, nothing is written yet
+    that could be at fault.
+
+    Raises:
+        ConfigError: For any fault of that sort.
+    """
+    try:
+        yield
+    except (
+        *(TypeError, AttributeError, LookupError, AssertionError),
+        *(ValueError, RecursionError, ArithmeticError),
+    ) as error:
+        said = str(error).strip() or 'no further words'
+        raise ConfigError(
+            'the config: a value is of another kind than its reader wants '
+            f'({type(error).__name__}: {said[:300]}; {raised_at(error)}); '
+            'correct it (--debug shows what was read)'
+        ) from error

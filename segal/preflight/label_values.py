@@ -1,0 +1,323 @@
+"""Some annotations of each data set: can their ids be what is meant?"""
+
+from __future__ import annotations
+
+import inspect
+import os.path as osp
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from mmseg.datasets import CustomDataset
+from mmseg.utils import get_root_logger
+from numpy.typing import NDArray
+
+from segal.active.dataset.base import LoadFirst, image_name
+from segal.active.dataset.lossy import lossy_format
+from segal.active.label_store.ids import absent_classes
+from segal.active.oracles import GroundTruthOracle
+from segal.errors import DataError
+from segal.preflight.parts import Rehearsal
+from segal.registry import ORACLES
+from segal.seeding import key as key_of
+
+FILES = 16
+"""How many annotations of a data set are read, by default."""
+
+PIXELS = 40_000_000
+"""From how many pixels on fewer annotations are enough."""
+
+MORE = 1000
+"""How many are read where only one class is found beside 255."""
+
+FORMATS = 4000
+"""Of how many annotations the format alone is looked at."""
+
+_NO_CLASS = 255
+
+Truth = NDArray[np.integer]
+
+
+@dataclass
+class Seen:
+    """The ids of some annotations of a data set.
+
+    Attributes:
+        key: Where the data set stands in the config.
+        classes: Names of its C classes.
+        reduced: Whether ids were lowered by one, and 0 became void.
+        counts: Pixels of each id, int64 (256,).
+        files: How many annotations were read.
+        all: Whether these are all of the data set.
+        lossy: How many of them are JPEGs or the like.
+    """
+
+    key: str
+    classes: tuple[str, ...]
+    reduced: bool = False
+    counts: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(256, np.int64)
+    )
+    files: int = 0
+    all: bool = False
+    lossy: int = 0
+
+    @property
+    def found(self) -> int:
+        """How many classes occur."""
+        return int(np.count_nonzero(self.counts[: len(self.classes)]))
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether there is 255, and at most one class beside it."""
+        return self.found <= 1 and bool(self.counts[_NO_CLASS])
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether as many were read as tell what can be told."""
+        files, pixels = FILES, PIXELS
+        if self.is_odd:
+            files, pixels = MORE, 50 * PIXELS
+        return self.files >= files or int(self.counts.sum()) >= pixels
+
+
+def check_label_values(parts: Rehearsal) -> None:
+    """Look at some annotations of each data set before labels are bought.
+
+    Which ones depends on their names alone. Of the pool they are read only
+    where ground truth answers the queries.
+
+    Args:
+        parts: Of the experiment.
+
+    Raises:
+        DataError: Annotations that cannot be meant as they are read.
+    """
+    data, logger = parts.data, get_root_logger()
+    smoke = data.images > len(data.pool)
+    everything = []
+    if _ground_truth_answers(parts):
+        everything.append(_look_at_pool(parts))
+    # a pool of nothing but void is told of where its labels are bought
+    void_pool = any(seen.files and not seen.found for seen in everything)
+    for key, dataset in {'data.val': data.val, **data.sources}.items():
+        if is_read_here(dataset):
+            everything.append(_look_at(dataset, key, data.classes))
+    for seen in everything:
+        said = [] if smoke else one_class(seen)
+        if said and not void_pool:
+            raise DataError(said[0])
+        for sentence in said + doubts(seen, told_in_full=not smoke):
+            logger.warning(sentence)
+
+
+def is_read_here(dataset: Any) -> bool:
+    """Whether a data set reads its annotations as mmseg's own do."""
+    kind = type(dataset)
+    return (
+        isinstance(dataset, CustomDataset)
+        and kind.__getitem__ is CustomDataset.__getitem__
+        and kind.prepare_train_img is CustomDataset.prepare_train_img
+        and len(dataset) > 0
+    )
+
+
+def _ground_truth_answers(parts: Rehearsal) -> bool:
+    """Whether the answers to queries are read from annotation files."""
+    kind = parts.config.oracle['type']
+    kind = ORACLES.get(kind) if isinstance(kind, str) else kind
+    return inspect.isclass(kind) and issubclass(kind, GroundTruthOracle)
+
+
+def _look_at_pool(parts: Rehearsal) -> Seen:
+    """The ids of the pool's ground truth, as the oracle would read it."""
+    data = parts.data
+    last: list[Truth] = []
+
+    def remember(name: str) -> Truth:
+        last[:] = [data.annotation(name)]
+        return last[0]
+
+    oracle = GroundTruthOracle(
+        remember, data.pool.images, data.classes, parts.config.ignore_index
+    )
+
+    def read(position: int) -> Truth:
+        oracle.truth(image_name(data.view, position))
+        return last[0]  # where 255 is not yet the ignored id, too
+
+    loader = LoadFirst(data.view, 'data.train')
+    reduced = bool(getattr(loader.reader, 'reduce_zero_label', False))
+    seen = Seen('data.train', data.classes, reduced)
+    at = [data.positions[image.name] for image in data.pool]
+    _count(seen, loader, at, read)
+    return seen
+
+
+def _look_at(
+    dataset: CustomDataset, key: str, classes: tuple[str, ...]
+) -> Seen:
+    """The ids of a data set that is evaluated on, or a labelled source."""
+    loader = LoadFirst(dataset, key)
+    later = dataset.test_mode and dataset.reduce_zero_label
+    reduced = later or getattr(loader.reader, 'reduce_zero_label', False)
+    seen = Seen(key, classes, bool(reduced))
+
+    def read(position: int) -> Truth:
+        truth = loader.checked_annotation(position, None, len(classes))
+        if not later:
+            return truth
+        void = (truth == 0) | (truth == _NO_CLASS)  # as in the evaluation
+        return np.where(void, _NO_CLASS, truth - 1)
+
+    _count(seen, loader, range(len(dataset)), read)
+    return seen
+
+
+def _count(
+    seen: Seen,
+    loader: LoadFirst,
+    positions: Iterable[int],
+    read: Callable[[int], Truth],
+) -> None:
+    """Count ids until enough is known, in an order that names decide.
+
+    Those in lossy formats come first, so that none of them is missed.
+    Annotations that are missing are passed over: of the pool, only those
+    that are bought need to be there.
+
+    Args:
+        seen: Gets the counts.
+        loader: Knows the files.
+        positions: Of all annotations that may be read.
+        read: Position -> integer (H, W).
+
+    Raises:
+        DataError: An annotation that cannot be used.
+    """
+    dataset: Any = loader.dataset
+
+    def is_lossy(position: int) -> bool:
+        known = 'ann' in dataset.img_infos[position]
+        path = loader.annotation_file(position) if known else ''
+        return lossy_format(path) is not None
+
+    order = sorted(
+        positions, key=lambda at: key_of('values', image_name(dataset, at))
+    )
+    order[:FORMATS] = sorted(order[:FORMATS], key=is_lossy, reverse=True)
+    for position in order:
+        if seen.is_enough:
+            return
+        try:
+            truth = read(position)
+        except DataError as error:
+            if _is_missing(loader, position, error):
+                continue
+            raise
+        ids = np.bincount(truth.reshape(-1), minlength=256)
+        seen.counts += ids[:256]
+        seen.files += 1
+        seen.lossy += is_lossy(position)
+    seen.all = True
+
+
+def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
+    """Whether an annotation cannot be read because it is not there."""
+    if 'ann' not in loader.dataset.img_infos[position]:
+        return True  # which is said where one is bought
+    path = loader.annotation_file(position)
+    return isinstance(error.__cause__, FileNotFoundError) or not (
+        osp.exists(path)
+    )
+
+
+def one_class(seen: Seen) -> list[str]:
+    """Say why annotations cannot be right that have one class, or none.
+
+    With 255 in place of a class, all that counts is the other one: the mean
+    IoU is 100 %.
+
+    Args:
+        seen: The ids of a data set.
+
+    Returns:
+        One sentence, or none.
+    """
+    if not seen.is_odd:
+        return []
+    if len(seen.classes) > 2 and seen.files < FILES:
+        return []
+    where = f'{seen.key}: wanted pixels of {len(seen.classes)} classes'
+    looked = f'all its {seen.files} annotations'
+    if not seen.all:
+        looked = f'the {seen.files} annotations looked at'
+    if not seen.found:
+        return [
+            f'{where}, got nothing but void in {looked}; correct its ann_dir '
+            'or reduce_zero_label, or convert the annotations'
+        ]
+    (only,) = np.flatnonzero(seen.counts[: len(seen.classes)]).tolist()
+    other = int(not only)
+    if seen.reduced:
+        void = 'void, which reduce_zero_label makes of 0,'
+        mend = 'If ids start at 0, set reduce_zero_label=False; if they do not'
+    else:
+        void = '255, which is void,'
+        mend = (
+            'If 255 is meant as a class, as in black and white masks, write '
+            f'its id, such as {other} ({seen.classes[other]!r}), in place of '
+            '255, or let a LoadAnnotations of your own do so; if it is void'
+        )
+    return [
+        f'{where}, got {seen.classes[only]!r} (id {only}) and {void} and '
+        f'nothing else in {looked}: nothing would be learned, and mIoU would '
+        f'be 100 %. {mend}, add images with the other classes'
+    ]
+
+
+def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
+    """Say what is odd about annotations, and may be right.
+
+    Args:
+        seen: The ids of a data set.
+        told_in_full: Whether classes may be missed, other than with the few
+            images of a smoke run.
+
+    Returns:
+        Sentences for the log.
+    """
+    said = []
+    if seen.lossy:
+        said.append(
+            f'{seen.key}: {seen.lossy} of {seen.files} annotations looked at '
+            'are JPEGs or the like, whose values a LoadAnnotations of your '
+            'own makes ids of: labels may be wrong where classes meet'
+        )
+    absent = absent_classes(seen.counts, seen.classes)
+    if not (absent and seen.files and told_in_full):
+        return said
+    names = ', '.join(map(repr, absent))
+    first, last = seen.classes[0], seen.classes[-1]
+    shift = ''
+    if absent == [first] and not seen.reduced:
+        shift = (
+            '; if ids start at 1, set reduce_zero_label=True: each label '
+            'has the name of the class after it now'
+        )
+    elif absent == [last] and seen.reduced and seen.counts[_NO_CLASS]:
+        shift = (
+            '; if ids start at 0, set reduce_zero_label=False: it makes id 0 '
+            'void, and gives each label the name of the class before it'
+        )
+    if not seen.all and not shift:
+        return said
+    void = ''
+    if seen.counts[_NO_CLASS] and not shift:
+        share = seen.counts[_NO_CLASS] / seen.counts.sum()
+        void = f'; 255, at {share:.1%} of the pixels, is void'
+    where = f'any of its {seen.files} annotations'
+    if not seen.all:
+        where = f'the {seen.files} annotations looked at'
+    return [*said, f'{seen.key}: no pixel of {names} in {where}{shift}{void}']

@@ -1,0 +1,384 @@
+"""One training iteration on a network of its own, with the config's hooks."""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmcv.parallel import DataContainer, collate
+from mmcv.runner import (
+    CheckpointHook,
+    EMAHook,
+    LoggerHook,
+    LrUpdaterHook,
+    OptimizerHook,
+    TextLoggerHook,
+)
+from mmcv.runner.hooks.momentum_updater import MomentumUpdaterHook
+from mmseg.core import build_optimizer
+from mmseg.utils import build_dp
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
+from segal.config.spans import span_of
+from segal.distributed import ranks
+from segal.hooks.pseudo_labels import WEAK
+from segal.preflight.parts import QUIET, Rehearsal, content, words
+from segal.runner.inner import (
+    RoundContext,
+    RoundEpochRunner,
+    RoundIterRunner,
+)
+from segal.runner.rounds import plain
+
+SECTIONS = {
+    LrUpdaterHook: 'lr_config',
+    MomentumUpdaterHook: 'momentum_config',
+    OptimizerHook: 'optimizer_config',
+    CheckpointHook: 'checkpoint_config',
+    TextLoggerHook: 'log_config',
+    EMAHook: 'custom_hooks',
+}
+"""Hooks that can be run beside an experiment, and what describes them.
+
+Others may write, or tell a server: they are built, and not run.
+"""
+
+PATIENCE = 1.0
+"""Seconds on a CPU that a whole training step may take by estimate."""
+
+STEP_PER_FORWARD = 6
+"""A step with two images, in forward passes of one without gradients."""
+
+SMALL = 64
+"""A crop's sides are multiples of it, where a step would take longer."""
+
+
+class _Unwritten:
+    """Names checkpoints, and writes none."""
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename_tmpl: str | None = None,
+        save_optimizer: bool = True,
+        meta: Mapping[str, Any] | None = None,
+        create_symlink: bool = True,
+    ) -> None:
+        """Make the name and the meta of mmcv's checkpoint hook alone."""
+        if filename_tmpl is not None:
+            names = {filename_tmpl.format(number) for number in (1, 2)}
+            for name in names:
+                if not name or Path(name).name != name:
+                    raise ValueError(
+                        'filename_tmpl: wanted the name of a file, without a '
+                        f'folder; got {filename_tmpl!r}'
+                    )
+            if len(names) == 1:
+                raise ValueError(
+                    'filename_tmpl: wanted a place for the number, such as '
+                    f"'epoch_{{}}.pth'; got {filename_tmpl!r}"
+                )
+        plain({**(meta or {})})
+
+
+class _ByEpoch(_Unwritten, RoundEpochRunner):
+    pass
+
+
+class _ByIteration(_Unwritten, RoundIterRunner):
+    pass
+
+
+def train(
+    model: nn.Module,
+    sample: Mapping[str, Any],
+    parts: Rehearsal,
+    seconds: float,
+    problems: list[str],
+) -> str:
+    """Take one step of the optimizer, with a label on every pixel.
+
+    Args:
+        model: A network of its own for the rehearsal.
+        sample: mmseg's training sample of the pool.
+        parts: Of the experiment.
+        seconds: That a query of one image takes.
+        problems: Gets what is wrong.
+
+    Returns:
+        What was left out for the sake of time; empty: nothing.
+    """
+    whole = labelled(sample, len(parts.data.classes))
+    estimate = ranks.broadcast(seconds) * STEP_PER_FORWARD
+    if parts.device.type != 'cpu' or estimate <= PATIENCE:
+        problems += _step(model, whole, parts)
+        return ''
+    cut = cropped(whole, math.sqrt(PATIENCE / estimate))
+    height, width = content(cut['img']).shape[1:]
+    if _step(model, cut, parts):  # some networks want their own size
+        problems += _step(model, whole, parts)
+        return ''
+    return f'; the training step on {height}x{width} pixels of an image'
+
+
+def labelled(sample: Mapping[str, Any], classes: int) -> dict[str, Any]:
+    """Make a sample of the pool with labels: each class in turn.
+
+    What pseudo-labels read is left out, as their hook takes it out.
+    """
+    made = {k: v for k, v in sample.items() if k not in (UNASKED, WEAK)}
+    meta = {**content(sample['img_metas']), FROM_SOURCE: False}
+    made['img_metas'] = _like(sample['img_metas'], meta)
+    old = made['gt_semantic_seg']
+    labels = content(old)  # (1, h, w)
+    turns = torch.arange(labels.numel()) % classes
+    new = turns.to(labels.dtype).view(labels.shape)
+    made['gt_semantic_seg'] = _like(old, new)
+    return made
+
+
+def cropped(sample: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """The upper left of a sample, for a network that is slow here.
+
+    Args:
+        sample: mmseg's training sample.
+        share: Of either side that would do.
+    """
+    height, width = (
+        min(side, max(SMALL, int(side * share) // SMALL * SMALL))
+        for side in content(sample['img']).shape[1:]
+    )
+    made = {
+        key: _like(value, content(value)[..., :height, :width])
+        if isinstance(content(value), Tensor)
+        else value
+        for key, value in sample.items()
+    }
+    meta = dict(content(sample['img_metas']))
+    for key in ('img_shape', 'pad_shape'):
+        if key in meta:
+            meta[key] = (height, width, *meta[key][2:])
+    made['img_metas'] = _like(sample['img_metas'], meta)
+    return made
+
+
+def _like(old: Any, value: Any) -> Any:
+    """A value in a container such as another's."""
+    if not isinstance(old, DataContainer):
+        return value
+    return DataContainer(
+        value, old.stack, old.padding_value, old.cpu_only, old.pad_dims
+    )
+
+
+def _step(
+    model: nn.Module, sample: Mapping[str, Any], parts: Rehearsal
+) -> list[str]:
+    """What goes wrong in one iteration."""
+    loader: DataLoader = DataLoader(
+        [sample, sample],  # type: ignore[arg-type]
+        batch_size=2,  # what batch norm after global pooling wants
+        collate_fn=partial(collate, samples_per_gpu=2),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        return _Iteration(model, loader, parts, folder).run()
+
+
+class _Iteration:
+    """One iteration at the beginning of a phase, and a look at its end.
+
+    Args:
+        model: A network of its own for the rehearsal.
+        loader: Of one batch.
+        parts: Of the experiment.
+        folder: To write logs to, thrown away after.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loader: DataLoader,
+        parts: Rehearsal,
+        folder: str,
+    ) -> None:
+        self.parts = parts
+        self.loader = loader
+        self.problems: list[str] = []
+        device = parts.device
+        ids = [torch.cuda.current_device()] if device.type == 'cuda' else None
+        network = build_dp(model.train(), device.type, device_ids=ids)
+        config, cfg = parts.config, parts.cfg
+        by_epoch, length = config.by_epoch, config.phases[0].train
+        kind = _ByEpoch if by_epoch else _ByIteration
+        runner: Any = kind(
+            model=network,
+            optimizer=build_optimizer(network, copy.deepcopy(cfg.optimizer)),
+            logger=QUIET,
+            work_dir=folder,
+            meta={},
+            **{'max_epochs' if by_epoch else 'max_iters': length},
+        )
+        span = span_of(config, 0, 0, per_epoch=1)  # one batch is an epoch
+        runner.context = RoundContext(
+            round=0,
+            rounds=len(config.phases),
+            work_dir=Path(folder),
+            step_offset=0,
+            first_iter=span.first_iter,
+            schedule_iters=span.schedule_iters,
+            schedule_epochs=span.schedule_epochs,
+            span=span,
+        )
+        sections = parts.hooks.sections()
+        sections['checkpoint_config'] = self._due(
+            sections['checkpoint_config']
+        )
+        sections['custom_hooks'] = [
+            hook
+            for hook in sections['custom_hooks'] or []
+            if hook['type'] == 'EMAHook'
+        ]
+        runner.register_training_hooks(
+            sections['lr_config'],
+            sections['optimizer_config'],
+            sections['checkpoint_config'],
+            sections['log_config'],
+            sections['momentum_config'],
+            custom_hooks_config=sections['custom_hooks'],
+        )
+        loggers = [h for h in runner.hooks if isinstance(h, LoggerHook)]
+        for hook in loggers:
+            if not isinstance(hook.interval, int) or hook.interval < 1:
+                self.problems.append(
+                    f'log_config: wanted an integer, 1 or more, as interval '
+                    f'of {type(hook).__name__}; got {hook.interval!r}'
+                )
+                hook.interval = 1
+        runner._hooks = [hook for hook in runner.hooks if _section(hook)]
+        runner.data_loader = loader
+        runner.mode = 'train'
+        runner._inner_iter = 0
+        self.runner = runner
+        self.length = length
+
+    def _due(self, section: Any) -> Any:
+        """A checkpoint hook that saves after the first iteration."""
+        if section is not None and section.get('type') in (
+            None,
+            'CheckpointHook',
+        ):
+            section['interval'] = 1
+            section.pop('out_dir', None)
+        return section
+
+    def run(self) -> list[str]:
+        """Call the hooks as mmcv's runner does.
+
+        Returns:
+            What goes wrong, at most one problem of each section.
+        """
+        runner = self.runner
+        by_epoch = self.parts.config.by_epoch
+        self._call('before_run', 'before_train_epoch')
+        self._call('before_train_iter')
+        if not self.problems:
+            self._forward()
+        if not self.problems:
+            self._call('after_train_iter')
+            if by_epoch:
+                self._call('after_train_epoch')
+        if self.problems:
+            return self.problems
+        last = self.length - 1
+        for place in sorted({0, last // 2, last}):
+            runner._iter = place
+            runner._epoch = place if by_epoch else 0
+            self._call('before_train_epoch', 'before_train_iter')
+            self._rates()
+        return list(dict.fromkeys(self.problems))
+
+    def _call(self, *moments: str) -> None:
+        """Let each hook do what it does at some moments."""
+        for moment in moments:
+            for hook in self.runner.hooks:
+                where = _section(hook)
+                if any(one.startswith(where) for one in self.problems):
+                    continue
+                try:
+                    getattr(hook, moment)(self.runner)
+                except torch.OutOfMemoryError:
+                    raise
+                except Exception as error:
+                    got = self.parts.cfg.get(where)
+                    self.problems.append(
+                        f'{where}: does not work: '
+                        f'{words(error)}, in {type(hook).__name__}.{moment}; '
+                        f'correct it (got {got})'
+                    )
+
+    def _forward(self) -> None:
+        """The losses of one batch."""
+        runner = self.runner
+        batch = next(iter(self.loader))
+        runner.data_batch = batch
+        try:
+            outputs = runner.model.train_step(batch, runner.optimizer)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            self.problems.append(
+                f'model: does not train on a batch: {words(error)}; '
+                'correct loss_decode, class_weight and sampler of its heads'
+            )
+            return
+        loss = outputs.get('loss') if isinstance(outputs, dict) else None
+        if not isinstance(loss, Tensor) or not loss.requires_grad:
+            self.problems.append(
+                'model: wanted a loss to train on, got none; name at least '
+                'one in loss_decode of a head, and leave some of the network '
+                'unfrozen'
+            )
+            return
+        if loss.numel() != 1:
+            self.problems.append(
+                'model: wanted a loss that is one number, got one of shape '
+                f"{tuple(loss.shape)}; write reduction='mean'"
+            )
+            return
+        runner.outputs = outputs
+        if 'log_vars' in outputs:
+            runner.log_buffer.update(
+                outputs['log_vars'], outputs['num_samples']
+            )
+        runner.log_buffer.update(dict(time=0.0, data_time=0.0))
+
+    def _rates(self) -> None:
+        """Check that every learning rate is a number."""
+        for group in self.runner.optimizer.param_groups:
+            rate = group['lr']
+            if isinstance(rate, complex) or not (
+                isinstance(rate, int | float) and math.isfinite(rate)
+            ):
+                self.problems.append(
+                    'lr_config: wanted learning rates that are finite '
+                    f'numbers, got {rate!r} in a phase; correct it (got '
+                    f'{self.parts.cfg.get("lr_config")})'
+                )
+                return
+
+
+def _section(hook: Any) -> str:
+    """The section that describes a hook which can be run; empty: cannot."""
+    for kind, name in SECTIONS.items():
+        if isinstance(hook, kind):
+            exact = kind in (TextLoggerHook, CheckpointHook)
+            return name if not exact or type(hook) is kind else ''
+    return ''

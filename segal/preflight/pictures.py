@@ -1,0 +1,65 @@
+"""The pictures of a round, drawn once in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segal.errors import SegALError, raised_at
+from segal.preflight.parts import Rehearsal
+from segal.structures import LABELLED, VOID
+from segal.visualization.marks import Marks
+from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
+
+_MARKS = 8
+"""Places that are drawn as asked."""
+
+
+def draw(parts: Rehearsal, problems: list[str]) -> None:
+    """Draw one image of each content that the pool has; nothing is written.
+
+    Args:
+        parts: Of the experiment.
+        problems: Gets what cannot be drawn.
+
+    Raises:
+        DataError: An image that cannot be read or shown.
+    """
+    pool = parts.data.pool
+    try:
+        for name in pool.one_of_each_content():
+            image = pool.read_image(name)
+            if parts.config.visualize is not None:
+                _draw(parts, name, image)
+    except SegALError:
+        raise
+    except Exception as error:
+        problems.append(
+            f'active_learning.visualize: a picture of {name} cannot be drawn '
+            f'({type(error).__name__}: {error}; {raised_at(error)}); correct '
+            "the data set's palette and classes, or set visualize=None"
+        )
+
+
+def _draw(parts: Rehearsal, name: str, image: np.ndarray) -> None:
+    """Every kind of picture of one image, uint8 (H, W, 3)."""
+    data = parts.data
+    size = image.shape[0], image.shape[1]
+    pixels = size[0] * size[1]
+    places = np.unique(np.linspace(0, pixels - 1, _MARKS).astype(np.int64))
+    classes = np.arange(len(places)) % max(1, len(data.classes))
+    status = np.full(len(places), LABELLED, np.uint8)
+    status[-1] = VOID
+    ids = np.arange(pixels) % max(1, len(data.classes))  # every class
+    label_map = ids.astype(np.uint8).reshape(size)
+    marks = Marks(
+        places, classes.astype(np.uint8), status, np.ones(len(places), bool)
+    )
+    labelled = None
+    if parts.config.unit == 'image':
+        labelled = label_map
+    scene = Scene(
+        name, image, marks, data.classes, data.palette, 'rehearsed', labelled
+    )
+    overlay(scene)
+    panel(scene, label_map, np.zeros(size, np.float32))
+    contact_sheet([(name, image, 0.0)], 'rehearsed', '')

@@ -1,0 +1,163 @@
+"""One annotation file, as training reads it and as the evaluation does."""
+
+from __future__ import annotations
+
+import copy
+import os.path as osp
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from mmseg.datasets import CustomDataset
+from mmseg.datasets.pipelines import LoadAnnotations
+from numpy.typing import NDArray
+
+from segal.active.dataset.base import LoadFirst
+from segal.errors import DataError
+from segal.preflight.parts import Rehearsal
+from segal.seeding import key
+
+_FILES = 4
+"""Files of each data set that are compared, where it has as many."""
+
+
+def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
+    """Check that training and the evaluation read annotations alike.
+
+    A prediction that is what training reads from a file must be perfect in
+    the eyes of the evaluation. Known annotations of the pool and of
+    ``data.val`` are compared, a keyed handful of each; those that are
+    missing are left out.
+
+    Args:
+        parts: Of the experiment.
+        problems: Gets one for the first file that is read in two ways.
+    """
+    data, seed = parts.data, parts.config.seed
+    val = data.val
+    if not isinstance(val, CustomDataset) or not hasattr(val, 'pre_eval'):
+        return
+    classes = tuple(data.classes)
+    if tuple(val.CLASSES or ()) != classes:
+        return  # said where names are compared
+    loader = LoadFirst(data.view, 'data.train')
+    own_reader = type(loader.reader).__call__ is not LoadAnnotations.__call__
+    if own_reader and _format(data.view) != _format(val):
+        return  # each is read in its own way, rightly
+    for dataset, where in ((val, 'data.val'), (data.view, 'data.train')):
+        for info in _handful(dataset, seed):
+            for ours, theirs in _pairs(dataset, data.view, val, info):
+                told = _compare(loader, val, dataset, ours, theirs)
+                if told:
+                    problems.append(f'{where}: {told}')
+                    return
+
+
+def _handful(dataset: CustomDataset, seed: int) -> list[dict[str, Any]]:
+    """The infos of a few images with annotations, from a key."""
+    known = [info for info in dataset.img_infos if 'ann' in info]
+    known.sort(key=lambda info: key(seed, 'same mask', info['filename']))
+    return known[:_FILES]
+
+
+def _format(dataset: CustomDataset) -> bytes | None:
+    """What a first annotation file begins with: it tells PNG from JPEG."""
+    for info in dataset.img_infos[:1]:
+        name = info.get('ann', {}).get('seg_map', '')
+        with (
+            suppress(OSError),
+            open(osp.join(dataset.ann_dir or '', name), 'rb') as file,
+        ):
+            return file.read(4)
+    return None
+
+
+def _pairs(
+    dataset: CustomDataset,
+    view: CustomDataset,
+    val: CustomDataset,
+    info: dict[str, Any],
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Which file training would read for an image, and which val would.
+
+    The same one where both have one suffix; else two that lie side by side.
+    Annotations of the pool in one format and of val in another, each with a
+    reader of its own, have no file that both would read.
+    """
+    other = val if dataset is view else view
+    own, theirs = dataset.seg_map_suffix, other.seg_map_suffix
+    second = info
+    if own != theirs:
+        if not isinstance(own, str) or not isinstance(theirs, str):
+            return []
+        renamed = info['ann']['seg_map'].removesuffix(own) + theirs
+        if not osp.isfile(osp.join(dataset.ann_dir or '', renamed)):
+            return []
+        second = {**info, 'ann': {**info['ann'], 'seg_map': renamed}}
+    return [(info, second) if dataset is view else (second, info)]
+
+
+def _compare(
+    loader: LoadFirst,
+    val: CustomDataset,
+    dataset: CustomDataset,
+    ours: dict[str, Any],
+    theirs: dict[str, Any],
+) -> str | None:
+    """What is wrong with one file; None where both read it alike.
+
+    Args:
+        loader: Of the training pipeline.
+        val: Evaluates.
+        dataset: Whose file it is.
+        ours: Info of the image for training.
+        theirs: The same for the evaluation.
+    """
+    folder = dataset.ann_dir
+    path = osp.join(folder or '', ours['ann']['seg_map'])
+    try:
+        truth = loader.read_annotation(ours, folder)
+    except DataError:
+        return None  # missing or hurt; said where it is needed
+    if truth.ndim != 2:
+        return None  # colours; said where it is needed
+    count = len(val.CLASSES)
+    judge = copy.copy(val)
+    judge.img_infos = [theirs]
+    judge.img_dir, judge.ann_dir = dataset.img_dir, folder
+    learned = truth < count  # (H, W), a class
+    prediction = np.where(learned, truth, 0).astype(np.int64)
+    try:
+        counted = judge.pre_eval(prediction, 0)[0]
+        hits, _, _, labels = (np.asarray(x, np.int64) for x in counted)
+    except Exception as error:
+        return (
+            f'{path}: training reads class ids from it, and the evaluation '
+            f'cannot ({type(error).__name__}: {error}); correct '
+            'gt_seg_map_loader_cfg of data.val, so that it reads what '
+            "LoadAnnotations of data.train's pipeline does"
+        )
+    trained = np.bincount(prediction[learned], minlength=count)  # (C,)
+    if np.array_equal(hits, trained) and np.array_equal(labels, trained):
+        return None
+    second = osp.join(folder or '', theirs['ann']['seg_map'])
+    return (
+        f'{path}: training and the evaluation read other class ids from '
+        f'{"it" if path == second else f"it and from {second}"}. Training: '
+        f'{_told(trained, val.CLASSES)}. Evaluation: '
+        f'{_told(labels, val.CLASSES)}; {int(hits.sum())} of '
+        f'{int(labels.sum())} pixels agree. Give reduce_zero_label, classes, '
+        'seg_map_suffix and the backend of LoadAnnotations the same meaning '
+        'in data.train (its pipeline, too) and in data.val'
+    )
+
+
+def _told(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """Pixels of each class that occurs."""
+    some = ', '.join(
+        f'{name} {count}'
+        for name, count in zip(classes, counts, strict=False)
+        if count
+    )
+    return f'pixels of {some}' if some else 'no pixel of any class'

@@ -1,0 +1,167 @@
+"""One sample of each data set, through its pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from mmseg.datasets import CustomDataset
+from torch import Tensor
+
+from segal.active.dataset.active_dataset import UNASKED, labelled_sample
+from segal.active.dataset.base import LoadFirst, reading
+from segal.active.dataset.pool import query_batch
+from segal.errors import DataError, LabelFlowError
+from segal.experiment.data import Data
+from segal.hooks.pseudo_labels import WEAK
+from segal.preflight.parts import Rehearsal, content
+from segal.seeding import seeded
+
+
+def of_pool(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
+    """One sample of each pipeline of the pool.
+
+    Returns:
+        That of training; None where there is something wrong with it.
+    """
+    data, pool = parts.data, parts.data.pool
+    image = pool[0]
+    labels = np.full(image.size, parts.config.ignore_index, np.uint8)
+    pseudo = parts.config.training.pseudo_labels is not None
+    beside = {UNASKED: labels} if pseudo else {}
+    sample: dict[str, Any] | None = None
+    with _pipeline(problems), seeded(parts.config.seed, 'sample') as again:
+        loader = LoadFirst(data.view, 'data.train')
+        at = data.positions[image.name]
+        sample = loader.transform(
+            at, loader.load_image(at), labels, beside, again=again
+        )
+    if sample is not None and not _is_whole(sample, 'data.train', problems):
+        sample = None
+    if sample is not None:
+        problems += _views(sample, pseudo, 'data.train')
+    with _pipeline(problems):
+        batch = query_batch(pool, [image.name])
+        if not isinstance(batch.get('img'), list) or 'img_metas' not in batch:
+            problems.append(
+                'data.query.pipeline: wanted a test pipeline, whose '
+                "MultiScaleFlipAug ends with dict(type='ImageToTensor', "
+                "keys=['img']), dict(type='Collect', keys=['img']); got "
+                f'samples of {sorted(batch)}'
+            )
+    return sample
+
+
+def _views(sample: Mapping[str, Any], pseudo: bool, key: str) -> list[str]:
+    """Whether a sample has what pseudo-labels want, and nothing but."""
+    where = f'{key}.pipeline: '
+    weak = content(sample.get(WEAK))
+    if weak is not None and not pseudo:
+        return [
+            f'{where}{WEAK!r} is for the teacher of '
+            'active_learning.pseudo_labels, which is off; take it out of '
+            'Collect, and KeepWeakView out of the pipeline'
+        ]
+    problems = []
+    if weak is not None and weak.shape != content(sample['img']).shape:
+        problems.append(
+            f'{where}wanted KeepWeakView after all steps that move pixels; '
+            f'got a view of {tuple(weak.shape)} beside an image of '
+            f'{tuple(content(sample["img"]).shape)}'
+        )
+    return problems
+
+
+def _is_whole(
+    sample: Mapping[str, Any], key: str, problems: list[str]
+) -> bool:
+    """Whether a training sample has all that a batch is made of."""
+    wanted = ('img', 'img_metas', 'gt_semantic_seg')
+    lacks = [key for key in wanted if key not in sample]
+    tensor = content(sample.get('img'))
+    if not lacks and isinstance(tensor, Tensor) and tensor.ndim == 3:
+        return True
+    got = f'no {", ".join(lacks)}' if lacks else 'no tensor as img'
+    problems.append(
+        f"{key}.pipeline: wanted dict(type='DefaultFormatBundle')"
+        ", dict(type='Collect', keys=['img', 'gt_semantic_seg']) at "
+        f'its end; got samples with {got}'
+    )
+    return False
+
+
+def of_sources(
+    data: Data, sample: Mapping[str, Any] | None, problems: list[str]
+) -> None:
+    """One sample of each labelled source, and whether it goes with the pool's.
+
+    Args:
+        data: The data sets.
+        sample: Of the pool, None where it has none.
+        problems: Gets what is wrong.
+    """
+    for key, source in data.sources.items():
+        made = None
+        with (
+            _pipeline(problems),
+            reading(source, 0, key),
+            seeded('sample', key) as again,
+        ):
+            made = labelled_sample(source, 0, len(data.classes), key, again)
+        if made is None or not _is_whole(made, key, problems):
+            continue
+        if sample is None:
+            continue
+        if (WEAK in made) != (WEAK in sample):
+            has, lacks = (
+                ('the pool', key) if WEAK in sample else (key, 'the pool')
+            )
+            problems.append(
+                f'{key}.pipeline: wanted KeepWeakView, and {WEAK!r} in '
+                f'Collect, in all pipelines of data.train or in none; got it '
+                f'in that of {has}, and not in that of {lacks}'
+            )
+        wanted, got = (content(one['img']).shape for one in (sample, made))
+        stacked = getattr(made['img'], 'stack', False)
+        if wanted[0] != got[0] or not stacked:
+            problems.append(
+                f'{key}.pipeline: wanted images that go into one batch with '
+                f"the pool's, {wanted[0]} channels each; got "
+                f'{got[0] if stacked else "some that are not stacked"}; end '
+                'both pipelines alike'
+            )
+
+
+def of_val(data: Data, problems: list[str]) -> None:
+    """What an evaluation would stumble over."""
+    val = data.val
+    if not len(val):
+        problems.append(
+            'data.val: wanted at least one image, got none; correct img_dir, '
+            'img_suffix or split'
+        )
+        return
+    with _pipeline(problems), reading(val, 0, 'data.val'):
+        val[0]
+    if not isinstance(val, CustomDataset):
+        return
+    if 'ann' not in val.img_infos[0]:
+        problems.append(
+            'data.val.ann_dir: required, the annotations that each round is '
+            'evaluated on; got nothing'
+        )
+
+
+@contextmanager
+def _pipeline(problems: list[str]) -> Iterator[None]:
+    """A pipeline that fails on the first image is the config's fault."""
+    try:
+        yield
+    except DataError as error:
+        if not isinstance(
+            error, LabelFlowError
+        ) and '.pipeline fails on it' not in str(error):
+            raise
+        problems.append(str(error))

@@ -1,0 +1,129 @@
+"""The network on a sample, the hooks, and the evaluation."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
+
+import torch
+from mmcv.runner import EvalHook
+from mmseg.datasets import CityscapesDataset, CustomDataset
+from torch import nn
+
+from segal.config.schema import Training
+from segal.errors import nearest
+from segal.hooks.pseudo_labels import teachable_head
+from segal.models.losses.class_balance import check_class_balance
+from segal.preflight.parts import QUIET, Rehearsal, content, said
+from segal.runner.inner import RoundEpochRunner
+
+METRICS = ('mIoU', 'mDice', 'mFscore')
+"""What ``CustomDataset.evaluate`` knows."""
+
+
+def options(model: nn.Module, training: Training) -> list[str]:
+    """Whether the network can be trained as the config asks."""
+    problems = []
+    if training.class_balance is not None:
+        problems += check_class_balance(model)
+    if training.pseudo_labels and teachable_head(model) is None:
+        problems.append(
+            'active_learning.pseudo_labels: wanted a decode head with a '
+            f'channel for each class, got {type(model).__name__} without '
+            'one; leave pseudo_labels out, or choose another head'
+        )
+    return problems
+
+
+def forward(
+    model: Any, sample: dict[str, Any], parts: Rehearsal, problems: list[str]
+) -> None:
+    """The network on one training image, without gradients."""
+    if not hasattr(model, 'encode_decode'):
+        return
+    image = content(sample['img'])[None].to(parts.device)  # (1, 3, h, w)
+    metas = [content(sample['img_metas'])]
+    classes = len(parts.data.classes)
+    model.to(parts.device).eval()
+    try:
+        with torch.no_grad():
+            logits = model.encode_decode(image, metas)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        problems.append(
+            'model: does not run on a training sample of shape '
+            f'{tuple(image.shape)}: {type(error).__name__}: {error}; correct '
+            "in_channels, in_index and channels of the model's parts"
+        )
+        return
+    got = logits.shape[1]
+    if got != classes and not (got == 1 and classes == 2):
+        problems.append(
+            f'model: wanted {classes} output channels, one a class; got {got}'
+        )
+
+
+def hooks(parts: Rehearsal, problems: list[str]) -> None:
+    """Every hook that a section of the config describes."""
+    cfg = parts.hooks.sections()
+    runner = RoundEpochRunner(_Nothing(), logger=QUIET, max_epochs=1)
+    sections = {
+        'lr_config': runner.register_lr_hook,
+        'momentum_config': runner.register_momentum_hook,
+        'optimizer_config': runner.register_optimizer_hook,
+        'checkpoint_config': runner.register_checkpoint_hook,
+        'log_config': runner.register_logger_hooks,
+    }
+    for name, register in sections.items():
+        written = copy.deepcopy(cfg[name])  # mmcv changes what it gets
+        with said(name, written, problems):
+            register(cfg[name])
+    for index, hook in enumerate(cfg['custom_hooks'] or []):
+        written = copy.deepcopy(hook)
+        with said(f'custom_hooks[{index}]', written, problems):
+            runner.register_custom_hooks(hook)
+
+
+class _Nothing(nn.Module):
+    """In place of a network, for a runner that will not run."""
+
+    def train_step(self) -> None:
+        """Mmcv asks whether it is there."""
+
+
+def evaluation(parts: Rehearsal, problems: list[str]) -> None:
+    """The hook, its keys, and the names of its metrics."""
+    section = parts.cfg.get('evaluation') or {}
+    with said('evaluation', section, problems):
+        parts.hooks.evaluation()
+    kind = type(parts.data.val)
+    if kind.evaluate not in (
+        CustomDataset.evaluate,
+        CityscapesDataset.evaluate,
+    ):
+        return  # its own keys and metrics
+    valid = {
+        *inspect.signature(EvalHook).parameters,
+        *inspect.signature(kind.evaluate).parameters,
+        *('pre_eval', 'efficient_test'),
+    } - {'self', 'results', 'logger', 'dataloader', 'eval_kwargs', 'kwargs'}
+    problems += [
+        f'evaluation.{key}: unknown key' + nearest(key, valid)
+        for key in section
+        if key not in valid
+    ]
+    metrics = section.get('metric', 'mIoU')
+    names = metrics if isinstance(metrics, list | tuple) else [metrics]
+    known = (*METRICS, 'cityscapes')[: 3 + (kind is not CustomDataset)]
+    problems += [
+        f'evaluation.metric: {name!r} is not supported' + nearest(name, known)
+        for name in names
+        if name not in known
+    ]
+    if 'mIoU' not in names and set(names) <= set(known):
+        problems.append(
+            "evaluation.metric: wanted 'mIoU' among them, which is the "
+            f'curve; got {metrics!r}'
+        )

@@ -1,0 +1,236 @@
+"""One image of the query and one of the evaluation, through the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmcv.parallel import collate
+from mmcv.runner.log_buffer import LogBuffer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from segal.active.dataset.pool import query_batch
+from segal.errors import DataError, SegALError, nearest
+from segal.hooks.evaluation import EvaluationHook
+from segal.model_wrapper import ModelWrapper
+from segal.preflight.parts import QUIET, Rehearsal, content, words
+from segal.seeding import seeded
+
+DRAWS = 4
+"""How often a query image is seen, each time under other seeds."""
+
+
+def steady(key: str, dataset: Any, problems: list[str]) -> None:
+    """Check that a data set shows an image whole, and the same each time.
+
+    Args:
+        key: Where it stands in the config.
+        dataset: ``data.query`` or ``data.val``.
+        problems: Gets the steps that draw.
+    """
+    where = f'{key}.pipeline'
+    if not len(dataset):
+        return
+    first: list[Any] | None = None
+    for draw in range(DRAWS):
+        with seeded('steady', draw):
+            try:
+                sample = dataset[0]
+            except Exception:
+                return  # told of where the sample is made
+        seen = _seen(sample)
+        if first is None:
+            first = seen
+        elif not _equal(first, seen):
+            problems.append(
+                f'{where}: wanted a view of an image that is the same each '
+                f'time, got another one at draw {draw + 1}; take out what '
+                f'draws at random{_suspects(dataset)}'
+            )
+            return
+    if first is None:
+        return
+    flips = [meta for _, meta in first if meta.get('flip')]
+    if flips and len(flips) == len(first):
+        problems.append(
+            f'{where}: wanted the image as it lies, got it flipped alone; '
+            'write flip=False in MultiScaleFlipAug'
+        )
+    for img, meta in first:
+        problems += _off_grid(where, img, meta)
+
+
+def _seen(sample: Mapping[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """Image and meta of each augmentation."""
+    images, metas = sample.get('img'), sample.get('img_metas')
+    if not isinstance(images, list) or not isinstance(metas, list):
+        return []
+    return [
+        (content(img), content(meta))
+        for img, meta in zip(images, metas, strict=False)
+    ]
+
+
+def _equal(
+    one: list[tuple[Any, dict[str, Any]]],
+    other: list[tuple[Any, dict[str, Any]]],
+) -> bool:
+    return len(one) == len(other) and all(
+        a.shape == b.shape
+        and bool((torch.as_tensor(a) == torch.as_tensor(b)).all())
+        and (x.get('flip'), x.get('flip_direction'))
+        == (y.get('flip'), y.get('flip_direction'))
+        for (a, x), (b, y) in zip(one, other, strict=True)
+    )
+
+
+def _suspects(dataset: Any) -> str:
+    """Names of the steps, for the one who looks for the one that draws."""
+    names = [
+        type(step).__name__
+        for outer in getattr(dataset.pipeline, 'transforms', [])
+        for step in (
+            getattr(getattr(outer, 'transforms', None), 'transforms', None)
+            or [outer]
+        )
+    ]
+    random = [name for name in names if 'Random' in name or 'Photo' in name]
+    return f' ({", ".join(random or names)})'
+
+
+def _off_grid(where: str, img: Any, meta: Mapping[str, Any]) -> list[str]:
+    """Check that a view shows the whole image.
+
+    mmseg stretches what the network says to ``ori_shape``: a part that was
+    cut out would be stretched over all of it.
+
+    Args:
+        where: Key of the pipeline.
+        img: (C, h, w).
+        meta: Of mmseg's pipeline: shapes are (height, width, channels).
+    """
+    before, after = meta.get('ori_shape'), meta.get('img_shape')
+    if not before or not after or not isinstance(img, Tensor):
+        return []
+    height, width = before[0], before[1]
+    factor = np.asarray(meta.get('scale_factor', 1.0), float).reshape(-1)
+    by_width, by_height = factor[0], factor[min(1, len(factor) - 1)]
+    wanted = (height * by_height, width * by_width)
+    # Resize rounds, and some steps round up to a multiple of their own
+    if all(
+        got >= want * 0.98 - 1
+        for got, want in zip(after[:2], wanted, strict=True)
+    ):
+        return []
+    return [
+        f'{where}: wanted the whole image of (H, W) = {(height, width)}, '
+        f'which is {tuple(round(side) for side in wanted)} as Resize shows '
+        f'it; got {tuple(after[:2])}: a step cuts it, and scores would lie at '
+        'other places; take RandomCrop and its like out of the pipeline'
+    ]
+
+
+@contextmanager
+def told(key: str, mend: str, problems: list[str]) -> Iterator[None]:
+    """Turn what the network raises on a sample into a problem."""
+    try:
+        yield
+    except (DataError, torch.OutOfMemoryError):
+        raise
+    except SegALError as error:
+        if 'NaN or infinite' in str(error):  # of weights that mean nothing
+            return
+        problems.append(f'{key}: {error}')
+    except Exception as error:
+        problems.append(f'{key}: does not work: {words(error)}; {mend}')
+
+
+def query(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
+    """Ask the network about one image of the pool.
+
+    Args:
+        model: A network of its own for the rehearsal.
+        parts: Of the experiment.
+        problems: Gets what is wrong.
+    """
+    image = parts.data.pool[0]
+    wrapper = ModelWrapper(model, parts.device)
+    test = parts.cfg.model.get('test_cfg') or parts.cfg.get('test_cfg')
+    mend = f'correct model.test_cfg (got {test}) or data.query.pipeline'
+    key = 'model.test_cfg, data.query'
+    with told(key, mend, problems), wrapper.evaluating():
+        probs = wrapper.probabilities(
+            query_batch(parts.data.pool, [image.name])
+        )
+        wanted = (1, len(parts.data.classes), *image.size)
+        if tuple(probs.shape) != wanted:
+            problems.append(
+                f'{key}: wanted probabilities of shape (1, classes, H, W) = '
+                f'{wanted} for {image.name}, got {tuple(probs.shape)}; {mend}'
+            )
+
+
+def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
+    """Evaluate one image of ``data.val``, and name its best checkpoint.
+
+    Args:
+        model: A network of its own for the rehearsal.
+        parts: Of the experiment.
+        problems: Gets what is wrong.
+    """
+    section = parts.cfg.get('evaluation') or {}
+    options = {**section, 'by_epoch': parts.config.by_epoch}
+    val = parts.data.val
+    loader = DataLoader(
+        val,
+        batch_sampler=[[0]],
+        collate_fn=partial(collate, samples_per_gpu=1),
+    )
+    counts: Any = None
+    mend = 'correct model.test_cfg or data.val'
+    with told('data.val', mend, problems):
+        hook = EvaluationHook(loader, [0], **options)
+        asked: Any = hook._counts(model)
+        counts = next(asked)
+        asked.close()
+    if counts is None:
+        return
+    runner = SimpleNamespace(logger=QUIET, log_buffer=LogBuffer())
+    with told('evaluation', f'correct it (got {dict(section)})', problems):
+        best = section.get('save_best')
+        try:
+            score = hook.evaluate(runner, [counts])
+        except KeyError:
+            results = runner.log_buffer.output
+            if not results or best in (None, 'auto', *results):
+                raise
+            problems.append(
+                f'evaluation.save_best: {best!r} is no result of an '
+                'evaluation' + nearest(best, results)
+            )
+            return
+        if best is None:
+            return
+        if not isinstance(score, int | float | np.number):
+            problems.append(
+                f'evaluation.save_best: wanted a result that is a number; '
+                f'got {best!r}, which is {score!r}'
+            )
+        name = f'best_{hook.key_indicator}_1.pth'
+        if Path(name).name != name:
+            problems.append(
+                f'evaluation.save_best: wanted a result whose name can be '
+                f'that of a file; got {best!r}'
+            )
+        if hook.out_dir or hook.file_client_args:
+            mmcv.FileClient.infer_client(
+                hook.file_client_args, str(hook.out_dir or '.')
+            )

@@ -1,0 +1,1 @@
+"""Train self-supervised features on a pool's own images."""

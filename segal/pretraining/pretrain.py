@@ -1,0 +1,455 @@
+"""Self-supervised training of a config's backbone on its own pool."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv import Config
+from mmcv.cnn.utils import revert_sync_batchnorm
+from mmcv.runner.checkpoint import weights_to_cpu
+from mmseg.utils import get_root_logger
+from mmselfsup.datasets import build_dataset as build_views
+from mmselfsup.models import build_algorithm
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+import segal.datasets
+import segal.features.pretraining
+import segal.models  # noqa: F401  (fills the registries)
+from segal.active.dataset.listing import build_listed
+from segal.active.dataset.pool import Pool, open_pool
+from segal.active.dataset.sampler import RoundBatchSampler
+from segal.config.network import sync_bn_on_cpu
+from segal.distributed import stopping
+from segal.errors import ConfigError, SegALError, StateError
+from segal.experiment.data import missing_paths
+from segal.files import replace_file, replace_json
+from segal.models.weights import load_backbone
+from segal.openmmlab.built import not_built
+from segal.openmmlab.loading import load_file
+from segal.openmmlab.pipelines import clean_query, drop_masks, unwrap_datasets
+from segal.pretraining.ssl_config import (
+    ALGORITHMS,
+    Algorithm,
+    algorithm,
+    backbone_of,
+    channels_of,
+    views,
+)
+from segal.runner.inner import save_checkpoint
+from segal.seeding import seed_all, seeded
+
+LARGEST_VIEW = 224
+"""Edge of a view where none is asked for, in pixels, at most."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        algorithm: ``'simsiam'`` or ``'byol'``.
+        epochs: Over the pool.
+        batch_size: Images an iteration; each is seen twice.
+        lr: Of SGD; None: 0.05 for 256 images, in proportion.
+        size: Edge of a view in pixels; None: the shorter side of the smallest
+            image, 224 at most.
+        seed: Of first weights, order and augmentation.
+        workers: Loader processes.
+        init: Weights that the backbone starts from; None: random ones.
+    """
+
+    algorithm: Algorithm = 'simsiam'
+    epochs: int = 100
+    batch_size: int = 32
+    lr: float | None = None
+    size: int | None = None
+    seed: int = 0
+    workers: int = 2
+    init: str | None = None
+
+    def problems(self) -> list[str]:
+        """One sentence for each value that has no meaning."""
+        found = [
+            f'{name}: wanted {least} or more, got {value}'
+            for name, value, least in (
+                ('--epochs', self.epochs, 1),
+                ('--batch-size', self.batch_size, 2),
+                ('--size', self.size, 16),
+                ('--seed', self.seed, 0),
+                ('--workers', self.workers, 0),
+            )
+            if value is not None and value < least
+        ]
+        if self.lr is not None and not self.lr > 0:
+            found.append(f'--lr: wanted a number above 0, got {self.lr}')
+        if self.algorithm not in ALGORITHMS:
+            found.append(
+                f'--algorithm: wanted one of {", ".join(ALGORITHMS)}; got '
+                f'{self.algorithm!r}'
+            )
+        return found
+
+
+def pretrain(
+    cfg: Config, request: Request, out: Path, logger: logging.Logger
+) -> dict[str, Any]:
+    """Train, or go on training, the backbone of a config.
+
+    Beside the weights in ``out`` lie, under the same name, ``.py`` (the
+    config of MMSelfSup that they belong to), ``.json`` (what each epoch
+    brought) and, until it is done, ``.resume.pth``.
+
+    Args:
+        cfg: As loaded; of it ``model.backbone`` and ``data.query`` count. No
+            annotation is read.
+        request: What is asked for.
+        out: The file of the weights.
+        logger: Told of each epoch.
+
+    Returns:
+        What lies in the ``.json``.
+
+    Raises:
+        ConfigError: Everything that is wrong with the config or the request.
+        DataError: Images that cannot be read.
+        StateError: ``out`` is of another training, or cannot be written.
+    """
+    pool = _open(cfg, request)
+    _check_colours(pool)
+    sync_bn_on_cpu(cfg)
+    backbone = backbone_of(cfg)
+    size = request.size or max(16, min(LARGEST_VIEW, _shortest(pool)))
+    files = [pool.file(image.name) for image in pool]
+    ssl = Config(
+        dict(
+            model=algorithm(
+                request.algorithm, backbone, channels_of(backbone)
+            ),
+            data=dict(train=views(files, size, cfg)),
+        )
+    )
+    training = _Training(ssl, pool, request, out, logger)
+    return training.run()
+
+
+def _open(cfg: Config, request: Request) -> Pool:
+    """The pool of a config, without the rest of its data."""
+    problems = request.problems()
+    data = cfg.get('data') or {}
+    if not data.get('query'):
+        problems.append(
+            'data.query: required, the pool of images; got nothing'
+        )
+        raise ConfigError(problems)
+    unwrap_datasets(cfg)
+    drop_masks(cfg)
+    clean_query(cfg)
+    query = cfg.data.query
+    problems += missing_paths('data.query', query)
+    if problems:
+        raise ConfigError(problems)
+    try:
+        dataset, notes = build_listed(query.copy(), dict(test_mode=True))
+    except SegALError:
+        raise
+    except Exception as error:
+        raise ConfigError(not_built('data.query', query, error)) from error
+    for note in notes:
+        get_root_logger().warning(f'data.query: {note}')
+    return open_pool(dataset)
+
+
+def _check_colours(pool: Pool) -> None:
+    """Refuse images that MMSelfSup would read as something else.
+
+    Raises:
+        ConfigError: They are not 8-bit colour.
+    """
+    for name, content in pool.contents.items():
+        raise ConfigError(
+            'data.query: wanted images of 8-bit colour, as which MMSelfSup '
+            f'reads every file; {pool.file(name)} is {content.words} to the '
+            "segmentor's own loader"
+            + ', of more bits in the file' * content.stretched
+            + '. Convert the images, or begin with other weights'
+        )
+
+
+def _shortest(pool: Pool) -> int:
+    return min(min(image.size) for image in pool)
+
+
+class _Keyed(Dataset):
+    """Views drawn from (seed, epoch, image), whoever loads them."""
+
+    def __init__(self, dataset: Any, names: list[str], seed: int) -> None:
+        self.dataset = dataset
+        self.names = names
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: tuple[int, int]) -> list[Tensor]:
+        epoch, position = index
+        with seeded(self.seed, 'views', epoch, self.names[position]):
+            return self.dataset[position]['img']
+
+
+class _Training:
+    """One training: network, optimizer, data, and the file they go on from.
+
+    Args:
+        ssl: The config of MMSelfSup.
+        pool: The images.
+        request: What is asked for.
+        out: The file of the weights.
+        logger: Told of each epoch.
+    """
+
+    def __init__(
+        self,
+        ssl: Config,
+        pool: Pool,
+        request: Request,
+        out: Path,
+        logger: logging.Logger,
+    ) -> None:
+        self.ssl = ssl
+        self.request = request
+        self.out = out
+        self.snapshot = out.with_suffix('.resume.pth')
+        self.logger = logger
+        self.device = torch.device(
+            'cuda' if torch.cuda.is_available() else 'cpu'
+        )
+        self.sampler = RoundBatchSampler(
+            len(pool), request.batch_size, request.seed, 0, drop_last=True
+        )
+        names = [image.name for image in pool]
+        self.data = _Keyed(
+            build_views(ssl.data.train.to_dict()), names, request.seed
+        )
+        self.options = dict(
+            asdict(request), model=ssl.model.to_dict(), images=names
+        )
+        del self.options['workers']
+        self.epochs: list[dict[str, float]] = []
+
+    def run(self) -> dict[str, Any]:
+        """Train to the end, from the start or the snapshot."""
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        if self.out.exists():
+            return self._finished()
+        model = self._network()
+        optimizer = self._optimizer(model)
+        self._go_on(model, optimizer)
+        replace_file(self.out.with_suffix('.py'), self._written())
+        begin, before = time.monotonic(), len(self.epochs)
+        for epoch in range(before, self.request.epochs):
+            self.epochs.append(self._epoch(epoch, model, optimizer))
+            self._save(model, optimizer)
+            spent = time.monotonic() - begin
+            each = spent / (epoch + 1 - before)
+            left = each * (self.request.epochs - epoch - 1)
+            self.logger.info(
+                'epoch %d of %d: loss %.3f, spread %.2f, %.0f s; %s left',
+                epoch + 1,
+                self.request.epochs,
+                self.epochs[-1]['loss'],
+                self.epochs[-1]['spread'],
+                each,
+                f'{left / 60:.0f} min' if left >= 90 else f'{left:.0f} s',
+            )
+        return self._finish(model)
+
+    def _written(self) -> str:
+        """The config of MMSelfSup, without the paths of a whole pool."""
+        shown = Config(self.ssl._cfg_dict.to_dict())
+        shown.data.train.data_source.files = []
+        return shown.pretty_text
+
+    def _network(self) -> Any:
+        """The algorithm with its first weights, in one process."""
+        seed_all(self.request.seed, 'pretrain', 'weights')
+        model: Any = revert_sync_batchnorm(build_algorithm(self.ssl.model))
+        model.init_weights()
+        if self.request.init:
+            load_backbone(
+                model.backbone, self.request.init, self.logger, '--init'
+            )
+        if self.request.algorithm == 'byol':  # the teacher begins as a copy
+            model.target_net.load_state_dict(model.online_net.state_dict())
+        return model.to(self.device)
+
+    def _optimizer(self, model: nn.Module) -> torch.optim.SGD:
+        """SGD; SimSiam's predictor keeps its learning rate."""
+        request = self.request
+        lr = request.lr or 0.05 * request.batch_size / 256
+        predictor: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                of_head = name.startswith('head.')
+                (predictor if of_head else others).append(parameter)
+        return torch.optim.SGD(
+            [dict(params=others), dict(params=predictor)],
+            lr=lr,
+            momentum=0.9,
+            weight_decay=1e-4,
+        )
+
+    def _epoch(
+        self, epoch: int, model: Any, optimizer: torch.optim.Optimizer
+    ) -> dict[str, float]:
+        """One epoch.
+
+        Returns:
+            The mean loss, and how far the images of the last batch lie apart
+            (see :func:`spread`).
+        """
+        loader = DataLoader(
+            self.data,
+            batch_sampler=self.sampler.batches(epoch),
+            num_workers=self.request.workers,
+        )
+        losses, last = [], None
+        total = self.request.epochs * len(self.sampler)
+        bar = tqdm(
+            loader,
+            desc=f'epoch {epoch + 1}',
+            unit='batch',
+            mininterval=1,
+            leave=False,
+        )
+        model.train()
+        for number, batch in enumerate(bar, epoch * len(self.sampler)):
+            stopping.check()
+            self._schedule(model, optimizer, number / total)
+            pair = [view.to(self.device) for view in batch]
+            result = model.train_step(dict(img=pair), None)
+            optimizer.zero_grad()
+            result['loss'].backward()
+            optimizer.step()
+            if self.request.algorithm == 'byol':
+                model.momentum_update()
+            losses.append(float(result['loss'].detach()))
+            last = pair[0]
+        if not np.isfinite(losses).all():
+            raise StateError(
+                f'epoch {epoch + 1}: the loss is NaN or infinite; lower --lr, '
+                'and write into another --out'
+            )
+        assert last is not None
+        return dict(loss=float(np.mean(losses)), spread=spread(model, last))
+
+    def _schedule(
+        self, model: Any, optimizer: torch.optim.Optimizer, done: float
+    ) -> None:
+        """Learning rate, and BYOL's momentum, after a share of the whole."""
+        cosine = (1 + math.cos(math.pi * done)) / 2
+        base = optimizer.defaults['lr']
+        others, predictor = optimizer.param_groups
+        others['lr'] = base * cosine
+        fixed = self.request.algorithm == 'simsiam'
+        predictor['lr'] = base if fixed else base * cosine
+        if not fixed:
+            model.momentum = 1 - (1 - model.base_momentum) * cosine
+
+    def _save(self, model: nn.Module, optimizer: Any) -> None:
+        """What a killed training goes on from."""
+        save_checkpoint(
+            dict(
+                meta=dict(options=self.options, epochs=self.epochs),
+                state_dict=dict(weights_to_cpu(model.state_dict())),
+                optimizer=optimizer.state_dict(),
+            ),
+            self.snapshot,
+        )
+
+    def _go_on(self, model: nn.Module, optimizer: Any) -> None:
+        """Begin where the snapshot ends, if there is one."""
+        if not self.snapshot.exists():
+            return
+        found = load_file(self.snapshot)
+        self._same(found.get('meta', {}).get('options'), self.snapshot)
+        model.load_state_dict(found['state_dict'])
+        optimizer.load_state_dict(found['optimizer'])
+        self.epochs = list(found['meta']['epochs'])
+        self.logger.info(
+            'going on after epoch %d of %d',
+            len(self.epochs),
+            self.request.epochs,
+        )
+
+    def _same(self, options: Any, path: Path) -> None:
+        """Whether a file is of this training.
+
+        Raises:
+            StateError: It is of another; the options that differ are named.
+        """
+        if not isinstance(options, dict):
+            options = {}
+        differing = [
+            name
+            for name, value in self.options.items()
+            if options.get(name) != value
+        ]
+        if differing:
+            raise StateError(
+                f'{path}: wanted a file of this training, got one with other '
+                f'{", ".join(differing)}; name another file with --out, or '
+                'move this one away'
+            )
+
+    def _finish(self, model: Any) -> dict[str, Any]:
+        """Write the weights, and forget the snapshot."""
+        save_checkpoint(
+            dict(
+                meta=dict(options=self.options, epochs=self.epochs),
+                state_dict=dict(weights_to_cpu(model.backbone.state_dict())),
+            ),
+            self.out,
+        )
+        self.snapshot.unlink(missing_ok=True)
+        report = dict(asdict(self.request), epochs_done=self.epochs)
+        replace_json(self.out.with_suffix('.json'), report)
+        return report
+
+    def _finished(self) -> dict[str, Any]:
+        """What a training that is over has brought."""
+        meta = load_file(self.out).get('meta', {})
+        self._same(meta.get('options'), self.out)
+        self.logger.info('%s is there already', self.out)
+        self.snapshot.unlink(missing_ok=True)
+        return dict(asdict(self.request), epochs_done=meta['epochs'])
+
+
+@torch.no_grad()
+def spread(model: Any, images: Tensor) -> float:
+    """How far a backbone keeps images apart: 0 when it has collapsed.
+
+    Standard deviation of the normalised embeddings times the root of their
+    length, which is 1 for embeddings that point anywhere.
+
+    Source: Chen and He, Exploring Simple Siamese Representation Learning,
+    CVPR 2021, section 4.1.
+
+    Args:
+        model: An algorithm of MMSelfSup.
+        images: float32 (B, 3, h, w).
+    """
+    model.eval()
+    last = model.extract_feat(images)[-1]  # (B, F, h, w)
+    model.train()
+    unit = nn.functional.normalize(last.mean(dim=(2, 3)), dim=1)  # (B, F)
+    return float(unit.std(dim=0).mean() * unit.shape[1] ** 0.5)

@@ -1,0 +1,225 @@
+"""What a query of a folder leaves behind: picks, summary and pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import starmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segal.errors import StateError
+from segal.files import replace_file, replace_json
+from segal.query_folder.picks import Pick, picks, write_maps
+from segal.query_folder.pictures import draw
+from segal.query_folder.query import Query
+
+_QUANTILES = (0, 0.25, 0.5, 0.75, 1)
+
+
+def check_out(out: Path, folder: Path) -> None:
+    """Whether a query may be written there.
+
+    Args:
+        out: Where to.
+        folder: The images.
+
+    Raises:
+        StateError: It is a file, holds something, lies in the folder of the
+            images, or cannot be made.
+    """
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise StateError(
+            f'--out: wanted a folder outside {folder}, since the pictures '
+            f'would be images of the next query; got {out}'
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        held = sorted(path.name for path in out.iterdir())
+    except FileExistsError as error:
+        raise StateError(
+            f'--out: wanted a folder, or a name for one, got a file ({out}); '
+            'name another'
+        ) from error
+    except OSError as error:
+        raise StateError(
+            f'--out: {out} cannot be made ({error.strerror or error}); name '
+            'another'
+        ) from error
+    if held:
+        raise StateError(
+            f'--out: wanted an empty or new folder, got {out} with '
+            f'{held[0]!r} in it; name another'
+        )
+
+
+def write(
+    query: Query, out: Path, pictures: int, config: str
+) -> dict[str, Any]:
+    """Write everything; ``selection.jsonl`` comes last.
+
+    Args:
+        query: That was made.
+        out: An empty folder.
+        pictures: How many images to draw.
+        config: The path that was given, for the header.
+
+    Returns:
+        The summary.
+
+    Raises:
+        DataError: An image has more regions than its map can tell apart.
+        StateError: It cannot be written.
+    """
+    found = picks(query)
+    summary = summarise(query, found)
+    try:
+        if query.request.unit == 'region':
+            (out / 'regions').mkdir()
+            write_maps(query, out)
+        if pictures:
+            (out / 'pictures').mkdir()
+            draw(query, out / 'pictures', pictures)
+    except BaseException as error:
+        for part in ('regions', 'pictures'):
+            shutil.rmtree(out / part, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StateError(
+                f'{out}: cannot be written ({error.strerror or error}); make '
+                'room, or name another folder with --out'
+            ) from error
+        raise
+    replace_json(out / 'summary.json', summary)
+    lines = [
+        header(query, config, len(found)),
+        *starmap(_line, enumerate(found, 1)),
+    ]
+    text = ''.join(json.dumps(line) + '\n' for line in lines)
+    replace_file(out / 'selection.jsonl', text)
+    return summary
+
+
+def header(query: Query, config: str, picks: int) -> dict[str, Any]:
+    """The first line of ``selection.jsonl``: where the picks come from."""
+    request = query.request
+    return dict(
+        config=config,
+        checkpoint_sha256=query.trained.sha256,
+        heuristic=query.parts.heuristic,
+        selector=query.parts.selector,
+        **{
+            name: part
+            for name, part in (
+                ('shape', query.parts.shape),
+                ('features', query.scorer.features and query.parts.features),
+            )
+            if part
+        },
+        budget=dict(
+            amount=request.budget.amount,
+            unit=request.unit,
+            per_image=request.budget.per_image,
+            top_percent=request.top_percent,
+        ),
+        seed=request.seed,
+        classes=list(query.trained.classes),
+        images=len(query.pool),
+        picks=picks,
+    )
+
+
+def _line(rank: int, pick: Pick) -> dict[str, Any]:
+    region: dict[str, Any] = {}
+    if pick.places is not None:
+        region = dict(
+            region=pick.region,
+            map=pick.map,
+            box=pick.box,
+            pixels=len(pick.places),
+        )
+    return dict(
+        image=pick.image,
+        row=pick.row,
+        column=pick.column,
+        score=pick.score,
+        class_id=pick.class_id,
+        class_name=pick.class_name,
+        **region,
+        rank=rank,
+    )
+
+
+def summarise(query: Query, found: list[Pick]) -> dict[str, Any]:
+    """What the query came to, in numbers."""
+    names = query.trained.classes
+    ids = np.array([pick.class_id for pick in found], int)
+    counts = np.bincount(ids, minlength=len(names))
+    regions = query.request.unit == 'region'
+    return dict(
+        images=len(query.pool),
+        images_with_picks=len(query.selection.places),
+        picks=len(found),
+        **({} if not regions else dict(pixels=len(query.selection))),
+        unit=query.request.unit,
+        heuristic=query.parts.heuristic,
+        score_quantiles=_quantiles([pick.score for pick in found]),
+        image_mean_score_quantiles=_quantiles(query.means),
+        picks_by_class=dict(zip(names, counts.tolist(), strict=True)),
+        seconds=round(query.seconds, 3),
+        seconds_per_image=round(query.seconds / len(query.pool), 4),
+        device=str(query.trained.wrapper.device),
+    )
+
+
+def _quantiles(values: Any) -> dict[str, float]:
+    if not len(values):
+        return {}
+    found = np.quantile(np.asarray(values, float), _QUANTILES)
+    return {
+        f'{share:.0%}': float(f'{value:.6g}')
+        for share, value in zip(_QUANTILES, found, strict=True)
+    }
+
+
+def describe(summary: dict[str, Any], out: Path) -> str:
+    """The summary, for people."""
+    unit = summary['unit'] + 's' * (summary['picks'] != 1)
+    pixels = ''
+    if 'pixels' in summary:
+        pixels = f' ({summary["pixels"]:,} pixels)'
+    counts = summary['picks_by_class']
+    present = sorted(
+        (name for name in counts if counts[name]), key=lambda x: -counts[x]
+    )
+    width = max(map(len, present), default=0)
+
+    def ends(values: dict[str, float]) -> str:
+        return '  '.join(f'{k} {v:.4g}' for k, v in values.items())
+
+    return '\n'.join(
+        [
+            f'{summary["picks"]:,} {unit}{pixels} in '
+            f'{summary["images_with_picks"]:,} of {summary["images"]:,} '
+            'images, by '
+            f'{json.dumps(summary["heuristic"])}',
+            f'{summary["seconds"]:.1f} s, '
+            f'{summary["seconds_per_image"]:.3f} s an image on '
+            f'{summary["device"]}',
+            '',
+            'quantiles',
+            f'  scores of the picks   {ends(summary["score_quantiles"])}',
+            '  mean score of images  '
+            + ends(summary['image_mean_score_quantiles']),
+            '',
+            'picks by predicted class',
+            *(
+                f'  {name:{width}}  {counts[name]:>7,}'
+                f'  {counts[name] / summary["picks"]:6.1%}'
+                for name in present
+            ),
+            '',
+            'written: ' + ', '.join(map(str, sorted(out.iterdir()))),
+        ]
+    )

@@ -1,0 +1,328 @@
+"""What is asked of a folder, and the parts that answer it."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmcv import Config
+from mmcv.utils import Registry
+
+from segal.active.heuristics import BaseHeuristic
+from segal.active.selectors import BaseSelector
+from segal.active.units.regions import RegionShape
+from segal.config.parts import (
+    is_draw,
+    needs,
+    resolve_features,
+    resolve_heuristic,
+    resolve_selector,
+    resolve_shape,
+)
+from segal.errors import ConfigError
+from segal.features import BaseExtractor
+from segal.openmmlab.built import not_built
+from segal.registry import FEATURES, HEURISTICS, SELECTORS
+from segal.structures import Budget
+
+MOST = 10**9
+"""What a budget may count."""
+
+_SQUARES = dict(type='Squares')
+"""The shape of regions where no other is named."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        budget: Pixels, regions or images.
+        unit: ``'pixel'``, ``'region'`` or ``'image'``.
+        heuristic: Its name, or ``dict(type=...)``; None: the config's, or
+            margin.
+        selector: Spends the budget; the same, None: the usual one of the
+            budget.
+        shape: Of regions; the same, None: squares.
+        features: Describes images to parts that want it; the same, None: the
+            config's.
+        committee: Checkpoints of more networks of the config.
+        top_percent: Draw from so many per cent of each image; None: exactly
+            the best.
+        seed: Of all draws.
+        batch_size: Images a forward pass.
+        workers: Loader processes.
+    """
+
+    budget: Budget
+    unit: str = 'pixel'
+    heuristic: Any = None
+    selector: Any = None
+    shape: Any = None
+    features: Any = None
+    committee: tuple[Path, ...] = ()
+    top_percent: float | None = None
+    seed: int = 0
+    batch_size: int = 1
+    workers: int = 2
+
+    def problems(self) -> list[str]:
+        """One sentence for each value that has no meaning."""
+        key = f'--{self.unit}s' + '-per-image' * self.budget.per_image
+        found = [
+            f'{name}: wanted {least} or more, got {value}'
+            for name, value, least in (
+                (key, self.budget.amount, 1),
+                ('--batch', self.batch_size, 1),
+                ('--workers', self.workers, 0),
+                ('--seed', self.seed, 0),
+            )
+            if value < least
+        ]
+        if self.budget.amount > MOST:
+            found.append(
+                f'{key}: wanted at most {MOST:,}, got {self.budget.amount:,}'
+            )
+        top = self.top_percent
+        if top is not None and not 0 < top <= 100:
+            found.append(
+                '--top-percent: wanted per cent of an image in (0, 100], got '
+                f'{top}'
+            )
+        elif top is not None and key != '--pixels-per-image':
+            found.append(
+                f'--top-percent: not together with {key}; the top per cent '
+                'is that of the pixels of one image: leave it out'
+            )
+        if self.shape is not None and self.unit != 'region':
+            found.append(
+                f'--shape: not together with {key}; wanted --regions or '
+                '--regions-per-image'
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What answers a request, each as in a config.
+
+    Attributes:
+        heuristic: Gives the scores.
+        selector: Spends the budget.
+        shape: Of regions; None where none are asked.
+        features: Describes images; None where nothing does.
+    """
+
+    heuristic: dict[str, Any]
+    selector: dict[str, Any]
+    shape: dict[str, Any] | None
+    features: dict[str, Any] | None
+
+    @property
+    def needs(self) -> set[str]:
+        """What heuristic and selector read of predictions."""
+        return {
+            *needs('heuristic', self.heuristic),
+            *needs('selector', self.selector),
+        }
+
+
+def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
+    """Who answers a request, and everything that is wrong with it.
+
+    Args:
+        cfg: As loaded; what the request does not name may stand in it.
+        request: What is asked for.
+    """
+    active = cfg.get('active_learning')
+    active = active if isinstance(active, Mapping) else {}
+    asked, options = request.heuristic, None
+    if asked is None:
+        asked = active.get('heuristic', 'margin')
+        options = active.get('heuristic_cfg')
+    features, problems = resolve_features(
+        active.get('features')
+        if request.features is None
+        else request.features
+    )
+    heuristic, found = resolve_heuristic(asked, options, features)
+    problems += found
+    shape, aggregate = None, 'mean'
+    if request.unit == 'region':
+        shape, found = resolve_shape(
+            _SQUARES if request.shape is None else request.shape
+        )
+        problems += found
+        aggregate = 'one' if is_draw(heuristic) else 'mean'
+    selector, found = resolve_selector(
+        request.selector,
+        request.unit,
+        request.budget.per_image,
+        request.top_percent,
+        aggregate,
+        features,
+    )
+    problems += found
+    named = request.selector is not None and request.top_percent is not None
+    if named and 'top_percent' not in selector:
+        problems.append(
+            f'--top-percent: {selector.get("type")} has no such argument; '
+            'leave it out'
+        )
+    parts = Parts(
+        _plain(heuristic), _plain(selector), _plain(shape), _plain(features)
+    )
+    if not problems:
+        problems = _unread(parts, request)
+    return parts, problems
+
+
+def _unread(parts: Parts, request: Request) -> list[str]:
+    """Options that no part reads, or that one wants and does not get.
+
+    Raises:
+        ConfigError: The heuristic cannot be built.
+    """
+    needs, name = set(build_heuristic(parts).needs), parts.heuristic['type']
+    found = []
+    if request.committee and 'committee' not in needs:
+        found.append(
+            f'--committee: {name} as it stands asks one network alone; leave '
+            'it out, or choose one that asks several, such as '
+            "--heuristic \"dict(type='VoteEntropy', source='committee')\""
+        )
+    elif not request.committee and 'committee' in needs:
+        found.append(
+            f'--committee: {name} asks several networks; name checkpoints of '
+            'more networks of this config'
+        )
+    if request.features is not None and not _reads_features(parts):
+        found.append(
+            f'--features: neither {name} nor {parts.selector["type"]} reads '
+            'them; leave it out, or choose one that does, such as '
+            '--selector CoreSet'
+        )
+    return found
+
+
+def _reads_features(parts: Parts) -> bool:
+    return bool({'embedding', 'features'} & parts.needs)
+
+
+def in_options(problem: str, request: Request) -> str:
+    """A sentence on a key of a config, about an option of the command line.
+
+    Args:
+        problem: The sentence.
+        request: With what was given as an option.
+    """
+    words = {
+        'active_learning.selector': '--selector',
+        'active_learning.settings.region.shape': '--shape',
+        'settings.pixel.sample_threshold': '--top-percent',
+        'runner.sample_mode is': 'the budget counts by',
+        "runner.sample_mode='pixel'": '--pixels',
+        'add active_learning.features=': 'add --features ',
+    }
+    if request.heuristic is not None:
+        words['active_learning.heuristic'] = '--heuristic'
+    if request.features is not None:
+        words['active_learning.features'] = '--features'
+    for key, option in words.items():
+        problem = problem.replace(key, option)
+    return problem
+
+
+def _plain(part: Any) -> Any:
+    """Dicts of mmcv as plain ones."""
+    if isinstance(part, Mapping):
+        return {key: _plain(value) for key, value in part.items()}
+    return part
+
+
+def build_heuristic(parts: Parts) -> BaseHeuristic:
+    """What scores.
+
+    Raises:
+        ConfigError: It cannot be built.
+    """
+    return _build('heuristic', parts.heuristic, HEURISTICS)
+
+
+def build_extractor(parts: Parts) -> BaseExtractor | None:
+    """What describes images; None where no part reads it."""
+    if parts.features is None or not _reads_features(parts):
+        return None
+    return _build('features', parts.features, FEATURES)
+
+
+def build_selector(
+    parts: Parts, shape: RegionShape | None, **standing: Any
+) -> BaseSelector:
+    """What spends the budget.
+
+    Args:
+        parts: With the selector.
+        shape: Of regions.
+        standing: How the round stands; see ``BaseSelector``.
+    """
+    given = standing if shape is None else dict(standing, shape=shape)
+    return _build('selector', parts.selector, SELECTORS, given)
+
+
+def _build(
+    role: str,
+    part: Mapping[str, Any],
+    registry: Registry,
+    given: Mapping[str, Any] | None = None,
+) -> Any:
+    try:
+        return registry.build(dict(part, **(given or {})))
+    except Exception as error:
+        raise ConfigError(
+            not_built(f'active_learning.{role}', part, error)
+        ) from error
+
+
+def parse_part(text: str, option: str) -> Any:
+    """A part from the command line.
+
+    Args:
+        option: Of which it is the value.
+        text: Its name; or JSON or Python, such as
+            ``"dict(type='Smoothed', of='margin', k=2)"``. Nothing is run.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if not any(mark in text for mark in '({'):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return ast.literal_eval(_Dicts().visit(ast.parse(text, mode='eval')))
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise ConfigError(
+            f"{option}: wanted a name, JSON, or dict(type='...', ...) of "
+            f'plain values; got {text!r} ({error})'
+        ) from error
+
+
+class _Dicts(ast.NodeTransformer):
+    """``dict(a=1)`` as ``{'a': 1}``, which is a literal."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """One call; what is no plain ``dict(...)`` stays, and is refused."""
+        self.generic_visit(node)
+        plain = isinstance(node.func, ast.Name) and node.func.id == 'dict'
+        names = [pair.arg for pair in node.keywords]
+        if not plain or node.args or None in names:
+            return node
+        keys: list[ast.expr | None] = [ast.Constant(name) for name in names]
+        return ast.Dict(keys, [pair.value for pair in node.keywords])

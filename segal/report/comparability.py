@@ -1,0 +1,215 @@
+"""Whether runs belong on one page, and by what they are told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from segal.active.label_store.store import pool_fingerprint
+from segal.config.fingerprint import settings_of
+from segal.errors import StateError
+from segal.openmmlab.kinds import short
+from segal.report.run import Run
+
+_HEURISTIC = 'active_learning.heuristic'
+_OWN = ('seed', _HEURISTIC, 'active_learning.heuristic_cfg')
+"""Keys in which runs of one report differ by intent."""
+
+_BY_NATURE = ('active_learning', 'runner.sample_mode')
+"""Keys in which a fully supervised run differs from one that asks."""
+
+_PLACES = ('.data_root',)
+"""Ends of keys that say where data lie on a machine, and not which."""
+
+
+def refuse_strangers(
+    runs: Sequence[Run], full: Sequence[Run], axis: str
+) -> None:
+    """Whether runs are of one pool, one unit and one budget.
+
+    Over cost, runs of any unit and budget can be compared.
+
+    Raises:
+        StateError: They are not; each group is named.
+    """
+    both = [*runs, *full]
+    same(both, 'pool', _pool_words, lambda run: pool_fingerprint(
+        run.pool.images))  # fmt: skip
+    same(both, 'classes', lambda run: ', '.join(run.pool.classes))
+    if axis == 'cost':
+        return
+    same(runs, 'unit', lambda run: run.unit, priced=True)
+    same(runs, 'rounds', lambda run: str(run.planned))
+    longest = max((run.budgets for run in runs), key=len)
+    same(
+        runs,
+        f'budgets ({runs[0].unit}s asked until each round)',
+        lambda run: ', '.join(map(str, run.budgets)),
+        lambda run: (
+            longest
+            if run.budgets == longest[: len(run.budgets)]
+            else run.budgets
+        ),
+        priced=True,
+    )
+
+
+def _pool_words(run: Run) -> str:
+    images = run.pool.images
+    pixels = sum(image.pixels for image in images)
+    return f'{len(images):,} images of {pixels:,} pixels'
+
+
+def same(
+    runs: Sequence[Run],
+    what: str,
+    words: Callable[[Run], str],
+    key: Callable[[Run], Hashable] | None = None,
+    priced: bool = False,
+) -> None:
+    """Whether something is the same for all runs.
+
+    Args:
+        runs: Which ones.
+        what: In words.
+        words: Gives it in words.
+        key: Gives it; ``words`` where None.
+        priced: Whether runs that differ in it can be compared by cost.
+
+    Raises:
+        StateError: It is not; each group is named.
+    """
+    groups: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        groups.setdefault((key or words)(run), []).append(run)
+    if len(groups) < 2:
+        return
+    lines = '\n  '.join(
+        f'{", ".join(str(run.work_dir) for run in group)}: {words(group[0])}'
+        for group in groups.values()
+    )
+    raise StateError(
+        f'these runs do not belong together; wanted the same {what}, '
+        f'got\n  {lines}\nreport on each group alone'
+        + (', or compare them by cost with --axis cost' if priced else '')
+    )
+
+
+def tell_units(runs: Sequence[Run]) -> list[Run]:
+    """Labels that also say what is asked, where one heuristic asks several."""
+    return [
+        replace(run, heuristic=f'{run.heuristic} ({run.unit}s)')
+        if len({one.unit for one in runs if one.heuristic == run.heuristic})
+        > 1
+        else run
+        for run in runs
+    ]
+
+
+def tell_apart(runs: Sequence[Run]) -> list[Run]:
+    """Labels that also say by which keys runs of one heuristic differ."""
+    told = list(runs)
+    for label in {run.heuristic for run in runs}:
+        own = [at for at, run in enumerate(runs) if run.heuristic == label]
+        kept = [
+            {
+                key: value
+                for key, value in settings_of(runs[at].config).items()
+                if not _tells_heuristic(key) and not key.endswith(_PLACES)
+            }
+            for at in own
+        ]
+        words = [
+            (_last(key), by_run)
+            for key in sorted({key for one in kept for key in one})
+            if len(set(by_run := _words([one.get(key) for one in kept]))) > 1
+        ]
+        for number, at in enumerate(own):
+            if words:
+                told_by = [f'{key}={by[number]}' for key, by in words]
+                told[at] = replace(
+                    runs[at], heuristic=f'{label} [{", ".join(told_by)}]'
+                )
+    return told
+
+
+def _tells_heuristic(key: str) -> bool:
+    """Whether a key tells seed or heuristic, which are told elsewhere."""
+    return key in ('seed', _HEURISTIC) or (
+        key.startswith(_HEURISTIC) and key.endswith('.type')
+    )
+
+
+def _words(values: Sequence[Any]) -> list[str]:
+    """Values in few words, alike where and only where they are equal."""
+    whole = [json.dumps(value, sort_keys=True) for value in values]
+    few = [short(value) for value in values]
+    numbers: dict[str, dict[str, int]] = {}
+    for text, word in zip(whole, few, strict=True):
+        known = numbers.setdefault(word, {})
+        known.setdefault(text, len(known) + 1)
+    return [
+        word if len(numbers[word]) == 1 else f'{word} ({numbers[word][text]})'
+        for text, word in zip(whole, few, strict=True)
+    ]
+
+
+def _last(key: str) -> str:
+    """The end of a dotted key that still says what it is."""
+    return key.rpartition('.')[2]
+
+
+def differing(
+    runs: Sequence[Run], full: Sequence[Run] = ()
+) -> dict[str, dict[str, list[str]]]:
+    """Keys in which runs differ beside heuristic and seed.
+
+    Args:
+        runs: That ask for labels.
+        full: Fully supervised ones, which are held to what they share with
+            the others: network, data, optimizer, schedule.
+
+    Returns:
+        Key -> value in words -> names of the runs with it.
+    """
+    absent = 'absent'
+    both = [
+        *((run, settings_of(run.config), _OWN) for run in runs),
+        *(
+            (run, settings_of(run.config), (*_OWN, *_BY_NATURE))
+            for run in full
+        ),
+    ]
+    found: dict[str, dict[str, list[str]]] = {}
+    for key in sorted({key for _, settings, _ in both for key in settings}):
+        held = [
+            (run, settings.get(key, absent))
+            for run, settings, free in both
+            if not any(key == one or key.startswith(f'{one}.') for one in free)
+        ]
+        values: dict[str, list[str]] = {}
+        words = _words([value for _, value in held])
+        for (run, _), text in zip(held, words, strict=True):
+            values.setdefault(text, []).append(run.name)
+        if len(values) > 1:
+            found[key] = values
+    return found
+
+
+def refuse_twins(runs: Sequence[Run]) -> None:
+    """Whether each heuristic has each seed once.
+
+    Raises:
+        StateError: It has one twice.
+    """
+    seen: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        first = seen.setdefault((run.heuristic, run.seed), run)
+        if first is not run:
+            raise StateError(
+                f'{first.work_dir}, {run.work_dir}: wanted each seed of a '
+                f'heuristic once, got {run.heuristic} with seed {run.seed} '
+                'twice; leave one out'
+            )

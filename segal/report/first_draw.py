@@ -1,0 +1,147 @@
+"""What the first draw of a config chooses, and how well that covers a pool."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv import Config
+from numpy.typing import NDArray
+
+from segal.active.dataset.pool import Pool
+from segal.active.scoring import Scorer
+from segal.config.schema import ActiveLearningConfig
+from segal.errors import ConfigError
+from segal.experiment.data import Data
+from segal.experiment.features import FOLDER, needs_of
+from segal.features.of_pool import PoolFeatures
+from segal.registry import FEATURES, HEURISTICS, SELECTORS
+from segal.utils.train import read_experiment
+
+
+@dataclass
+class FirstDraw:
+    """The first draws of one config; nothing is bought.
+
+    Attributes:
+        config: What the user wrote, read.
+        pool: Its images.
+        features: What describes them; None where nothing does.
+    """
+
+    config: ActiveLearningConfig
+    pool: Pool
+    features: PoolFeatures | None
+
+    def names(self, seed: int) -> list[str]:
+        """The images that a run of this seed labels first, in pool order.
+
+        Every place counts as free, as it does with ``oracle.void='charge'``.
+        """
+        config, images = self.config, self.pool.images
+        free = np.array([image.pixels for image in images], np.int64)
+        selector = SELECTORS.build(
+            dict(
+                config.initial_selector,
+                images=images,
+                free=free,
+                budget=config.initial,
+                round=0,
+                seed=seed,
+            )
+        )
+        heuristic = HEURISTICS.build(dict(config.initial_heuristic))
+        scorer = Scorer(self.pool, seed, features=self.features)
+        for image, score, prediction in scorer.scores(
+            images, heuristic, None, None, 0, needs=selector.needs
+        ):
+            free_here = np.ones(image.size, bool)
+            selector.shortlist(image, score, free_here, prediction)
+        return list(selector.choose([selector.candidates()]).places)
+
+    def embeddings(self) -> NDArray[np.float64]:
+        """One unit vector for each image of the pool: (P, D).
+
+        Raises:
+            ConfigError: Nothing describes the images.
+        """
+        if self.features is None or self.features.extractor.of_network:
+            raise ConfigError(
+                'active_learning.features: wanted MMSelfSup(...) or '
+                'Backbone(...), whose embeddings say how far images lie '
+                'apart; got none'
+            )
+        self.features.prepare(['embedding'])
+        scorer = Scorer(self.pool, 0, features=self.features)
+        found = [
+            one.embedding.cpu().numpy().astype(np.float64)
+            for one in scorer.predictions(
+                self.pool.images, None, 'embeddings', ['embedding']
+            )
+            if one.embedding is not None
+        ]
+        rows = np.stack(found)  # (P, D)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def open_first_draw(
+    cfg: Config, cache: Path, logger: logging.Logger
+) -> FirstDraw:
+    """Read a config, and describe its pool where its first draw needs that.
+
+    Args:
+        cfg: As loaded.
+        cache: Folder of the features, where the config names none.
+        logger: Told what is done.
+
+    Raises:
+        ConfigError: Everything that is wrong with the config.
+        DataError: Images that cannot be read.
+        StateError: Weights that do not fit.
+    """
+    config, data, _ = read_experiment(cfg, None)
+    features = None
+    if config.features is not None:
+        features = _features(config, data, cache, logger)
+        features.prepare(needs_of(config))
+    return FirstDraw(config, data.pool, features)
+
+
+def _features(
+    config: ActiveLearningConfig,
+    data: Data,
+    cache: Path,
+    logger: logging.Logger,
+) -> PoolFeatures:
+    extractor: Any = FEATURES.build(dict(config.features or {}))
+    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    folder = Path(getattr(extractor, 'cache', None) or cache / FOLDER)
+    return PoolFeatures(data.pool, extractor, device, folder, 0, logger)
+
+
+def coverage(
+    vectors: NDArray[np.float64], chosen: NDArray[np.int64]
+) -> dict[str, float]:
+    """How near every image of a pool is to a chosen one.
+
+    Args:
+        vectors: Unit vectors (P, D).
+        chosen: Positions of the chosen ones.
+
+    Returns:
+        ``mean`` and ``farthest`` distance to the nearest chosen image, over
+        all of the pool, and the distance of the two chosen ones that are
+        ``nearest`` to each other; cosine distances, from 0 to 2.
+    """
+    distances = 1 - vectors @ vectors[chosen].T  # (P, K)
+    near = distances.min(axis=1).clip(0)
+    among = distances[chosen] + np.diag(np.full(len(chosen), np.inf))
+    return dict(
+        mean=float(near.mean()),
+        farthest=float(near.max()),
+        nearest=float(among.min().clip(0)) if len(chosen) > 1 else 0.0,
+    )

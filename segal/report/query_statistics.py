@@ -1,0 +1,239 @@
+"""What a round bought, counted and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.active.label_store.store import LabelStore
+from segal.structures import LABELLED, REFUSED, VOID, PoolImage, Selection
+
+BORDER = 0.05
+"""How far from the edge a pick counts as at the border, of each side."""
+
+
+@dataclass
+class Bought:
+    """What one round bought, pixel by pixel.
+
+    Attributes:
+        per_image: name -> how many were asked there.
+        by_class: int64 (C,), labels of each class.
+        so_far: int64 (C,), the same for all rounds until this one.
+        status: How many were labelled, void, refused.
+        neighbour: For each image, the mean distance of a pick to its nearest
+            neighbour, in pixels, and over what random picks would have.
+        pairs: For each image, the mean distance of two picks, over the
+            diagonal.
+        before: For each image, the mean distance of a pick to the nearest
+            older one, in pixels.
+        border: For each pick, whether it lies at the border.
+    """
+
+    per_image: dict[str, int]
+    by_class: NDArray[np.int64]
+    so_far: NDArray[np.int64]
+    status: dict[int, int]
+    neighbour: list[tuple[float, float]] = field(default_factory=list)
+    pairs: list[float] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)
+    border: list[bool] = field(default_factory=list)
+
+
+def gather(
+    store: LabelStore,
+    selection: Selection,
+    pool: Sequence[PoolImage],
+    classes: int,
+) -> Bought:
+    """Count and measure what a round bought.
+
+    Args:
+        store: With at least the files until this round.
+        selection: Of the round.
+        pool: Its images.
+        classes: How many there are.
+    """
+    number = selection.round
+    bought = Bought({}, np.zeros(classes, int), np.zeros(classes, int), {})
+    for image in pool:
+        history = store.history(image.name)
+        now, until = history.rounds == number, history.rounds <= number
+        if history.round is not None and history.round <= number:
+            labels = store.draw(image.name).ravel()
+            counts = np.bincount(labels, minlength=256)[:classes]
+            bought.so_far += counts
+            bought.by_class += counts * (history.round == number)
+        else:
+            known = history.status == LABELLED
+            for sums, those in (
+                (bought.by_class, now & known),
+                (bought.so_far, until & known),
+            ):
+                ids = history.classes[those]
+                sums += np.bincount(ids, minlength=256)[:classes]
+        if image.name in selection.places:
+            bought.per_image[image.name] = max(1, int(now.sum()))
+        if now.any():
+            older = history.places[until & ~now]
+            measure(bought, image.size, history.places[now], older)
+    answers = store.counts(number)
+    bought.status = {
+        LABELLED: answers.labelled,
+        VOID: answers.void,
+        REFUSED: answers.refused,
+    }
+    return bought
+
+
+def measure(
+    bought: Bought,
+    size: tuple[int, int],
+    places: NDArray[np.int64],
+    older: NDArray[np.int64],
+) -> None:
+    """How one image's picks lie.
+
+    Source: Donnelly, Simulations to determine the variance and edge-effect of
+    total nearest neighbour distance, 1978: what random picks would have.
+    """
+    height, width = size
+    at = np.stack(np.divmod(places, width), 1).astype(np.float64)  # (N, 2)
+    margin = np.array([height, width]) * BORDER
+    inside = (at >= margin) & (at < np.array([height, width]) - margin)
+    bought.border += [not row.all() for row in inside]
+    count, area = len(at), height * width
+    if count > 1:
+        nearest = _nearest(at, at, itself=True).mean()
+        random = 0.5 * np.sqrt(area / count) + (
+            0.0514 + 0.041 / np.sqrt(count)
+        ) * (2 * (height + width) / count)
+        bought.neighbour.append((float(nearest), float(nearest / random)))
+        some = at[:: max(1, count // 500)]
+        gaps = np.linalg.norm(some[:, None] - some, axis=2)
+        pairs = gaps.sum() / max(1, len(some) * (len(some) - 1))
+        bought.pairs.append(float(pairs / np.hypot(height, width)))
+    if len(older) and count:
+        past = np.stack(np.divmod(older, width), 1).astype(np.float64)
+        bought.before.append(float(_nearest(at, past).mean()))
+
+
+def _nearest(
+    at: NDArray[np.float64], others: NDArray[np.float64], itself: bool = False
+) -> NDArray[np.float64]:
+    """Distance of each point to the nearest of the others, (N,)."""
+    found = np.empty(len(at))
+    for begin in range(0, len(at), 256):
+        part = at[begin : begin + 256]
+        gaps = np.linalg.norm(part[:, None] - others, axis=2)  # (n, M)
+        if itself:
+            rows = np.arange(len(part))
+            gaps[rows, begin + rows] = np.inf
+        found[begin : begin + 256] = gaps.min(1)
+    return found
+
+
+def describe(
+    bought: Bought,
+    selection: Selection,
+    images: int,
+    classes: Sequence[str],
+    rounds: int,
+) -> str:
+    """Everything there is to say, in lines.
+
+    Args:
+        bought: What the round bought.
+        selection: What it asked.
+        images: How many the pool has.
+        classes: Their names.
+        rounds: How many label files there are.
+    """
+    number = selection.round
+    when = (
+        f'asked after round {number - 1}' if number else 'the initial labels'
+    )
+    total = sum(bought.status.values())
+    lines = [
+        f'round {number} of 0 to {rounds - 1}: {when}',
+        f'  asked      {len(selection):,} {selection.unit}s'
+        f' in {len(bought.per_image):,} of {images:,} images'
+        f'{_regions(selection)}',
+        f'  answers    {bought.status[LABELLED]:,} pixels labelled, '
+        f'{bought.status[VOID]:,} void, {bought.status[REFUSED]:,} refused'
+        f' ({_part(bought.status[VOID], total)} void)',
+    ]
+    if selection.unit == 'pixel' and bought.per_image:
+        counts = list(bought.per_image.values())
+        lines.append(
+            f'  per image  {min(counts):,} / {np.median(counts):g} / '
+            f'{max(counts):,} (least / median / most, where any)'
+        )
+    if not selection.regions:
+        lines += _spread(bought)
+    scores = all_scores(selection)
+    lines.append(
+        f'  score      {scores.mean():.4g} on average, from '
+        f'{scores.min():.4g} to {scores.max():.4g}'
+        if len(scores)
+        else '  score      none: drawn without a network'
+    )
+    width = max([5, *map(len, classes)])
+    lines += ['', f'  {"class":{width}}  {"labels":>9}  {"share":>7}'
+              f'  {"so far":>10}  {"share":>7}']  # fmt: skip
+    now, past = bought.by_class, bought.so_far
+    lines += [
+        f'  {name:{width}}  {now[i]:>9,}  {_part(now[i], now.sum()):>7}'
+        f'  {past[i]:>10,}  {_part(past[i], past.sum()):>7}'
+        for i, name in enumerate(classes)
+    ]
+    return '\n'.join(lines)
+
+
+def _regions(selection: Selection) -> str:
+    """How many regions the pixels are, and what was said of each."""
+    if not selection.regions:
+        return ''
+    said = dict(all='every pixel', dominant='one class')[selection.answer]
+    return f': {selection.region_count:,} regions, {said} of each'
+
+
+def _spread(bought: Bought) -> list[str]:
+    lines = []
+    if bought.neighbour:
+        distance, ratio = np.mean(bought.neighbour, axis=0)
+        lines.append(
+            f'  spread     {distance:.1f} pixels to the nearest other pick, '
+            f'{ratio:.2f} of what random picks have (below 1: clustered); '
+            f'two picks are {np.mean(bought.pairs):.2f} diagonals apart'
+        )
+    if bought.before:
+        lines.append(
+            f'             {np.mean(bought.before):.1f} pixels to the nearest '
+            'pick of earlier rounds'
+        )
+    if bought.border:
+        area = 1 - (1 - 2 * BORDER) ** 2
+        lines.append(
+            f'             {np.mean(bought.border):.0%} in the outer '
+            f'{BORDER:.0%} on each side, which is {area:.0%} of the area'
+        )
+    return lines
+
+
+def _part(count: int, total: int) -> str:
+    return f'{count / total:.1%}' if total else '-'
+
+
+def all_scores(selection: Selection) -> NDArray[np.float32]:
+    """The scores of all picks of a round, float32 (N,).
+
+    Empty for the initial labels: where they have scores, these are draws.
+    """
+    if selection.round == 0:
+        return np.zeros(0, np.float32)
+    parts = [np.asarray(part) for part in selection.scores.values()]
+    return np.concatenate([np.zeros(0, np.float32), *parts])

@@ -1,0 +1,53 @@
+"""What the hooks of a round are told when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.active.label_store.store import LabelStore
+from segal.structures import PoolImage, Selection
+
+
+@dataclass
+class RoundReport:
+    """A round that is over: trained, evaluated, and queried if it was to be.
+
+    A hook that defines ``after_round(runner, report)`` gets it, on rank 0.
+
+    Attributes:
+        row: The round's row of ``rounds.json``.
+        rows: All rows so far, this one last.
+        work_dir: The experiment's folder.
+        step: Iterations of all rounds so far.
+        selection: What was bought on the strength of this round's model;
+            None after the last phase.
+        store: Everything bought so far, ``selection`` included.
+        pool: The images.
+        unit: ``'pixel'`` or ``'image'``.
+        read_image: name -> uint8 (H, W, 3), RGB.
+        predict: name -> class map uint8 (H, W) and score map float32 (H, W)
+            of this round's model.
+        classes: Names of the C classes.
+        palette: uint8 (C, 3), RGB.
+        pictures: What hooks drew, appended by them.
+    """
+
+    row: dict[str, Any]
+    rows: list[dict[str, Any]]
+    work_dir: Path
+    step: int
+    selection: Selection | None
+    store: LabelStore
+    pool: Sequence[PoolImage]
+    unit: str
+    read_image: Callable[[str], NDArray[np.uint8]]
+    predict: Callable[[str], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+    classes: tuple[str, ...]
+    palette: NDArray[np.uint8]
+    pictures: list[Path] = field(default_factory=list)
