@@ -127,6 +127,9 @@ class Candidates:
             selector does not read it.
         classes: uint8 (N,), what they are predicted as; None where the
             selector does not read it.
+        sizes: int64 (N,), askable pixels of each region, whose numbers are
+            ``places``; None where no regions are asked.
+        orders: int64 (N,), when each region was taken in its image, from 0.
     """
 
     names: list[str]
@@ -136,6 +139,8 @@ class Candidates:
     ties: NDArray[np.uint64]
     vectors: NDArray[np.float32] | None = None
     classes: NDArray[np.uint8] | None = None
+    sizes: NDArray[np.int64] | None = None
+    orders: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.places)

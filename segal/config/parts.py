@@ -21,18 +21,7 @@ from segal.registry import (
 
 _GIVEN = {
     'heuristic': set[str](),
-    'selector': {
-        'images',
-        'free',
-        'budget',
-        'round',
-        'seed',
-        'shuffle_prop',
-        'opened',
-        'asked',
-        'available',
-        'shape',
-    },
+    'selector': {'context'},
     'settings.region.shape': {'read_image', 'file'},
     'oracle': {'read', 'pool', 'classes', 'ignore_index'},
     'features': set[str](),

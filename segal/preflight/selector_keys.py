@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.utils import build_from_cfg
 
+from segal.active.selectors import QueryContext
 from segal.active.units.regions import Squares
 from segal.config.schema import ActiveLearningConfig
 from segal.registry import SELECTORS
@@ -66,17 +66,9 @@ def _chosen(part: dict[str, Any], shuffle: float) -> dict[str, list[int]]:
     if per_image:
         images = images[:1]
     free = np.array([image.pixels for image in images], np.int64)
-    given = dict(
-        images=images,
-        free=free,
-        budget=Budget(_PICKS, per_image),
-        round=1,
-        seed=0,
-        shuffle_prop=shuffle,
-    )
-    if kind.unit == 'region':
-        given['shape'] = Squares()
-    selector = build_from_cfg(dict(part), SELECTORS, given)
+    budget = Budget(_PICKS, per_image)
+    context = QueryContext(images, free, 1, 0, budget, shuffle, unit=Squares())
+    selector = SELECTORS.build(dict(part, context=context))
     draw = torch.Generator().manual_seed(0)
     for image in images:
         probs = torch.randn(4, *_SIZE, generator=draw).softmax(0)

@@ -13,8 +13,7 @@ from mmcv import Config
 from mmcv.utils import Registry
 
 from segal.active.heuristics import BaseHeuristic
-from segal.active.selectors import BaseSelector
-from segal.active.units.regions import RegionShape
+from segal.active.selectors import BaseSelector, QueryContext
 from segal.config.parts import (
     is_draw,
     needs,
@@ -260,28 +259,20 @@ def build_extractor(parts: Parts) -> BaseExtractor | None:
     return _build('features', parts.features, FEATURES)
 
 
-def build_selector(
-    parts: Parts, shape: RegionShape | None, **standing: Any
-) -> BaseSelector:
-    """What spends the budget.
+def build_selector(parts: Parts, context: QueryContext) -> BaseSelector:
+    """Build the selector, which spends the budget.
 
     Args:
         parts: With the selector.
-        shape: Of regions.
-        standing: How the round stands; see ``BaseSelector``.
+        context: Of the query.
     """
-    given = standing if shape is None else dict(standing, shape=shape)
-    return _build('selector', parts.selector, SELECTORS, given)
+    part = dict(parts.selector, context=context)
+    return _build('selector', part, SELECTORS)
 
 
-def _build(
-    role: str,
-    part: Mapping[str, Any],
-    registry: Registry,
-    given: Mapping[str, Any] | None = None,
-) -> Any:
+def _build(role: str, part: Mapping[str, Any], registry: Registry) -> Any:
     try:
-        return registry.build(dict(part, **(given or {})))
+        return registry.build(dict(part))
     except Exception as error:
         raise ConfigError(
             not_built(f'active_learning.{role}', part, error)

@@ -29,6 +29,7 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.scan import LOOKS
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
+from segal.active.selectors import QueryContext
 from segal.active.units.regions import RegionShape
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.experiment.features import features_folder
@@ -282,12 +283,14 @@ def select(
     images, wrapper = scorer.pool.images, trained.wrapper
     selector = build_selector(
         parts,
-        shape,
-        images=images,
-        free=np.array([image.pixels for image in images], np.int64),
-        budget=request.budget,
-        round=FIRST_QUERY,
-        seed=request.seed,
+        QueryContext(
+            images=images,
+            free=np.array([image.pixels for image in images], np.int64),
+            round=FIRST_QUERY,
+            seed=request.seed,
+            budget=request.budget,
+            unit=shape,
+        ),
     )
     maps: ClassMaps | None = None
     means = np.zeros(len(images), np.float32)

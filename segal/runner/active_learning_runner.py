@@ -15,10 +15,11 @@ from mmcv.runner import RUNNERS, Hook
 from mmcv.runner.priority import get_priority
 from numpy.typing import NDArray
 
-from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
+from segal.active.active_loop import ActiveLearningLoop
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
 from segal.active.opening import Opening
+from segal.active.selectors import SelectorFactory
 from segal.active.units.costs import Asked
 from segal.config.schema import ActiveLearningConfig
 from segal.distributed import ranks, stopping

@@ -26,9 +26,10 @@ class KMeansPlusPlus(DiverseImages):
     :class:`~segal.active.selectors.diverse_images.DiverseImages`.
     """
 
-    def _spread(
+    def spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
+        """See the base."""
         stream = key(self.seed, self.round, 'k-means++')
         cloud = Points(rows.coordinates)
         return k_means_plus_plus(cloud, count, taken, rows.ties, stream)
