@@ -171,6 +171,11 @@ class Selection:
     answer: Answer = 'all'
 
     @property
+    def whole(self) -> bool:
+        """Whether whole images are asked."""
+        return self.unit == 'image'
+
+    @property
     def region_count(self) -> int:
         """Regions asked for; 0 where pixels or images are."""
         return sum(map(self.count, self.regions))
@@ -183,7 +188,7 @@ class Selection:
 
     def __len__(self) -> int:
         """Pixels or images asked for."""
-        if self.unit == 'image':
+        if self.whole:
             return len(self.places)
         return sum(len(places) for places in self.places.values())
 

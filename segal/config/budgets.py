@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from segal.active.units import unit_named
 from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
@@ -32,14 +33,14 @@ class Budgets(Lookup):
         )
 
     def _budgets(
-        self, unit: Unit, values: dict[str, Any], costs: Costs, asks: bool
+        self, unit: Unit, values: dict[str, Any], costs: Costs, queries: bool
     ) -> tuple[Budget | None, Budget | None, Spending | None]:
         """What is asked before the first phase, and by each query.
 
         Whole images that are trained on once, without a query (full
         supervision), need no budget for one.
         """
-        where = f'{_SETTINGS}{unit}.'
+        where, asks = f'{_SETTINGS}{unit}.', unit_named(unit)
         names = ('query_size', 'budget_per_round', 'cost_per_round')
         given = {
             name: values[where + name]
@@ -54,7 +55,7 @@ class Budgets(Lookup):
                 f'got {" and ".join(map(short, given.values()))}. Leave '
                 f'{rest} out'
             )
-        if unit == 'image' and not (given or asks):
+        if asks.whole and not (given or queries):
             once = values[where + 'initial_pool']
             given = {} if once is None else {'query_size': once}
         if not given:
@@ -64,11 +65,7 @@ class Budgets(Lookup):
                     'cost_per_round; got none of them'
                 )
             return None, None, None
-        first_name = {
-            'pixel': 'initial_label_pixels',
-            'region': 'initial_label_regions',
-            'image': 'initial_pool',
-        }[unit]
+        first_name = asks.first_key
         initial = values[where + first_name]
         key, amount = next(iter(given.items()))
         spending = None
@@ -77,7 +74,7 @@ class Budgets(Lookup):
             if spending is None:
                 return None, None, None
             amount = spending.count([], 0)
-        per_image = unit != 'image' and key == 'query_size'
+        per_image = not asks.whole and key == 'query_size'
         if initial is None:
             initial = amount
         if initial == 0 and not self._has_source():
@@ -87,7 +84,7 @@ class Budgets(Lookup):
                 'first phase would train on nothing'
             )
         counted = values[f'{_SETTINGS}region.budget_unit']
-        if unit == 'region' and counted is not None:
+        if asks.grouped and counted is not None:
             self._check_amounts(where, first_name, initial, amount, counted)
             return (
                 _region_budget(initial, per_image, counted),
@@ -168,7 +165,9 @@ class Budgets(Lookup):
     ) -> Mixed | None:
         """Which images are opened, and how the budget inside is split."""
         where, split = f'{_SETTINGS}mixed.', values[f'{_SETTINGS}mixed.split']
-        _, images, spending = self._budgets('image', values, costs, asks=True)
+        _, images, spending = self._budgets(
+            'image', values, costs, queries=True
+        )
         for name, spent in ((unit, paid), ('image', spending)):
             if spent is not None:
                 self.problems.append(_in_cost(name, spent))

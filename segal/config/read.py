@@ -8,6 +8,7 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.active.units import unit_named
 from segal.config import (
     checks,
     dialects,
@@ -102,17 +103,17 @@ class _Reader(Budgets):
         unit = self._unit(values)
         threshold = values['active_learning.settings.pixel.sample_threshold']
         top_percent = float(threshold) if threshold else None
-        counted = 'region' if unit == 'region' else 'pixel'
+        grouped = bool(unit and unit_named(unit).grouped)
+        counted = 'region' if grouped else 'pixel'
         evenly = values[f'{_SETTINGS}{counted}.sample_evenly']
-        aggregate = values[
-            f'{_SETTINGS}{"region" if unit == "region" else "image"}.aggregate'
-        ]
+        counted = 'region' if grouped else 'image'
+        aggregate = values[f'{_SETTINGS}{counted}.aggregate']
         costs = self._costs(values)
         phases = self._phases(values)
         initial = budget = spending = None
         if unit is not None:
             initial, budget, spending = self._budgets(
-                unit, values, costs, asks=len(phases) != 1
+                unit, values, costs, queries=len(phases) != 1
             )
         if unit == 'pixel' and top_percent is not None and not evenly:
             self.problems.append(
@@ -125,7 +126,7 @@ class _Reader(Budgets):
         ignore_index = values[f'{_SETTINGS}pixel.ignore_index']
         chosen = self._parts(values, unit, evenly, top_percent, aggregate)
         shape = None
-        if unit == 'region':
+        if grouped:
             shape = self._shape(values, chosen)
         mixed = None
         if values['runner.sample_mode'] == 'mixed' and budget is not None:
@@ -335,7 +336,7 @@ class _Reader(Budgets):
                 'data.samples_per_gpu, so that images of the pool fit into '
                 f'a batch, too; got {found.per_batch}'
             )
-        if found.loss_weight is None and unit != 'image':
+        if found.loss_weight is None and not (unit and unit_named(unit).whole):
             self.notes.append(
                 'active_learning.sources.loss_weight: not given, so the loss '
                 'is one mean over all labelled pixels, of which a source '

@@ -17,12 +17,12 @@ from segal.active.selectors import (
     QueryContext,
     SelectorFactory,
 )
-from segal.active.units.regions import RegionShape
+from segal.active.units import QueryUnit
 from segal.active.units.spending import Spending
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, SegALError
 from segal.openmmlab.built import not_built
-from segal.registry import REGIONS, SELECTORS
+from segal.registry import SELECTORS, UNITS
 from segal.structures import Budget
 
 
@@ -33,7 +33,7 @@ class ConfiguredSelector:
     Attributes:
         part: For SELECTORS.
         budget: Of a round, where it is a count.
-        shape: Cuts images into regions.
+        unit: What is asked; None: what ``part`` asks.
         shuffle_prop: Share of random picks.
         spending: The budget of a round in cost, in place of ``budget``.
         store: What was asked so far; None where that is nothing.
@@ -41,7 +41,7 @@ class ConfiguredSelector:
 
     part: dict[str, Any]
     budget: Budget
-    shape: RegionShape | None = None
+    unit: QueryUnit | None = None
     shuffle_prop: float = 0.0
     spending: Spending | None = None
     store: LabelStore | None = None
@@ -55,7 +55,7 @@ class ConfiguredSelector:
                     context,
                     budget=context.budget or self._budget(context),
                     shuffle_prop=self.shuffle_prop,
-                    unit=self.shape,
+                    unit=self.unit,
                 ),
             )
         )
@@ -75,14 +75,14 @@ class ConfiguredSelector:
 
 def selectors_of(
     config: ActiveLearningConfig,
-    shape: RegionShape | None,
+    unit: QueryUnit,
     store: LabelStore | None,
 ) -> tuple[SelectorFactory, SelectorFactory]:
     """Build the factories for the initial draw and for queries.
 
     Args:
         config: What the user wrote, read.
-        shape: Cuts images into regions.
+        unit: What is asked.
         store: What was asked so far; None where that is nothing.
     """
     spending = config.spending
@@ -90,14 +90,14 @@ def selectors_of(
         ConfiguredSelector(
             config.initial_selector,
             config.initial,
-            shape,
+            unit,
             spending=spending if spending and not spending.first else None,
             store=store,
         ),
         ConfiguredSelector(
             config.selector,
             config.budget,
-            shape,
+            unit,
             config.shuffle_prop,
             spending,
             store,
@@ -133,29 +133,43 @@ def openings_of(
     )
 
 
-def shape_of(
-    part: Mapping[str, Any] | None, pool: Pool, cache: Path
-) -> RegionShape | None:
-    """Build the shape of regions; None where none are asked.
+def unit_of_config(
+    config: ActiveLearningConfig, pool: Pool, cache: Path
+) -> QueryUnit:
+    """Build the unit that queries ask for.
 
     Args:
-        part: As in a config.
+        config: What the user wrote, read.
+        pool: The images.
+        cache: Folder for what is computed once for each image.
+
+    Raises:
+        ConfigError: An option of a region has no meaning.
+    """
+    if config.shape is None:
+        return config.asks
+    return region_of(config.shape, pool, cache).answered(config.asks.answer)
+
+
+def region_of(part: Mapping[str, Any], pool: Pool, cache: Path) -> QueryUnit:
+    """Build a region, as a config names it.
+
+    Args:
+        part: Of the config.
         pool: The images.
         cache: Folder for what is computed once for each image.
 
     Raises:
         ConfigError: One of its options has no meaning.
     """
-    if part is None:
-        return None
     given = {}
-    if REGIONS.get(part['type']).reads_images:
+    if UNITS.get(part['type']).reads_images:
         views = pool.view.fingerprint(pool.contents)
         given = dict(
             read_image=pool.read_image, file=pool.file, cache=cache / views
         )
     try:
-        return build_from_cfg(dict(part), REGIONS, given)
+        return build_from_cfg(dict(part), UNITS, given)
     except SegALError:
         raise
     except Exception as error:

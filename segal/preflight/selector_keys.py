@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from segal.active.selectors import QueryContext
+from segal.active.units import unit_named
 from segal.active.units.regions import Squares
 from segal.config.schema import ActiveLearningConfig
 from segal.registry import SELECTORS
@@ -61,7 +62,7 @@ def unheeded(config: ActiveLearningConfig) -> list[str]:
 def _chosen(part: dict[str, Any], shuffle: float) -> dict[str, list[int]]:
     """What a selector chooses of made-up images: name -> places."""
     kind = SELECTORS.get(part['type'])
-    per_image = kind.unit != 'image'
+    per_image = not unit_named(kind.unit).whole
     images = [PoolImage(f'{k}', _SIZE) for k in range(_IMAGES)]
     if per_image:
         images = images[:1]

@@ -14,6 +14,7 @@ from mmcv.utils import Registry
 
 from segal.active.heuristics import BaseHeuristic
 from segal.active.selectors import BaseSelector, QueryContext
+from segal.active.units import QueryUnit, unit_named
 from segal.config.parts import (
     is_draw,
     needs,
@@ -69,6 +70,11 @@ class Request:
     batch_size: int = 1
     workers: int = 2
 
+    @property
+    def asks(self) -> QueryUnit:
+        """The unit, without where its regions lie."""
+        return unit_named(self.unit)
+
     def problems(self) -> list[str]:
         """One sentence for each value that has no meaning."""
         key = f'--{self.unit}s' + '-per-image' * self.budget.per_image
@@ -97,7 +103,7 @@ class Request:
                 f'--top-percent: not together with {key}; the top per cent '
                 'is that of the pixels of one image: leave it out'
             )
-        if self.shape is not None and self.unit != 'region':
+        if self.shape is not None and not self.asks.grouped:
             found.append(
                 f'--shape: not together with {key}; wanted --regions or '
                 '--regions-per-image'
@@ -151,7 +157,7 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
     heuristic, found = resolve_heuristic(asked, options, features)
     problems += found
     shape, aggregate = None, 'mean'
-    if request.unit == 'region':
+    if request.asks.grouped:
         shape, found = resolve_shape(
             _SQUARES if request.shape is None else request.shape
         )

@@ -30,10 +30,10 @@ from segal.active.dataset.scan import LOOKS
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.active.selectors import QueryContext
-from segal.active.units.regions import RegionShape
+from segal.active.units import QueryUnit
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.experiment.features import features_folder
-from segal.experiment.selecting import shape_of
+from segal.experiment.selecting import region_of
 from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
@@ -186,7 +186,9 @@ def _query_folder(
         raise ConfigError(problems)
     scratch = TemporaryDirectory(prefix='segal-query-')
     kept = Path(scratch.name)
-    shape = shape_of(parts.shape, pool, kept / 'superpixels')
+    unit = request.asks
+    if parts.shape:
+        unit = region_of(parts.shape, pool, kept / 'superpixels')
     begin = time.perf_counter()
     features = None
     if extractor is not None:
@@ -203,7 +205,7 @@ def _query_folder(
         pool, request.seed, request.batch_size, request.workers, features
     )
     selection, maps, means = select(
-        scorer, built, request, parts, shape, trained
+        scorer, built, request, parts, unit, trained
     )
     seconds = time.perf_counter() - begin
     notes += _spent_elsewhere(request, parts, selection)
@@ -264,7 +266,7 @@ def select(
     heuristic: BaseHeuristic,
     request: Request,
     parts: Parts,
-    shape: RegionShape | None,
+    unit: QueryUnit,
     trained: Trained,
 ) -> tuple[Selection, ClassMaps, NDArray[np.float32]]:
     """Score every image of a pool, and spend the budget on it.
@@ -274,7 +276,7 @@ def select(
         heuristic: Gives the scores.
         request: Budget and seed.
         parts: With the selector.
-        shape: Of regions.
+        unit: What is asked.
         trained: The network.
 
     Returns:
@@ -289,7 +291,7 @@ def select(
             round=FIRST_QUERY,
             seed=request.seed,
             budget=request.budget,
-            unit=shape,
+            unit=unit,
         ),
     )
     maps: ClassMaps | None = None

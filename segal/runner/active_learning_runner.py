@@ -370,11 +370,7 @@ class ActiveLearningRunner:
         told: dict[str, Any] = {}
         if self.opening is not None:
             told['opened'] = asked.opened
-        if self.config.unit == 'region' and not asked.pixels:
-            told['regions'] = asked.regions + asked.superpixels
-            if self.config.selector.get('answer') == 'dominant':
-                told['answer'] = 'dominant'
-        return told
+        return {**told, **self.config.asks.told(asked)}
 
     def _say_dry(self, round: int) -> None:
         """Say where the label file just written holds less than its budget."""

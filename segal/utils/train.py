@@ -38,7 +38,11 @@ from segal.errors import ConfigError
 from segal.experiment.data import Data, build_data, missing_paths
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
-from segal.experiment.selecting import openings_of, selectors_of, shape_of
+from segal.experiment.selecting import (
+    openings_of,
+    selectors_of,
+    unit_of_config,
+)
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
@@ -169,12 +173,12 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     for note in notes:
         logger.info(note)
     experiment = fingerprint(cfg, config)
-    shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
+    unit = unit_of_config(config, data.pool, work_dir / 'superpixels')
     problems: tuple[str, ...] = ()
     if not options.smoke:
-        spans = planned_spans(cfg, config, data, shape)
+        spans = planned_spans(cfg, config, data, unit)
         problems = say_schedule(cfg, config, spans, logger)
-    initial_rehearsed, rehearsed = selectors_of(config, shape, None)
+    initial_rehearsed, rehearsed = selectors_of(config, unit, None)
     initial_opening, opening = openings_of(config)
     rehearsals = {
         'active_learning.selector': rehearsed,
@@ -204,7 +208,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         logger.info(describe_losses(model))
     if options.dry_run:
         words_on = described(config, data, extractor, device)
-        logger.info('\n%s', plan_of(cfg, config, data, model, words_on, shape))
+        logger.info('\n%s', plan_of(cfg, config, data, model, words_on, unit))
         return []
     del model
     heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
@@ -259,7 +263,7 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
             features,
         )
         make_initial_selector, make_selector = selectors_of(
-            config, shape, store
+            config, unit, store
         )
         runner = build_runner(
             dict(cfg.runner),

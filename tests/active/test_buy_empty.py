@@ -21,7 +21,7 @@ from segal.active.opening import Opening
 from segal.active.units.costs import Costs
 from segal.active.units.spending import Spending
 from segal.experiment.selecting import ConfiguredSelector
-from segal.registry import REGIONS, SELECTORS
+from segal.registry import SELECTORS, UNITS
 from segal.structures import Budget, PoolImage
 from tests.reference_store import CLASSES, BarePool, Levels, Person
 from tests.selectors.build import build
@@ -97,7 +97,7 @@ class Case:
         self.loop.scorer = Shown(self.images)
 
     def shape(self, name, options):
-        kind = REGIONS.get(name)
+        kind = UNITS.get(name)
         given = {}
         if kind.reads_images:
             given = dict(read_image=self.pixels.get, file=str, cache=None)
@@ -149,7 +149,9 @@ def shapes():
         'Squares': [dict(radius=1), dict(radius=3)],
         'Superpixels': [dict(segments=4), dict(segments=60)],
     }
-    for name in sorted(REGIONS.module_dict):
+    for name, kind in sorted(UNITS.module_dict.items()):
+        if not kind.grouped:
+            continue
         for options in small.get(name, [{}]):
             yield pytest.param(name, options, id=f'{name}-{options}')
 

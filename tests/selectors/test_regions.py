@@ -11,7 +11,7 @@ from PIL import Image
 from segal.active.label_store.audit import check_answers
 from segal.active.label_store.audit_regions import check_regions
 from segal.active.label_store.store import LabelStore
-from segal.active.oracles import dominant
+from segal.active.units.region import dominant
 from segal.active.units.regions import Squares, Superpixels, Wanted
 from segal.active.units.regions.picking import pick_apart
 from segal.errors import ConfigError

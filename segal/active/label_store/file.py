@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segal.active.units import unit_named
 from segal.active.units.costs import Asked
 from segal.errors import StateError
 from segal.structures import Answer, Unit
@@ -103,12 +104,18 @@ class LabelFile:
     )
     answer: Answer = 'all'
 
+    @property
+    def whole(self) -> bool:
+        """Whether whole images were asked."""
+        return self.unit == 'image'
+
     def counts(self) -> Counts:
         """The ledger of this round."""
-        if self.unit == 'image':
-            shares = self.shares.sum(0, dtype=np.int64)
-        else:
-            shares = np.bincount(self.status, minlength=3)
+        shares = (
+            self.shares.sum(0, dtype=np.int64)
+            if len(self.shares)
+            else np.bincount(self.status, minlength=3)
+        )
         labelled, void, refused = map(int, shares)
         requested = labelled + void + refused
         return Counts(requested, labelled, void, refused, len(self.images))
@@ -119,17 +126,13 @@ class LabelFile:
         Args:
             opened: Images of which nothing was asked before.
         """
-        if self.unit == 'image':
-            return Asked(images=len(self.images), opened=opened)
         if not len(self.regions):
-            return Asked(pixels=len(self.places), opened=opened)
+            return unit_named(self.unit).asked(len(self.status), opened)
         last = np.maximum.reduceat(self.regions, self.offsets[:-1])
         regions = int(last.sum(dtype=np.int64)) + len(last)
-        if self.answer == 'dominant':
-            return Asked(superpixels=regions, opened=opened)
         pixels = np.array([h * w for _, h, w in self.images], np.float64)
         share = float((np.diff(self.offsets) / pixels).sum())
-        return Asked(regions=regions, region_shares=share, opened=opened)
+        return unit_named('region', self.answer).asked(regions, opened, share)
 
 
 _HEADER = ('round', 'unit', 'experiment', 'pool', 'previous')
@@ -303,7 +306,7 @@ def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
         StateError: They do not.
     """
     images, pixels = len(content.images), len(content.places)
-    whole = content.unit == 'image'
+    whole = content.whole
     answers = images if whole else pixels
     offsets = content.offsets
     sound = (

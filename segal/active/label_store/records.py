@@ -89,7 +89,7 @@ def request_records(
         classes: Names of the C classes.
         only: Name of the one image to tell of; all where None.
     """
-    whole = content.unit == 'image'
+    whole = content.whole
     ends = content.offsets.tolist()
     for k, (name, _, width) in enumerate(content.images):
         if only not in (None, name):

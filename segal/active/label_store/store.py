@@ -314,7 +314,7 @@ class LabelStore:
             if len(content.regions):
                 selection.regions[name] = content.regions[row]
             if len(content.scores):
-                if content.unit == 'image':
+                if content.whole:
                     row = slice(k, k + 1)
                 selection.scores[name] = content.scores[row]
         return selection

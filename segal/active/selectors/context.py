@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.units.regions import RegionShape
+from segal.active.units import QueryUnit
 from segal.structures import Budget, PoolImage
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class QueryContext:
             where nothing was.
         asked: Where something was asked before.
         available: What may be asked now.
-        unit: Cuts images into regions; None where no regions are asked.
+        unit: What is asked. Selectors of regions read it; None for others.
     """
 
     images: Sequence[PoolImage]
@@ -58,7 +58,7 @@ class QueryContext:
     opened: NDArray[np.bool_] | None = None
     asked: Mask = nowhere
     available: Mask = everywhere
-    unit: RegionShape | None = None
+    unit: QueryUnit | None = None
 
 
 class SelectorFactory(Protocol):

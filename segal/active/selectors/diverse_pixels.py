@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from segal.errors import ConfigError
 from segal.seeding import key
@@ -19,47 +18,30 @@ from .badge_images import check_dims
 from .context import QueryContext
 from .diversity import finite, project, sample_at, spread
 from .global_pixels import PixelsGlobal
-from .per_image import WithoutTopPercent
+from .per_image import PixelsPerImage
 from .top import Picks, best
-
-
-class Described:
-    """The projected features of one image; computed at the first use.
-
-    Args:
-        prediction: With features.
-        dims: The features are projected to so many dimensions; None: all.
-        seed: Of the projection.
-    """
-
-    def __init__(
-        self, prediction: Prediction, dims: int | None, seed: int
-    ) -> None:
-        self.prediction = prediction
-        self.dims = dims
-        self.seed = seed
-
-    @cached_property
-    def _map(self) -> Tensor:
-        """float32 (F, h, w); whole, so that no pixel depends on others."""
-        features = self.prediction.features
-        assert features is not None
-        return project(features.float(), self.dims, self.seed)
-
-    def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the features at some pixels: float32 (n, F)."""
-        found = sample_at(self._map, places, self.prediction.size)
-        return found.cpu().numpy()
 
 
 class Diversity(ABC):
     """A way to choose pixels that lie apart, for any scope of a budget."""
 
     def vectors(
-        self, seen: Described, places: NDArray[np.int64]
+        self,
+        prediction: Prediction,
+        places: NDArray[np.int64],
+        features: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Describe some pixels of an image: float32 (n, F)."""
-        return seen.at(places)
+        """Describe some pixels of an image.
+
+        Args:
+            prediction: Of the image.
+            places: int64 (n,).
+            features: float32 (n, F), at these places.
+
+        Returns:
+            float32 (n, any number).
+        """
+        return features
 
     @abstractmethod
     def choose(
@@ -123,11 +105,17 @@ class Shortlist:
     ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
         """Describe an image: int64 (n,) places -> float32 (n, F)."""
         assert prediction is not None
-        seen = Described(prediction, self.dims, self.seed)
+        assert prediction.features is not None
+        features = prediction.features.float()  # (F, h, w)
+        # whole, so that no pixel depends on others; and only when asked
+        projected = cache(lambda: project(features, self.dims, self.seed))
 
         def at(places: NDArray[np.int64]) -> NDArray[np.float32]:
-            found = self.diversity.vectors(seen, places)
-            return finite(found, self.owner, seen.prediction.name)
+            found = sample_at(projected(), places, prediction.size)
+            vectors = self.diversity.vectors(
+                prediction, places, found.cpu().numpy()
+            )
+            return finite(vectors, self.owner, prediction.name)
 
         return at
 
@@ -139,7 +127,7 @@ class Shortlist:
         return spread(left, taken, count, choose)
 
 
-class DiversePerImage(WithoutTopPercent):
+class DiversePerImage(PixelsPerImage):
     """Gives each image the same share, of pixels whose features lie apart.
 
     Of an image the best ``shortlist`` x its share are looked at, and of them

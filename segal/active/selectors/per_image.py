@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,17 @@ class PixelsPerImage(BaseSelector):
             None takes exactly the best.
 
     Attributes:
+        takes: What a subclass takes that does not draw from a top per cent;
+            empty for one that does.
         quotas: int64 (P,), how many pixels are asked of each image.
+
+    Raises:
+        ConfigError: ``top_percent`` has no meaning, or does not count.
     """
 
     unit: ClassVar[Unit] = 'pixel'
     evenly: ClassVar[bool | None] = True
+    takes: ClassVar[str] = ''
 
     def __init__(
         self, context: QueryContext, top_percent: float | None = None
@@ -60,6 +66,12 @@ class PixelsPerImage(BaseSelector):
             raise ConfigError(
                 'top_percent: wanted per cent of an image in (0, 100], got '
                 f'{top_percent}'
+            )
+        if top_percent is not None and self.takes:
+            raise ConfigError(
+                f'top_percent: not together with {type(self).__name__}, which '
+                f'takes {self.takes}; got {top_percent}; leave out '
+                'settings.pixel.sample_threshold'
             )
         self.top_percent = top_percent
         if self.budget.per_image:
@@ -168,29 +180,3 @@ class PixelsPerImage(BaseSelector):
     def choose(self, shards: Sequence[Candidates]) -> Selection:
         """Join the ranks' picks; see the base."""
         return self.selection(self.unpack(shards), int(self.quotas.sum()))
-
-
-class WithoutTopPercent(PixelsPerImage):
-    """A base of selectors that do not draw from the top per cent.
-
-    Args:
-        context: See :class:`~segal.active.selectors.base.BaseSelector`.
-        options: See the base; ``top_percent`` is refused.
-
-    Attributes:
-        takes: What they take instead, for the message.
-
-    Raises:
-        ConfigError: ``top_percent`` is set.
-    """
-
-    takes: ClassVar[str]
-
-    def __init__(self, context: QueryContext, **options: Any) -> None:
-        super().__init__(context, **options)
-        if self.top_percent is not None:
-            raise ConfigError(
-                f'top_percent: not together with {type(self).__name__}, which '
-                f'takes {self.takes}; got {self.top_percent}; leave out '
-                'settings.pixel.sample_threshold'
-            )

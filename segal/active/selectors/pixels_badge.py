@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
+from segal.structures import Prediction
 
-from .diverse_pixels import Described, DiverseGlobal, DiversePerImage
+from .diverse_pixels import DiverseGlobal, DiversePerImage
 from .diversity import Cloud, Gradients, errors_at
 from .pixels_k_means import KMeansPlusPlusPixels
 from .top import Picks
@@ -22,12 +23,14 @@ class BadgePixels(KMeansPlusPlusPixels):
     """
 
     def vectors(
-        self, seen: Described, places: NDArray[np.int64]
+        self,
+        prediction: Prediction,
+        places: NDArray[np.int64],
+        features: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Describe some pixels of an image: float32 (n, 1 + C + F)."""
-        features = super().vectors(seen, places)  # (n, F)
-        assert seen.prediction.probs is not None
-        errors = errors_at(seen.prediction.probs, places).cpu().numpy()
+        assert prediction.probs is not None
+        errors = errors_at(prediction.probs, places).cpu().numpy()
         classes = np.full((len(places), 1), errors.shape[1], np.float32)
         return np.concatenate([classes, errors, features], axis=1)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.units.regions import AGGREGATES, Wanted
+from segal.active.units.region import AGGREGATES, Region, Wanted
 from segal.errors import ConfigError, nearest
 from segal.structures import Answer, PoolImage, Selection, Unit
 
@@ -53,8 +53,8 @@ class BaseRegions(BaseSelector):
         answer: Answer = 'all',
     ) -> None:
         super().__init__(context)
-        if context.unit is None:
-            raise RuntimeError('wanted a context with a unit, got none')
+        if not isinstance(context.unit, Region):
+            raise RuntimeError(f'wanted a region, got {context.unit!r}')
         if aggregate not in AGGREGATES:
             raise ConfigError(
                 f'aggregate: {aggregate!r} is not known'

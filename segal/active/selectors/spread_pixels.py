@@ -10,11 +10,11 @@ from segal.registry import SELECTORS
 from segal.structures import PoolImage, Prediction
 
 from .context import QueryContext
-from .per_image import WithoutTopPercent
+from .per_image import PixelsPerImage
 
 
 @SELECTORS.register_module()
-class PixelsSpread(WithoutTopPercent):
+class PixelsSpread(PixelsPerImage):
     """Gives every image the same share, and keeps the picks apart.
 
     The best pixel is picked, all within ``distance`` of it are passed over,

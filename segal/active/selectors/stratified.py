@@ -10,13 +10,13 @@ from segal.registry import SELECTORS
 from segal.seeding import place_keys
 from segal.structures import PoolImage, Prediction
 
-from .per_image import WithoutTopPercent
+from .per_image import PixelsPerImage
 from .quotas import quotas
 from .top import Ties, best, within
 
 
 @SELECTORS.register_module()
-class PixelsStratified(WithoutTopPercent):
+class PixelsStratified(PixelsPerImage):
     """Gives every image the same share, and in it every predicted class.
 
     An image's share is split over the classes that are predicted among its

@@ -41,6 +41,11 @@ class Asked:
     superpixels: int = 0
     opened: int = 0
 
+    @property
+    def requests(self) -> int:
+        """How many pixels, images and regions together."""
+        return self.pixels + self.images + self.regions + self.superpixels
+
     def __add__(self, other: Asked) -> Asked:
         return Asked(
             *(a + b for a, b in zip(astuple(self), astuple(other),

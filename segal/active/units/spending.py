@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import floor
 
 from segal.active.units.costs import Asked, Costs, exact
+from segal.active.units.named import unit_named
 from segal.structures import Answer, Unit
 
 
@@ -28,8 +29,8 @@ class Spending:
     Attributes:
         amount: Of each round, in the unit of ``costs``; above 0.
         costs: The prices.
-        unit: What is asked; a region costs the same each, which a price of
-            its own, or the answer ``'dominant'``, makes sure of.
+        unit: Name of what is asked. Each must cost the same: a region needs
+            a price of its own, or the answer ``'dominant'``.
         first: The first label file that it pays for: 0, or 1 where the
             initial labels have a count of their own.
         answer: What is said of a region.
@@ -43,21 +44,16 @@ class Spending:
 
     @property
     def price(self) -> Fraction:
-        """Of one request, without opening its image."""
-        if self.unit == 'region':
-            if self.answer == 'dominant':
-                return exact(self.costs.click)
-            return exact(self.costs.region or 0)
-        image = self.unit == 'image'
-        return exact(self.costs.image if image else self.costs.pixel)
+        """The price of one request, without opening its image."""
+        return unit_named(self.unit, self.answer).price(self.costs)
 
     @property
     def dearest(self) -> Fraction:
-        """Of one request that opens its image; 0 is no price to count by."""
+        """The price of one request that opens its image."""
         return self.price + exact(self.costs.open)
 
     def left(self, earlier: Sequence[Asked]) -> Fraction:
-        """What the next label file may cost.
+        """Compute what the next label file may cost.
 
         Args:
             earlier: What each label file so far asked, in order.
@@ -68,7 +64,7 @@ class Spending:
         return files * exact(self.amount) - spent
 
     def count(self, earlier: Sequence[Asked], unopened: int) -> int:
-        """How many requests the next label file may hold.
+        """Count the requests that the next label file may hold.
 
         Args:
             earlier: What each label file so far asked, in order.

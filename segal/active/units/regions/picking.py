@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.units.regions.base import Ties, Wanted
+from segal.active.units.region import Ties, Wanted
 
 _FEW = 8
 """Up to this reach, sorting is the faster way."""

@@ -6,21 +6,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segal.active.heuristics.utils import box_sum
-from segal.active.units.regions.base import (
-    Fit,
-    Found,
-    RegionShape,
-    Ties,
-    Wanted,
-)
+from segal.active.units.base import Fit
+from segal.active.units.region import Found, Region, Ties, Wanted
 from segal.active.units.regions.picking import pick_apart
 from segal.errors import ConfigError
-from segal.registry import REGIONS
+from segal.registry import UNITS
 from segal.structures import PoolImage
 
 
-@REGIONS.register_module()
-class Squares(RegionShape):
+@UNITS.register_module()
+class Squares(Region):
     """Squares of ``2 * radius + 1`` pixels a side, around any pixel.
 
     At the edge of an image they are cut off. The number of a square is the
