@@ -1,4 +1,4 @@
-"""All parts of an experiment that the runner joins."""
+"""Hold the parts of an experiment for the runner."""
 
 from __future__ import annotations
 
