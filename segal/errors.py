@@ -75,6 +75,12 @@ class StateError(SegALError):
     exit_code = 4
 
 
+def short(value: object) -> str:
+    """Write a value for an error, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + '...'
+
+
 def nearest(name: object, valid: Iterable[object]) -> str:
     """The end of an error about an unknown name.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.openmmlab.kinds import short
+from segal.errors import short
 
 _AL = 'active_learning.'
 _RIPU = ('ripu', 'regionimpurity')

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from segal.config.load import load_config
 from segal.config.schema import Member
 from segal.distributed import ranks
-from segal.errors import ConfigError, StateError
+from segal.errors import ConfigError, StateError, short
 from segal.experiment.trained import (
     build_plain,
     class_count,
@@ -30,7 +30,6 @@ from segal.experiment.trained import (
 )
 from segal.model_wrapper import ModelWrapper
 from segal.models.whole_weights import fill_network, network_tensors
-from segal.openmmlab.kinds import short
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import entries
 

@@ -13,8 +13,7 @@ from mmcv.runner.optimizer import OPTIMIZERS
 from mmseg.datasets import DATASETS, PIPELINES
 from mmseg.models.builder import MODELS
 
-from segal.errors import ConfigError, nearest, raised_at
-from segal.openmmlab.kinds import short
+from segal.errors import ConfigError, nearest, raised_at, short
 
 _REGISTRIES = {
     registry.name: registry.module_dict

@@ -30,6 +30,7 @@ from segal.active.dataset.scan import LOOKS
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.active.units.regions import RegionShape
+from segal.config.kinds import Channels, accepts
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.experiment.features import features_folder
 from segal.experiment.selecting import shape_of
@@ -37,7 +38,6 @@ from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
 from segal.openmmlab.built import not_built
-from segal.openmmlab.kinds import CHANNELS
 from segal.query_folder.parts import (
     Parts,
     Request,
@@ -217,7 +217,7 @@ def _channels(cfg: Config) -> Any:
     active = cfg.get('active_learning')
     shown = active.get('visualize') if isinstance(active, Mapping) else None
     found = shown.get('channels') if isinstance(shown, Mapping) else None
-    return found if CHANNELS.accepts(found) else None
+    return found if accepts(Channels, found) else None
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
