@@ -179,7 +179,7 @@ def _query_folder(
     _join(trained, plain, request.committee)
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
-    pool = open_folder(folder, pipeline, trained, notes)
+    pool = open_folder(folder, pipeline, trained, notes, suffixes(plain))
     problems = pool.show_channels(_channels(plain))
     if problems:
         raise ConfigError(problems)
@@ -218,6 +218,27 @@ def _channels(cfg: Config) -> Any:
     shown = active.get('visualize') if isinstance(active, Mapping) else None
     found = shown.get('channels') if isinstance(shown, Mapping) else None
     return found if CHANNELS.accepts(found) else None
+
+
+def suffixes(cfg: Config) -> tuple[str, ...]:
+    """What images end in that a config asks about.
+
+    Args:
+        cfg: Of SegAL or of mmseg.
+
+    Returns:
+        Empty where it says nothing.
+    """
+    data = cfg.get('data')
+    for name in ('query', 'test', 'val', 'train'):
+        section = data.get(name) if isinstance(data, Mapping) else None
+        found = (
+            section.get('img_suffix') if isinstance(section, Mapping) else 0
+        )
+        several = found if isinstance(found, list | tuple) else (found,)
+        if several and all(isinstance(x, str) and x for x in several):
+            return tuple(several)
+    return ()
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
@@ -312,7 +333,11 @@ def select(
 
 
 def open_folder(
-    folder: Path, pipeline: Any, trained: Trained, notes: list[str]
+    folder: Path,
+    pipeline: Any,
+    trained: Trained,
+    notes: list[str],
+    more: Sequence[str] = (),
 ) -> Pool:
     """Open the images of a folder as a pool without annotations.
 
@@ -321,6 +346,7 @@ def open_folder(
         pipeline: Of a test.
         trained: The network.
         notes: Gets a sentence on what is left out, or turned by its EXIF.
+        more: Suffixes of images beside the usual ones.
 
     Raises:
         ConfigError: The pipeline cannot be built.
@@ -333,12 +359,12 @@ def open_folder(
             f'{Path.cwd()}); correct the path'
         )
     with listing() as listed:
-        dataset = _folder_set(folder, pipeline, trained)
+        dataset = _folder_set(folder, pipeline, trained, more)
     check(listed)
     if not len(dataset):
         raise DataError(
-            f'{folder}: wanted images ({", ".join(LOOKS)}) in it or its '
-            'subfolders, got none; correct the path'
+            f'{folder}: wanted images ({", ".join((*LOOKS, *more))}) in it or '
+            'its subfolders, got none; correct the path'
         )
     seen = look_at_orientations(dataset, str(folder))
     notes += listed.notes + seen.notes
@@ -346,7 +372,7 @@ def open_folder(
 
 
 def _folder_set(
-    folder: Path, pipeline: Any, trained: Trained
+    folder: Path, pipeline: Any, trained: Trained, more: Sequence[str]
 ) -> CustomDataset:
     try:
         return CustomDataset(
@@ -354,7 +380,7 @@ def _folder_set(
             img_dir=str(folder.absolute()),
             # the same: no draw depends on where the folder lies
             data_root=str(folder.absolute()),
-            img_suffix=tuple(x for y in LOOKS for x in _cases(y)),
+            img_suffix=(*(x for y in LOOKS for x in _cases(y)), *more),
             classes=trained.classes,
             palette=trained.palette,
             test_mode=True,

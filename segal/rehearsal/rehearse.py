@@ -71,6 +71,7 @@ def rehearse(
         views.steady('data.val', parts.data.val, problems)
         images.read_alike(parts.data, problems)
         images.enter_alike(parts.data, problems)
+        images.sources_enter_alike(parts.data, problems)
         images.keep_their_values(parts.data, problems)
         pictures.draw(parts, problems)
         training.evaluation(parts, problems)

@@ -85,7 +85,7 @@ def _equal(
 ) -> bool:
     return len(one) == len(other) and all(
         a.shape == b.shape
-        and bool((torch.as_tensor(a) == torch.as_tensor(b)).all())
+        and np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
         and (x.get('flip'), x.get('flip_direction'))
         == (y.get('flip'), y.get('flip_direction'))
         for (a, x), (b, y) in zip(one, other, strict=True)

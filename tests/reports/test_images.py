@@ -322,7 +322,68 @@ def bytes_to_evaluate(x: Experiment) -> None:
     x.add("data['val']['data_root'] = 'val'")
 
 
+def hole(x: Experiment) -> None:
+    path = str(x.image(2).with_suffix('.tif'))
+    image = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    image[3, 4] = np.nan
+    cv2.imwrite(path, image)
+
+
+def holes(x: Experiment) -> None:
+    for path in (x.folder / 'data' / 'images').iterdir():
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        image[:3] = np.nan
+        cv2.imwrite(str(path), image)
+
+
+def later(kind: str, folder: str):
+    """One image of another kind, not the first, in a set of its own."""
+
+    def breaks(x: Experiment) -> None:
+        shutil.copytree(x.folder / 'data', x.folder / folder)
+        images = x.folder / folder / 'images'
+        next(images.glob('02.*')).unlink()
+        write(kind, images / '02.png', scene(2)[0])
+
+    return breaks
+
+
+SOURCE = (
+    "data['train'] = [data['train'], "
+    "dict(pool, data_root='source', pipeline=train_pipeline)]\n"
+)
+
 REFUSED = {
+    # rasterio and the like write NaN where there is no data
+    'NaN in one image': (
+        'float',
+        '',
+        hole,
+        2,
+        ('finite numbers', 'NaN', '02.tif (1 image', 'nan_to_num'),
+    ),
+    'NaN in all images': ('float', '', holes, 2, ('finite numbers', '4 im')),
+    'a source of another type': (
+        '12 bits',
+        SOURCE,
+        lambda x: write_pool('colour', x.folder / 'source'),
+        2,
+        ('data.train[1]: wanted images that enter', 'uint16', 'uint8'),
+    ),
+    'a later image to evaluate of another type': (
+        '12 bits',
+        "data['val']['data_root'] = 'val'",
+        later('colour', 'val'),
+        2,
+        ('data.val: wanted images like', 'uint8', 'val/images/02.png'),
+    ),
+    'a later image to evaluate without alpha': (
+        'alpha',
+        "data['val']['data_root'] = 'val'",
+        later('colour', 'val'),
+        2,
+        ('val/images/02.png', 'data.val'),
+    ),
     'channels that are not there': (
         'grey',
         "active_learning['visualize'] = dict(channels=(0, 1, 2))",
@@ -448,6 +509,29 @@ def test_what_goes_wrong_is_refused_before_a_label_is_bought(
         assert one in said
     assert 'Traceback' not in said
     assert not x.labels.exists()
+
+
+def test_a_source_of_another_type_may_have_a_scale_of_its_own(tmp_path):
+    """What enters the network is compared, not what lies in the files."""
+    own = (
+        'own_pipeline = [dict(step) for step in train_pipeline]\n'
+        'for step in own_pipeline:\n'
+        "    if step['type'] == 'Normalize':\n"
+        '        step.update(mean=[120.0] * 3, std=[60.0] * 3)\n'
+    )
+    x = experiment('12 bits', tmp_path / 'x')
+    x.add(own + SOURCE.replace('pipeline=train', 'pipeline=own'))
+    write_pool('colour', x.folder / 'source')
+    assert x.run('--dry-run') == 0
+
+
+def test_grey_files_among_colour_are_no_other_kind(tmp_path):
+    """A loader of colour gives three channels of each."""
+    x = experiment('colour', tmp_path / 'x')
+    write('grey', x.image(2), scene(2)[0])
+    later('grey', 'val')(x)
+    x.add("data['val']['data_root'] = 'val'")
+    assert x.run('--dry-run') == 0
 
 
 def test_a_picture_that_cannot_be_drawn_is_found_at_the_start(
