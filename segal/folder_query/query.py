@@ -44,6 +44,7 @@ from segal.folder_query.parts import (
     resolve_parts,
 )
 from segal.mc_dropout import check_dropout
+from segal.rehearsal.images import enter_alike
 from segal.structures import Selection
 from segal.utils.features import features_folder
 from segal.utils.selecting import shape_of
@@ -179,8 +180,16 @@ def _query_folder(
     _join(trained, plain, request.committee)
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
-    pool = open_folder(folder, pipeline, trained, notes, suffixes(plain))
+    pool = open_folder(
+        folder,
+        pipeline,
+        trained,
+        notes,
+        suffixes(plain, 'img_suffix'),
+        suffixes(plain, 'seg_map_suffix'),
+    )
     problems = pool.show_channels(_channels(plain))
+    enter_alike(pool, problems)
     if problems:
         raise ConfigError(problems)
     scratch = TemporaryDirectory(prefix='segal-query-')
@@ -220,11 +229,12 @@ def _channels(cfg: Config) -> Any:
     return found if CHANNELS.accepts(found) else None
 
 
-def suffixes(cfg: Config) -> tuple[str, ...]:
-    """What images end in that a config asks about.
+def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
+    """What images or annotations of a config end in.
 
     Args:
         cfg: Of SegAL or of mmseg.
+        key: ``'img_suffix'`` or ``'seg_map_suffix'``.
 
     Returns:
         Empty where it says nothing.
@@ -232,11 +242,9 @@ def suffixes(cfg: Config) -> tuple[str, ...]:
     data = cfg.get('data')
     for name in ('query', 'test', 'val', 'train'):
         section = data.get(name) if isinstance(data, Mapping) else None
-        found = (
-            section.get('img_suffix') if isinstance(section, Mapping) else 0
-        )
+        found = section.get(key) if isinstance(section, Mapping) else 0
         several = found if isinstance(found, list | tuple) else (found,)
-        if several and all(isinstance(x, str) and x for x in several):
+        if all(isinstance(x, str) and x for x in several):
             return tuple(several)
     return ()
 
@@ -338,6 +346,7 @@ def open_folder(
     trained: Trained,
     notes: list[str],
     more: Sequence[str] = (),
+    maps: Sequence[str] = (),
 ) -> Pool:
     """Open the images of a folder as a pool without annotations.
 
@@ -347,6 +356,7 @@ def open_folder(
         trained: The network.
         notes: Gets a sentence on what is left out, or turned by its EXIF.
         more: Suffixes of images beside the usual ones.
+        maps: Suffixes of annotations, which may lie beside the images.
 
     Raises:
         ConfigError: The pipeline cannot be built.
@@ -359,7 +369,7 @@ def open_folder(
             f'{Path.cwd()}); correct the path'
         )
     with listing() as listed:
-        dataset = _folder_set(folder, pipeline, trained, more)
+        dataset = _folder_set(folder, pipeline, trained, more, maps)
     check(listed)
     if not len(dataset):
         raise DataError(
@@ -372,7 +382,11 @@ def open_folder(
 
 
 def _folder_set(
-    folder: Path, pipeline: Any, trained: Trained, more: Sequence[str]
+    folder: Path,
+    pipeline: Any,
+    trained: Trained,
+    more: Sequence[str],
+    maps: Sequence[str],
 ) -> CustomDataset:
     try:
         return CustomDataset(
@@ -381,6 +395,7 @@ def _folder_set(
             # the same: no draw depends on where the folder lies
             data_root=str(folder.absolute()),
             img_suffix=(*(x for y in LOOKS for x in _cases(y)), *more),
+            seg_map_suffix=tuple(maps) or '.png',
             classes=trained.classes,
             palette=trained.palette,
             test_mode=True,

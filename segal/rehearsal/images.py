@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segal.active.dataset.base import LoadFirst, image_file, reading
-from segal.active.dataset.pool import query_batch
+from segal.active.dataset.pool import Pool, query_batch
 from segal.active.dataset.scan import count_of
 from segal.active.image_depth import has_eight_bits
 from segal.active.image_view import PLAIN, content_of
@@ -25,6 +25,9 @@ from segal.utils.data import Data
 
 _DRAWS = 8
 """Passes through a pipeline whose steps are random."""
+
+_OF_EACH = 4
+"""Images of each kind of a pool that has several."""
 
 _FACTOR = 4
 """Between the largest values of one file, read twice, that is no accident."""
@@ -209,26 +212,27 @@ def _other_files(data: Data, image: NDArray[Any], path: str) -> list[str]:
     ]
 
 
-def enter_alike(data: Data, problems: list[str]) -> None:
+def enter_alike(pool: Pool, problems: list[str]) -> None:
     """Check that the network can take all images of the pool.
 
     One number of channels, and one scale where they are of several types:
     an 8-bit file among those of 16 bits is black to the network.
 
     Args:
-        data: The data sets.
+        pool: The images.
         problems: Gets what is wrong.
     """
-    pool = data.pool
-    names = pool.one_of_each_content()
+    names = pool.of_each_content()
+    if len(names) > 1:  # one alone may be dark
+        names = pool.of_each_content(_OF_EACH)
     channels: dict[int, str] = {}
     spreads: dict[str, tuple[float, str]] = {}
-    for name in dict.fromkeys([*pool.holes[:_DRAWS], *names]):
+    for name in dict.fromkeys([*pool.holes[:1], *names]):
         try:
             entering = query_batch(pool, [name])['img'][0]
             if not np.isfinite(entering).all():
                 problems.append(
-                    f'data.query: wanted images of finite numbers, got NaN '
+                    f'{pool.key}: wanted images of finite numbers, got NaN '
                     f'or infinite ones in what the network sees of '
                     f'{pool.file(name)}'
                     + f' ({count_of(pool.holes, "image")} with such values)'
@@ -240,11 +244,14 @@ def enter_alike(data: Data, problems: list[str]) -> None:
             count, spread = int(entering.shape[1]), float(np.ptp(entering))
         except (DataError, LookupError, TypeError, AttributeError):
             return  # said with the samples
-        dtype, path = pool.contents.get(name, PLAIN).dtype, pool.file(name)
+        made, path = pool.contents.get(name, PLAIN), pool.file(name)
         channels.setdefault(count, path)
-        if spread > 0:
-            spreads.setdefault(dtype, (spread, f'{dtype} ({path})'))
-    where = 'data.query: wanted images with one '
+        said = made.dtype
+        if made.dtype == 'uint8' and made.stretched:
+            said += ' cut from more bits'
+        if spread > spreads.get(said, (0.0, ''))[0]:
+            spreads[said] = spread, f'{said} ({path})'
+    where = f'{pool.key}: wanted images with one '
     if len(channels) > 1:
         listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
         problems.append(

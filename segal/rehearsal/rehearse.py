@@ -70,7 +70,7 @@ def rehearse(
         samples.of_val(parts.data, problems)
         views.steady('data.val', parts.data.val, problems)
         images.read_alike(parts.data, problems)
-        images.enter_alike(parts.data, problems)
+        images.enter_alike(parts.data.pool, problems)
         images.sources_enter_alike(parts.data, problems)
         images.keep_their_values(parts.data, problems)
         pictures.draw(parts, problems)

@@ -21,6 +21,7 @@ from segal.active.regions import Superpixels
 from segal.config import fingerprint, load_config, read_config
 from segal.errors import ConfigError, DataError
 from segal.rehearsal import pictures
+from segal.rehearsal.images import enter_alike
 from segal.utils.pretrain import _check_colours
 from segal.utils.selecting import shape_of
 from tests.bad_input.experiment import Experiment
@@ -444,6 +445,14 @@ REFUSED = {
         2,
         ('one scale', 'uint8', '02.png', 'uint16', 'times as much'),
     ),
+    # which mmseg's colour reading makes nearly black
+    '12 bits among 8': (
+        'colour',
+        '',
+        lambda x: write('12 bits', x.image(2), scene(2)[0]),
+        2,
+        ('one scale', '02.png', 'times as much'),
+    ),
     'cut off at 255': (
         'grey of 16 bits',
         "step = dict(type='LoadImageFromFile', color_type='grayscale', "
@@ -559,6 +568,33 @@ def test_bits_that_a_loader_drops_are_named(tmp_path, capfd):
     assert x.run('--dry-run') == 0
     told = ''.join(capfd.readouterr())
     assert "color_type='unchanged') keeps these" in told
+
+
+def test_a_folder_of_two_scales_is_not_asked_about(tmp_path):
+    """The same is said of images of a query without an experiment."""
+    folder = write_pool('12 bits', tmp_path / 'data')
+    write('colour', folder / 'images' / '02.png', scene(2)[0])
+    steps = [
+        KINDS['12 bits'][1],
+        dict(
+            type='MultiScaleFlipAug',
+            img_scale=(64, 48),
+            transforms=[
+                dict(type='ImageToTensor', keys=['img']),
+                dict(type='Collect', keys=['img']),
+            ],
+        ),
+    ]
+    dataset = CustomDataset(
+        steps,
+        img_dir=f'{folder}/images',
+        img_suffix='.png',
+        classes=['ground'],
+        test_mode=True,
+    )
+    problems = []
+    enter_alike(open_pool(dataset, key='folder'), problems)
+    assert problems[0].startswith('folder: wanted images with one scale')
 
 
 @pytest.mark.parametrize('mode', ['pixel', 'region'])

@@ -426,6 +426,17 @@ def test_a_folder_query_leaves_out_what_is_hidden(root):
     assert 'a.jpg, a.png' in said  # one may be the annotation of the other
 
 
+def test_a_folder_query_leaves_out_annotations_beside_the_images(root):
+    mask(root / 'images' / 'a_ids.jpg')
+    notes, trained = [], SimpleNamespace(classes=('one', 'two'), palette=None)
+    cfg = Config(dict(data=dict(val=dict(seg_map_suffix='_ids.jpg'))))
+    maps = suffixes(cfg, 'seg_map_suffix')
+    folder = root / 'images'
+    pool = open_folder(folder, READ[:1], trained, notes, maps=maps)
+    assert [x.name.rsplit('/', 1)[1] for x in pool] == ['a.jpg', 'b.jpg']
+    assert '1 annotation beside the images' in notes[0]
+
+
 def test_a_folder_query_asks_about_what_the_config_does(root):
     (root / 'images' / 'a.jpg').rename(root / 'images' / 'a.img')
     (root / 'images' / 'b.jpg').unlink()
@@ -434,7 +445,9 @@ def test_a_folder_query_asks_about_what_the_config_does(root):
     with pytest.raises(DataError, match='got none'):
         open_folder(folder, READ[:1], trained, [])
     cfg = Config(dict(data=dict(query=dict(img_suffix='.img'))))
-    pool = open_folder(folder, READ[:1], trained, [], suffixes(cfg))
+    pool = open_folder(
+        folder, READ[:1], trained, [], suffixes(cfg, 'img_suffix')
+    )
     assert [image.name.rsplit('/', 1)[1] for image in pool] == ['a.img']
 
 

@@ -290,9 +290,13 @@ class _Lister:
         """A sentence on files that look like images and are not listed."""
         endings = sorted({osp.splitext(name)[1] for name in names})
         wanted = tuple(dict.fromkeys((*self.images, *endings)))
-        ours = self.images[0] if len(self.images) == 1 else self.images
+        ours: Any = self.images
+        if len(ours) == 1:
+            ours = ours[0]
+        elif len(ours) > _SHOWN:
+            ours = (*ours[:_SHOWN], '...')
         mend = ''
-        if len(wanted) > len(self.images):
+        if len(self.images) < len(wanted) <= _SHOWN:
             mend = f'set img_suffix={wanted} to take them in, or '
         looks = (
             'looks like an image and is'

@@ -120,7 +120,7 @@ class Pool(Sequence[PoolImage]):
             What is wrong with them.
         """
         view = ImageView(tuple(channels) if channels else None)
-        for name in self.one_of_each_content():
+        for name in self.of_each_content():
             try:
                 view.order(self.contents.get(name, PLAIN))
             except ConfigError as error:
@@ -134,13 +134,13 @@ class Pool(Sequence[PoolImage]):
         for name in sorted(names, key=lambda x: keyed('view', x))[:SAMPLE]:
             yield self._loader.load_image(self.position[name])['img']
 
-    def one_of_each_content(self) -> list[str]:
-        """Names of images, one for each content that the pool has."""
-        first = {
-            self.contents.get(image.name, PLAIN): image.name
-            for image in reversed(self.images)
-        }
-        return list(first.values())
+    def of_each_content(self, count: int = 1) -> list[str]:
+        """Names of so many images of each content that the pool has."""
+        found: dict[Content, list[str]] = {}
+        for image in self.images:
+            content = self.contents.get(image.name, PLAIN)
+            found.setdefault(content, []).append(image.name)
+        return [name for names in found.values() for name in names[:count]]
 
 
 def open_pool(
