@@ -48,6 +48,7 @@ from segal.rehearsal.images import enter_alike
 from segal.structures import Selection
 from segal.utils.features import features_folder
 from segal.utils.selecting import shape_of
+from segal.utils.showing import show
 from segal.utils.trained import Trained, load_trained, test_pipeline_of
 
 FIRST_QUERY = 1
@@ -188,7 +189,7 @@ def _query_folder(
         suffixes(plain, 'img_suffix'),
         suffixes(plain, 'seg_map_suffix'),
     )
-    problems = pool.show_channels(_channels(plain))
+    problems = show(pool, _channels(plain), notes)
     enter_alike(pool, problems)
     if problems:
         raise ConfigError(problems)

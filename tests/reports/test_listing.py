@@ -476,6 +476,14 @@ def experiment(tmp_path):
     return Experiment.begin(tmp_path)
 
 
+def test_a_suffix_that_a_class_sets_itself_is_named(experiment, capfd):
+    experiment.add("data['train'].update(type='ADE20KDataset')")
+    assert experiment.run('--dry-run') == 2
+    said = capfd.readouterr().err
+    assert 'data.train.img_suffix: ADE20KDataset sets it itself' in said
+    assert "'CustomDataset' with classes" in said
+
+
 def test_a_dry_run_says_what_is_left_out(experiment, capfd):
     """Copies in a hidden folder are not asked about, and so not paid for."""
     hidden = experiment.image().parent / '.ipynb_checkpoints'
