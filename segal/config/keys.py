@@ -62,11 +62,13 @@ def key(default: Any, unit: str = '', shown: str = '') -> Any:
         unit: Of the number, empty where there is none.
         shown: The default in words, where the value alone says too little.
     """
+    required = default is ...
+    value: Any = None if required else default
     return Field(
-        default=None if default is ... else default,
-        validate_default=default is not ...,
+        default=value,
+        validate_default=not required,
         json_schema_extra=dict(
-            unit=unit, shown='required' if default is ... else shown
+            unit=unit, shown='required' if required else shown
         ),
     )
 

@@ -27,6 +27,9 @@ _REGISTRIES = {
     )
 }
 _UNKNOWN = re.compile(r'(\S+) is not in the (.+) registry')
+_TWICE = re.compile(
+    r"(\w+): .*got multiple values for keyword argument '(\w+)'"
+)
 _ENDINGS = ('Dataset', 'Loss', 'Hook', 'Head')
 """What people leave out."""
 
@@ -47,6 +50,13 @@ def not_built(where: str, section: Any, error: Exception) -> str:
         return '; '.join(f'{where}: {one}' for one in error.problems)
     said = _plain(error)
     unknown = _UNKNOWN.search(said)
+    twice = _TWICE.match(said)
+    if twice is not None:
+        return (
+            f'{where}.{twice[2]}: {twice[1]} sets it itself; take it out, or '
+            "write a type that leaves it open, such as 'CustomDataset' with "
+            'classes and palette for a data set'
+        )
     if unknown is None:
         kind = type(error).__name__
         # a TypeError of a constructor tells it all by itself

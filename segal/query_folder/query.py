@@ -30,14 +30,16 @@ from segal.active.dataset.scan import LOOKS
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.active.units.regions import RegionShape
-from segal.config.kinds import Channels, accepts
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.experiment.features import features_folder
+from segal.experiment.image_summary import show
 from segal.experiment.selecting import shape_of
 from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
 from segal.openmmlab.built import not_built
+from segal.openmmlab.kinds import Channels, accepts
+from segal.preflight.images import enter_alike
 from segal.query_folder.parts import (
     Parts,
     Request,
@@ -179,8 +181,16 @@ def _query_folder(
     _join(trained, plain, request.committee)
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
-    pool = open_folder(folder, pipeline, trained, notes)
-    problems = pool.show_channels(_channels(plain))
+    pool = open_folder(
+        folder,
+        pipeline,
+        trained,
+        notes,
+        suffixes(plain, 'img_suffix'),
+        suffixes(plain, 'seg_map_suffix'),
+    )
+    problems = show(pool, _channels(plain), notes)
+    enter_alike(pool, problems)
     if problems:
         raise ConfigError(problems)
     scratch = TemporaryDirectory(prefix='segal-query-')
@@ -218,6 +228,26 @@ def _channels(cfg: Config) -> Any:
     shown = active.get('visualize') if isinstance(active, Mapping) else None
     found = shown.get('channels') if isinstance(shown, Mapping) else None
     return found if accepts(Channels, found) else None
+
+
+def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
+    """What images or annotations of a config end in.
+
+    Args:
+        cfg: Of SegAL or of mmseg.
+        key: ``'img_suffix'`` or ``'seg_map_suffix'``.
+
+    Returns:
+        Empty where it says nothing.
+    """
+    data = cfg.get('data')
+    for name in ('query', 'test', 'val', 'train'):
+        section = data.get(name) if isinstance(data, Mapping) else None
+        found = section.get(key) if isinstance(section, Mapping) else 0
+        several = found if isinstance(found, list | tuple) else (found,)
+        if all(isinstance(x, str) and x for x in several):
+            return tuple(several)
+    return ()
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
@@ -312,7 +342,12 @@ def select(
 
 
 def open_folder(
-    folder: Path, pipeline: Any, trained: Trained, notes: list[str]
+    folder: Path,
+    pipeline: Any,
+    trained: Trained,
+    notes: list[str],
+    more: Sequence[str] = (),
+    maps: Sequence[str] = (),
 ) -> Pool:
     """Open the images of a folder as a pool without annotations.
 
@@ -321,6 +356,8 @@ def open_folder(
         pipeline: Of a test.
         trained: The network.
         notes: Gets a sentence on what is left out, or turned by its EXIF.
+        more: Suffixes of images beside the usual ones.
+        maps: Suffixes of annotations, which may lie beside the images.
 
     Raises:
         ConfigError: The pipeline cannot be built.
@@ -333,12 +370,12 @@ def open_folder(
             f'{Path.cwd()}); correct the path'
         )
     with listing() as listed:
-        dataset = _folder_set(folder, pipeline, trained)
+        dataset = _folder_set(folder, pipeline, trained, more, maps)
     check(listed)
     if not len(dataset):
         raise DataError(
-            f'{folder}: wanted images ({", ".join(LOOKS)}) in it or its '
-            'subfolders, got none; correct the path'
+            f'{folder}: wanted images ({", ".join((*LOOKS, *more))}) in it or '
+            'its subfolders, got none; correct the path'
         )
     seen = look_at_orientations(dataset, str(folder))
     notes += listed.notes + seen.notes
@@ -346,7 +383,11 @@ def open_folder(
 
 
 def _folder_set(
-    folder: Path, pipeline: Any, trained: Trained
+    folder: Path,
+    pipeline: Any,
+    trained: Trained,
+    more: Sequence[str],
+    maps: Sequence[str],
 ) -> CustomDataset:
     try:
         return CustomDataset(
@@ -354,7 +395,8 @@ def _folder_set(
             img_dir=str(folder.absolute()),
             # the same: no draw depends on where the folder lies
             data_root=str(folder.absolute()),
-            img_suffix=tuple(x for y in LOOKS for x in _cases(y)),
+            img_suffix=(*(x for y in LOOKS for x in _cases(y)), *more),
+            seg_map_suffix=tuple(maps) or '.png',
             classes=trained.classes,
             palette=trained.palette,
             test_mode=True,

@@ -10,7 +10,7 @@ import tifffile
 _EIGHT = (b'\xff\xd8\xff', b'BM', b'GIF8')
 """JPEG, BMP and GIF have no more."""
 
-_TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
 
 def has_eight_bits(path: str) -> bool | None:
@@ -31,7 +31,7 @@ def has_eight_bits(path: str) -> bool | None:
         return head[24:25] != b'\x10'
     if head.startswith(_EIGHT) or head[8:12] == b'WEBP':
         return True
-    if head.startswith(_TIFF):
+    if head.startswith(TIFF):
         return _tiff(path)
     return None
 
