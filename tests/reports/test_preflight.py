@@ -211,12 +211,20 @@ def test_what_works_is_not_refused(text, tiny):
 
 
 def test_variables_of_a_config_are_no_unknown_keys(tiny):
-    """Names that the files use again are theirs; others are named once."""
+    """Names that the files use again are theirs; others are named once.
+
+    A constant is no slip of the pen; what is dropped is told elsewhere.
+    """
     path = tiny.with_name('variables.py')
     path.write_text(
         tiny.read_text()
         + '\ncrop = (2, 2)\nother = dict(size=crop)\nnobody = 3\n'
+        + "GPU = 8\nmask_dir = 'masks'\n"
     )
     problems, notes = check_unread(load_config(str(path)))
     assert not problems
-    assert [note.partition(':')[0] for note in notes] == ['other', 'nobody']
+    assert [note.partition(':')[0] for note in notes] == [
+        'other',
+        'nobody',
+        'GPU',
+    ]
