@@ -1,4 +1,4 @@
-"""How the images of an experiment are shown, in its log."""
+"""Decide how the images of a pool become 8-bit RGB, and log it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segal.errors import DataError
 def show(
     pool: Pool, channels: Sequence[int] | None, notes: list[str]
 ) -> list[str]:
-    """Settle how the images of a pool become 8-bit RGB.
+    """Decide how the images of a pool become 8-bit RGB.
 
     Args:
         pool: The images.

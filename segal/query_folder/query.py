@@ -1,4 +1,4 @@
-"""What to label next in a folder of images, by a trained network.
+"""Choose what to label next in a folder, with a trained network.
 
 One query without an experiment around it: no store, no oracle, no annotation.
 """
@@ -58,7 +58,7 @@ keyed by it."""
 
 @dataclass
 class ClassMaps:
-    """What each image was predicted as, kept small.
+    """The predicted class maps of all images, compressed.
 
     A global budget is spent when all images were seen; only then is it known
     which of their pixels are picks.
@@ -75,7 +75,7 @@ class ClassMaps:
         self._packed[name] = zlib.compress(plain, 1), classes.shape
 
     def get(self, name: str) -> NDArray[Any]:
-        """The same, in as many bytes as the number of classes needs."""
+        """Return the class map in as few bytes as the classes need."""
         packed, shape = self._packed[name]
         plain = np.frombuffer(zlib.decompress(packed), self._kind)
         return plain.reshape(shape)
@@ -87,7 +87,7 @@ class ClassMaps:
 
 @dataclass
 class Query:
-    """A query that was made.
+    """A finished query.
 
     Attributes:
         request: What was asked for.
@@ -121,12 +121,12 @@ class Query:
         return self.scorer.pool
 
     def path(self, name: str) -> str:
-        """Path of an image, seen from the folder."""
+        """Return the path of an image, relative to the folder."""
         infos = self.pool.dataset.img_infos
         return Path(infos[self.pool.position[name]]['filename']).as_posix()
 
     def scores(self, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The score maps of some images, made again."""
+        """Compute the score maps of some images again."""
         pool, wrapper = self.pool, self.trained.wrapper
         found = self.scorer.scores(
             [pool[pool.position[name]] for name in names],
@@ -142,7 +142,7 @@ class Query:
 def query_folder(
     cfg: Config, checkpoint: Path, folder: Path, request: Request
 ) -> Query:
-    """Ask which pixels, regions or images of a folder to label.
+    """Choose the pixels, regions or images of a folder to label.
 
     Args:
         cfg: As loaded: of SegAL or of mmseg; its data need not exist.
@@ -223,7 +223,7 @@ def _query_folder(
 
 
 def _channels(cfg: Config) -> Any:
-    """Which channels a config shows as R, G and B; None: it does not say."""
+    """Read which channels a config shows as R, G and B; None where unsaid."""
     active = cfg.get('active_learning')
     shown = active.get('visualize') if isinstance(active, Mapping) else None
     found = shown.get('channels') if isinstance(shown, Mapping) else None
@@ -251,7 +251,7 @@ def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
-    """Seat more networks of a config beside one.
+    """Add further networks of a config to a committee.
 
     Raises:
         StateError: A checkpoint cannot be read, does not fit, or is of other
@@ -273,7 +273,7 @@ def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
 def _spent_elsewhere(
     request: Request, parts: Parts, selection: Selection
 ) -> list[str]:
-    """A note where a share of each image was spent wherever it is best."""
+    """Note that a share of each image was spent anywhere in the pool."""
     amount = request.budget.amount
     most = max(map(selection.count, selection.places), default=0)
     if request.budget.per_image and most > amount:
@@ -410,7 +410,7 @@ def _folder_set(
 
 
 def _pipeline(cfg: Config, problems: list[str]) -> tuple[Any, list[str]]:
-    """The config's test pipeline without ground truth, and notes on it."""
+    """Make the config's test pipeline without ground truth, with notes."""
     found, notes = test_pipeline_of(cfg)
     if not found:
         problems.append(

@@ -1,4 +1,4 @@
-"""How many bits the channels of an image file have, by its first bytes."""
+"""Read the bit depth of an image file from its first bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
 
 def has_eight_bits(path: str) -> bool | None:
-    """Whether each channel of a file has at most 8 bits.
+    """Check whether each channel of a file has at most 8 bits.
 
     Args:
         path: Of the file.
@@ -37,7 +37,7 @@ def has_eight_bits(path: str) -> bool | None:
 
 
 def _tiff(path: str) -> bool | None:
-    """The same of a TIFF."""
+    """Check whether each channel of a TIFF has at most 8 bits."""
     read: Callable[..., tifffile.TiffFile] = tifffile.TiffFile
     try:
         with read(path) as file:
