@@ -148,10 +148,10 @@ def unit_of_config(
     """
     if config.shape is None:
         return config.asks
-    return region_of(config.shape, pool, cache).answered(config.asks.answer)
+    return shape_of(config.shape, pool, cache).answered(config.asks.answer)
 
 
-def region_of(part: Mapping[str, Any], pool: Pool, cache: Path) -> QueryUnit:
+def shape_of(part: Mapping[str, Any], pool: Pool, cache: Path) -> QueryUnit:
     """Build a region, as a config names it.
 
     Args:
