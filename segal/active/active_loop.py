@@ -1,4 +1,4 @@
-"""One query step: predictions, scores, selection, answers, label store."""
+"""Run a query step: predictions, scores, selection, answers, labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries that open images and ask places in the open ones."""
+"""Open images, and split a budget over new images and open ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Opening:
     """Splits the budget of a query over new images and open ones.
 
     An image is open once something of it was asked. A query opens exactly
-    ``images`` more, or all that are left (with ``'score_per_cost'``, at most
-    so many), and spends exactly ``inside`` in the images that are open then.
+    ``images`` more, or all that are left; with ``'score_per_cost'``, at most
+    this many. Then it spends exactly ``inside`` in all open images.
 
     Attributes:
         make_selector: Builds the selector of the images to open.

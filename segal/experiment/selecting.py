@@ -1,4 +1,4 @@
-"""Selectors, built from a config."""
+"""Build selectors and query units from a config."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def selectors_of(
 def openings_of(
     config: ActiveLearningConfig,
 ) -> tuple[Opening | None, Opening | None]:
-    """Build what the initial draw opens, and a query; None: all is open."""
+    """Build the openings of the initial draw and of queries, if any."""
     mixed = config.mixed
     if mixed is None:
         return None, None

@@ -1,4 +1,4 @@
-"""What a selector is given, and what builds one."""
+"""Define what a selector is given, and what builds it."""
 
 from __future__ import annotations
 

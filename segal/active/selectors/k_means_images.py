@@ -13,7 +13,7 @@ from .top import Picks
 
 @SELECTORS.register_module()
 class KMeansPlusPlus(DiverseImages):
-    """Draws images, those far from all that are labelled likelier.
+    """Draws images; the farther from all labelled ones, the likelier.
 
     The seeding of k-means++ over embeddings, with the labelled images as the
     first centres: as :class:`~segal.active.selectors.core_set.CoreSet`, but

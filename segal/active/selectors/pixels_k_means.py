@@ -30,7 +30,7 @@ class KMeansPlusPlusPixels(Diversity):
 
 @SELECTORS.register_module()
 class PixelsKMeansPlusPlus(DiversePerImage):
-    """Draws pixels of each image, those unlike all drawn so far likelier.
+    """Draws pixels of each image; the less like those drawn, the likelier.
 
     Source: Arthur and Vassilvitskii, k-means++: The Advantages of Careful
     Seeding, SODA 2007.
@@ -44,7 +44,7 @@ class PixelsKMeansPlusPlus(DiversePerImage):
 
 @SELECTORS.register_module()
 class PixelsKMeansPlusPlusGlobal(DiverseGlobal):
-    """Draws pixels of the pool, those unlike all drawn so far likelier.
+    """Draws pixels of the pool; the less like those drawn, the likelier.
 
     See :class:`PixelsKMeansPlusPlus`. Its arguments are those of
     :class:`~segal.active.selectors.diverse_pixels.DiverseGlobal`.

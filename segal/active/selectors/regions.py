@@ -1,4 +1,4 @@
-"""How a budget is spent on regions."""
+"""What selectors of regions have in common."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class WorthCandidates(Candidates):
 
 @SELECTORS.register_module()
 class ScorePerCost(BaseSelector):
-    """Opens images while that promises more than labels in open ones.
+    """Opens images while their scores promise more than open images do.
 
     Opening an image buys its ``first_pixels`` best pixels, for their price
     and that of opening it. As many images are opened, best first, as make the

@@ -55,7 +55,7 @@ class StratifiedTop(RunningTop):
 
 @SELECTORS.register_module()
 class PixelsStratifiedGlobal(PixelsGlobal):
-    """One budget over the pool, with the same share for every class.
+    """Spends one budget over the pool, the same share for every class.
 
     The budget is split over the classes that are predicted somewhere in the
     pool, as evenly as their numbers of available pixels allow; of each the

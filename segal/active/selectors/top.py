@@ -1,4 +1,4 @@
-"""The best few of many, exactly: score descending, then tie key ascending."""
+"""Find the best few of many, exactly: by score, then by tie key."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ NO_CLASS = 255
 
 
 class Fit(NamedTuple):
-    """How many units of an untouched image can be asked, one by one.
+    """Counts how many units of an untouched image can be asked, one by one.
 
     Attributes:
         least: So many at least, wherever they are chosen.

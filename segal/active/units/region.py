@@ -35,12 +35,12 @@ class Found(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """When enough regions of an image are found; whichever comes first.
+    """Says when enough regions of an image are found; the first that is met.
 
     Attributes:
-        regions: So many.
-        pixels: So many pixels in them, or more.
-        least: The next would have a lower score.
+        regions: This many are found.
+        pixels: They have this many pixels, or more.
+        least: The next one has a lower score.
     """
 
     regions: int = np.iinfo(np.int64).max

@@ -1,4 +1,4 @@
-"""Budgets in cost: how many requests a sum of seconds, or of clicks, pays."""
+"""Turn a budget in cost into a number of requests."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from segal.structures import Answer, Unit
 class Spending:
     """A budget in cost, the same for each round.
 
-    What a round leaves unspent is carried over to the next: until label file
-    k, all files that the budget pays for may cost ``amount`` times their
-    number together. How much that leaves follows from the label files, so a
-    run that goes on knows it, too.
+    What a round leaves unspent is carried over to the next: the first k files
+    that the budget pays for may cost k times ``amount`` together. What is
+    left follows from the label files, so a resumed run computes the same.
 
-    How many requests the sum pays is settled before the round is scored, and
-    never costs more than the sum. Where opening an image has a price, that
-    is counted for as many images as the requests could open; what was
-    reserved for images that were not opened is carried over as well.
+    The number of requests is computed before the round is scored. They never
+    cost more than what is left. Where opening an image has a price, it is
+    reserved for as many images as the requests could open; what is not used
+    of it is carried over as well.
 
     Attributes:
         amount: Of each round, in the unit of ``costs``; above 0.

@@ -1,7 +1,7 @@
-"""Diversity as plain functions: which of some points lie apart.
+"""Choose points that lie apart, by plain functions.
 
-Rows stand in order of preference, and of equals the first is taken; so what
-is chosen depends on the rows alone.
+Rows stand in order of preference, and of equals the first is taken. So the
+choice depends on the rows alone.
 """
 
 from .clouds import Cloud, Gradients, Points

@@ -1,4 +1,4 @@
-"""Choosing picks that lie apart, by a function of their vectors."""
+"""Choose picks that lie apart, by a function of their vectors."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Squares(Region):
         return min(side, image.size[0]) * min(side, image.size[1])
 
     def fit(self, image: PoolImage, count: bool = True) -> Fit:
-        """From squares that leave the widest gaps to those that leave none.
+        """Count squares with the widest gaps between them, and without gaps.
 
         One bars all centres within ``2 * radius`` of its own, so that fewer
         than ``ceil(H / (4 * radius + 1)) * ceil(W / (4 * radius + 1))`` never
@@ -89,7 +89,7 @@ class Squares(Region):
         askable: NDArray[np.bool_],
         aggregate: str,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The score and the size of the square around each pixel.
+        """Compute the score and the size of the square around each pixel.
 
         Equal neighbourhoods get equal scores, to the bit: sums are taken
         anew for each pixel, not carried along.
@@ -148,6 +148,6 @@ class Squares(Region):
 
 
 def _box_sum(values: NDArray, radius: int) -> NDArray:
-    """The sum over the square around each pixel, (H, W)."""
+    """Sum over the square around each pixel: (H, W)."""
     total: NDArray = box_sum(torch.from_numpy(values), radius).numpy()
     return total

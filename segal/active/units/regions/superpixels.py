@@ -27,10 +27,10 @@ MOST = 2**16
 class Superpixels(Partition):
     """Superpixels: connected patches of similar colour.
 
-    They are computed once for each image and kept as a PNG of 16 bits, whose
-    name is a fingerprint of the file of the image, of the options and of the
-    library's version: a changed image gets new ones, and a file that is
-    missing or hurt is made again. The number of a superpixel is its label.
+    They are computed once for each image and kept as a PNG of 16 bits. Its
+    name is a fingerprint of the image's file, of the options and of the
+    library's version. So a changed image gets new superpixels, and a missing
+    or damaged file is computed again.
 
     Source: Achanta et al., SLIC Superpixels Compared to State-of-the-Art
     Superpixel Methods, TPAMI 2012, as scikit-image has it; for active
@@ -75,7 +75,7 @@ class Superpixels(Partition):
         self.compactness = compactness
 
     def labels(self, image: PoolImage) -> NDArray[np.int64]:
-        """The superpixel of each pixel.
+        """Read the superpixel of each pixel, or compute it.
 
         Args:
             image: Which one.
