@@ -135,7 +135,7 @@ def scene_of(
         classes=history.classes[seen],
         status=history.status[seen],
         new=history.rounds[seen] == newest,
-        areas=asked is not None and unit_of(asked).drawn == 'areas',
+        areas=asked is not None and bool(asked.regions),
     )
     label_map = None
     answered = history.whole and history.whole_status != REFUSED
