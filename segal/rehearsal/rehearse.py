@@ -30,7 +30,7 @@ from segal.rehearsal.label_flow import check_label_flow
 from segal.rehearsal.label_values import check_label_values
 from segal.rehearsal.parts import QUIET, Rehearsal, said
 from segal.rehearsal.same_mask import check_same_mask
-from segal.rehearsal.schedules import check_groups
+from segal.rehearsal.schedules import check_groups, unmatched_keys
 
 
 @understood()
@@ -87,6 +87,9 @@ def rehearse(
                     model, copy.deepcopy(cfg.optimizer)
                 )
                 problems += check_groups(optimizer)
+            unmatched = unmatched_keys(model, cfg.optimizer)
+            if unmatched:
+                logger.warning(unmatched)
             if heuristic is not None and 'committee' in heuristic.needs:
                 query.committee(parts, problems, weights)
             if heuristic is not None and 'samples' in heuristic.needs:
