@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from mmseg.datasets import CustomDataset
 from torch import Tensor
 
@@ -51,6 +52,9 @@ def of_pool(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
                 "keys=['img']), dict(type='Collect', keys=['img']); got "
                 f'samples of {sorted(batch)}'
             )
+        else:
+            for view in batch['img']:
+                problems += _not_finite(torch.as_tensor(view), 'data.query')
     return sample
 
 
@@ -82,7 +86,9 @@ def _is_whole(
     lacks = [key for key in wanted if key not in sample]
     tensor = content(sample.get('img'))
     if not lacks and isinstance(tensor, Tensor) and tensor.ndim == 3:
-        return True
+        odd = _not_finite(tensor, key)
+        problems += odd
+        return not odd
     got = f'no {", ".join(lacks)}' if lacks else 'no tensor as img'
     problems.append(
         f"{key}.pipeline: wanted dict(type='DefaultFormatBundle')"
@@ -90,6 +96,16 @@ def _is_whole(
         f'its end; got samples with {got}'
     )
     return False
+
+
+def _not_finite(image: Tensor, key: str) -> list[str]:
+    """Whether what enters the network is made of numbers."""
+    if bool(image.isfinite().all()):
+        return []
+    return [
+        f'{key}.pipeline: wanted an image of finite numbers; got nan or inf '
+        'in it, on which nothing is learned. Correct mean and std of Normalize'
+    ]
 
 
 def of_sources(
