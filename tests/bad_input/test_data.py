@@ -93,6 +93,8 @@ def source(kind, act):
         for name in ('images', 'annotations'):
             old = x.folder / 'data' / name
             shutil.copytree(old, x.folder / 'data' / f'other_{name}')
+        for path in (x.folder / 'data' / 'other_images').iterdir():
+            mmcv.imwrite(mmcv.imread(str(path))[::-1], str(path))
         x.add(
             "data['train'] = [data['train'], dict(data['train'], "
             "img_dir='other_images', ann_dir='other_annotations')]"
@@ -137,6 +139,7 @@ def sixteen_bit(path):
 
 
 def all_void(x: Experiment) -> None:
+    own_val(x)
     for number in range(4):
         ids(255)(x.annotation(number))
 

@@ -130,7 +130,7 @@ def test_masks_in_a_lossy_format_are_refused(x, act, words, where, capfd):
 
 
 def test_ids_of_16_bit_are_refused_in_any_format(x, capfd):
-    """open-mmlab/mmsegmentation#1335: ids are cut to 8 bit when read."""
+    """alexgkendall/SegNet-Tutorial#161: ids of 16 bit are read as others."""
     for number in range(4):
         path = x.annotation(number)
         labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

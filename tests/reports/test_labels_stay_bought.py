@@ -193,7 +193,7 @@ def test_a_source_does_not_give_the_labels_of_the_pool_away(
 ):
     """The labelled list and the unlabelled one share images.
 
-    LiheYoung/UniMatch 12.
+    charlesCXK/TorchSemiSeg 20 and 80.
     """
     run = base.copy(tmp_path / 'run')
     images, others = (run.folder / 'data' / x for x in ('images', 'others'))

@@ -139,7 +139,9 @@ PIPELINES.register_module(MergesRare, force=True)
 def test_files_are_compared_until_each_class_was_seen(tmp_path, capfd):
     """open-mmlab/mmsegmentation 3617, of a class that few images have."""
     run = Experiment.begin(tmp_path, images=8)
-    for path in masks(run)[:-1]:
+    files = masks(run)
+    del files[3]  # the last to be compared
+    for path in files:
         ids = mmcv.imread(str(path), 'unchanged')
         mmcv.imwrite(np.where(ids == 2, 0, ids).astype(np.uint8), str(path))
     run.add(
