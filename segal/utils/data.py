@@ -176,13 +176,15 @@ def _check_sources_apart(
 ) -> None:
     """Refuse images of the pool whose labels a source would give away.
 
+    Copies of them under their names are warned of.
+
     Args:
         pool: Name of each image of ``data.query`` -> its file.
         sources: Key -> data set.
 
     Raises:
         ConfigError: An image of a source is a file of the pool, by whatever
-            path, or a copy under its name.
+            path.
     """
     own, alike = {}, {}
     for file in pool.values() if sources else ():
@@ -194,13 +196,11 @@ def _check_sources_apart(
     for key, source in sources.items():
         if not isinstance(source, CustomDataset):
             continue
+        copies = []
         for file in (image_file(source, i) for i in range(len(source))):
             with suppress(OSError):
                 found = os.stat(file)
                 same = own.get((found.st_dev, found.st_ino))
-                copy = alike.get((osp.basename(file), found.st_size))
-                if same is None and copy and filecmp.cmp(file, copy, False):
-                    same = copy
                 if same is not None:
                     problems.append(
                         f'{key}: wanted labelled images beside the pool, got '
@@ -210,6 +210,15 @@ def _check_sources_apart(
                         'labelled ones out of data.query'
                     )
                     break
+                copy = alike.get((osp.basename(file), found.st_size))
+                if copy and filecmp.cmp(file, copy, shallow=False):
+                    copies.append(file)
+        if copies:
+            get_root_logger().warning(
+                f'{key}: {len(copies)} of its images are copies of images of '
+                f'data.query, such as {copies[0]}: all their labels are '
+                'learned, and none of them bought'
+            )
     if problems:
         raise ConfigError(problems)
 

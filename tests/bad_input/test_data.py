@@ -93,8 +93,6 @@ def source(kind, act):
         for name in ('images', 'annotations'):
             old = x.folder / 'data' / name
             shutil.copytree(old, x.folder / 'data' / f'other_{name}')
-        for path in (x.folder / 'data' / 'other_images').iterdir():
-            mmcv.imwrite(mmcv.imread(str(path))[::-1], str(path))
         x.add(
             "data['train'] = [data['train'], dict(data['train'], "
             "img_dir='other_images', ann_dir='other_annotations')]"
