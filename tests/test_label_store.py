@@ -10,16 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segal.active.label_store import (
-    file as label_file,
-)
-from segal.active.label_store import (
-    manifest as label_chain,
-)
-from segal.active.label_store import (
-    store as label_store,
-)
-from segal.active.label_store.manifest import decode_chain, encode_chain
+from segal.active.label_store import file as label_file
+from segal.active.label_store import manifest as label_manifest
+from segal.active.label_store import store as label_store
+from segal.active.label_store.manifest import decode_manifest, encode_manifest
 from segal.active.label_store.store import (
     LabelStore,
     PixelLabels,
@@ -533,9 +527,9 @@ class TestTheList:
     def behind(self, folder, files):
         """Leave a list of so many files."""
         path = folder / 'chain.json'
-        chain = decode_chain(path, path.read_bytes())
+        manifest = decode_manifest(path, path.read_bytes())
         path.write_bytes(
-            encode_chain(chain._replace(files=chain.files[:files]))
+            encode_manifest(manifest._replace(files=manifest.files[:files]))
         )
 
     def refuse(self, folder, *said):
@@ -649,8 +643,8 @@ class TestTheList:
     )
     def test_no_list(self, store, folder, text):
         (folder / 'chain.json').write_bytes(text.encode('latin-1'))
-        self.refuse(folder, 'chain.json', 'labels.py repair', 'rebuilds it')
-        with pytest.raises(StateError, match='rebuilds it'):
+        self.refuse(folder, 'chain.json', 'labels.py check', 'writes it anew')
+        with pytest.raises(StateError, match='writes it anew'):
             store.append(pixels(3, {NAMES[2]: [0]}))
         assert store.rounds == 3
 
@@ -671,10 +665,10 @@ class TestTheList:
 
     def test_a_later_format(self, store, folder, monkeypatch):
         path = folder / 'chain.json'
-        chain = decode_chain(path, path.read_bytes())
+        manifest = decode_manifest(path, path.read_bytes())
         with monkeypatch.context() as patch:
-            patch.setattr(label_chain, 'VERSION', 2)
-            path.write_bytes(encode_chain(chain))
+            patch.setattr(label_manifest, 'VERSION', 2)
+            path.write_bytes(encode_manifest(manifest))
         with pytest.raises(StateError, match='format 1, got format 2'):
             LabelStore(folder, POOL, 'an experiment')
 

@@ -223,7 +223,7 @@ class ActiveLearningRunner:
         """Bring rank 0's label files to machines that lack them."""
         with ranks.together():
             if ranks.is_main():
-                self.store.witness()  # one may have been killed before it
+                self.store.write_manifest()  # a killed run may lack it
         for file in range(ranks.broadcast(self.store.rounds)):
             self.store.share(file)
         self.store.reload()

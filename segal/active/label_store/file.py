@@ -32,9 +32,6 @@ _EMPTY_COMMENT = b'\x00\x00'
 _COMMENT = b'\x40\x00'
 """The length of the zip comment, 0 and 64, little-endian, ends the archive."""
 
-_END, _END_LENGTH = b'PK\x05\x06', 20
-"""Begin and length of the zip archive's last record, without the comment."""
-
 
 class Counts(NamedTuple):
     """What was asked and what came of it; pixels, also for whole images.
@@ -154,74 +151,20 @@ def sha256(data: bytes) -> str:
 
 
 def mend(folder: Path) -> str:
-    """The end of a message about a label folder that is hurt.
+    """Write the end of a message about a damaged label folder.
 
     Args:
         folder: Of the label files, ``work_dir/labels``.
     """
     return (
         f'`python tools/labels.py check {folder.parent}` lists all that is '
-        'wrong, `repair` instead of `check` mends what can be proven; else '
-        'restore it from a copy, or start in another work_dir'
+        f'wrong; restore {folder} from a copy, or start in another work_dir'
     )
 
 
-def seal(body: bytes) -> bytes:
-    """A label file whose comment, the SHA-256 of the rest, is put on."""
-    return body + _COMMENT + sha256(body).encode()
-
-
-def unsealed(data: bytes) -> bytes | None:
-    """What :func:`seal` was given, whatever became of the seal.
-
-    Args:
-        data: Of a label file; its seal may be cut off, changed or followed
-            by more.
-
-    Returns:
-        None where the end of a zip archive is not in it.
-    """
-    begin = data.rfind(_END)
-    if begin < 0 or len(data) < begin + _END_LENGTH:
-        return None
-    return data[: begin + _END_LENGTH]
-
-
-def packed_images(data: bytes) -> bytes:
-    """The compressed list of images of a label file, as it stands there.
-
-    Another zlib may compress the same list to other bytes.
-
-    Args:
-        data: A label file that :func:`decode` accepts.
-    """
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        packed: bytes = archive['images'].tobytes()
-        return packed
-
-
-def unpack_images(packed: bytes) -> list[tuple[str, int, int]]:
-    """Name, H, W of each image, from their compressed list.
-
-    Raises:
-        ValueError: It is no such list.
-    """
-    try:
-        rows = json.loads(zlib.decompress(packed))
-        return [(name, height, width) for name, height, width in rows]
-    except (TypeError, zlib.error) as error:
-        raise ValueError(str(error)) from error
-
-
-def encode(content: LabelFile, images: bytes | None = None) -> bytes:
-    """A label file as bytes.
-
-    Args:
-        content: All of it.
-        images: Its list of images, compressed; made anew where None.
-    """
-    if images is None:
-        images = zlib.compress(json.dumps(content.images).encode())
+def encode(content: LabelFile) -> bytes:
+    """Write a label file as bytes, with the SHA-256 of the rest at its end."""
+    images = zlib.compress(json.dumps(content.images).encode())
     header = {
         'format': VERSION,
         **{name: getattr(content, name) for name in _HEADER},
@@ -241,11 +184,12 @@ def encode(content: LabelFile, images: bytes | None = None) -> bytes:
     )
     data = buffer.getvalue()
     assert data.endswith(_EMPTY_COMMENT)
-    return seal(data[: -len(_EMPTY_COMMENT)])
+    body = data[: -len(_EMPTY_COMMENT)]
+    return body + _COMMENT + sha256(body).encode()
 
 
 def decode(path: Path, data: bytes) -> LabelFile:
-    """A label file from its bytes.
+    """Read a label file from its bytes.
 
     Args:
         path: For the messages.
@@ -270,7 +214,7 @@ def decode(path: Path, data: bytes) -> LabelFile:
                     f'{header["format"]}; use the version of SegAL that '
                     'wrote it'
                 )
-            images = unpack_images(archive['images'].tobytes())
+            rows = json.loads(zlib.decompress(archive['images'].tobytes()))
             arrays = {
                 name: archive[name].astype(dtype, casting='safe')
                 for name, dtype in _ARRAYS.items()
@@ -281,7 +225,7 @@ def decode(path: Path, data: bytes) -> LabelFile:
                 )
         content = LabelFile(
             **{name: header[name] for name in _HEADER},
-            images=images,
+            images=[(name, height, width) for name, height, width in rows],
             maps=[x if x is None else (x[0], x[1]) for x in header['maps']],
             answer=header.get('answer', 'all'),
             **arrays,

@@ -20,7 +20,7 @@ VERSION = 1
 NAME = 'chain.json'
 
 
-class Chain(NamedTuple):
+class Manifest(NamedTuple):
     """Which files a label store has.
 
     Attributes:
@@ -34,14 +34,18 @@ class Chain(NamedTuple):
     files: tuple[str, ...]
 
 
-def encode_chain(chain: Chain) -> bytes:
-    """A chain as JSON; ``seal`` is the SHA-256 of the rest."""
-    rest = {'format': VERSION, **chain._asdict(), 'files': list(chain.files)}
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Write a manifest as JSON; ``seal`` is the SHA-256 of the rest."""
+    rest = {
+        'format': VERSION,
+        **manifest._asdict(),
+        'files': list(manifest.files),
+    }
     return json.dumps({**rest, 'seal': _seal(rest)}, indent=1).encode() + b'\n'
 
 
-def decode_chain(path: Path, data: bytes) -> Chain:
-    """A chain from its JSON.
+def decode_manifest(path: Path, data: bytes) -> Manifest:
+    """Read a manifest from its JSON.
 
     Args:
         path: For the messages.
@@ -54,8 +58,9 @@ def decode_chain(path: Path, data: bytes) -> Chain:
         f'{path}: wanted the list of label files of format {VERSION}, got '
     )
     mend = (
-        f'; `python tools/labels.py repair {path.parent.parent}` rebuilds it '
-        'from the label files'
+        '; restore it from a copy; or, if '
+        f'`python tools/labels.py check {path.parent.parent}` tells of '
+        'nothing else, delete it: the next round writes it anew'
     )
     try:
         rest = json.loads(data)
@@ -81,7 +86,7 @@ def decode_chain(path: Path, data: bytes) -> Chain:
     )
     if not sound:
         raise StateError(f'{trouble}one whose files are no SHA-256s{mend}')
-    return Chain(str(experiment), str(pool), tuple(files))
+    return Manifest(str(experiment), str(pool), tuple(files))
 
 
 def _seal(rest: dict[str, Any]) -> str:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from segal.active.label_store.export import request_records
 from segal.active.label_store.file import LabelFile
-from segal.active.label_store.records import request_records
 from segal.active.label_store.store import LabelStore, PixelLabels
-from segal.active.label_store.survey import format_table
 from segal.active.units.costs import Asked
 from segal.errors import DataError, nearest
 
@@ -38,7 +37,7 @@ def summary(
     rounds = []
     requests: list[dict[str, Any]] = []
     for number in range(store.rounds):
-        content, _ = store.read(number)
+        content = store.read(number)
         rounds.append(
             {
                 'round': number,
@@ -123,7 +122,7 @@ def describe_summary(told: dict[str, Any]) -> str:
         f'experiment {told["experiment"]}, {told["images_in_pool"]:,} images '
         f'in the pool, {total["images"]:,} of them with a label',
         '',
-        *format_table(table),
+        *_format_table(table),
         '',
     ]
     labelled = max(1, total['labelled'])
@@ -132,7 +131,7 @@ def describe_summary(told: dict[str, Any]) -> str:
          row['class_name']]
         for row in told['classes']
     ]  # fmt: skip
-    lines += format_table([['labelled', 'share', 'class'], *rows])
+    lines += _format_table([['labelled', 'share', 'class'], *rows])
     if 'image' in told:
         lines += ['', *_describe_image(told['image'])]
     return '\n'.join(line.rstrip() for line in lines)
@@ -166,8 +165,16 @@ def _describe_image(image: dict[str, Any]) -> list[str]:
     count = len(requests)
     return [
         f'{head}asked {count} time{"s" if count > 1 else ""}',
-        *format_table([titles, *rows]),
+        *_format_table([titles, *rows]),
     ]
+
+
+def _format_table(table: Sequence[Sequence[str]]) -> list[str]:
+    """Align all cells but the last of each row right; underline row 0."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths[-1] = 0
+    lines = ['  '.join(map(str.rjust, row, widths)) for row in table]
+    return [lines[0], '-' * max(map(len, lines)), *lines[1:]]
 
 
 def as_json(told: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,6 +18,15 @@ NEVER = -1
 """The round of a whole image that was not asked as such."""
 
 
+def pool_fingerprint(pool: Sequence[PoolImage]) -> str:
+    """Compute a fingerprint of a pool: names, sizes and order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for image in pool:
+        height, width = image.size
+        digest.update(f'{image.name}\0{height}x{width}\n'.encode())
+    return digest.hexdigest()
+
+
 class LabelState:
     """Every request so far; P images, N pixels.
 
@@ -28,6 +38,7 @@ class LabelState:
         pool: All images that may be asked, each name once.
 
     Attributes:
+        fingerprint: Of the pool.
         offsets: int32 (P + 1,).
         places: int32 (N,), flat indices.
         classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
@@ -42,6 +53,7 @@ class LabelState:
 
     def __init__(self, pool: Sequence[PoolImage]) -> None:
         self.pool = pool
+        self.fingerprint = pool_fingerprint(pool)
         self.pixels = np.array([image.pixels for image in pool], np.int32)
         by_name = sorted(range(len(pool)), key=lambda at: pool[at].name)
         for a, b in pairwise(by_name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from segal.active.label_store.file import (
     mend,
     sha256,
 )
-from segal.active.label_store.folder import LabelFolder, Trouble, Wanted
-from segal.active.label_store.manifest import Chain
-from segal.active.label_store.packing import map_name, pack
-from segal.active.label_store.state import LabelState
+from segal.active.label_store.folder import LabelFolder
+from segal.active.label_store.manifest import Manifest
+from segal.active.label_store.packing import pack
+from segal.active.label_store.reading import map_problems, read_files
+from segal.active.label_store.state import LabelState, pool_fingerprint
 from segal.active.units.costs import Asked
 from segal.distributed import ranks
 from segal.errors import StateError
@@ -103,15 +104,6 @@ class _Read:
     asked: Asked
 
 
-def pool_fingerprint(pool: Sequence[PoolImage]) -> str:
-    """A fingerprint of the names, the sizes and the order of a pool."""
-    digest = hashlib.blake2b(digest_size=16)
-    for image in pool:
-        height, width = image.size
-        digest.update(f'{image.name}\0{height}x{width}\n'.encode())
-    return digest.hexdigest()
-
-
 class LabelStore:
     """All answers that were bought: the union of the files of a folder.
 
@@ -145,17 +137,9 @@ class LabelStore:
         self._disk = LabelFolder(folder)
         self.pool = pool
         self.experiment = experiment
-        self._fingerprint = pool_fingerprint(pool)
         self._state = LabelState(pool)
         self._files: list[_Read] = []
-        _raise_first(self._disk.foreign_trouble())
-        chain = self._reload()
-        if chain:
-            _raise_first(
-                self._disk.chain_trouble(
-                    chain, self.experiment, self._fingerprint, self.rounds
-                )
-            )
+        self.reload()
 
     @property
     def folder(self) -> Path:
@@ -282,7 +266,9 @@ class LabelStore:
             the same requests, from the same files.
         """
         rounds = self.rounds if rounds is None else rounds
-        digest = hashlib.blake2b(self._fingerprint.encode(), digest_size=16)
+        digest = hashlib.blake2b(
+            self._state.fingerprint.encode(), digest_size=16
+        )
         for file in self._files[:rounds]:
             digest.update(file.sha256.encode())
         for array in self._state.until(rounds):
@@ -295,9 +281,9 @@ class LabelStore:
         Raises:
             StateError: The files are not what they were.
         """
-        content, _ = self.read(round)
-        positions = [self._state.at(name) for name, _, _ in content.images]
-        _raise_first(self._disk.map_trouble(content, round, positions))
+        content = self.read(round)
+        for problem in map_problems(self._disk, content, self._state):
+            raise StateError(problem)
         return self._state.holds(content)
 
     def selection(self, round: int) -> Selection:
@@ -306,7 +292,7 @@ class LabelStore:
         Raises:
             StateError: The file is not what it was.
         """
-        content, _ = self.read(round)
+        content = self.read(round)
         selection = Selection(round, content.unit, {}, answer=content.answer)
         for k, (name, _, _) in enumerate(content.images):
             row = slice(*content.offsets[k : k + 2].tolist())
@@ -319,8 +305,8 @@ class LabelStore:
                 selection.scores[name] = content.scores[row]
         return selection
 
-    def read(self, round: int) -> tuple[LabelFile, bytes]:
-        """A round's label file: its content, and its bytes.
+    def read(self, round: int) -> LabelFile:
+        """Read a round's label file again.
 
         Raises:
             StateError: The file is not what it was.
@@ -333,7 +319,7 @@ class LabelStore:
                 'another one; nothing may write there but this experiment; '
                 f'{mend(self.folder)}'
             )
-        return decode(path, data), data
+        return decode(path, data)
 
     def sha256(self, round: int) -> str:
         """The SHA-256 of a round's label file, in hexadecimal."""
@@ -365,36 +351,18 @@ class LabelStore:
             answers, self._state.at, self.pool, self.available
         )
         content.experiment = self.experiment
-        content.pool = self._fingerprint
-        content.previous = self._last_sha256()
+        content.pool = self._state.fingerprint
+        content.previous = self._files[-1].sha256 if self._files else ''
         problem = self._state.problem(content)
         if problem:
             raise RuntimeError(f'round {number}: {problem}')
-        self._add(content, encode(content), maps)
-
-    def restore(self, data: bytes, maps: dict[str, bytes]) -> None:
-        """Keep a label file that was written before, byte by byte.
-
-        Args:
-            data: The file that comes next; it names the one before.
-            maps: File name -> PNG of each label map that it names.
-
-        Raises:
-            StateError: It is not the next file of this store, its label maps
-                are not those that it names, or it cannot be written.
-        """
-        content = self._checked(self.rounds, data, None)
-        wanted = {
-            map_name(self._state.at(image[0])): named[1]
-            for image, named in zip(content.images, content.maps, strict=False)
-            if named
-        }
-        if {name: sha256(png) for name, png in maps.items()} != wanted:
-            raise StateError(
-                f'{self._disk.file(self.rounds)}: wanted the '
-                f'{len(wanted)} label maps that it names, got others'
-            )
-        self._add(content, data, maps)
+        for problem in self._disk.foreign_problems():
+            raise StateError(problem)
+        data = encode(content)
+        self.write_manifest()
+        self._disk.write(number, data, maps)
+        self._take_in(content, sha256(data))
+        self.write_manifest()
 
     def reload(self) -> None:
         """Read the files that are new.
@@ -402,95 +370,47 @@ class LabelStore:
         Raises:
             StateError: See the class.
         """
-        self._reload()
-
-    def _reload(self) -> Chain | None:
-        disk = self._disk
-        chain = disk.chain()  # first: it never names more than is there
-        own = chain if chain and self._is_ours(chain) else None
-        numbers = disk.numbers()
-        _raise_first(disk.missing_trouble(numbers, own, self.rounds))
-        for number in range(self.rounds, len(numbers)):
-            data = disk.read(disk.file(number))
-            content = self._checked(number, data, own)
-            positions = [self._state.at(name) for name, _, _ in content.images]
-            _raise_first(disk.map_trouble(content, number, positions))
-            self._take_in(content, data)
-        return chain
-
-    def _is_ours(self, chain: Chain) -> bool:
-        return chain.pool == self._fingerprint and (
-            self.experiment in ('', chain.experiment)
-        )
-
-    def _add(
-        self, content: LabelFile, data: bytes, maps: dict[str, bytes]
-    ) -> None:
-        """Write a file that is right, between two looks at the chain."""
-        _raise_first(self._disk.foreign_trouble())
-        self.witness()
-        self._disk.write(self.rounds, data, maps)
-        self._take_in(content, data)
-        self.witness()
+        known = [file.sha256 for file in self._files]
+        for found in read_files(
+            self._disk, self._state, self.experiment, known
+        ):
+            if isinstance(found, str):
+                raise StateError(found)
+            self._take_in(*found)
 
     def share(self, round: int) -> None:
         """Bring rank 0's file of a round to machines that lack it."""
         path = self._disk.file(round)
-        ranks.share_files(self.folder, path.stem, self._disk.chain_path.name)
+        ranks.share_files(
+            self.folder, path.stem, self._disk.manifest_path.name
+        )
 
-    def witness(self) -> None:
-        """Have ``chain.json`` name all files; for the one rank that writes.
+    def write_manifest(self) -> None:
+        """Write ``chain.json``; only the rank that appends may do so.
 
         Raises:
-            StateError: It names what is not known here.
+            StateError: It names files that this store has not read.
         """
         hashes = tuple(file.sha256 for file in self._files)
-        found = self._disk.chain()
+        found = self._disk.manifest()
         if found and found.files != hashes[: len(found.files)]:
             raise StateError(
-                f'{self._disk.chain_path}: wanted a list of the '
+                f'{self._disk.manifest_path}: wanted a list of the '
                 f'{len(hashes)} label files that this process knows, got one '
                 f'of {len(found.files)} that begins otherwise or goes on; is '
                 'another process running in this work_dir? '
                 f'{mend(self.folder)}'
             )
-        wanted = Chain(self.experiment, self._fingerprint, hashes)
+        wanted = Manifest(self.experiment, self._state.fingerprint, hashes)
         if hashes and found != wanted:
-            self._disk.write_chain(wanted)
+            self._disk.write_manifest(wanted)
 
-    def _last_sha256(self) -> str:
-        return self._files[-1].sha256 if self._files else ''
-
-    def _checked(
-        self, number: int, data: bytes, chain: Chain | None
-    ) -> LabelFile:
-        """The content of a file about which everything is right.
-
-        Raises:
-            StateError: Something is not.
-        """
-        path = self._disk.file(number)
-        content = decode(path, data)
-        named = chain.files[number : number + 1] if chain else ()
-        wanted = Wanted(
-            number,
-            self.experiment,
-            self._fingerprint,
-            self._last_sha256(),
-            named[0] if named else None,
-        )
-        trouble = self._disk.file_trouble(content, sha256(data), wanted)
-        _raise_first([trouble] if trouble else [])
-        problem = self._state.problem(content)
-        if problem:
-            raise StateError(f'{path}: {problem}; {mend(self.folder)}')
-        return content
-
-    def _take_in(self, content: LabelFile, data: bytes) -> None:
+    def _take_in(self, content: LabelFile, digest: str) -> None:
+        """Add a label file to the state in memory."""
         before = int(self.opened().sum())
         self._state.take_in(content)
         asked = content.asked(int(self.opened().sum()) - before)
-        self._files.append(_Read(sha256(data), content.counts(), asked))
+        self._files.append(_Read(digest, content.counts(), asked))
         self.experiment = content.experiment
 
     def _read_map(self, at: int) -> NDArray[np.uint8]:
@@ -510,8 +430,3 @@ class LabelStore:
                 f'{label_map.dtype} {label_map.shape}; {mend(self.folder)}'
             )
         return label_map
-
-
-def _raise_first(troubles: Iterable[Trouble]) -> None:
-    for trouble in troubles:
-        raise StateError(trouble.message)
