@@ -1,4 +1,4 @@
-"""Random schedules of queries, and books kept beside the label store."""
+"""Random schedules of queries, and a reference for the label store."""
 
 import random
 from collections import Counter
@@ -74,8 +74,8 @@ class Levels(BaseHeuristic):
         return torch.from_numpy(score.astype(np.float32))
 
 
-class Books:
-    """The ledger again, in sets.
+class ReferenceStore:
+    """Every request so far, in sets of plain numbers.
 
     Args:
         truth: name -> (H, W), 255 where void.

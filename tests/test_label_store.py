@@ -174,7 +174,7 @@ class TestReading:
         assert history.whole_status == LABELLED
         assert store.history(NAMES[2]).status.tolist() == [REFUSED]
 
-    def test_the_ledger(self, store):
+    def test_the_counts(self, store):
         assert store.counts(0) == (4, 2, 2, 0, 2)
         assert store.counts(1) == (3, 1, 1, 1, 2)
         assert store.counts(2) == (20, 18, 2, 0, 1)  # 21 pixels, one asked
@@ -883,9 +883,9 @@ ROUND = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ROUND, max_size=7))
-def test_any_schedule_keeps_the_ledger(tmp_path_factory, schedule):
+def test_any_schedule_adds_up(tmp_path_factory, schedule):
     """Units mixed at will, pools running dry, answers of all kinds."""
-    folder = tmp_path_factory.mktemp('ledger')
+    folder = tmp_path_factory.mktemp('schedule')
     store = LabelStore(folder, POOL)
     model = {image.name: np.full(image.pixels, -1) for image in POOL}
     wholes = {}

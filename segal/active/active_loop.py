@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.label_store.audit import (
-    Standing,
+    Snapshot,
     check_answers,
     check_bought,
     check_same_labels,
@@ -86,8 +86,8 @@ class ActiveLearningLoop:
         """Score the pool, spend the budget, ask, and store the answers.
 
         Every rank scores its own images and keeps the best; rank 0 chooses,
-        asks and writes; then every rank reads the same file. The ledger is
-        checked before and after it is written. Where nothing is left to ask,
+        asks and writes; then every rank reads the same file. The audit runs
+        before and after the file is written. Where nothing is left to ask,
         the file is empty.
 
         Args:
@@ -101,10 +101,10 @@ class ActiveLearningLoop:
             What was asked, with its scores.
 
         Raises:
-            RuntimeError: The ledger of the round does not add up.
+            RuntimeError: The audit of the round failed.
         """
         file = self.store.rounds
-        before = Standing.of(self.store)
+        before = Snapshot.of(self.store)
         free = self.free()
         parts: Iterable[tuple[NDArray[np.bool_], Budget | None]]
         parts = [(np.ones(len(free), bool), None)]
@@ -127,12 +127,12 @@ class ActiveLearningLoop:
             if ranks.is_main():
                 selection = merged(chosen, self.pool.images)
                 answers = self.oracle.answer(selection)
-                gain = check_answers(selection, answers, self.store)
+                growth = check_answers(selection, answers, self.store)
                 self.store.append(answers)
         self.store.share(file)
         with ranks.together():
             if ranks.is_main():
-                check_bought(before, gain, self.store)
+                check_bought(before, growth, self.store)
             else:
                 self.store.reload()
             selection = self.store.selection(file)

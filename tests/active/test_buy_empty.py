@@ -1,6 +1,6 @@
 """Every way to spend a budget, until a tiny pool is bought empty and beyond.
 
-Loop, selectors, shapes, oracle, ledger and label store are real; predictions
+Loop, selectors, shapes, oracle, audit and label store are real; predictions
 are made up. Shapes and selectors come from their registries, so that a new
 one is tried by itself.
 """

@@ -101,7 +101,7 @@ class LabelFile:
     answer: Answer = 'all'
 
     def counts(self) -> Counts:
-        """The ledger of this round."""
+        """Count the pixels of this round."""
         if self.unit == 'image':
             shares = self.shares.sum(0, dtype=np.int64)
         else:

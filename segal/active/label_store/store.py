@@ -234,7 +234,7 @@ class LabelStore:
         )
 
     def counts(self, round: int | None = None) -> Counts:
-        """The ledger.
+        """Count the pixels asked, and what came of them.
 
         Args:
             round: Of one label file; None for all of them together.
