@@ -14,12 +14,7 @@ from segal.active.label_store import file as label_file
 from segal.active.label_store import manifest as label_manifest
 from segal.active.label_store import store as label_store
 from segal.active.label_store.manifest import decode_manifest, encode_manifest
-from segal.active.label_store.store import (
-    LabelStore,
-    PixelLabels,
-    WholeLabels,
-    pool_fingerprint,
-)
+from segal.active.label_store.store import LabelStore, pool_fingerprint
 from segal.errors import DataError, StateError
 from segal.structures import (
     LABELLED,
@@ -144,22 +139,18 @@ class TestReading:
         wanted = a_map(NAMES[1], [0, 1])
         wanted.reshape(-1)[9] = 255  # void when asked alone
         np.testing.assert_array_equal(store.draw(NAMES[1]), wanted)
-        labels = store.labels(NAMES[1])
-        assert isinstance(labels, WholeLabels)
-        assert labels.round == 2
-        np.testing.assert_array_equal(labels.label_map, wanted)
         wanted[wanted == 255] = 0
         np.testing.assert_array_equal(store.draw(NAMES[1], 0), wanted)
 
-    def test_labels_are_only_the_labelled_ones(self, store):
-        labels = store.labels(NAMES[0])
-        assert isinstance(labels, PixelLabels)
-        assert labels.places.tolist() == [3, 11, 0]
-        assert labels.classes.tolist() == [3, 1, 0]
-        assert labels.rounds.tolist() == [0, 0, 1]
-        assert labels.places.dtype == np.int32
-        assert labels.rounds.dtype == np.uint16
-        assert len(store.labels(NAMES[2]).places) == 0
+    def test_labels_are_counted_by_class(self, store):
+        """Neither void, nor refused, nor a pixel twice."""
+        for number, wanted in enumerate(
+            ({1: 1, 3: 1}, {0: 1}, {0: 5, 1: 6, 2: 7})
+        ):
+            counts = store.class_counts(number)
+            assert {i: n for i, n in enumerate(counts.tolist()) if n} == wanted
+        assert store.class_counts().sum() == store.counts().labelled
+        store.class_counts()[:] = 7  # a copy
 
     def test_history_holds_every_request(self, store):
         history = store.history(NAMES[0])
@@ -227,7 +218,7 @@ class TestReading:
         same_state(store, LabelStore(folder, POOL))
 
     def test_an_unknown_name(self, store):
-        for read in (store.draw, store.labels, store.available):
+        for read in (store.draw, store.history, store.available):
             for name in ('', 'set/bb.png', 'zzz'):
                 with pytest.raises(RuntimeError, match='not in the pool'):
                     read(name)
@@ -930,6 +921,10 @@ def test_any_schedule_adds_up(tmp_path_factory, schedule):
         assert total.void == (every == 255).sum()
         assert total.refused == (every == 256).sum()
         assert total.images == len(store.labelled_names())
+        classes = np.bincount(every[(every >= 0) & (every < 255)], None, 256)
+        assert store.class_counts().tolist() == classes.tolist()
+        for i in range(store.rounds):
+            assert store.class_counts(i).sum() == store.counts(i).labelled
         rounds = [store.counts(i) for i in range(store.rounds)]
         for i in range(4):
             assert sum(x[i] for x in rounds) == total[i]

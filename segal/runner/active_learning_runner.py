@@ -25,7 +25,7 @@ from segal.distributed import ranks, stopping
 from segal.distributed.process import return_memory
 from segal.errors import StateError
 from segal.model_wrapper import ModelWrapper
-from segal.runner.absent import SeenClasses, absent_classes
+from segal.runner.absent import absent_classes, unlabelled_classes
 from segal.runner.round_report import RoundReport
 from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Selection
@@ -136,7 +136,6 @@ class ActiveLearningRunner:
         self.logger = logger
         self.classes = tuple(classes)
         self.palette = palette
-        self._seen_classes = SeenClasses(self.store, len(self.classes))
         self.rows: list[dict[str, Any]] = self._read_rows()
 
     @property
@@ -319,9 +318,8 @@ class ActiveLearningRunner:
             },
             seconds=dict(result['seconds'], query=None),
         )
-        absent = absent_classes(
-            metrics, self.classes, self._seen_classes.missing()
-        )
+        unlabelled = unlabelled_classes(self.store, len(self.classes))
+        absent = absent_classes(metrics, self.classes, unlabelled)
         if absent:
             row['absent'] = absent
         if result.get('best'):

@@ -10,7 +10,7 @@ import numpy as np
 
 from segal.active.label_store.export import request_records
 from segal.active.label_store.file import LabelFile
-from segal.active.label_store.store import LabelStore, PixelLabels
+from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import Asked
 from segal.errors import DataError, nearest
 
@@ -85,17 +85,9 @@ def _close(image: str, names: Sequence[str]) -> str:
 def _by_class(
     store: LabelStore, classes: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Pixels with each class, of everything bought."""
-    sums = np.zeros(256, np.int64)
-    for name in store.labelled_names():
-        labels = store.labels(name)
-        found = (
-            labels.classes
-            if isinstance(labels, PixelLabels)
-            else labels.label_map.reshape(-1)
-        )
-        sums += np.bincount(found, minlength=256)
-    last = max([len(classes) - 1, *np.flatnonzero(sums[:255]).tolist()])
+    """Count the bought labels of each class."""
+    sums = store.class_counts()
+    last = max([len(classes) - 1, *np.flatnonzero(sums).tolist()])
     titles = [*classes, *map(str, range(len(classes), last + 1))]
     return [
         {'class': i, 'class_name': titles[i], 'labelled': int(sums[i])}

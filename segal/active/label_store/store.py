@@ -34,40 +34,10 @@ __all__ = [
     'Counts',
     'History',
     'LabelStore',
-    'PixelLabels',
-    'WholeLabels',
     'pool_fingerprint',
 ]
 
 _NO_CLASS = 255
-
-
-@dataclass(frozen=True)
-class PixelLabels:
-    """The bought labels of an image of which some pixels were asked.
-
-    Attributes:
-        places: int32 (N,), flat indices, in the order in which they came.
-        classes: uint8 (N,), training class ids.
-        rounds: uint16 (N,), the label files they are in.
-    """
-
-    places: NDArray[np.int32]
-    classes: NDArray[np.uint8]
-    rounds: NDArray[np.uint16]
-
-
-@dataclass(frozen=True)
-class WholeLabels:
-    """The bought labels of an image that was asked as a whole.
-
-    Attributes:
-        label_map: uint8 (H, W), training class ids, 255 where there is none.
-        round: The label file it is in.
-    """
-
-    label_map: NDArray[np.uint8]
-    round: int
 
 
 @dataclass(frozen=True)
@@ -139,6 +109,7 @@ class LabelStore:
         self.experiment = experiment
         self._state = LabelState(pool)
         self._files: list[_Read] = []
+        self._class_counts: dict[int, NDArray[np.int64]] = {}
         self.reload()
 
     @property
@@ -206,19 +177,6 @@ class LabelStore:
         )
         return drawn
 
-    def labels(self, name: str) -> PixelLabels | WholeLabels:
-        """An image's bought labels, without void and refused requests."""
-        state, at = self._state, self._state.at(name)
-        if state.has_map(at):
-            return WholeLabels(self.draw(name), int(state.whole_round[at]))
-        row = state.row(at)
-        labelled = state.status[row] == LABELLED
-        return PixelLabels(
-            state.places[row][labelled],
-            state.classes[row][labelled],
-            state.rounds[row][labelled],
-        )
-
     def history(self, name: str) -> History:
         """Every request that concerned an image, whatever came of it."""
         state, at = self._state, self._state.at(name)
@@ -246,6 +204,33 @@ class LabelStore:
         requested, labelled, void, refused, _ = sums
         images = int(self._state.labelled().sum())
         return Counts(requested, labelled, void, refused, images)
+
+    def class_counts(self, round: int | None = None) -> NDArray[np.int64]:
+        """Count the bought labels of each class.
+
+        The label maps of a round are read once.
+
+        Args:
+            round: Of one label file; None for all of them together.
+
+        Returns:
+            int64 (256,), 0 for 255.
+        """
+        if round is None:
+            each = map(self.class_counts, range(self.rounds))
+            return sum(each, np.zeros(256, np.int64))
+        if round not in self._class_counts:
+            state = self._state
+            new = (state.rounds == round) & (state.status == LABELLED)
+            counts = np.bincount(state.classes[new], minlength=256)
+            for at in np.flatnonzero(state.whole_round == round).tolist():
+                if state.has_map(at):
+                    label_map = self._read_map(at).reshape(-1)
+                    label_map[state.places[state.row(at)]] = _NO_CLASS
+                    counts += np.bincount(label_map, minlength=256)
+            counts[_NO_CLASS] = 0
+            self._class_counts[round] = counts
+        return self._class_counts[round].copy()
 
     def asked(self, round: int) -> Asked:
         """What the requests of one label file are paid by.
