@@ -1,4 +1,4 @@
-"""Classes that a round knows nothing of, or that its mean IoU leaves out.
+"""Name classes without labels, and classes that mIoU leaves out.
 
 mmseg's mean is over the classes that occur in ``data.val`` or in the
 predictions; another one is NaN, and leaves the mean without a word. The
@@ -36,7 +36,7 @@ def absent_classes(
     classes: Sequence[str],
     unlabelled: Sequence[int],
 ) -> dict[str, list[str]]:
-    """What a row of ``rounds.json`` tells of classes that are missing.
+    """List the missing classes for a row of ``rounds.json``.
 
     Args:
         metrics: Of an evaluation, as mmseg names them; NaN, or None where it

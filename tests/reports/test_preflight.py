@@ -12,8 +12,9 @@ import torch
 from segal.config import load_config
 from segal.config.unread import check_unread
 from segal.errors import ConfigError, SegALError
+from segal.experiment.read import read_experiment
 from segal.preflight.apart import apart
-from segal.utils.train import Options, read_experiment, run_experiment
+from segal.utils.train import Options, run_experiment
 from tests.bad_input.experiment import Experiment, Row, check, config
 from tests.loggers import forget_loggers
 from tests.tiny import write_config, write_images
