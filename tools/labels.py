@@ -12,6 +12,7 @@ missing, damaged or foreign.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from segal.active.label_store.export import PARTS, export
 from segal.active.label_store.file import mend
 from segal.active.label_store.pool_file import open_store, read_pool
 from segal.active.label_store.reading import check
-from segal.active.label_store.show import as_json, describe_summary, summary
+from segal.active.label_store.show import describe_summary, summary
 from segal.errors import SegALError, StateError
 
 
@@ -48,7 +49,10 @@ def show(args: argparse.Namespace) -> int:
     pool = read_pool(args.work_dir)
     store = open_store(args.work_dir, pool)
     told = summary(store, pool.classes, args.image)
-    print(as_json(told) if args.json else describe_summary(told))
+    if args.json:
+        print(json.dumps(told, indent=1, ensure_ascii=False))
+    else:
+        print(describe_summary(told))
     return 0
 
 

@@ -126,15 +126,16 @@ def request_records(
         only: Name of the one image to describe; all where None.
     """
     whole = content.unit == 'image'
-    ends = content.offsets.tolist()
-    for k, (name, _, width) in enumerate(content.images):
+    for k, (name, _, answers) in enumerate(content.rows()):
         if only not in (None, name):
             continue
-        for i in range(k, k + 1) if whole else range(ends[k], ends[k + 1]):
+        for i in range(answers.start, answers.stop):
             status = int(content.status[i])
             row = column = found = score = None
             if not whole:
-                row, column = divmod(int(content.places[i]), width)
+                row, column = divmod(
+                    int(content.places[i]), content.images[k][2]
+                )
                 if status == LABELLED:
                     found = int(content.classes[i])
             if len(content.scores):

@@ -1,9 +1,9 @@
-"""``labels/chain.json``: the SHA-256 of every label file, in order.
+"""Read and write ``labels/chain.json``: the SHA-256 of every label file.
 
-Each label file names the one before. What names the last is this list: it
-shows that the last file is there, and is the one that was written. It is
-replaced after each round. A process killed in between leaves it one file
-behind, which the next round completes.
+Each label file names the SHA-256 of the one before, and this list names the
+last one: it shows that the last file exists and is the one that was written.
+The list is replaced after each round. If the process is killed in between,
+the list lacks one file, and the next round adds it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME = 'chain.json'
 
 
 class Manifest(NamedTuple):
-    """Which files a label store has.
+    """The label files of a store.
 
     Attributes:
         experiment: Fingerprint of the experiment.
@@ -52,9 +52,9 @@ def decode_manifest(path: Path, data: bytes) -> Manifest:
         data: All of the file.
 
     Raises:
-        StateError: It is hurt, or of another format.
+        StateError: The file is damaged, or of another format.
     """
-    trouble = (
+    problem = (
         f'{path}: wanted the list of label files of format {VERSION}, got '
     )
     mend = (
@@ -70,14 +70,14 @@ def decode_manifest(path: Path, data: bytes) -> Manifest:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateError(
-            f'{trouble}a file that does not read as such '
+            f'{problem}a file that does not read as such '
             f'({type(error).__name__}: {error}){mend}'
         ) from error
     if found != _seal(rest):
-        raise StateError(f'{trouble}one that was altered{mend}')
+        raise StateError(f'{problem}one that was altered{mend}')
     if version != VERSION:
         raise StateError(
-            f'{trouble}format {version}; use the version of SegAL that '
+            f'{problem}format {version}; use the version of SegAL that '
             'wrote it'
         )
     sound = isinstance(files, list) and all(
@@ -85,7 +85,7 @@ def decode_manifest(path: Path, data: bytes) -> Manifest:
         for one in files
     )
     if not sound:
-        raise StateError(f'{trouble}one whose files are no SHA-256s{mend}')
+        raise StateError(f'{problem}one whose files are no SHA-256s{mend}')
     return Manifest(str(experiment), str(pool), tuple(files))
 
 

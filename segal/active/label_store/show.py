@@ -1,8 +1,7 @@
-"""What was bought, counted: in all, by round, by class, of one image."""
+"""Summarise the bought labels: total, rounds, classes, and one image."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,15 +17,15 @@ from segal.errors import DataError, nearest
 def summary(
     store: LabelStore, classes: Sequence[str], image: str | None = None
 ) -> dict[str, Any]:
-    """Everything ``show`` prints, as plain values.
+    """Collect all that ``tools/labels.py show`` prints, as plain values.
 
     Args:
         store: With the labels.
         classes: Names of the C classes.
-        image: Name of one, to tell its requests too.
+        image: Name of an image whose requests are listed, too.
 
     Raises:
-        DataError: There is no such image in the pool.
+        DataError: The pool has no such image.
     """
     names = [one.name for one in store.pool]
     if image is not None and image not in names:
@@ -70,13 +69,13 @@ def summary(
 
 
 def _regions(content: LabelFile, asked: Asked) -> dict[str, Any]:
-    """How many regions were asked, and what was said of each."""
+    """Count the regions asked, if any, and name the kind of answer."""
     count = asked.regions + asked.superpixels
     return dict(regions=count, answer=content.answer) if count else {}
 
 
 def _close(image: str, names: Sequence[str]) -> str:
-    """The end of a message: names that are near, of a pool however large."""
+    """Suggest a similar name; of a large pool list ten names at most."""
     last = image.rpartition('/')[2]
     similar = [name for name in names if last and last in name][:10]
     return nearest(image, similar or names[:10])
@@ -96,7 +95,7 @@ def _by_class(
 
 
 def describe_summary(told: dict[str, Any]) -> str:
-    """The same for people."""
+    """Format a summary as text."""
     heads = ['round', 'unit', 'images', 'requested', 'labelled', 'void']
     keys = [*heads, 'refused']
     table = [[*keys, 'sha256']]
@@ -167,8 +166,3 @@ def _format_table(table: Sequence[Sequence[str]]) -> list[str]:
     widths[-1] = 0
     lines = ['  '.join(map(str.rjust, row, widths)) for row in table]
     return [lines[0], '-' * max(map(len, lines)), *lines[1:]]
-
-
-def as_json(told: dict[str, Any]) -> str:
-    """The same for machines."""
-    return json.dumps(told, indent=1, ensure_ascii=False)

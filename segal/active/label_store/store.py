@@ -1,4 +1,4 @@
-"""Which pixels are labelled, with what: the only owner of that state."""
+"""Keep the bought labels: on disk one file a round, in memory flat arrays."""
 
 from __future__ import annotations
 
@@ -42,18 +42,17 @@ _NO_CLASS = 255
 
 @dataclass(frozen=True)
 class History:
-    """Every request that concerned an image.
+    """Every request about an image.
 
     Attributes:
-        places: int32 (N,), single pixels asked, in the order in which they
-            were.
+        places: int32 (N,), single pixels, in the order of the requests.
         classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
         status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``.
-        rounds: uint16 (N,), the label files they are in.
-        whole: Whether the whole of the image was asked, too.
-        round: When that was; None where it was not.
-        whole_status: What came of that: ``LABELLED``, ``VOID`` (no new pixel
-            of it has a class) or ``REFUSED``; None where it was not asked.
+        rounds: uint16 (N,), the round of each.
+        whole: Whether the image was also asked as a whole.
+        round: The round of that request; None without one.
+        whole_status: The answer to it: ``LABELLED``, ``VOID`` (no new pixel
+            has a class) or ``REFUSED``; None without one.
     """
 
     places: NDArray[np.int32]
@@ -67,7 +66,7 @@ class History:
 
 @dataclass(frozen=True)
 class _Read:
-    """What is remembered of a label file."""
+    """What the store remembers of a label file."""
 
     sha256: str
     counts: Counts
@@ -75,29 +74,27 @@ class _Read:
 
 
 class LabelStore:
-    """All answers that were bought: the union of the files of a folder.
+    """All bought labels: the union of the label files of a folder.
 
-    One file a round, written whole and never edited (its format is in
-    :mod:`segal.active.label_store.file`), and a list of them all that is
-    replaced after each (:mod:`segal.active.label_store.manifest`); where
-    there is none, as in folders of older versions and on machines that
-    receive the files, the next append writes it. Single pixels are held in
-    memory, label maps of whole images stay on disk. One rank appends, the
-    others reload.
+    Each round adds one file, which is never edited
+    (:mod:`segal.active.label_store.file`), and replaces ``chain.json``, the
+    list of all files (:mod:`segal.active.label_store.manifest`). Where
+    ``chain.json`` does not exist, as in folders of older versions, the next
+    append writes it. Single pixels are held in memory, label maps of whole
+    images stay on disk. One rank appends, the others reload.
 
-    A place is asked once. Of a whole image whose pixels were partly asked
-    before, the earlier answers stand, and only the other pixels are counted.
+    A place is asked once. Where a whole image is asked after some of its
+    pixels, the earlier answers stay, and only the other pixels are counted.
 
     Args:
-        folder: Of the label files; made by the first :meth:`append`.
+        folder: Of the label files; the first :meth:`append` creates it.
         pool: All images that may be asked, each name once.
         experiment: Fingerprint of the experiment that the labels belong to;
-            '' takes over that of the files there, for tools that only read.
+            '' for that of the files, for tools that only read.
 
     Raises:
-        StateError: A file there is missing, truncated, altered, no label
-            file, or belongs to another experiment or pool. Nothing is changed
-            on disk.
+        StateError: A file is missing, truncated, altered, no label file, or
+            belongs to another experiment or pool. Nothing is changed on disk.
         DataError: A name occurs twice in the pool.
     """
 
@@ -114,32 +111,29 @@ class LabelStore:
 
     @property
     def folder(self) -> Path:
-        """Of the label files."""
+        """The folder of the label files."""
         return self._disk.path
 
     @property
     def rounds(self) -> int:
-        """Label files so far."""
+        """The number of label files."""
         return len(self._files)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the label state in memory."""
+        """The size of the label state in memory, in bytes."""
         return self._state.nbytes
 
     def free(self) -> NDArray[np.int64]:
-        """How many places were not asked yet, int64 (P,), in pool order."""
+        """Count the places not asked yet, int64 (P,), in pool order."""
         return self._state.free()
 
     def opened(self) -> NDArray[np.bool_]:
-        """Of which images something was asked, bool (P,), in pool order."""
+        """Find the images with a request, bool (P,), in pool order."""
         return self._state.free() < self._state.pixels
 
     def available(self, name: str) -> NDArray[np.bool_]:
-        """Which places of an image were not asked yet.
-
-        Args:
-            name: Of the image.
+        """Find the places of an image that were not asked yet.
 
         Returns:
             bool (H, W), a new array.
@@ -150,16 +144,16 @@ class LabelStore:
         return mask
 
     def labelled_names(self) -> list[str]:
-        """The images that have at least one label, in pool order."""
+        """List the images with at least one label, in pool order."""
         positions = np.flatnonzero(self._state.labelled()).tolist()
         return [self.pool[at].name for at in positions]
 
     def draw(self, name: str, ignore_index: int = 255) -> NDArray[np.uint8]:
-        """An image's bought labels as a label map.
+        """Draw the bought labels of an image as a label map.
 
         Args:
             name: Of the image.
-            ignore_index: What stands wherever no label was bought.
+            ignore_index: The value of pixels without a label.
 
         Returns:
             uint8 (H, W), training class ids, a new array.
@@ -178,7 +172,7 @@ class LabelStore:
         return drawn
 
     def history(self, name: str) -> History:
-        """Every request that concerned an image, whatever came of it."""
+        """Return every request about an image, whatever the answer."""
         state, at = self._state, self._state.at(name)
         row, whole = state.row(at), state.asked_whole(at)
         return History(
@@ -192,7 +186,7 @@ class LabelStore:
         )
 
     def counts(self, round: int | None = None) -> Counts:
-        """Count the pixels asked, and what came of them.
+        """Count the pixels asked, by answer.
 
         Args:
             round: Of one label file; None for all of them together.
@@ -233,22 +227,18 @@ class LabelStore:
         return self._class_counts[round].copy()
 
     def asked(self, round: int) -> Asked:
-        """What the requests of one label file are paid by.
-
-        Args:
-            round: Of the label file.
-        """
+        """Count what the requests of a round cost."""
         return self._files[round].asked
 
     def fingerprint(self, rounds: int | None = None) -> str:
-        """Of the labels of the first so many files, as memory holds them.
+        """Compute a fingerprint of the labels in memory.
 
         Args:
-            rounds: How many files; None for all.
+            rounds: How many rounds count; None for all.
 
         Returns:
-            The same for two stores just where they hold the same answers to
-            the same requests, from the same files.
+            Equal for two stores exactly if they hold the same answers to the
+            same requests, from the same files.
         """
         rounds = self.rounds if rounds is None else rounds
         digest = hashlib.blake2b(
@@ -261,10 +251,10 @@ class LabelStore:
         return digest.hexdigest()
 
     def as_on_disk(self, round: int) -> bool:
-        """Whether memory holds of a round just what its files do.
+        """Check whether memory and files hold the same labels of a round.
 
         Raises:
-            StateError: The files are not what they were.
+            StateError: The files have changed since they were read.
         """
         content = self.read(round)
         for problem in map_problems(self._disk, content, self._state):
@@ -272,29 +262,26 @@ class LabelStore:
         return self._state.holds(content)
 
     def selection(self, round: int) -> Selection:
-        """What a round asked, with its scores, read back from its file.
+        """Read the selection of a round, with its scores, from its file.
 
         Raises:
-            StateError: The file is not what it was.
+            StateError: The file has changed since it was read.
         """
         content = self.read(round)
         selection = Selection(round, content.unit, {}, answer=content.answer)
-        for k, (name, _, _) in enumerate(content.images):
-            row = slice(*content.offsets[k : k + 2].tolist())
-            selection.places[name] = content.places[row].astype(np.int64)
+        for name, places, answers in content.rows():
+            selection.places[name] = content.places[places].astype(np.int64)
             if len(content.regions):
-                selection.regions[name] = content.regions[row]
+                selection.regions[name] = content.regions[places]
             if len(content.scores):
-                if content.unit == 'image':
-                    row = slice(k, k + 1)
-                selection.scores[name] = content.scores[row]
+                selection.scores[name] = content.scores[answers]
         return selection
 
     def read(self, round: int) -> LabelFile:
-        """Read a round's label file again.
+        """Read the label file of a round again.
 
         Raises:
-            StateError: The file is not what it was.
+            StateError: The file has changed since it was read.
         """
         path = self._disk.file(round)
         data = self._disk.read(path)
@@ -307,24 +294,23 @@ class LabelStore:
         return decode(path, data)
 
     def sha256(self, round: int) -> str:
-        """The SHA-256 of a round's label file, in hexadecimal."""
+        """Return the SHA-256 of a round's label file, in hexadecimal."""
         return self._files[round].sha256
 
     def append(self, answers: Answers) -> None:
-        """Keep the answers of a round, on disk first.
+        """Store the answers of a round, on disk first.
 
-        Once this returns they are never lost. Where it raises, or the process
-        dies, a store opened afterwards has all of the round or nothing of it.
+        If this raises or the process dies, a store opened afterwards has all
+        labels of the round or none.
 
         Args:
             answers: To every request of the selection, whose round must be
                 :attr:`rounds`.
 
         Raises:
-            RuntimeError: The answers are not those to the selection, or the
-                selection asks what was asked before.
-            StateError: The files cannot be written, or those that are there
-                are not what they were.
+            RuntimeError: The answers do not belong to the selection, or the
+                selection asks a place that was asked before.
+            StateError: The files cannot be written, or have changed.
         """
         number = self.rounds
         if answers.selection.round != number:
@@ -350,7 +336,7 @@ class LabelStore:
         self.write_manifest()
 
     def reload(self) -> None:
-        """Read the files that are new.
+        """Read the label files that are new.
 
         Raises:
             StateError: See the class.
@@ -364,7 +350,7 @@ class LabelStore:
             self._take_in(*found)
 
     def share(self, round: int) -> None:
-        """Bring rank 0's file of a round to machines that lack it."""
+        """Copy rank 0's file of a round to machines without it."""
         path = self._disk.file(round)
         ranks.share_files(
             self.folder, path.stem, self._disk.manifest_path.name
@@ -399,7 +385,7 @@ class LabelStore:
         self.experiment = content.experiment
 
     def _read_map(self, at: int) -> NDArray[np.uint8]:
-        """The label map of an image that was asked as a whole, (H, W)."""
+        """Read the label map of an image that was asked as a whole, (H, W)."""
         path = self._disk.map(int(self._state.whole_round[at]), at)
         try:
             with Image.open(io.BytesIO(self._disk.read(path))) as png:
