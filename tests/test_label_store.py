@@ -1,4 +1,4 @@
-"""The label store: nothing bought is lost, nothing is asked twice."""
+"""The label store: no label is lost, no place is asked twice."""
 
 import json
 import os
@@ -238,7 +238,7 @@ class TestReading:
 
 
 class TestAppending:
-    """What is no answer to what was asked is not taken."""
+    """Answers that do not belong to the selection are refused."""
 
     def refuse(self, store, answers, said):
         before = sorted(store.folder.rglob('*'))
@@ -349,8 +349,8 @@ class TestAppending:
             LabelStore(folder, [*POOL, PoolImage(NAMES[1], (1, 1))])
 
 
-class TestHurtFiles:
-    """Files that are not as they were written are told, and left alone."""
+class TestDamagedFiles:
+    """Damaged files are named, and left as they are."""
 
     def check(self, folder, *said, pool=POOL, experiment='an experiment'):
         before = {
@@ -455,7 +455,7 @@ class TestHurtFiles:
             store.draw(NAMES[1])
 
     def forge(self, folder, number, **changes):
-        """A well-sealed file with something else in it."""
+        """Write other content with a valid SHA-256."""
         path = folder / f'round_{number:03d}.npz'
         (folder / 'chain.json').unlink()
         content = label_file.decode(path, path.read_bytes())
@@ -505,8 +505,8 @@ class TestHurtFiles:
         self.check(folder, 'round_000.npz', 'does not read as such')
 
 
-class TestTheList:
-    """chain.json names every file, and so shows that the last is there."""
+class TestManifest:
+    """chain.json names every file, and so shows that the last one exists."""
 
     def chain(self, folder):
         return json.loads((folder / 'chain.json').read_text())
@@ -516,7 +516,7 @@ class TestTheList:
         return [label_file.sha256(path.read_bytes()) for path in paths]
 
     def behind(self, folder, files):
-        """Leave a list of so many files."""
+        """Shorten the list to its first files."""
         path = folder / 'chain.json'
         manifest = decode_manifest(path, path.read_bytes())
         path.write_bytes(
@@ -524,7 +524,7 @@ class TestTheList:
         )
 
     def refuse(self, folder, *said):
-        TestHurtFiles().check(folder, *said)
+        TestDamagedFiles().check(folder, *said)
         with pytest.raises(StateError):
             LabelStore(folder, POOL)
 
@@ -550,7 +550,7 @@ class TestTheList:
         self.refuse(folder, 'round_000.npz', 'chain.json names 3 label files')
 
     def test_another_last_file(self, store, folder):
-        """Well sealed, of this experiment, pool and round."""
+        """Its SHA-256, experiment, pool and round are valid."""
         path = folder / 'round_002.npz'
         content = label_file.decode(path, path.read_bytes())
         content.scores = content.scores + 1
@@ -667,7 +667,7 @@ class TestTheList:
         other = LabelStore(tmp_path / 'other', POOL, 'something else')
         other.append(pixels(0, {NAMES[0]: [1]}))
         shutil.copy(other.folder / 'chain.json', folder)
-        TestHurtFiles().check(folder, 'chain.json', "'something else'")
+        TestDamagedFiles().check(folder, 'chain.json', "'something else'")
 
     def test_the_list_of_another_pool(self, store, folder, tmp_path):
         other = LabelStore(tmp_path / 'other', POOL[:2], 'an experiment')
@@ -685,7 +685,7 @@ class TestTheList:
         assert (folder / 'chain.json').read_bytes() == before
 
     def test_a_full_disk_after_the_file(self, store, folder, monkeypatch):
-        """The round is kept; what is missing is one line of the list."""
+        """The round is stored; only the list lacks it."""
 
         real = os.replace
 
@@ -712,7 +712,7 @@ class TestForeignFiles:
     )  # fmt: skip
     def test_an_archive_of_another_name(self, store, folder, name):
         shutil.copy(folder / 'round_002.npz', folder / name)
-        TestHurtFiles().check(folder, f'/{name}: ', 'move it away')
+        TestDamagedFiles().check(folder, f'/{name}: ', 'move it away')
         with pytest.raises(StateError, match='move it away'):
             store.append(pixels(3, {NAMES[2]: [0]}))
         assert not (folder / 'round_003.npz').exists()
@@ -720,7 +720,7 @@ class TestForeignFiles:
     def test_a_foreign_archive_alone(self, folder):
         folder.mkdir(parents=True)
         (folder / 'x.npz').write_bytes(b'')
-        TestHurtFiles().check(folder, 'x.npz')
+        TestDamagedFiles().check(folder, 'x.npz')
 
     @pytest.mark.parametrize(
         'name',

@@ -45,7 +45,7 @@ def check_files(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print what was bought."""
+    """Print a summary of the bought labels."""
     pool = read_pool(args.work_dir)
     store = open_store(args.work_dir, pool)
     told = summary(store, pool.classes, args.image)
@@ -70,7 +70,7 @@ def export_labels(args: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the arguments, do it, and return the exit code."""
+    """Run the command of the arguments, and return the exit code."""
     parser = argparse.ArgumentParser(
         description='The bought labels of a work_dir.'
     )
@@ -85,13 +85,13 @@ def main(arguments: list[str] | None = None) -> int:
         return one
 
     one = command(
-        'check', check_files, 'look at every file, and list all problems'
+        'check', check_files, 'name every missing, damaged or foreign file'
     )
     one.add_argument('work_dir', type=Path)
-    one = command('show', show, 'count what was bought')
+    one = command('show', show, 'count the bought labels')
     one.add_argument('work_dir', type=Path)
-    one.add_argument('--image', help='tell every request of one image too')
-    one.add_argument('--json', action='store_true', help='for machines')
+    one.add_argument('--image', help='also list the requests of one image')
+    one.add_argument('--json', action='store_true', help='print JSON')
     one = command('export', export_labels, 'write labels for other tools')
     one.add_argument('work_dir', type=Path)
     one.add_argument('out', type=Path, help='an empty or new folder')
