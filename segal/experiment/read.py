@@ -66,7 +66,9 @@ def read_experiment(
         config = scale_budgets(config, data.images, len(data.pool))
         notes.insert(0, words(data.pool))
     problems = check_against_data(cfg, config, data.pool.images, data.classes)
-    problems += show(data.pool, config, notes)
+    shown = config.visualize
+    channels = None if shown is None else shown.channels
+    problems += show(data.pool, channels, notes)
     if problems:
         raise ConfigError(problems)
     return config, data, notes
