@@ -125,7 +125,7 @@ def request_records(
         classes: Names of the C classes.
         only: Name of the one image to describe; all where None.
     """
-    whole = content.unit == 'image'
+    whole = content.whole
     for k, (name, _, answers) in enumerate(content.rows()):
         if only not in (None, name):
             continue

@@ -105,17 +105,10 @@ class LabelFile:
     maps: list[tuple[str, str] | None] = field(default_factory=list)
     answer: Answer = 'all'
 
-    def rows(self) -> Iterator[tuple[str, slice, slice]]:
-        """Yield the name of each image, and its places and answers.
-
-        The first slice is for the arrays over pixels, the second for
-        ``status`` and ``scores``.
-        """
-        ends = self.offsets.tolist()
-        for k, (name, _, _) in enumerate(self.images):
-            places = slice(ends[k], ends[k + 1])
-            whole = self.unit == 'image'
-            yield name, places, slice(k, k + 1) if whole else places
+    @property
+    def whole(self) -> bool:
+        """Whether whole images were asked."""
+        return self.unit == 'image'
 
     def counts(self) -> Counts:
         """Count the pixels of this round."""
@@ -144,6 +137,17 @@ class LabelFile:
         pixels = np.array([h * w for _, h, w in self.images], np.float64)
         share = float((np.diff(self.offsets) / pixels).sum())
         return Asked(regions=regions, region_shares=share, opened=opened)
+
+    def rows(self) -> Iterator[tuple[str, slice, slice]]:
+        """Yield the name of each image, and its places and answers.
+
+        The first slice is for the arrays over pixels, the second for
+        ``status`` and ``scores``.
+        """
+        ends = self.offsets.tolist()
+        for k, (name, _, _) in enumerate(self.images):
+            places = slice(ends[k], ends[k + 1])
+            yield name, places, slice(k, k + 1) if self.whole else places
 
 
 _HEADER = ('round', 'unit', 'experiment', 'pool', 'previous')
@@ -263,7 +267,7 @@ def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
         StateError: They contradict each other.
     """
     images, pixels = len(content.images), len(content.places)
-    whole = content.unit == 'image'
+    whole = content.whole
     answers = images if whole else pixels
     offsets = content.offsets
     sound = (

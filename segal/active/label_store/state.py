@@ -140,7 +140,7 @@ class LabelState:
         image = np.array([self.at(name) for name, _, _ in content.images], int)
         held: list[NDArray]
         wanted: list[NDArray]
-        if content.unit == 'image':
+        if content.whole:
             whole = np.flatnonzero(self.whole_round == content.round)
             held = [whole, self.whole_status[whole]]
             wanted = [image, content.status]
@@ -179,7 +179,7 @@ class LabelState:
                     f'{name!r} was asked as a whole in round '
                     f'{self.whole_round[at]} and may not be asked again'
                 )
-        if content.unit == 'image':
+        if content.whole:
             free = self.free()
             for at, name in positions.items():
                 if not free[at]:
@@ -219,7 +219,7 @@ class LabelState:
         positions = np.array(
             [self.at(name) for name, _, _ in content.images], np.int64
         )
-        if content.unit == 'image':
+        if content.whole:
             self.whole_round[positions] = content.round
             self.whole_status[positions] = content.status
             return
