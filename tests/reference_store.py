@@ -10,7 +10,6 @@ import torch
 from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.oracles import GroundTruthOracle
-from segal.registry import SELECTORS
 from segal.seeding import key
 from segal.structures import (
     LABELLED,
@@ -22,6 +21,7 @@ from segal.structures import (
     PixelAnswers,
     PoolImage,
 )
+from tests.selectors.build import build
 
 CLASSES = ('road', 'tree', 'sky')
 
@@ -229,5 +229,5 @@ def random_schedule(seed):
     )
 
 
-def make_selector(way, seed, **standing):
-    return SELECTORS.build(dict(seed=seed, **standing, **way))
+def make_selector(way, seed, context):
+    return build(context, seed=seed, **way)

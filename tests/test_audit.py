@@ -187,8 +187,8 @@ def test_a_faulty_selection_is_refused_before_it_is_asked(
     asked = []
     loop.oracle.answer = asked.append
 
-    def make(**standing):
-        selector = make_selector(EVEN, 0, **standing)
+    def make(context):
+        selector = make_selector(EVEN, 0, context)
         choose = selector.choose
 
         def faulty(shards):

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from segal.active.label_store.ids import describe_ids
 from segal.active.label_store.store import LabelStore
+from segal.active.units import unit_of
 from segal.errors import ConfigError, DataError, nearest
 from segal.registry import ORACLES
 from segal.structures import (
-    LABELLED,
-    VOID,
     Answers,
     ImageAnswers,
     PixelAnswers,
@@ -157,19 +156,12 @@ class GroundTruthOracle(BaseOracle):
             DataError: An annotation differs from its image in size, holds an
                 id that is no class, or cannot be read.
         """
+        unit = unit_of(selection)
         answers: dict[str, PixelAnswers | ImageAnswers] = {}
         for name, places in selection.places.items():
             truth = self.truth(name)  # (H, W)
-            if selection.unit == 'image':
-                answers[name] = ImageAnswers(truth)
-            else:
-                found = truth.reshape(-1)[places]  # (N,)
-                if selection.answer == 'dominant':
-                    found = dominant(found, selection.regions[name])
-                status = np.where(found == _NO_CLASS, VOID, LABELLED)
-                answers[name] = PixelAnswers(
-                    places, found, status.astype(np.uint8)
-                )
+            regions = selection.regions.get(name)
+            answers[name] = unit.answers(truth, places, regions)
         return Answers(selection, answers)
 
     def truth(self, name: str) -> NDArray[np.uint8]:
@@ -217,29 +209,6 @@ class GroundTruthOracle(BaseOracle):
                 'tools/convert_datasets'
             )
         return np.where(void, _NO_CLASS, truth).astype(np.uint8)
-
-
-def dominant(
-    classes: NDArray[np.uint8], regions: NDArray[np.int32]
-) -> NDArray[np.uint8]:
-    """Replace the classes of each region by its most frequent class.
-
-    In a tie the lowest id wins, and a class wins over void.
-
-    Args:
-        classes: uint8 (N,), 255 where void.
-        regions: int32 (N,), from 0.
-
-    Returns:
-        uint8 (N,).
-    """
-    both = regions.astype(np.int64) << 8 | classes  # (N,)
-    kinds, counts = np.unique(both, return_counts=True)  # by region, class
-    order = np.lexsort((kinds, -counts, kinds >> 8))
-    _, first = np.unique(kinds[order] >> 8, return_index=True)
-    winners = kinds[order][first]  # one a region, by region
-    at = np.searchsorted(winners >> 8, regions)
-    return (winners[at] & 0xFF).astype(np.uint8)
 
 
 def colours_in(truth: NDArray[np.generic]) -> str:

@@ -154,7 +154,7 @@ def describe(
         f'{bought.status[VOID]:,} void, {bought.status[REFUSED]:,} refused'
         f' ({_part(bought.status[VOID], total)} void)',
     ]
-    if selection.unit == 'pixel' and bought.per_image:
+    if not selection.whole and bought.per_image:
         counts = list(bought.per_image.values())
         lines.append(
             f'  per image  {min(counts):,} / {np.median(counts):g} / '

@@ -298,11 +298,7 @@ class ActiveLearningRunner:
         told: dict[str, Any] = {}
         if self.query.opening is not None:
             told['opened'] = asked.opened
-        if self.config.unit == 'region' and not asked.pixels:
-            told['regions'] = asked.regions + asked.superpixels
-            if self.config.selector.get('answer') == 'dominant':
-                told['answer'] = 'dominant'
-        return told
+        return {**told, **self.config.asks.told(asked)}
 
     def _warn_unspent(self, round: int) -> None:
         """Warn where the new label file holds less than its budget."""

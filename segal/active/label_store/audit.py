@@ -114,7 +114,7 @@ def check_selection(
         raise audit_error(
             number, f'round {number}', f'round {selection.round}'
         )
-    whole = selection.unit == 'image'
+    whole = selection.whole
     position = {image.name: at for at, image in enumerate(store.pool)}
     spent = np.zeros(len(store.pool), np.int64)
     for name, places in selection.places.items():
@@ -203,7 +203,7 @@ def check_answers(
     labelled = set()
     for name, answer in answers.images.items():
         at = position[name]
-        if selection.unit == 'pixel':
+        if not selection.whole:
             shares = _pixel_shares(selection.places[name], answer)
             if selection.answer == 'dominant' and not _one_a_region(
                 selection.regions[name], answer

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segal.active.units import unit_named
 from segal.active.units.costs import Asked
 from segal.errors import StateError
 from segal.structures import Answer, Unit
@@ -112,10 +113,11 @@ class LabelFile:
 
     def counts(self) -> Counts:
         """Count the pixels of this round."""
-        if self.unit == 'image':
-            shares = self.shares.sum(0, dtype=np.int64)
-        else:
-            shares = np.bincount(self.status, minlength=3)
+        shares = (
+            self.shares.sum(0, dtype=np.int64)
+            if len(self.shares)
+            else np.bincount(self.status, minlength=3)
+        )
         labelled, void, refused = map(int, shares)
         requested = labelled + void + refused
         return Counts(requested, labelled, void, refused, len(self.images))
@@ -126,17 +128,13 @@ class LabelFile:
         Args:
             opened: Images of which nothing was asked before.
         """
-        if self.unit == 'image':
-            return Asked(images=len(self.images), opened=opened)
         if not len(self.regions):
-            return Asked(pixels=len(self.places), opened=opened)
+            return unit_named(self.unit).asked(len(self.status), opened)
         last = np.maximum.reduceat(self.regions, self.offsets[:-1])
         regions = int(last.sum(dtype=np.int64)) + len(last)
-        if self.answer == 'dominant':
-            return Asked(superpixels=regions, opened=opened)
         pixels = np.array([h * w for _, h, w in self.images], np.float64)
         share = float((np.diff(self.offsets) / pixels).sum())
-        return Asked(regions=regions, region_shares=share, opened=opened)
+        return unit_named('region', self.answer).asked(regions, opened, share)
 
     def rows(self) -> Iterator[tuple[str, slice, slice]]:
         """Yield the name of each image, and its places and answers.
