@@ -31,6 +31,7 @@ from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.active.selectors import QueryContext
 from segal.active.units import QueryUnit
+from segal.config.kinds import Channels, accepts
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.experiment.features import features_folder
 from segal.experiment.image_summary import show
@@ -39,7 +40,6 @@ from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
 from segal.openmmlab.built import not_built
-from segal.openmmlab.kinds import Channels, accepts
 from segal.preflight.images import enter_alike
 from segal.query_folder.parts import (
     Parts,
