@@ -389,9 +389,9 @@ def lie(root, folder):
     return raised(loop.step, Random(), make, None), Path(folder).exists()
 
 
-def test_a_ledger_that_does_not_add_up_ends_all(root, tmp_path):
+def test_a_failed_audit_ends_all(root, tmp_path):
     for text, written in run_ranks(lie, 2, root, tmp_path / 'labels'):
-        assert 'round 0: the ledger does not add up' in text
+        assert 'round 0: the audit failed' in text
         assert 'wanted answers about 11 images' in text
         assert not written
 

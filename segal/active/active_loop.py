@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.label_store.audit import (
-    Standing,
+    Snapshot,
     check_answers,
     check_bought,
     check_same_labels,
@@ -104,7 +104,7 @@ class ActiveLearningLoop:
             RuntimeError: The audit of the round failed.
         """
         file = self.store.rounds
-        before = Standing.of(self.store)
+        before = Snapshot.of(self.store)
         free = self.free()
         parts: Iterable[tuple[NDArray[np.bool_], Budget | None]]
         parts = [(np.ones(len(free), bool), None)]
@@ -128,12 +128,12 @@ class ActiveLearningLoop:
             if ranks.is_main():
                 selection = merged(chosen, self.pool.images)
                 answers = self.oracle.answer(selection)
-                gain = check_answers(selection, answers, self.store)
+                growth = check_answers(selection, answers, self.store)
                 self.store.append(answers)
         self.store.share(file)
         with ranks.together():
             if ranks.is_main():
-                check_bought(before, gain, self.store)
+                check_bought(before, growth, self.store)
             else:
                 self.store.reload()
             selection = self.store.selection(file)

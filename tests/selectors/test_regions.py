@@ -431,7 +431,7 @@ def split_one(selection, selector):
         (ask_beside, 'wanted whole regions'),
     ],
 )
-def test_the_ledger_of_regions_finds_what_is_wrong(change, said):
+def test_the_audit_of_regions_finds_what_is_wrong(change, said):
     check_regions(*faulty(lambda *_: None))
     with pytest.raises(RuntimeError, match=said):
         check_regions(*faulty(change))

@@ -1,4 +1,4 @@
-"""Answers, checked against what was asked, as the content of a label file."""
+"""Check answers against their selection, and pack them into a label file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segal.structures import Answers, PoolImage, Selection
 
 
 def map_name(position: int) -> str:
-    """The file name of the label map of the pool's image number so-and-so."""
+    """Return the file name of a label map, by position in the pool."""
     return f'{position:06d}.png'
 
 
@@ -25,7 +25,7 @@ def pack(
     pool: Sequence[PoolImage],
     available: Callable[[str], NDArray[np.bool_]],
 ) -> tuple[LabelFile, dict[str, bytes]]:
-    """Turn answers into the content of a label file.
+    """Pack answers into the content of a label file.
 
     Args:
         answers: To every request of their selection.
@@ -34,11 +34,11 @@ def pack(
         available: Name -> bool (H, W), places not asked before.
 
     Returns:
-        The content, its fingerprints still empty; and file name -> PNG of
-        each label map that it names.
+        The content, without fingerprints; and file name -> PNG of each label
+        map that it names.
 
     Raises:
-        RuntimeError: They are not the answers to their selection.
+        RuntimeError: The answers do not belong to their selection.
     """
     selection = answers.selection
     if set(answers.images) != set(selection.places):
@@ -53,17 +53,9 @@ def pack(
     content = LabelFile(
         round=selection.round,
         unit=selection.unit,
-        experiment='',
-        pool='',
-        previous='',
         images=[(image.name, *image.size) for image in images],
         offsets=np.zeros(len(names) + 1, np.int32),
-        places=np.empty(0, np.int32),
-        classes=np.empty(0, np.uint8),
-        status=np.empty(0, np.uint8),
         scores=_scores(selection, names),
-        maps=[],
-        shares=np.empty((0, 3), np.int32),
         regions=_regions(selection, names),
         answer=selection.answer,
     )
@@ -90,7 +82,7 @@ def pack(
 
 
 def _scores(selection: Selection, names: Sequence[str]) -> NDArray[np.float32]:
-    """The scores of a selection in the order of ``names``, if it has any.
+    """Return the scores of a selection in the order of ``names``, if any.
 
     Raises:
         RuntimeError: Some are missing.
@@ -109,7 +101,7 @@ def _scores(selection: Selection, names: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _regions(selection: Selection, names: Sequence[str]) -> NDArray[np.int32]:
-    """The regions of a selection in the order of ``names``, if it has any.
+    """Return the regions of a selection in the order of ``names``, if any.
 
     Raises:
         RuntimeError: Some are missing, or their numbers have gaps.
@@ -136,5 +128,5 @@ def _as_png(label_map: NDArray[np.uint8]) -> bytes:
 
 
 def _flat(parts: Sequence[NDArray], dtype: type) -> NDArray:
-    """All parts in one array; empty where there are none."""
+    """Join all parts; an empty array where there are none."""
     return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
