@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from segal.active.label_store.pool_file import PoolFile, open_store, read_pool
 from segal.active.label_store.store import LabelStore
 from segal.errors import SegALError, StateError
-from segal.hooks.visualize import save, scene_of, sheet_of, slug
 from segal.report.query_statistics import Bought, all_scores, describe, gather
 from segal.structures import Selection
 from segal.visualization.pictures import overlay
+from segal.visualization.scenes import save, scene_of, sheet_of, slug
 
 
 def draw_histogram(

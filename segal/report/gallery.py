@@ -12,11 +12,11 @@ from PIL import Image
 
 from segal.active.label_store.pool_file import open_store
 from segal.errors import DataError
-from segal.hooks.visualize import chosen_images, scene_of
 from segal.report.evidence import Evidence
 from segal.report.run import Run
 from segal.structures import PoolImage, Selection
 from segal.visualization.pictures import overlay
+from segal.visualization.scenes import chosen_images, scene_of
 
 _LONGEST = 640
 _QUALITY = 82
