@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 from segal.errors import SegALError, StateError
 from segal.report.compare import Comparison, RoundDrift, compare
 from segal.runner.rounds import plain
+from segal.visualization.table import aligned
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,12 +137,7 @@ def run(args: argparse.Namespace, work_dir: Path) -> int:
 def describe(result: Comparison) -> str:
     """A table of rounds, then all else that differs, then the verdict."""
     heads = ['round', 'labels', 'mIoU', 'tensors', 'absolute', 'relative']
-    table = [heads, *map(cells, result.rounds)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        '  '.join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
-        for row in table
-    ]
+    lines = aligned([heads, *map(cells, result.rounds)])
     lines += ['', *result.differences()[:20]]
     tensors = sum(one.tensors.compared for one in result.rounds)
     if result.identical:

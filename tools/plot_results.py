@@ -91,10 +91,10 @@ def draw(evidence: Evidence, name: str, out: Path) -> None:
     """
     from segal.files import whole_file
     from segal.report import charts
-    from segal.report.axes import pixels_axis
+    from segal.report.axes import PIXELS
 
     axis = replace(
-        pixels_axis(),
+        PIXELS,
         values=lambda run: [row['labels_per_image'] for row in run.rows],
     )
     figure = charts.curves(evidence, axis)
@@ -130,10 +130,9 @@ def differences(evidence: Evidence, against: str) -> list[str]:
         columns[name] = [
             *(
                 {
-                    run.seed: value
+                    run.seed: run.curve[at]
                     for run in done
                     if at < len(run.curve)
-                    and (value := run.curve[at]) is not None
                 }
                 for at in range(len(evidence.budgets))
             ),

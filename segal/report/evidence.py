@@ -122,7 +122,7 @@ class Evidence:
     @property
     def full_miou(self) -> list[float]:
         """MIoU of the finished fully supervised runs, in per cent."""
-        last = [run.curve[-1] for run in self.full if run.finished]
+        last = (run.curve[-1] for run in self.full if run.finished)
         return [value for value in last if value is not None]
 
 

@@ -109,7 +109,7 @@ def _group(
     )
     if label == FULL:
         return group
-    mean, spread = mean_and_spread(list(findings.areas[label].values()))
+    mean, spread = mean_and_spread(findings.areas[label].values())
     group['area'] = dict(mean=mean, std=spread)
     test = findings.against_random.get(label)
     if test is not None:
@@ -149,31 +149,26 @@ def _point(
         best_epoch=_spread([run.best[at] for run in runs]),
     )
     if pairs:
-        ours, others = (
-            {
-                run.seed: value
-                for run in column
-                if (value := run.curve[at]) is not None
-            }
-            for column in zip(*pairs, strict=True)
+        test = paired_test(
+            *(
+                {run.seed: run.curve[at] for run in column}
+                for column in zip(*pairs, strict=True)
+            )
         )
-        test = paired_test(ours, others)
-        gaps = [ours[seed] - others[seed] for seed in ours if seed in others]
         point['minus_random'] = dict(
             pairs=test.pairs,
             mean=test.difference,
-            std=mean_and_spread(gaps)[1],
+            std=test.spread,
             p=test.p,
         )
     return point
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
+    if not values or None in values:
         return None
-    mean, spread = mean_and_spread(known)
-    return dict(mean=mean, std=spread, values=known)
+    mean, spread = mean_and_spread(values)
+    return dict(mean=mean, std=spread, values=values)
 
 
 def _run(label: str, run: Run) -> dict[str, Any]:
