@@ -1,8 +1,8 @@
-"""What ``results.json`` of an experiment holds: runs, and what they say.
+"""Build and read ``results.json``: the runs of an experiment and their means.
 
-It is kept in the repository where the work_dirs are not, so it has all that
-its README prints: seeds, commit, machine, mean and spread, and the paired
-differences from random.
+The file is in the repository, and work_dirs are not. So it has all that the
+README of an experiment prints: seeds, commit, machine, mean and spread, and
+paired differences from random.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from segal.report.statistics import mean_and_spread, paired_test
 from segal.report.tables import Findings
 
 FULL = 'full supervision'
-"""Stands for the heuristic of runs that were given all labels at once."""
+"""Label of runs that have all labels from the start."""
 
 
 def results_of(
     evidence: Evidence, findings: Findings, name: str
 ) -> dict[str, Any]:
-    """Everything, as plain Python.
+    """Build the content of ``results.json``.
 
     Args:
-        evidence: The runs; unfinished ones are listed, but not summed up.
-        findings: What they say together.
+        evidence: The runs; unfinished runs are listed, but enter no mean.
+        findings: Their results.
         name: Of the experiment.
 
     Returns:
@@ -60,16 +60,16 @@ def results_of(
 
 
 def evidence_of(results: dict[str, Any]) -> Evidence:
-    """The runs of a ``results.json``, as the charts take them.
+    """Read the runs of a ``results.json``, to draw charts.
 
     Args:
         results: From :func:`results_of`.
 
     Returns:
-        Runs without work_dir, pool and purchases, which are not kept.
+        Runs without work_dir, pool and bought labels, which the file lacks.
 
     Raises:
-        KeyError: It is something else.
+        KeyError: ``results`` is something else.
     """
     pool = PoolFile([], {}, [], np.zeros((0, 3), np.uint8))
     runs = [
@@ -97,7 +97,7 @@ def evidence_of(results: dict[str, Any]) -> Evidence:
 def _group(
     label: str, runs: Sequence[Run], evidence: Evidence, findings: Findings
 ) -> dict[str, Any]:
-    """What the finished runs of a heuristic come to."""
+    """Summarise the finished runs of a heuristic."""
     done = [run for run in runs if run.finished]
     group: dict[str, Any] = dict(
         heuristic=label,
@@ -125,7 +125,7 @@ def _group(
 def _paired(
     label: str, runs: Sequence[Run], evidence: Evidence
 ) -> list[tuple[Run, Run]]:
-    """Each run with random's of its seed; none for random itself."""
+    """Pair each run with random's of its seed; none for random itself."""
     if label in (RANDOM, FULL) or RANDOM not in evidence.groups:
         return []
     if not evidence.same_budgets:
@@ -139,7 +139,7 @@ def _point(
     at: int,
     pairs: Sequence[tuple[Run, Run]],
 ) -> dict[str, Any]:
-    """One round of a heuristic."""
+    """Summarise one round of a heuristic."""
     labels, _ = mean_and_spread([run.per_image[at] for run in runs])
     share, _ = mean_and_spread([run.share[at] for run in runs])
     point: dict[str, Any] = dict(
@@ -172,7 +172,7 @@ def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
 
 
 def _run(label: str, run: Run) -> dict[str, Any]:
-    """One run, round by round."""
+    """List the rounds of a run."""
     keys = ('round', 'mIoU', 'IoU', 'best', 'iterations')
     return dict(
         heuristic=label,
@@ -194,12 +194,12 @@ def _run(label: str, run: Run) -> dict[str, Any]:
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """The config of a heuristic's runs, which share all but the seed."""
+    """Return the config of a heuristic's runs, without the seed."""
     return {key: value for key, value in run.config.items() if key != 'seed'}
 
 
 def _machine(run: Run) -> dict[str, Any]:
-    """Where it ran, the commit apart."""
+    """Return where a run ran, without the commit."""
     return {k: v for k, v in run.machine.items() if k != 'commit'}
 
 

@@ -297,7 +297,7 @@ STRANGERS = {
 def test_strangers_are_refused_and_named(work_dirs, tmp_path, what):
     options, words = STRANGERS[what]
     odd = write_run(tmp_path / 'odd', seed=9, **options)
-    with pytest.raises(StateError, match='do not belong') as raised:
+    with pytest.raises(StateError, match='are not comparable') as raised:
         read_evidence([*work_dirs, odd])
     assert re.search(words, str(raised.value), re.DOTALL)
     assert str(odd) in str(raised.value)
