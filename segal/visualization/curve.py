@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -51,7 +50,6 @@ def draw_curve(
     at, words = _across(shown, images, over_cost)
     values = [100 * float(row['mIoU']) for row in shown]
     figure = Figure(figsize=(7.2, 4.6), dpi=150, layout='constrained')
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.plot(
         at, values, '-o', color=_BLUE, linewidth=2, markersize=7,
