@@ -11,7 +11,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -141,10 +140,14 @@ def areas(evidence: Evidence, findings: Findings) -> Figure:
         )  # fmt: skip
     axes.set_yticks(range(len(names)), [_wrapped(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel(f'area under {findings.axis.curve} (mIoU, %)')
+    words = f'area under {findings.axis.curve} (mIoU, %)'
+    axes.set_xlabel(_wrapped(words, 48))
     axes.margins(x=0.08)
     if not any(findings.areas.values()):
-        _say(axes, 'no finished run')
+        axes.text(
+            0.5, 0.5, 'no finished run', ha='center', va='center',
+            transform=axes.transAxes, color=_FAINT, backgroundcolor='white',
+        )  # fmt: skip
     return figure
 
 
@@ -387,14 +390,6 @@ def _legend(figure: Figure, axes: Axes) -> None:
 def _shown(label: str) -> str:
     """Keep a label visible: matplotlib before 3.10 hides ``_names``."""
     return f' {label}' if label.startswith('_') else label
-
-
-def _say(axes: Axes, words: str) -> None:
-    halo = [patheffects.withStroke(linewidth=3, foreground='white')]
-    axes.text(
-        0.5, 0.5, words, ha='center', va='center', color=_FAINT,
-        transform=axes.transAxes, path_effects=halo,
-    )  # fmt: skip
 
 
 def _wrapped(name: str, most: int = 22) -> str:

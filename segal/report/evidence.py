@@ -75,11 +75,6 @@ class Evidence:
         return self.runs[0].pool.classes
 
     @property
-    def unit(self) -> str:
-        """Unit of the first run: ``'pixel'``, ``'image'``, ..."""
-        return self.runs[0].unit
-
-    @property
     def whole(self) -> bool:
         """Whether all runs ask whole images."""
         return all(run.unit == 'image' for run in self.runs)
@@ -206,9 +201,9 @@ def check_costs(evidence: Evidence) -> None:
         if paid is None:
             raise StateError(
                 f'{run.work_dir}: wanted its label files, or rows with costs '
-                'at the prices of its config, got neither, so nothing tells '
-                'what its labels cost; restore them from a copy, or leave '
-                '--axis cost out'
+                'at the prices of its config, got neither, so the cost of its '
+                'labels is not known; restore the label files from a copy, or '
+                'leave --axis cost out'
             )
         if len(paid) > 1 and paid[-1] <= paid[0]:
             raise StateError(

@@ -166,8 +166,8 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
     sentences = []
     if findings.span and findings.span[0] >= findings.span[1]:
         sentences.append(
-            'The curves do not lie side by side anywhere, so no area is under '
-            'all of them.'
+            'The curves share no range of the axis, so no areas can be '
+            'compared.'
         )
     if len(areas):
         most = areas['area_percent'].max()
@@ -180,16 +180,16 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
         )
     tested = findings.against_random
     if not tested:
-        several = [
+        several = ', '.join(
             name
             for name in evidence.groups
             if name.startswith((f'{RANDOM} (', f'{RANDOM} ['))
-        ]
+        )
         sentences.append(
             'There is no heuristic beside random.'
             if RANDOM in evidence.groups
-            else f'Random has unlike runs ({", ".join(several)}), so nothing '
-            'is tested against it; report on one kind of them alone.'
+            else f'Random has runs with different settings ({several}), so '
+            'nothing is tested against it; report on runs of one kind.'
             if several
             else 'There is no run of the heuristic random, so nothing is '
             'tested against it.'
@@ -217,7 +217,7 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
     open_ = [name for name in tested if name not in told]
     if open_:
         sentences.append(
-            f'Not told from random by these seeds: {", ".join(open_)}.'
+            f'No significant difference from random: {", ".join(open_)}.'
         )
     if few:
         sentences.append(f'A test against random {FEW}: {", ".join(few)}.')

@@ -38,21 +38,24 @@ def results_of(
         cent; the ``rounds`` of ``runs`` have mIoU and IoU in [0, 1], as
         ``rounds.json`` has them.
     """
-    groups = {
-        **evidence.groups,
-        **({FULL: evidence.full} if evidence.full else {}),
-    }
+    groups = evidence.groups | ({FULL: evidence.full} if evidence.full else {})
     runs = [run for own in groups.values() for run in own]
+    machines = [_without(run.machine, 'commit') for run in runs]
     return dict(
         experiment=name,
         pool_images=len(runs[0].pool.images),
         commits=sorted({run.machine.get('commit') or '' for run in runs}),
-        machines=_distinct([_machine(run) for run in runs]),
+        machines=[
+            one for i, one in enumerate(machines) if one not in machines[:i]
+        ],
         summary=[
             _group(label, own, evidence, findings)
             for label, own in groups.items()
         ],
-        configs={label: _config(own[0]) for label, own in groups.items()},
+        configs={
+            label: _without(own[0].config, 'seed')
+            for label, own in groups.items()
+        },
         runs=[
             _run(label, run) for label, own in groups.items() for run in own
         ],
@@ -193,19 +196,6 @@ def _run(label: str, run: Run) -> dict[str, Any]:
     )
 
 
-def _config(run: Run) -> dict[str, Any]:
-    """Return the config of a heuristic's runs, without the seed."""
-    return {key: value for key, value in run.config.items() if key != 'seed'}
-
-
-def _machine(run: Run) -> dict[str, Any]:
-    """Return where a run ran, without the commit."""
-    return {k: v for k, v in run.machine.items() if k != 'commit'}
-
-
-def _distinct(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for item in items:
-        if item not in found:
-            found.append(item)
-    return found
+def _without(values: dict[str, Any], left_out: str) -> dict[str, Any]:
+    """Copy a dict without one key."""
+    return {key: value for key, value in values.items() if key != left_out}

@@ -226,7 +226,7 @@ def test_only_unfinished_runs(tmp_path):
 def test_a_run_without_a_round_is_left_out_and_named(work_dirs, tmp_path):
     (work_dirs[1] / 'rounds.json').unlink()
     _, text, written = report(work_dirs, tmp_path / 'out')
-    assert 'no round in them is finished: margin_seed1' in text
+    assert 'they have no finished round: margin_seed1' in text
     assert written.findings.summary.iloc[0]['runs'] == 2
     with pytest.raises(StateError, match='with a finished round'):
         read_evidence([work_dirs[1]])
