@@ -34,11 +34,11 @@ faults: setup
 # it in a small environment of its own, which is made where there is none.
 DOCS_ENV ?= .venv
 docs: setup
-	$(BIN)/python tools/docs/strategies.py
+	$(BIN)/python tools/docs/pages.py
 	@[ -x $(DOCS_ENV)/bin/python ] || $(BIN)/python -m venv $(DOCS_ENV)
 	$(DOCS_ENV)/bin/python -m pip install -qq \
 	    -c requirements/constraints.txt -r requirements/docs.txt
-	$(DOCS_ENV)/bin/python -m mkdocs build --strict -q \
+	NO_MKDOCS_2_WARNING=1 $(DOCS_ENV)/bin/python -m mkdocs build --strict -q \
 	    -f tools/docs/mkdocs.yml
 
 lint: setup

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from strategies import OUT, Strategy, strategies
+from pages import OUT, Strategy, strategies
 
 from segal import compat
 from segal.config import load_config

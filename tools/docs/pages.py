@@ -1,10 +1,12 @@
-"""Write a page for each registered strategy, and the table of all of them.
+"""Write the pages of the documentation that follow from code.
 
-Usage: python tools/docs/strategies.py
+Usage: python tools/docs/pages.py
 
-Each page is made of the class's docstring, of strategies.toml beside this
-file, of the results.json files of the experiments, and of the picture that
-pictures.py draws.
+A page for each registered strategy, and the table of all of them: made of the
+class's docstring, of strategies.toml beside this file, of the results.json
+files of the experiments, and of the picture that pictures.py draws. In
+docs/howto/ the files of an experiment, between ``<!-- files of FOLDER -->``
+and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -254,7 +256,7 @@ def index() -> str:
         'budget decide it. So begin with `Random` and `Margin`, and compare '
         'on your own data ([how](../howto/compare.md)).',
         '',
-        'These pages are written by `python tools/docs/strategies.py`, the '
+        'These pages are written by `python tools/docs/pages.py`, the '
         'pictures by `python tools/docs/pictures.py`.',
     ]
     for family, (_, title) in FAMILIES.items():
@@ -270,9 +272,46 @@ def index() -> str:
     return '\n'.join([*lines, ''])
 
 
+def with_files(text: str) -> str:
+    """Write files of experiments into the places that are kept for them."""
+
+    def filled(place: re.Match[str]) -> str:
+        begin, folder, end = place.groups()
+        files = [
+            path
+            for path in sorted((ROOT / folder).glob('*.py'))
+            if not path.name.startswith('test_')
+        ]
+        files.sort(key=lambda path: '_base_' in path.read_text())
+        blocks = [
+            f'```python title="{path.relative_to(ROOT)}"\n'
+            f'{path.read_text().strip()}\n```\n\n'
+            for path in files
+        ]
+        commands = [f'python -m pytest {folder}']
+        commands[:0] = [
+            f'bash dist_train.sh {path.relative_to(ROOT)} 1'
+            for path in files
+            if '_base_' in path.read_text()
+        ]
+        run = '\n'.join(['```bash', *commands, '```\n\n']) if files else ''
+        return begin + ''.join(blocks) + run + end
+
+    return re.sub(
+        r'(<!-- files of (\S+) -->\n\n).*?(<!-- end -->)',
+        filled,
+        text,
+        flags=re.DOTALL,
+    )
+
+
 def pages() -> dict[Path, str]:
     """Return every page, by its path."""
     found = {OUT / x.page: page(x) for x in strategies()}
+    for path in (ROOT / 'docs/howto').glob('*.md'):
+        text = path.read_text()
+        if '<!-- files of ' in text:
+            found[path] = with_files(text)
     return {OUT / 'README.md': index()} | found
 
 
@@ -285,7 +324,7 @@ def main() -> int:
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    print(f'{len(written)} pages in {OUT.relative_to(ROOT)}')
+    print(f'{len(written)} pages in docs/')
     return 0
 
 
