@@ -97,40 +97,42 @@ def sections(cls: type) -> dict[str, str]:
 
 def example(strategy: Strategy) -> str:
     """Return the lines of a config that choose the strategy."""
-    options = ''.join(
-        f', {k}={v!r}' for k, v in strategy.facts.get('write', {}).items()
-    )
-    written = f"dict(type='{strategy.name}'{options})"
-    lines = {
-        'heuristics': [f'    heuristic={written},'],
-        'selectors': [f'    selector={written},'],
-        'regions': [
-            f'    settings=dict(region=dict(shape={written}, query_size=5)),'
-        ],
-    }[strategy.family]
-    needs = getattr(strategy.cls, 'needs', ())
-    if "'committee'" in written:
-        lines.append('    committee=[dict(rounds=2)],')
-    if {'embedding', 'features'} & {*needs}:
-        lines.append("    features=dict(type='Segmentor'),")
-    unit = getattr(strategy.cls, 'unit', 'pixel')
-    if strategy.family == 'regions' or unit == 'region':
+    name, cls = strategy.name, strategy.cls
+    write = strategy.facts.get('write', {})
+    options = [f'{key}={value!r}' for key, value in write.items()]
+    called = f'dict({", ".join([f"type={name!r}", *options])})'
+    unit, settings, lines = 'pixel', '', []
+    if strategy.family == 'heuristics':
+        lines = [f'    heuristic={name!r},']
+        if options:
+            lines.append(f'    heuristic_cfg=dict({", ".join(options)}),')
+        if 'committee' in write.values():
+            lines.append('    committee=[dict(rounds=2)],')
+    elif strategy.family == 'regions':
         unit = 'region'
-    end = []
-    if unit != 'pixel' and strategy.family != 'heuristics':
-        end = [f"runner = dict(sample_mode='{unit}')"]
-    if unit == 'image':
-        lines.append('    settings=dict(image=dict(query_size=5)),')
-    if unit == 'region' and strategy.family == 'selectors':
-        lines.append('    settings=dict(region=dict(query_size=5)),')
-    if strategy.name == 'ScorePerCost':
-        lines = [
-            '    settings=dict(',
-            '        image=dict(initial_pool=10, query_size=5),',
-            '        pixel=dict(budget_per_round=480, sample_evenly=False),',
-            "        mixed=dict(split='score_per_cost', first_pixels=20)),",
-        ]
-        end = ["runner = dict(sample_mode='mixed')"]
+        settings = f'region=dict(query_size=5, shape={called})'
+    elif name == 'ScorePerCost':
+        unit = 'mixed'
+        settings = (
+            'image=dict(initial_pool=10, query_size=5),\n'
+            '        pixel=dict(_delete_=True, budget_per_round=480),\n'
+            "        mixed=dict(split='score_per_cost', first_pixels=20)"
+        )
+    else:
+        unit = cls.unit
+        lines = [f'    selector={called},']
+        if {'embedding', 'features'} & {*cls.needs}:
+            lines.append("    features=dict(type='Segmentor'),")
+        if unit != 'pixel':
+            evenly = '' if cls.evenly is not False else ', sample_evenly=False'
+            settings = f'{unit}=dict(query_size=5{evenly})'
+        elif cls.evenly is False:
+            settings = 'pixel=dict(sample_threshold=None, sample_evenly=False)'
+        elif name != 'PixelsPerImage':
+            settings = 'pixel=dict(sample_threshold=None)'
+    if settings:
+        lines.append(f'    settings=dict(\n        {settings}),')
+    end = [] if unit == 'pixel' else [f"runner = dict(sample_mode='{unit}')"]
     return '\n'.join(['active_learning = dict(', *lines, ')', *end])
 
 

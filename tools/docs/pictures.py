@@ -111,7 +111,7 @@ class Panels:
         count: int,
         rows: int = 1,
         size: tuple[int, int] = (144, 192),
-        colours: int = 80,
+        colours: int = 128,
     ) -> None:
         self.colours = colours
         columns = -(-count // rows)
@@ -184,7 +184,8 @@ class Picture:
         panels.show(0, self.image(self.name), 'image')
         classes = palette[self.margin.maps.get(self.name)]
         panels.show(1, classes, 'prediction')
-        panels.show(2, score, title, cmap='magma')
+        low, high = np.quantile(score, (0.01, 0.99))
+        panels.show(2, score, title, cmap='magma', vmin=low, vmax=high)
 
     def picks(
         self, panels: Panels, position: int, query: Query, title: str
@@ -204,7 +205,7 @@ class Picture:
         )
         score = best.scores([self.name])[self.name]
         panels = Panels(5)
-        self.beginning(panels, score, f'score (bright: high), {part["type"]}')
+        self.beginning(panels, score, 'score, bright: high')
         self.picks(panels, 3, best, f'its best {PICKS} pixels')
         self.picks(panels, 4, drawn, f'{PICKS} drawn from its top 5 %')
         return panels
@@ -229,7 +230,7 @@ class Picture:
         query = self.ask(Budget(PICKS, True), 'pixel', **how)
         score = self.margin.scores([self.name])[self.name]
         panels = Panels(4)
-        self.beginning(panels, score, 'score (bright: high), Margin')
+        self.beginning(panels, score, 'score of Margin')
         self.picks(panels, 3, query, f'{PICKS} picks')
         return panels
 
@@ -277,7 +278,7 @@ class Picture:
         )
         score = self.margin.scores([self.name])[self.name]
         panels = Panels(4)
-        self.beginning(panels, score, 'score (bright: high), Margin')
+        self.beginning(panels, score, 'score of Margin')
         shown = self.faded(self.name)
         places = query.selection.places.get(self.name, ())
         flat = shown.reshape(-1, 3)

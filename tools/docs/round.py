@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MARGIN = ROOT / 'docs/strategies/images/Margin.png'
 OUT = ROOT / 'docs/images/round.png'
 
-WIDTH, HEIGHT = 11.6, 5.0
+WIDTH, HEIGHT = 11.6, 4.6
 PANEL = (192, 144)
 """Width and height of a panel in Margin's picture, in pixels."""
 
@@ -32,7 +32,7 @@ ABOVE = (
 """What is seen, its panel, and who goes on from there with what."""
 
 BELOW = (
-    ('training', "mmseg's own loop,\nlosses at labels"),
+    ('training', "mmseg's own loop,\nbought labels alone"),
     ('ActiveDataset', 'writes bought labels\ninto empty maps'),
     ('LabelStore', 'labels/round_000.npz,\nround_001.npz, ...'),
     ('answers', 'a class, void,\nor refused'),
@@ -61,7 +61,7 @@ def draw() -> Figure:
         )
 
     step, width, height = 2.86, 1.76, 1.32
-    lefts = [0.25 + i * step for i in range(4)]
+    lefts = [0.63 + i * step for i in range(4)]
     top, middle = 2.95, 2.95 + height / 2
     for left, (title, position, who, what) in zip(lefts, ABOVE, strict=True):
         axes.imshow(
