@@ -309,3 +309,12 @@ def test_commands_can_be_run(monkeypatch):
                 check(words, patch)
             except (Exception, SystemExit) as error:
                 raise AssertionError(f'{page}: {" ".join(words)}') from error
+
+
+@pytest.mark.slow
+def test_pictures_are_drawn(tmp_path):
+    """Trains the network that they show, a minute or two."""
+    out, names = tmp_path / 'out', ('RIPU', 'PixelsGlobal', 'CoreSet')
+    arguments = ['--work-dir', str(tmp_path / 'net'), '--out', str(out)]
+    assert tool('docs/pictures').main([*arguments, '--only', *names]) == 0
+    assert {x.stem for x in (out / 'images').iterdir()} == {*names}

@@ -47,14 +47,23 @@ def api() -> dict[str, str]:
     return found
 
 
+def strategies(family: str) -> list[str]:
+    """Places in the site of the pages of a family of strategies."""
+    found = sorted((ROOT / 'docs/strategies' / family).glob('*.md'))
+    return [f'strategies/{family}/{path.name}' for path in found]
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Write the names of folders in the navigation out."""
     pages = {
         'experiments': [x for x in outside() if x.startswith('experiments/')],
         'api': list(api()),
         'strategies': [
-            f'strategies/{x.name}'
-            for x in sorted((ROOT / 'docs/strategies').glob('*.md'))
+            'strategies/README.md',
+            *(
+                {name.capitalize(): strategies(name)}
+                for name in ('heuristics', 'selectors', 'regions')
+            ),
         ],
     }
 
