@@ -30,10 +30,11 @@ test-slow: setup
 faults: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --out docs/faults.md
 
-# Writes the strategies' pages anew, then builds the site. DOCS_ENV=DIR builds
+# Writes what follows from code anew, then builds the site. DOCS_ENV=DIR builds
 # it in a small environment of its own, which is made where there is none.
 DOCS_ENV ?= .venv
 docs: setup
+	$(BIN)/python tools/config_tables.py
 	$(BIN)/python tools/docs/pages.py
 	@[ -x $(DOCS_ENV)/bin/python ] || $(BIN)/python -m venv $(DOCS_ENV)
 	$(DOCS_ENV)/bin/python -m pip install -qq \

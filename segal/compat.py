@@ -1,4 +1,4 @@
-"""What mmcv-full 1.7.2 and mmseg 0.30 break on current PyTorch and NumPy 2.
+"""Fix what breaks mmcv-full 1.7.2 and mmseg 0.30 on current libraries.
 
 One function mends one breakage; :func:`apply` calls them all. Call it once,
 before anything is built; it does nothing the second time.
@@ -36,14 +36,14 @@ _replaced: list[tuple[Any, str, Any]] = []
 
 
 def apply() -> None:
-    """Mend everything, once in each process."""
+    """Apply all fixes, once in each process."""
     if not _replaced:
         for mend in MENDS:
             mend()
 
 
 def undo() -> None:
-    """Put back all that was replaced, to show what is broken without it."""
+    """Undo all fixes, to show what is broken without them."""
     while _replaced:
         owner, name, old = _replaced.pop()
         setattr(owner, name, old)
@@ -55,7 +55,7 @@ def _replace(owner: Any, name: str, new: Any) -> None:
 
 
 def _replace_everywhere(old: Callable, new: Callable) -> None:
-    """Also where it was imported by name."""
+    """Replace a function, also where it was imported by name."""
     for module_name, module in list(sys.modules.items()):
         if module_name.split('.')[0] in ('mmcv', 'mmseg', 'segal'):
             for name, value in list(vars(module).items()):
@@ -64,7 +64,7 @@ def _replace_everywhere(old: Callable, new: Callable) -> None:
 
 
 def mend_get_stream() -> None:
-    """PyTorch's ``_get_stream`` wants a device, mmcv gives it a number."""
+    """Give PyTorch's ``_get_stream`` a device where mmcv gives a number."""
 
     def of_number(device: int | torch.device) -> Any:
         if isinstance(device, int):
@@ -75,7 +75,7 @@ def mend_get_stream() -> None:
 
 
 def mend_ddp_forward() -> None:
-    """DDP's ``forward`` reads an attribute that PyTorch has dropped.
+    """Restore an attribute that DDP's ``forward`` reads.
 
     On CPU it also hands the model DataContainers, not what is in them.
     """
@@ -88,7 +88,7 @@ def mend_ddp_forward() -> None:
 
 
 def mend_ddp_step() -> None:
-    """DDP's ``train_step`` and ``val_step`` open no DataContainer on CPU."""
+    """Open DataContainers on CPU in DDP's ``train_step`` and ``val_step``."""
     for name in ('train_step', 'val_step'):
         step = getattr(MMDistributedDataParallel, name)
         _replace(MMDistributedDataParallel, name, _scattered(step))
@@ -106,7 +106,7 @@ def _scattered(step: Callable) -> Callable:
 
 
 def mend_build_ddp() -> None:
-    """A model is wrapped in DDP on CUDA alone, by mmseg's ``build_ddp``."""
+    """Wrap a model in DDP on CPU, too, by mmseg's ``build_ddp``."""
     build_ddp = mmseg.utils.util_distribution.build_ddp
 
     def build(
@@ -121,7 +121,7 @@ def mend_build_ddp() -> None:
 
 
 def mend_build_dataloader() -> None:
-    """Workers are to persist where there are none, which is an error."""
+    """Switch persistent workers off where there are no workers."""
     build_dataloader = mmseg.datasets.builder.build_dataloader
     signature = inspect.signature(build_dataloader)
 
@@ -135,7 +135,7 @@ def mend_build_dataloader() -> None:
 
 
 def mend_class_subset() -> None:
-    """A subset as ``classes=`` writes -1 into bytes, which NumPy 2 refuses.
+    """Keep -1 out of bytes where a subset has ``classes=``.
 
     Classes left out become 255, as they did under NumPy 1.
     """
@@ -154,7 +154,7 @@ def mend_class_subset() -> None:
 
 
 def mend_checkpoint_loading() -> None:
-    """Plain values in the meta are refused, and downloads may run code.
+    """Accept plain values in a checkpoint's meta, and never run its code.
 
     Every scheme of mmcv (a file, http, torchvision, open-mmlab, mmcls, s3)
     goes through here and loads plain data alone.
@@ -169,7 +169,7 @@ def mend_checkpoint_loading() -> None:
 
 
 def mend_iter_resume() -> None:
-    """``IterBasedRunner.resume`` asks for the GPU where there is none."""
+    """Resume an ``IterBasedRunner`` without a GPU."""
     resume = IterBasedRunner.resume
 
     def resume_anywhere(
@@ -186,7 +186,7 @@ def mend_iter_resume() -> None:
 
 
 def mend_init_dist() -> None:
-    """``init_dist`` divides by the number of GPUs, also where that is 0."""
+    """Call ``init_dist`` without a GPU."""
     for launcher in ('pytorch', 'slurm', 'mpi'):
         init = functools.partial(_init_dist, launcher)
         _replace(mmcv.runner.dist_utils, f'_init_dist_{launcher}', init)
@@ -201,7 +201,7 @@ def _init_dist(
 
 
 def mend_collect_results() -> None:
-    """Ranks agree over the GPU where to leave results, also without one."""
+    """Agree between ranks where to leave results, also without a GPU."""
     collect = mmcv.engine.test.collect_results_cpu
 
     def collect_anywhere(
@@ -220,7 +220,7 @@ def mend_collect_results() -> None:
 
 
 def mend_local_rank() -> None:
-    """``--local-rank`` is not an argument of mmseg's tools."""
+    """Accept ``--local-rank`` in mmseg's tools."""
     _replace(sys, 'argv', take_local_rank(sys.argv, os.environ))
 
 

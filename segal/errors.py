@@ -1,4 +1,4 @@
-"""The errors a user can cause, each one message without a traceback.
+"""Define the errors that a user can cause, each one message.
 
 Every message names the key or file, what was wanted, what came, and the mend.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 
 class SegALError(Exception):
-    """Anything a user can cause and mend; the entry point prints it alone.
+    """An error that a user can cause and correct; printed alone.
 
     Attributes:
         exit_code: What the process ends with, for scripts to rely on.
@@ -28,7 +28,7 @@ _NESTED = re.compile(r'(?s)(.*?)\d+ problems? in the config:\n  - (.*)')
 
 
 def _parts(problem: str) -> list[str]:
-    """The problems that one tells of, each behind the words around them."""
+    """List the problems of an error, each with its context."""
     nested = _NESTED.fullmatch(problem)
     if nested is None:
         return [problem]
@@ -70,13 +70,19 @@ class LabelFlowError(DataError):
 
 
 class StateError(SegALError):
-    """A work_dir, label file or checkpoint that does not belong or is hurt."""
+    """A work_dir, label file or checkpoint that is foreign or damaged."""
 
     exit_code = 4
 
 
+def short(value: object) -> str:
+    """Write a value for an error, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + '...'
+
+
 def nearest(name: object, valid: Iterable[object]) -> str:
-    """The end of an error about an unknown name.
+    """Suggest the nearest name, at the end of an error.
 
     Args:
         name: What came.
@@ -96,7 +102,7 @@ def nearest(name: object, valid: Iterable[object]) -> str:
 
 
 def raised_at(error: BaseException) -> str:
-    """File and line that raised an error, for the author of that file."""
+    """Name the file and line that raised an error."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return ''
@@ -104,7 +110,7 @@ def raised_at(error: BaseException) -> str:
 
 
 def last_words(error: SegALError) -> str:
-    """The message alone, also where a loader's worker wrapped a traceback."""
+    """Return the message alone, without a loader worker's traceback."""
     text = str(error)
     if 'Original Traceback' not in text:
         return text

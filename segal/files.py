@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, however the process ends."""
+"""Write files whole or not at all, however the process ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUFFIX = '.tmp'
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file so that its name stands for all of it or for nothing.
+    """Write a file under its name only when all of it is on disk.
 
     Temporary name in the same folder, flush, sync, rename, sync of the
     folder. What a killed process left under the temporary name is written
@@ -48,7 +48,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def unwritable(path: Path | str, error: OSError) -> str:
-    """One sentence about a file that cannot be written, and the mend."""
+    """Explain that a file cannot be written, and what to do."""
     return (
         f'{path}: cannot be written ({error.strerror or error}); make room, '
         'or make the folder writable, and run the same command again: '
@@ -57,7 +57,7 @@ def unwritable(path: Path | str, error: OSError) -> str:
 
 
 def replace_file(path: Path, data: bytes | str) -> None:
-    """Write all of a file; see :func:`whole_file`.
+    """Write all of a file at once.
 
     Args:
         path: Of the file; its folder exists.
@@ -71,7 +71,7 @@ def replace_file(path: Path, data: bytes | str) -> None:
 
 
 def replace_json(path: Path, value: Any) -> None:
-    """Write plain values as JSON; see :func:`whole_file`.
+    """Write plain values as JSON.
 
     Raises:
         StateError: It cannot be written.
@@ -80,7 +80,7 @@ def replace_json(path: Path, value: Any) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
+    """Sync a folder, so that its names survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

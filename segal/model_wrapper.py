@@ -1,4 +1,4 @@
-"""The network, seen from the query: a test batch in, probabilities out."""
+"""Predict class probabilities for the query."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ModelWrapper:
 
     @contextmanager
     def evaluating(self) -> Iterator[ModelWrapper]:
-        """The model in eval mode and without gradients, then as before."""
+        """Put the model into eval mode without gradients, and restore it."""
         was_training = self.model.training
         self.model.eval()
         try:
@@ -65,7 +65,7 @@ class ModelWrapper:
             self.model.train(was_training)
 
     def probabilities(self, batch: dict[str, Any]) -> Tensor:
-        """Class probabilities on each image's own grid.
+        """Predict class probabilities on each image's own grid.
 
         Args:
             batch: mmseg test batch of images of one original size: ``img``,
@@ -112,7 +112,7 @@ class ModelWrapper:
     def samples(
         self, batch: dict[str, Any], index: int, *parts: object
     ) -> Generator[Tensor, None, None]:
-        """Stochastic predictions of one image, by dropout, without end.
+        """Yield stochastic predictions of one image, by dropout, without end.
 
         Close it before the network is used for anything else.
 
@@ -140,7 +140,7 @@ class ModelWrapper:
     def views(
         self, batch: dict[str, Any], index: int
     ) -> Generator[Tensor, None, None]:
-        """Predictions of one image seen in other ways, in the order of VIEWS.
+        """Predict one image in other views, in the order of VIEWS.
 
         Args:
             batch: As for :meth:`probabilities`.
@@ -179,7 +179,7 @@ class ModelWrapper:
     def opinions(
         self, batch: dict[str, Any], index: int, own: Tensor | None
     ) -> Iterator[Tensor]:
-        """Predictions of one image by this network and by its committee.
+        """Predict one image by this network and by its committee.
 
         Args:
             batch: As for :meth:`probabilities`.
@@ -207,7 +207,7 @@ class ModelWrapper:
         needs: Collection[str],
         prediction: Prediction,
     ) -> Iterator[Prediction]:
-        """A prediction with what else a heuristic needs of the network.
+        """Add what a heuristic needs of the network to a prediction.
 
         Args:
             batch: As for :meth:`probabilities`.
@@ -233,7 +233,7 @@ class ModelWrapper:
             yield prediction
 
     def class_map(self, batch: dict[str, Any]) -> NDArray[np.int64]:
-        """The likeliest class of each pixel, for evaluation.
+        """Predict the likeliest class of each pixel, for evaluation.
 
         Args:
             batch: As for :meth:`probabilities`.
@@ -245,7 +245,7 @@ class ModelWrapper:
         return self.classes(self.probabilities(batch)).cpu().numpy()
 
     def classes(self, probs: Tensor) -> Tensor:
-        """The likeliest class of each pixel; see :meth:`class_map`.
+        """Return the likeliest class of each pixel.
 
         Args:
             probs: (B, C, H, W), from :meth:`probabilities`.
@@ -265,7 +265,7 @@ class ModelWrapper:
 
 
 def _one_of(batch: dict[str, Any], index: int) -> dict[str, Any]:
-    """A test batch of one image of another."""
+    """Copy a batch of one image with another image in it."""
     return dict(
         img=[img[index : index + 1] for img in batch['img']],
         img_metas=[

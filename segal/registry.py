@@ -1,4 +1,4 @@
-"""The registries of SegAL, and how its names share those of MMCV and mmseg.
+"""Define SegAL's registries, and share names with MMCV and mmseg.
 
 A user's module may register a class under a name that SegAL has as well.
 The user's wins, whichever is imported first, in every registry of mmcv's.
@@ -17,14 +17,14 @@ REPLACED: dict[str, str] = {}
 
 
 def is_ours(module: Any) -> bool:
-    """Whether a registered class or function is one of SegAL's."""
+    """Check whether a registered class or function is one of SegAL's."""
     return str(module.__module__).partition('.')[0] == 'segal'
 
 
 def _register_beside_ours(
     self: Registry, module: Any, module_name: Any = None, force: bool = False
 ) -> None:
-    """Register a class; one of SegAL's makes way for any other.
+    """Register a class; a user's class replaces one of SegAL's.
 
     Args:
         self: The registry.

@@ -1,4 +1,4 @@
-"""Randomness from keys, never from how often a generator was called.
+"""Draw random numbers from keys, never from a generator's state.
 
 A draw is a function of what it is for: ``(seed, round, epoch, name)`` for an
 augmentation, ``(seed, round, name, place)`` for a selection. So one swapped
@@ -22,7 +22,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def key(*parts: object) -> int:
-    """A 64-bit number from what a draw is for.
+    """Compute a 64-bit number from the purpose of a draw.
 
     Args:
         parts: Integers and strings; order counts, ``(1, 'a')`` and ``('1',
@@ -38,7 +38,7 @@ def key(*parts: object) -> int:
 
 
 def place_keys(stream: int, places: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """One 64-bit number for each place.
+    """Compute one 64-bit number for each place.
 
     SplitMix64 evaluated at ``stream + place``, so that the number of a place
     does not depend on which other places are asked for.
@@ -65,7 +65,7 @@ def place_keys(stream: int, places: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def uniform(keys: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Keys as float32 in [0, 1), 24 bits each."""
+    """Convert keys to float32 in [0, 1), 24 bits each."""
     return (keys >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)
 
 
@@ -79,7 +79,7 @@ def seed_all(*parts: object) -> None:
 
 @contextmanager
 def seeded(*parts: object) -> Iterator[Callable[[], None]]:
-    """Seed the CPU generators from a key, and leave them as they were found.
+    """Seed the CPU generators from a key in this block, and restore them.
 
     For augmentation, which draws from the global generators of Python, NumPy
     and torch: a loader without workers shares them with dropout.

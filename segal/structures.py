@@ -1,4 +1,4 @@
-"""What crosses the seams of a round, in the order it is made.
+"""Define the objects of a round, in the order they are made.
 
 ``Prediction -> score -> Candidates -> Selection -> Answers``. The frame of
 reference is everywhere the image's own annotation grid (H, W); a place is a
@@ -52,7 +52,7 @@ class PoolImage:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a heuristic may know about one image.
+    """What a heuristic may read about one image.
 
     Attributes:
         name: The image's name.
@@ -85,13 +85,13 @@ class Prediction:
     pool: Mapping[str, Tensor] | None = None
 
     def key(self, purpose: str) -> tuple[object, ...]:
-        """What a draw for this image and round is keyed by."""
+        """Return the key of draws for this image and round."""
         return (self.seed, self.round, purpose, self.name)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What one round may ask.
+    """The budget of one round.
 
     Attributes:
         amount: Pixels, regions or images.
@@ -143,7 +143,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a round asks.
+    """The requests of a round.
 
     Attributes:
         round: Which label file the answers go to; 0 holds the initial ones.
@@ -171,13 +171,13 @@ class Selection:
         return sum(map(self.count, self.regions))
 
     def count(self, name: str) -> int:
-        """Regions asked for in an image, or pixels where no regions are."""
+        """Count the regions asked in an image, or pixels without regions."""
         if name not in self.regions:
             return len(self.places[name])
         return int(self.regions[name].max(initial=-1)) + 1
 
     def __len__(self) -> int:
-        """Pixels or images asked for."""
+        """Count the pixels or images asked for."""
         if self.unit == 'image':
             return len(self.places)
         return sum(len(places) for places in self.places.values())
@@ -186,7 +186,7 @@ class Selection:
 def merged(
     parts: Sequence[Selection], images: Sequence[PoolImage]
 ) -> Selection:
-    """Selections of different images as one.
+    """Merge selections of different images.
 
     Args:
         parts: Of one round and one unit; no image is in two of them.
@@ -239,7 +239,7 @@ class ImageAnswers:
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything an oracle said to one selection.
+    """All answers of an oracle to one selection.
 
     Attributes:
         selection: What was asked.

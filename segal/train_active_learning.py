@@ -1,4 +1,4 @@
-"""Entry point: arguments, config, one call.
+"""Run an experiment from the command line.
 
 ``bash dist_train.sh CONFIG GPUS [options]`` starts it.
 """
@@ -31,11 +31,11 @@ _FULL_OR_FORBIDDEN = (
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     from mmcv import DictAction
 
     class Options(DictAction):
-        """mmcv's, with an error in place of a traceback."""
+        """Mmcv's ``DictAction``, with an error in place of a traceback."""
 
         def __call__(
             self, parser: Any, namespace: Any, values: Any, *rest: Any
@@ -149,7 +149,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 
 def _in_words(error: Exception) -> SegALError | None:
-    """The error as one that a user can mend; None for a fault of ours."""
+    """Turn an error into one that a user can correct; None for a bug."""
     import torch
 
     from segal.distributed import ranks

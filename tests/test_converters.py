@@ -302,6 +302,14 @@ def test_gtav_at_its_size_leaves_out_misfits_and_names_them(tmp_path):
             ),
             'label ids 0 to 34, got 77',
         ),
+        (  # label ids under the name of training ids
+            lambda source: Image.new('L', SIZE[::-1], 33).save(
+                (source / 'labels' / '00002.png').rename(
+                    source / 'labels' / '00002_cityscapes.png'
+                )
+            ),
+            'training ids 0 to 18 and 255, as its name says; got [33]',
+        ),
         (
             lambda source: (source / 'labels' / '00002.png').unlink(),
             'missing',
@@ -321,7 +329,7 @@ def test_broken_labels_of_gtav_are_named(
     monkeypatch.setattr(sys, 'argv', arguments)
     for name in ('common', 'cityscapes'):  # other tools have theirs
         monkeypatch.delitem(sys.modules, name, raising=False)
-    with pytest.raises(DataError, match=r'labels/00002\.png') as caught:
+    with pytest.raises(DataError, match=r'labels/00002') as caught:
         tool('convert_datasets/gtav').main()
     assert says in str(caught.value)
     assert not (tmp_path / 'out').exists()

@@ -19,11 +19,9 @@ import segal.utils.train  # noqa: F401  (fills the registries)
 from segal import train_active_learning
 from segal.config import load_config, read_config
 from segal.datasets.synthetic import SyntheticScenes
+from tests.tools.load import tool
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / 'tests/tools'))
-from load import tool  # noqa: E402
-
 pages = tool('docs/pages')
 
 README, GUIDE = ROOT / 'README.md', ROOT / 'al_config_guide.md'

@@ -9,36 +9,48 @@ from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
 from segal.config.costs import SECTION, foreign_prices, written_costs
-from segal.config.keys import children
-from segal.config.lookup import Lookup
+from segal.config.keys import CostTable
 from segal.config.schema import Mixed
+from segal.config.values import Values
+from segal.errors import short
 from segal.openmmlab import pipelines
-from segal.openmmlab.kinds import short
 from segal.structures import Budget, Unit
 
 _SETTINGS = 'active_learning.settings.'
 
 
-class Budgets(Lookup):
-    """Reads the sections of ``settings``, and of ``costs``."""
+class Budgets:
+    """Reads the sections of ``settings``, and of ``costs``.
 
-    def _costs(self, values: dict[str, Any]) -> Costs:
-        """The cost table; the default one where something is wrong."""
-        written = self._find(SECTION)[1]
+    Args:
+        values: Of all keys; problems are added to theirs.
+    """
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self.problems = values.problems
+
+    def costs(self) -> Costs:
+        """Read the cost table; the default one where something is wrong."""
+        written = self.values.find(SECTION)[1]
         if isinstance(written, Mapping):
             self.problems += foreign_prices(written, SECTION)
         return Costs(
-            **{name: values[f'{SECTION}.{name}'] for name in children(SECTION)}
+            **{
+                name: self.values[f'{SECTION}.{name}']
+                for name in CostTable.model_fields
+            }
         )
 
-    def _budgets(
-        self, unit: Unit, values: dict[str, Any], costs: Costs, asks: bool
+    def budgets(
+        self, unit: Unit, costs: Costs, asks: bool
     ) -> tuple[Budget | None, Budget | None, Spending | None]:
-        """What is asked before the first phase, and by each query.
+        """Read what is asked before the first phase, and by each query.
 
         Whole images that are trained on once, without a query (full
         supervision), need no budget for one.
         """
+        values = self.values
         where = f'{_SETTINGS}{unit}.'
         names = ('query_size', 'budget_per_round', 'cost_per_round')
         given = {
@@ -58,7 +70,7 @@ class Budgets(Lookup):
             once = values[where + 'initial_pool']
             given = {} if once is None else {'query_size': once}
         if not given:
-            if not any(self._find(where + name)[0] for name in names):
+            if not any(self.values.find(where + name)[0] for name in names):
                 self.problems.append(
                     f'{where}query_size: required, or budget_per_round, or '
                     'cost_per_round; got none of them'
@@ -80,7 +92,7 @@ class Budgets(Lookup):
         per_image = unit != 'image' and key == 'query_size'
         if initial is None:
             initial = amount
-        if initial == 0 and not self._has_source():
+        if initial == 0 and not self.has_source():
             self.problems.append(
                 f'{where}{first_name}: wanted 1 or more, since data.train '
                 'has no labelled source beside the pool; got 0, and the '
@@ -108,7 +120,7 @@ class Budgets(Lookup):
         amount: float,
         counted: str,
     ) -> None:
-        """Regions and pixels are whole numbers, per cent at most 100."""
+        """Check that counts are whole, and per cent at most 100."""
         for key, number in (
             ('query_size, budget_per_round', amount),
             (first_name, first),
@@ -128,7 +140,7 @@ class Budgets(Lookup):
     def _spending(
         self, unit: Unit, amount: float, costs: Costs, counted: bool
     ) -> Spending | None:
-        """A budget in cost; the table then is part of the experiment.
+        """Read a budget in cost; its prices become part of the experiment.
 
         Args:
             unit: What is asked.
@@ -136,7 +148,7 @@ class Budgets(Lookup):
             costs: The prices.
             counted: Whether the initial labels have a count of their own.
         """
-        answer: Any = self._find(f'{_SETTINGS}region.answer')[1] or 'all'
+        answer: Any = self.values.find(f'{_SETTINGS}region.answer')[1] or 'all'
         spending = Spending(
             amount, costs, unit, first=int(counted), answer=answer
         )
@@ -154,21 +166,21 @@ class Budgets(Lookup):
                 f'{amount:g}'
             )
             return None
-        self.cfg.active_learning.costs = written_costs(costs)
+        self.values.cfg.active_learning.costs = written_costs(costs)
         return spending
 
-    def _mixed(
+    def mixed(
         self,
-        values: dict[str, Any],
         unit: Unit,
         inside: Budget,
         paid: Spending | None,
         costs: Costs,
         features: dict[str, Any] | None,
     ) -> Mixed | None:
-        """Which images are opened, and how the budget inside is split."""
+        """Read which images are opened, and how the budget inside is split."""
+        values = self.values
         where, split = f'{_SETTINGS}mixed.', values[f'{_SETTINGS}mixed.split']
-        _, images, spending = self._budgets('image', values, costs, asks=True)
+        _, images, spending = self.budgets('image', costs, asks=True)
         for name, spent in ((unit, paid), ('image', spending)):
             if spent is not None:
                 self.problems.append(_in_cost(name, spent))
@@ -220,12 +232,13 @@ class Budgets(Lookup):
             plain,
         )
 
-    def _shape(
-        self,
-        values: dict[str, Any],
-        chosen: dict[str, Any],
-    ) -> dict[str, Any]:
-        """The shape of regions; what selectors need to know is put there."""
+    def shape(self, chosen: dict[str, Any]) -> dict[str, Any]:
+        """Read the shape of regions, and complete the options of selectors.
+
+        Args:
+            chosen: The parts; selectors get ``answer`` and ``aggregate``.
+        """
+        values = self.values
         where = f'{_SETTINGS}region.'
         shape, problems = parts.resolve_shape(values[where + 'shape'])
         self.problems += problems
@@ -237,7 +250,7 @@ class Budgets(Lookup):
                 f'budget_unit={values[where + "budget_unit"]!r}. Count the '
                 "budget in regions (budget_unit='regions')"
             )
-        written = self._find(where + 'aggregate')[0]
+        written = self.values.find(where + 'aggregate')[0]
         for first in ('', 'initial_'):
             selector = chosen[f'{first}selector']
             selector.setdefault('answer', values[where + 'answer'])
@@ -246,9 +259,9 @@ class Budgets(Lookup):
                 selector['aggregate'] = 'one'
         return shape
 
-    def _has_source(self) -> bool:
-        """Whether there is a train entry beside that of the pool."""
-        return len(pipelines.entries(self._find('data.train')[1])) > 1
+    def has_source(self) -> bool:
+        """Check for a train entry beside that of the pool."""
+        return len(pipelines.entries(self.values.find('data.train')[1])) > 1
 
 
 def _region_budget(amount: float, per_image: bool, counted: str) -> Budget:
@@ -258,7 +271,7 @@ def _region_budget(amount: float, per_image: bool, counted: str) -> Budget:
 
 
 def _in_cost(unit: Unit, spending: Spending) -> str:
-    """The problem of a budget in cost where images are opened."""
+    """Refuse a budget in cost where images are opened."""
     return (
         f'{_SETTINGS}{unit}.cost_per_round: not together with '
         f"runner.sample_mode='mixed'; got {spending.amount:g}. Write "

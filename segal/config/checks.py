@@ -12,7 +12,7 @@ from segal.active.units.spending import Spending
 from segal.config.network import check_classes
 from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.config.wrappers import check_wrappers, wraps
-from segal.openmmlab.kinds import short
+from segal.errors import short
 from segal.openmmlab.pipelines import entries, loads_labels, walk
 from segal.structures import PoolImage
 

@@ -6,15 +6,11 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from segal.config.kinds import FromOne, Text, accepts, wanted
 from segal.config.schema import Member
-from segal.errors import nearest
-from segal.openmmlab.kinds import TEXT, Kind, integer, short
+from segal.errors import nearest, short
 
-_KINDS: dict[str, Kind] = {
-    'checkpoint': TEXT,
-    'config': TEXT,
-    'rounds': integer(1),
-}
+_KINDS = {'checkpoint': Text, 'config': Text, 'rounds': FromOne}
 
 
 def read_committee(
@@ -43,9 +39,9 @@ def _problems(where: str, entry: Mapping[str, Any]) -> list[str]:
         if key not in _KINDS
     ]
     problems += [
-        f'{where}.{key}: wanted {kind.wanted}; got {short(entry[key])}'
+        f'{where}.{key}: wanted {wanted(kind)}; got {short(entry[key])}'
         for key, kind in _KINDS.items()
-        if key in entry and not kind.accepts(entry[key])
+        if key in entry and not accepts(kind, entry[key])
     ]
     if problems:
         return problems

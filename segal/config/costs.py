@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from segal.active.units.costs import DEFAULT_UNIT, Costs
-from segal.config.keys import BY_NAME, children
-from segal.errors import ConfigError, nearest
-from segal.openmmlab.kinds import short
+from segal.config.keys import BY_NAME, CostTable
+from segal.config.kinds import accepts
+from segal.errors import ConfigError, nearest, short
 
 SECTION = 'active_learning.costs'
 
@@ -28,7 +28,7 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
         return Costs()
     if not isinstance(written, Mapping):
         raise ConfigError([f'{where}: wanted a dict; got {short(written)}'])
-    names = children(SECTION)
+    names = tuple(CostTable.model_fields)
     problems = [
         f'{where}.{name}: unknown key' + nearest(str(name), names)
         for name in written
@@ -36,14 +36,14 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
     ]
     values = {}
     for name in names:
-        kind = BY_NAME[f'{SECTION}.{name}'].kind
+        key = BY_NAME[f'{SECTION}.{name}']
         if name not in written:
             continue
-        if kind.accepts(written[name]):
+        if accepts(key.field.rebuild_annotation(), written[name]):
             values[name] = written[name]
         else:
             problems.append(
-                f'{where}.{name}: wanted {kind.wanted}; got '
+                f'{where}.{name}: wanted {key.wanted}; got '
                 f'{short(written[name])}'
             )
     problems += foreign_prices(written, where)

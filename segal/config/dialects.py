@@ -9,7 +9,7 @@ from mmcv import Config
 
 _LEFT_BY_MMSEG = ('max_iters', 'max_epochs')
 _LENGTH = 'workflow and sample_rounds say how long training lasts'
-_IGNORED = {
+IGNORED = {
     'mask_dir': 'labels lie in the work_dir',
     'mae_viz_dir': 'there is no reconstruction to draw',
     'source_free': 'data.train says which sources there are',
@@ -17,6 +17,8 @@ _IGNORED = {
     'total_iters': _LENGTH,
     'total_epochs': _LENGTH,
 }
+"""Top-level keys that are dropped, and why."""
+
 _TRAIN_LENGTHS = (
     ('runner', 'query_epochs'),
     ('runner', 'query_epoch'),
@@ -46,7 +48,7 @@ def translate_keys(cfg: Config) -> list[str]:
             notes.append(f'runner: {", ".join(left)} dropped; {_LENGTH}')
     notes += _train_length(cfg)
     notes += _intervals(cfg)
-    for key, why in _IGNORED.items():
+    for key, why in IGNORED.items():
         if key in cfg:
             del cfg._cfg_dict[key]
             notes.append(f'{key}: ignored, {why}')
@@ -86,16 +88,34 @@ def _sample_mode(active: Any, runner: Any) -> list[str]:
 
 
 def _region(active: Any, runner: Any) -> list[str]:
-    """Settings of regions, where none are asked; old ones had other keys."""
+    """Settings of regions: old ones are squares, budgets count pixels."""
     settings = active.get('settings')
-    if not isinstance(settings, Mapping) or 'region' not in settings:
+    region = settings.get('region') if isinstance(settings, Mapping) else None
+    if region is None:
         return []
-    if runner.get('sample_mode') not in ('pixel', 'image'):
+    mode = runner.get('sample_mode')
+    if mode in ('pixel', 'image'):
+        del settings['region']
+        return [
+            'active_learning.settings.region: ignored, runner.sample_mode is '
+            f'{mode!r}'
+        ]
+    if not isinstance(region, dict) or 'radius' not in region:
         return []
-    del settings['region']  # type: ignore[attr-defined]
+    if 'shape' in region:
+        return []  # which names the radius itself
+    region['shape'] = type(region)(type='Squares', radius=region.pop('radius'))
+    region.setdefault('budget_unit', 'pixels')
+    if 'initial_label_pixels' in region:
+        region.setdefault(
+            'initial_label_regions', region.pop('initial_label_pixels')
+        )
+    if region.get('ignore_index') == 255:
+        del region['ignore_index']
     return [
-        'active_learning.settings.region: ignored, runner.sample_mode is '
-        f'{runner["sample_mode"]!r}'
+        'active_learning.settings.region: radius and initial_label_pixels '
+        f'are read as shape={dict(region["shape"])}, initial_label_regions; '
+        f'budgets count {region["budget_unit"]}'
     ]
 
 

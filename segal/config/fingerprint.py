@@ -11,7 +11,7 @@ from mmcv import Config
 
 from segal.config.phases import read_phases
 from segal.config.schema import ActiveLearningConfig
-from segal.openmmlab.kinds import short
+from segal.errors import short
 
 COUNTS = (
     'model',

@@ -13,9 +13,8 @@ from mmcv import Config, load
 from segal.config.base_hints import words_on_missing
 from segal.config.fingerprint import COUNTS
 from segal.config.inherited import inherited_keys, own_part
-from segal.errors import ConfigError, SegALError, nearest, raised_at
+from segal.errors import ConfigError, SegALError, nearest, raised_at, short
 from segal.openmmlab.bases import bases_set_aside, join_sections
-from segal.openmmlab.kinds import short
 
 SUFFIXES = ('.py', '.json', '.yml', '.yaml')
 _OTHERS = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.openmmlab.kinds import short
+from segal.errors import short
 
 _AL = 'active_learning.'
 _RIPU = ('ripu', 'regionimpurity')
@@ -107,13 +107,18 @@ def _ripu(
     problems: list[str],
     notes: list[str],
 ) -> None:
-    """``k`` and ``use_entropy`` of region impurity."""
+    """``k``, ``use_entropy`` and ``inflection``, given to any heuristic."""
     if name_of(active) not in _RIPU:
-        if 'use_entropy' in section:
-            for key in ('k', 'use_entropy'):
+        if {'use_entropy', 'inflection'} & set(section):
+            for key in ('k', 'use_entropy', 'inflection'):
                 section.pop(key, None)
-            notes.append(f'{where}: k and use_entropy are for RIPU; dropped')
+            notes.append(
+                f'{where}: k, use_entropy and inflection are for RIPU and '
+                'sparsity; dropped'
+            )
         return
+    if section.pop('inflection', None) is not None:
+        notes.append(f'{where}.inflection: for sparsity; dropped')
     if not {'use_entropy', 'k'} & set(section):
         return
     said = []
@@ -163,6 +168,12 @@ def _spreading_entropy(
         return
     _rename(active, 'Entropy')
     said = f"{_AL}heuristic: {old!r} is read as 'Entropy'"
+    gone = [
+        key
+        for _, section in _arguments(active)
+        for key in ('k', 'inflection')
+        if section.pop(key, None) is not None
+    ]
     if active.get('selector') is None:
         if pixel.get('sample_evenly') is False:
             pixel['sample_evenly'] = True
@@ -178,6 +189,8 @@ def _spreading_entropy(
                 'it does not go with this'
             )
             del pixel['sample_threshold']
+    if gone:
+        said += f'; {", ".join(gone)} dropped'
     notes.append(said)
 
 

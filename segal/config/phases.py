@@ -7,9 +7,9 @@ from typing import Any
 
 from segal.config.keys import BY_NAME
 from segal.config.schema import Phase
-from segal.openmmlab.kinds import short
+from segal.errors import short
 
-_WANTED = f'workflow: wanted {BY_NAME["workflow"].kind.wanted}'
+_WANTED = f'workflow: wanted {BY_NAME["workflow"].wanted}'
 
 
 class _WrongError(ValueError):

@@ -9,8 +9,7 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.errors import StateError
-from segal.openmmlab.kinds import short
+from segal.errors import StateError, short
 
 OWN_FOLDERS = (
     *('labels', 'superpixels', 'features', 'tf_logs', 'wandb', 'committee'),

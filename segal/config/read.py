@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from segal.config import (
 )
 from segal.config.budgets import Budgets
 from segal.config.committee import read_committee
-from segal.config.keys import BY_NAME
+from segal.config.keys import DEFAULT_ORACLE
 from segal.config.load import waiting_inherited, waiting_notes
 from segal.config.phases import read_phases
 from segal.config.places import check_places
@@ -34,6 +33,7 @@ from segal.config.schema import (
 )
 from segal.config.unread import check_unread
 from segal.config.unused import unused_keys
+from segal.config.values import Values
 from segal.openmmlab import pipelines
 from segal.registry import REPLACED
 from segal.structures import Unit
@@ -92,14 +92,20 @@ def _read(
     return config, problems + reader.problems, notes + reader.notes
 
 
-class _Reader(Budgets):
+class _Reader:
     """Reads one config from beginning to end."""
 
+    def __init__(self, cfg: Config) -> None:
+        self.cfg = cfg
+        self.values = Values(cfg)
+        self.problems = self.values.problems
+        self.notes: list[str] = []
+        self.budgets = Budgets(self.values)
+
     def read(self) -> ActiveLearningConfig | None:
-        """Everything, in the order of the guide."""
-        self._check_sections()
-        values = {name: self._value(name) for name in BY_NAME}
-        unit = self._unit(values)
+        """Read everything, in the order of the guide."""
+        values = self.values
+        unit = self._unit()
         threshold = values['active_learning.settings.pixel.sample_threshold']
         top_percent = float(threshold) if threshold else None
         counted = 'region' if unit == 'region' else 'pixel'
@@ -107,12 +113,12 @@ class _Reader(Budgets):
         aggregate = values[
             f'{_SETTINGS}{"region" if unit == "region" else "image"}.aggregate'
         ]
-        costs = self._costs(values)
-        phases = self._phases(values)
+        costs = self.budgets.costs()
+        phases = self._phases()
         initial = budget = spending = None
         if unit is not None:
-            initial, budget, spending = self._budgets(
-                unit, values, costs, asks=len(phases) != 1
+            initial, budget, spending = self.budgets.budgets(
+                unit, costs, asks=len(phases) != 1
             )
         if unit == 'pixel' and top_percent is not None and not evenly:
             self.problems.append(
@@ -123,32 +129,32 @@ class _Reader(Budgets):
             )
             top_percent = None
         ignore_index = values[f'{_SETTINGS}pixel.ignore_index']
-        chosen = self._parts(values, unit, evenly, top_percent, aggregate)
+        chosen = self._parts(unit, evenly, top_percent, aggregate)
         shape = None
         if unit == 'region':
-            shape = self._shape(values, chosen)
+            shape = self.budgets.shape(chosen)
         mixed = None
         if values['runner.sample_mode'] == 'mixed' and budget is not None:
             assert unit is not None
-            mixed = self._mixed(
-                values, unit, budget, spending, costs, chosen['features']
+            mixed = self.budgets.mixed(
+                unit, budget, spending, costs, chosen['features']
             )
         if unit is not None:
             opener = mixed.selector.get('type') if mixed else None
             self.problems += unused_keys(
-                self._find, unit, chosen['selector'], opener
+                values.find, unit, chosen['selector'], opener
             )
         committee, problems = read_committee(
             values['active_learning.committee']
         )
         self.problems += problems
         by_epoch = values['runner.by_epoch']
-        self._rest_of_mmseg(values, by_epoch, phases, ignore_index)
+        self._rest_of_mmseg(by_epoch, phases, ignore_index)
         self.problems += network.check_encodings(self.cfg, unit)
-        reset = self._reset(values)
+        reset = self._reset()
         learning, problems = training.read_training(values, self.cfg)
         self.problems += problems
-        sources = self._sources(values, unit)
+        sources = self._sources(unit)
         self.cfg.seed = values['seed'] or 0
         if not unit or budget is None or initial is None or not phases:
             return None
@@ -167,7 +173,7 @@ class _Reader(Budgets):
             ignore_index=ignore_index,
             shuffle_prop=float(values['active_learning.shuffle_prop']),
             **chosen,
-            visualize=self._visualize(values),
+            visualize=self._visualize(),
             reset=reset,
             loss_at_labels=values['active_learning.loss_at_labels'],
             pretrained=values['runner.pretrained'],
@@ -179,8 +185,9 @@ class _Reader(Budgets):
             committee=committee,
         )
 
-    def _unit(self, values: dict[str, Any]) -> Unit | None:
-        """What the budget counts; with ``'mixed'``, inside the images."""
+    def _unit(self) -> Unit | None:
+        """Read what the budget counts; with ``'mixed'``, inside images."""
+        values = self.values
         mode = values['runner.sample_mode']
         unit: Unit | None = mode
         wanted = [mode]
@@ -188,8 +195,8 @@ class _Reader(Budgets):
             unit = values[f'{_SETTINGS}mixed.inside'] or 'pixel'
             wanted = ['image', unit]
         for name in wanted:
-            if name and not self._find(_SETTINGS + name)[0]:
-                if self._find('active_learning')[0]:
+            if name and not self.values.find(_SETTINGS + name)[0]:
+                if self.values.find('active_learning')[0]:
                     self.problems.append(
                         f'{_SETTINGS}{name}: required with '
                         f'runner.sample_mode={mode!r}; got nothing'
@@ -199,13 +206,13 @@ class _Reader(Budgets):
 
     def _parts(
         self,
-        values: dict[str, Any],
         unit: Unit | None,
         evenly: bool,
         top_percent: float | None,
         aggregate: str,
     ) -> dict[str, Any]:
-        """Every part that a registry builds, by its name in the schema."""
+        """Read every part that a registry builds, by its schema name."""
+        values = self.values
         features, problems = parts.resolve_features(
             values['active_learning.features']
         )
@@ -245,15 +252,16 @@ class _Reader(Budgets):
             )
             chosen.update(initial_heuristic=first, initial_selector=how)
             self.problems += problems
-        oracle = values['active_learning.oracle']
-        if isinstance(oracle, Mapping):
-            default = BY_NAME['active_learning.oracle'].default
-            oracle = {**default, **oracle}
+        oracle = self.values.find('active_learning.oracle')[1]
+        if not isinstance(oracle, str):
+            oracle = {**DEFAULT_ORACLE, **(oracle or {})}
         chosen['oracle'], problems = parts.resolve_oracle(oracle)
         self.problems += problems
         return chosen
 
-    def _phases(self, values: dict[str, Any]) -> Any:
+    def _phases(self) -> Any:
+        """Read the training phases."""
+        values = self.values
         if values['workflow'] is None:
             return ()
         phases, problems, notes = read_phases(
@@ -265,13 +273,12 @@ class _Reader(Budgets):
 
     def _rest_of_mmseg(
         self,
-        values: dict[str, Any],
         by_epoch: bool,
         phases: Any,
         ignore_index: int,
     ) -> None:
-        """Everything of mmseg's that a round depends on."""
-        cfg = self.cfg
+        """Check and complete the sections of mmcv and mmseg."""
+        cfg, values = self.cfg, self.values
         self.problems += checks.check_data(cfg)
         self.problems += sections.check_sections(cfg)
         for problems, notes in (
@@ -280,7 +287,7 @@ class _Reader(Budgets):
                 cfg,
                 values['runner.pretrained'],
                 values['runner.checkpoint'],
-                self._find('runner.pretrained')[0],
+                self.values.find('runner.pretrained')[0],
             ),
             schedule.settle_intervals(cfg, by_epoch, phases),
             schedule.settle_lr(cfg, by_epoch),
@@ -292,9 +299,11 @@ class _Reader(Budgets):
         self.notes += network.labels_alone(cfg)
         self.notes += network.sync_bn_on_cpu(cfg)
 
-    def _reset(self, values: dict[str, Any]) -> Reset:
+    def _reset(self) -> Reset:
+        """Read what starts anew with each round."""
+        values = self.values
         everything = values['active_learning.reset_each_round']
-        written = self._find('active_learning.reset_each_round')[0]
+        written = self.values.find('active_learning.reset_each_round')[0]
         chosen = {}
         for name in ('weights', 'optimizer', 'schedule'):
             value = values[f'active_learning.reset.{name}']
@@ -307,13 +316,14 @@ class _Reader(Budgets):
             chosen[name] = everything if value is None else value
         return Reset(**chosen)
 
-    def _sources(self, values: dict[str, Any], unit: Unit | None) -> Sources:
-        """How labelled sources go along with the pool."""
+    def _sources(self, unit: Unit | None) -> Sources:
+        """Read how labelled sources are trained beside the pool."""
+        values = self.values
         where = 'active_learning.sources.'
         found = Sources(
             values[where + 'per_batch'], values[where + 'loss_weight']
         )
-        if not self._has_source():
+        if not self.budgets.has_source():
             self.problems += [
                 f'{where}{name}: wanted a labelled source in data.train '
                 f'beside the pool; got none, and {value} here. Leave it out, '
@@ -322,9 +332,11 @@ class _Reader(Budgets):
                 if value is not None
             ]
             return found
-        there, batch = self._find('data.train_dataloader.samples_per_gpu')
+        there, batch = self.values.find(
+            'data.train_dataloader.samples_per_gpu'
+        )
         if not there:
-            batch = self._find('data.samples_per_gpu')[1]
+            batch = self.values.find('data.samples_per_gpu')[1]
         if (
             found.per_batch
             and isinstance(batch, int)
@@ -344,13 +356,7 @@ class _Reader(Budgets):
             )
         return found
 
-    def _visualize(self, values: dict[str, Any]) -> Visualize | None:
-        section = values['active_learning.visualize']
-        if section is None or section is False:
-            return None
-        return Visualize(
-            **{
-                name: values[f'active_learning.visualize.{name}']
-                for name in ('size', 'overlay', 'dir', 'channels')
-            }
-        )
+    def _visualize(self) -> Visualize | None:
+        """Read which pictures are drawn."""
+        section = self.values['active_learning.visualize']
+        return None if section is None else Visualize(**dict(section))

@@ -10,8 +10,7 @@ from mmcv import Config
 from mmcv.runner import HOOKS
 
 from segal.config.schema import Phase
-from segal.errors import nearest
-from segal.openmmlab.kinds import short
+from segal.errors import nearest, short
 
 
 def _counted_in(by_epoch: bool) -> str:

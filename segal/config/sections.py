@@ -9,8 +9,8 @@ from typing import Any
 from mmcv import Config
 from mmcv.runner import CheckpointHook
 
-from segal.errors import nearest
-from segal.openmmlab.kinds import integer, short
+from segal.config.kinds import FromOne, FromZero, accepts, wanted
+from segal.errors import nearest, short
 
 _LOADERS = (
     '',
@@ -19,8 +19,8 @@ _LOADERS = (
     'val_dataloader.',
 )
 _COUNTS = {
-    'samples_per_gpu': integer(1),
-    'workers_per_gpu': integer(0),
+    'samples_per_gpu': FromOne,
+    'workers_per_gpu': FromZero,
 }
 
 CHECKPOINTS_KEPT = 2
@@ -63,9 +63,9 @@ def _loaders(cfg: Config) -> list[str]:
             )
             continue
         for name, kind in _COUNTS.items():
-            if name in section and not kind.accepts(section[name]):
+            if name in section and not accepts(kind, section[name]):
                 problems.append(
-                    f'data.{loader}{name}: wanted {kind.wanted}; got '
+                    f'data.{loader}{name}: wanted {wanted(kind)}; got '
                     f'{section[name]!r}'
                 )
     train = data.get('train_dataloader')
@@ -90,7 +90,7 @@ def _hooks(cfg: Config) -> list[str]:
         )
     elif logs:
         lists['log_config.hooks'] = logs.get('hooks')
-        if not integer(1).accepts(logs.get('interval')):
+        if not accepts(FromOne, logs.get('interval')):
             problems.append(
                 'log_config.interval: wanted an integer, 1 or more; got '
                 f'{logs.get("interval")!r}'

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.openmmlab.kinds import short
+from segal.errors import short
 
 _PATHS = ('data_root', 'img_dir', 'ann_dir', 'split', 'img_suffix')
 

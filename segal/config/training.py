@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mmcv import Config
 
 from segal.config.schema import PseudoLabels, Training
+from segal.config.values import Values
 from segal.openmmlab.pipelines import entries, walk
 
 _AL = 'active_learning.'
@@ -23,9 +23,7 @@ _MOVES = (
 """Transforms after which a pixel is at another place, or there are others."""
 
 
-def read_training(
-    values: Mapping[str, Any], cfg: Config
-) -> tuple[Training, list[str]]:
+def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
     """What of it a config asks for.
 
     Args:
@@ -36,7 +34,7 @@ def read_training(
         It, and the problems.
     """
     on = {
-        name: values[_AL + name] not in (None, False)
+        name: values[_AL + name] is not None
         for name in ('class_balance', 'average', 'pseudo_labels')
     }
     options = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.config.dialects import IGNORED
 from segal.config.fingerprint import COUNTS
 from segal.errors import nearest
 
@@ -43,7 +44,8 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
     """Find keys that no part of a run reads.
 
     A config's own variables are no keys: what the files name once more,
-    beside the line that sets it, has a reader there.
+    beside the line that sets it, has a reader there; and a constant (``GPU``)
+    is no slip of the pen.
 
     Args:
         cfg: As loaded.
@@ -54,10 +56,10 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
     problems, notes = [], []
     text = _code(getattr(cfg, 'text', '') or '')
     for key in cfg._cfg_dict:
-        if key in KNOWN or key.startswith('_'):
+        if key in KNOWN or key in IGNORED or key.startswith('_'):
             continue
         used = len(re.findall(rf'\b{re.escape(key)}\b(?!\s*=[^=])', text))
-        meant = _close(key, KNOWN)
+        meant = None if key.isupper() else _close(key, KNOWN)
         if used:
             continue
         if meant:

@@ -1,4 +1,4 @@
-"""Data sets and transforms that mmseg lacks, in mmseg's registries."""
+"""Register data sets and transforms that mmseg lacks."""
 
 import segal.registry  # noqa: F401  (lets a user's class win a name)
 from segal.datasets.camvid import CamVidDataset

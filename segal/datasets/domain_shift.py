@@ -1,4 +1,4 @@
-"""Other looks of the synthetic scenes, for work across domains."""
+"""Change the look of the synthetic scenes, for domain adaptation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOOKS = ('photo', 'game')
 
 
 def as_game(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A scene as a game would draw it: smooth, colourful, in few shades.
+    """Redraw a scene as a game: smooth, colourful, in few shades.
 
     What is where does not change, so the labels stay. A function of the
     image alone.

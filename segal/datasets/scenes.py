@@ -1,4 +1,4 @@
-"""Street scenes drawn from a number: texture, light and rare small objects.
+"""Draw street scenes from a number: texture, light, rare small objects.
 
 Colour alone does not tell the classes apart: grey sky, road, pavement and
 walls overlap, walls may be green as trees or blue as sky, and light and tint
@@ -46,7 +46,7 @@ LabelMap = NDArray[np.uint8]  # (H, W)
 def draw_scene(
     seed: int, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], LabelMap]:
-    """One scene.
+    """Draw one scene.
 
     Args:
         seed: The same number gives the same scene.
@@ -60,7 +60,7 @@ def draw_scene(
 
 
 class _Scene:
-    """The street in one drawing, from the back to the front.
+    """A street scene, drawn from the back to the front.
 
     Depth runs from 0 at the horizon to 1 at the lower edge. It is drawn at
     twice its size and made smaller at the end, which blends borders.
@@ -81,7 +81,7 @@ class _Scene:
         )
 
     def draw(self) -> tuple[NDArray[np.uint8], LabelMap]:
-        """Everything, and the light on it."""
+        """Draw everything, and the light on it."""
         self._sky()
         self._ground()
         self._sides()
@@ -107,14 +107,14 @@ class _Scene:
         return self.horizon + (self.height - self.horizon) * depth
 
     def _side(self, half: float, depth: float, side: int) -> float:
-        """Column of a line along the street, ``half`` from its middle."""
+        """Compute the column of a line along the street."""
         middle = self.vanish + (self.width / 2 - self.vanish) * depth
         return middle + side * half * depth
 
     # What things are made of
 
     def _noise(self, grain: float) -> Picture:
-        """Soft noise (H, W, 1) of about unit variance, ``grain`` pixels."""
+        """Draw soft noise (H, W, 1) of unit variance, ``grain`` pixels."""
         shape = (
             max(2, round(self.height / grain)),
             max(2, round(self.width / grain)),
@@ -128,7 +128,7 @@ class _Scene:
         return full[..., None]
 
     def _grey(self, low: float, high: float) -> Picture:
-        """A colour (3,) that is hardly one."""
+        """Draw a colour (3,) near grey."""
         shade = self.rng.uniform(low, high)
         tint = self.rng.uniform(-0.04, 0.04, 3)
         return (shade + tint).astype(np.float32)
@@ -140,7 +140,7 @@ class _Scene:
         self.labels[mask] = label
 
     def _polygon(self, points: list[tuple[float, float]]) -> NDArray[np.bool_]:
-        """Mask (H, W) of a polygon given as (column, row)."""
+        """Fill a polygon given as (column, row) into a mask (H, W)."""
         mask = np.zeros(self.labels.shape, np.uint8)
         corners = np.round(np.array(points)).astype(np.int32)
         cv2.fillPoly(mask, [corners], 1)
@@ -208,7 +208,7 @@ class _Scene:
         self._paint(road, tarmac.astype(np.float32), ROAD)
 
     def _sides(self) -> None:
-        """Houses and trees along both sides, the farthest first."""
+        """Draw houses and trees along both sides, the farthest first."""
         for side in (-1, 1):
             edges = [0.06]
             while edges[-1] < 1.1:
@@ -261,7 +261,7 @@ class _Scene:
         depths: tuple[float, float],
         storey: float,
     ) -> None:
-        """A grid of panes on a wall, in perspective."""
+        """Draw a grid of panes on a wall, in perspective."""
         span = columns[1] - columns[0]
         if abs(span) < 6:
             return
@@ -398,7 +398,7 @@ class _Scene:
         self._paint(head, skin * self.rng.uniform(0.4, 1.1), PERSON)
 
     def _litter(self, depth: float) -> None:
-        """Something that no class covers."""
+        """Draw an object that no class covers."""
         side = self.rng.choice((-1, 1))
         half = self.half_road * self.rng.uniform(0.3, 1.6)
         column, row = self._side(half, depth, side), self._row(depth)
@@ -416,7 +416,7 @@ class _Scene:
         self.image[self._ellipse(centre, axes)] *= 0.55
 
     def _bonnet(self) -> None:
-        """The camera's own car, at the lower edge."""
+        """Draw the camera's own car, at the lower edge."""
         high = self.height * self.rng.uniform(0.03, 0.09)
         axes = (self.width * 0.62, high)
         mask = self._ellipse((self.width / 2, self.height), axes)
@@ -425,7 +425,7 @@ class _Scene:
     # How it looks in the picture
 
     def _photograph(self) -> tuple[NDArray[np.uint8], LabelMap]:
-        """Shadows of clouds, light, tint, lens and sensor."""
+        """Apply shadows of clouds, light, tint, lens and sensor."""
         columns = np.linspace(-1, 1, self.width, dtype=np.float32)
         slope = 1 + self.rng.uniform(-0.25, 0.25) * columns[None, :, None]
         shade = self._noise(70)[..., 0] > self.rng.uniform(0.2, 1.5)

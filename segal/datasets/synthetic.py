@@ -83,7 +83,7 @@ class SyntheticScenes:
             ) from error
 
     def _fingerprint(self) -> str:
-        """The parameters, and the code that draws."""
+        """Compute a fingerprint of the parameters and the drawing code."""
         code = Path(scenes.__file__).read_bytes()
         parameters = asdict(self)
         if self.look == 'photo':
@@ -143,7 +143,7 @@ def _write(path: Path, picture: Any) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold what only one process may change; it frees itself at its end."""
+    """Lock a folder for one process; the lock ends with the process."""
     with open(folder.with_name(f'.{folder.name}.lock'), 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

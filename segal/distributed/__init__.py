@@ -1,1 +1,1 @@
-"""Ranks: how processes start, meet, talk and end."""
+"""Start, join, synchronise and end the processes of a run."""

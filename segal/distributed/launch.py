@@ -1,4 +1,4 @@
-"""torchrun that passes on the exit code of the workers.
+"""Run torchrun, and end with the exit code of the workers.
 
 ``python -m segal.distributed.launch [torchrun's options] -m module [args]``.
 torchrun itself ends with 1 and a page of traceback, whatever the workers

@@ -1,4 +1,4 @@
-"""How a process learns which one it is, and meets the others."""
+"""Read the rank of this process, and join the process group."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def init_process_group(
     backend: str | None = None,
     timeout: timedelta | None = None,
 ) -> None:
-    """Meet the other processes; with NCCL where there is a GPU, else gloo.
+    """Join the process group: NCCL where there is a GPU, else gloo.
 
     Args:
         launcher: ``'pytorch'`` (dist_train.sh, torchrun, or the same
@@ -97,7 +97,7 @@ def _is_late(error: Exception) -> bool:
 
 
 def leave_process_group() -> None:
-    """Part from the other processes; happens by itself when Python ends.
+    """Leave the process group; called by itself when Python ends.
 
     Models wrapped in DDP go first: one that outlives its process group waits,
     now and then for ever, for a thread that waits for Python's lock.
@@ -108,7 +108,7 @@ def leave_process_group() -> None:
 
 
 def running_on() -> str:
-    """One line that says what this run computes on, for the log."""
+    """Name the hardware of this run in one line, for the log."""
     count = get_dist_info()[1]
     processes = f'{count} process{"es" if count > 1 else ""}'
     if torch.cuda.is_available():
@@ -122,7 +122,7 @@ def running_on() -> str:
 
 
 def read_launcher(launcher: str, env: MutableMapping[str, str]) -> None:
-    """Write what any launcher says into the variables torchrun uses.
+    """Set torchrun's environment variables from those of any launcher.
 
     Args:
         launcher: ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
@@ -164,7 +164,7 @@ def read_launcher(launcher: str, env: MutableMapping[str, str]) -> None:
 def _check_numbers(
     names: Sequence[str], env: MutableMapping[str, str]
 ) -> None:
-    """Whether rank, size and local rank can be those of a process.
+    """Check that rank, size and local rank can belong to one process.
 
     Raises:
         SegALError: They cannot.
@@ -192,7 +192,7 @@ def _first_host(nodes: str) -> str:
 def take_local_rank(
     arguments: list[str], env: MutableMapping[str, str]
 ) -> list[str]:
-    """Arguments without the local rank, which goes to the environment.
+    """Take the local rank out of the arguments, into the environment.
 
     PyTorch's old launcher says ``--local-rank=1``, mmseg's tools know
     ``--local_rank``, torchrun says neither.

@@ -1,4 +1,4 @@
-"""Processes that end when they should."""
+"""End processes with their parent, and return unused memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def return_memory() -> None:
-    """Give the system back what the allocator holds and nobody uses.
+    """Return unused memory of the allocator to the system.
 
     glibc keeps pages that lie between pieces in use; over many rounds they
     add up, and the process looks as if it grew.
@@ -25,7 +25,7 @@ def return_memory() -> None:
 
 
 def end_with_parent() -> None:
-    """Let a worker of torchrun end when torchrun does, however that ends.
+    """End a worker when torchrun ends, however that ends.
 
     Killed with SIGKILL, torchrun cannot stop its workers, and they would go
     on writing into the work_dir beside the run that replaces them. Call this

@@ -1,4 +1,4 @@
-"""The few things ranks say to each other.
+"""Exchange values between the processes (ranks) of a run.
 
 Objects travel over a gloo group of their own, so that they need no GPU and
 never mix with the gradients. Without ``torch.distributed`` everything here is
@@ -32,13 +32,13 @@ _control: dist.ProcessGroup | None = None
 
 
 class LostRankError(SegALError):
-    """Another process of this run is gone, or does not answer in time."""
+    """Another process of this run ended, or does not answer in time."""
 
     exit_code = 5
 
 
 def patience() -> timedelta:
-    """How long a rank waits for another.
+    """Read how long a rank waits for another.
 
     Raises:
         ConfigError: ``SEGAL_TIMEOUT`` is no number of minutes.
@@ -58,7 +58,7 @@ def patience() -> timedelta:
 
 
 def lost_rank(error: BaseException, what: str) -> LostRankError | None:
-    """What a failed meeting of the ranks means, in words.
+    """Explain why a collective operation failed.
 
     Args:
         error: What gloo or NCCL raised.
@@ -90,7 +90,7 @@ def lost_rank(error: BaseException, what: str) -> LostRankError | None:
 
 @contextmanager
 def _meeting(what: str) -> Iterator[None]:
-    """Put words to a collective that fails."""
+    """Turn the failure of a collective operation into a readable error."""
     try:
         yield
     except RuntimeError as error:
@@ -101,17 +101,17 @@ def _meeting(what: str) -> Iterator[None]:
 
 
 def rank() -> int:
-    """This process's rank, 0 where there is only one."""
+    """Return this process's rank, 0 where there is only one."""
     return int(get_dist_info()[0])
 
 
 def world_size() -> int:
-    """How many processes there are."""
+    """Count the processes."""
     return int(get_dist_info()[1])
 
 
 def is_main() -> bool:
-    """Whether this process decides and writes."""
+    """Check whether this process decides and writes (rank 0)."""
     return rank() == 0
 
 
@@ -131,7 +131,7 @@ def barrier() -> None:
 
 
 def broadcast(value: T | None) -> T:
-    """What rank 0 has, on every rank.
+    """Send rank 0's value to every rank.
 
     Args:
         value: Any picklable object; only rank 0's counts.
@@ -144,7 +144,7 @@ def broadcast(value: T | None) -> T:
 
 
 def gather(value: T) -> list[T]:
-    """What every rank has, in the order of ranks; empty on all but rank 0."""
+    """Collect every rank's value on rank 0, in the order of ranks."""
     if world_size() == 1:
         return [value]
     box: list[T | None] | None = None
@@ -156,7 +156,7 @@ def gather(value: T) -> list[T]:
 
 
 def gather_everywhere(value: T) -> list[T]:
-    """What every rank has, in the order of ranks, on every rank."""
+    """Collect every rank's value on every rank, in the order of ranks."""
     if world_size() == 1:
         return [value]
     box: list[T | None] = [None] * world_size()
@@ -166,7 +166,7 @@ def gather_everywhere(value: T) -> list[T]:
 
 
 def largest(value: int) -> int:
-    """The largest of a number over all ranks, on every rank."""
+    """Return the maximum of a number over all ranks, on every rank."""
     if world_size() == 1:
         return value
     box = torch.tensor([value])
@@ -176,7 +176,7 @@ def largest(value: int) -> int:
 
 
 def fail_together(error: Exception | None) -> None:
-    """Raise on every rank what one rank ran into.
+    """Raise an error of one rank on every rank.
 
     A rank that raises alone leaves the others waiting at the next barrier.
 
@@ -202,7 +202,7 @@ def fail_together(error: Exception | None) -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """What one rank runs into in here, all of them raise.
+    """Raise an error of this block on every rank.
 
     Raises:
         Exception: See :func:`fail_together`.
@@ -216,7 +216,7 @@ def together() -> Iterator[None]:
 
 
 def state_hash(module: nn.Module) -> str:
-    """A fingerprint of all parameters and buffers, bit by bit."""
+    """Compute a fingerprint of all parameters and buffers, bit by bit."""
     digest = hashlib.blake2b(digest_size=16)
     for name, value in module.state_dict().items():
         digest.update(name.encode())
@@ -226,7 +226,7 @@ def state_hash(module: nn.Module) -> str:
 
 
 def sync_buffers(module: nn.Module) -> None:
-    """Give every rank rank 0's buffers.
+    """Copy rank 0's buffers to every rank.
 
     Batch norm's running statistics drift apart under mmseg's DDP, which does
     not broadcast them, and two ranks would score one image differently.
@@ -238,7 +238,7 @@ def sync_buffers(module: nn.Module) -> None:
 
 
 def check_same_state(module: nn.Module, when: str) -> None:
-    """Show that all ranks hold the same network.
+    """Check that all ranks hold the same network.
 
     Raises:
         RuntimeError: Parameters or buffers differ between ranks.
@@ -251,7 +251,7 @@ def check_same_state(module: nn.Module, when: str) -> None:
 
 
 def share_files(folder: Path, stem: str, *others: str) -> None:
-    """Bring what rank 0 wrote to ranks that do not see its disk.
+    """Copy files of rank 0 to ranks that do not see its disk.
 
     Args:
         folder: Where it lies, by the same path on every machine.
@@ -282,7 +282,7 @@ def share_files(folder: Path, stem: str, *others: str) -> None:
 
 
 def _digest(path: Path) -> str | None:
-    """Fingerprint of a file, None where there is none."""
+    """Compute the fingerprint of a file, None where there is none."""
     try:
         return hashlib.blake2b(path.read_bytes()).hexdigest()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Ending at a safe point when asked to: SIGTERM, or Ctrl-C.
+"""End a run at a safe point after SIGTERM or Ctrl-C.
 
 A signal only leaves a note; the run looks at it where nothing is half done
 (after an iteration, between two images of a query, between rounds), and ends
@@ -29,7 +29,7 @@ _ours = 0
 
 
 class StoppedError(SegALError):
-    """The run was asked to end, and did, at a safe point.
+    """The run was asked to end, and ended at a safe point.
 
     Args:
         number: Of the signal.
@@ -50,7 +50,7 @@ class StoppedError(SegALError):
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Take note of SIGINT and SIGTERM, and of nothing else, while in here."""
+    """Record SIGINT and SIGTERM inside this block, and do nothing else."""
     global _asked, _ours
     _asked, _ours = 0, os.getpid()
     found = {number: signal.signal(number, _note) for number in SIGNALS}
@@ -63,12 +63,12 @@ def listening() -> Iterator[None]:
 
 
 def requested() -> int:
-    """The signal that asked this process to end, 0 where none did."""
+    """Return the signal that asked this process to end, 0 where none did."""
     return _asked
 
 
 def check() -> None:
-    """Call this where nothing is half done, on one rank.
+    """End the run here if it was asked to; for one rank, at a safe point.
 
     Raises:
         StoppedError: The process was asked to end.
@@ -78,7 +78,7 @@ def check() -> None:
 
 
 def check_together() -> None:
-    """The same, on every rank at once: one that was asked is enough.
+    """End the run on every rank if one of them was asked to.
 
     Raises:
         StoppedError: A process of this run was asked to end.

@@ -1,4 +1,4 @@
-"""The networks of a committee, loaded once for a query.
+"""Load the networks of a committee, once for each query.
 
 All of them are held on the device until their round is over: each costs as
 much memory as its weights.
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from segal.config.load import load_config
 from segal.config.schema import Member
 from segal.distributed import ranks
-from segal.errors import ConfigError, StateError
+from segal.errors import ConfigError, StateError, short
 from segal.experiment.trained import (
     build_plain,
     class_count,
@@ -30,7 +30,6 @@ from segal.experiment.trained import (
 )
 from segal.model_wrapper import ModelWrapper
 from segal.models.whole_weights import fill_network, network_tensors
-from segal.openmmlab.kinds import short
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import entries
 
@@ -46,7 +45,7 @@ _FORMATS = (
 
 @dataclass(frozen=True)
 class Committee:
-    """Brings the networks together that stand beside a round's own.
+    """Loads the further networks that predict beside a round's own.
 
     Attributes:
         members: As the config declares them.
@@ -65,7 +64,7 @@ class Committee:
     logger: logging.Logger
 
     def problems(self) -> list[str]:
-        """What the configs of the members tell at the start."""
+        """Check the configs of the members at the start."""
         found = []
         for member in self.members:
             if member.config is not None:
@@ -109,7 +108,7 @@ class Committee:
         return found
 
     def check(self) -> None:
-        """Load, once, every member that is there before the first round.
+        """Load, once, every member that exists before the first round.
 
         Raises:
             StateError: A checkpoint is missing, hurt, or does not fit.
@@ -119,7 +118,7 @@ class Committee:
                 self._load(member, 0)
 
     def gather(self, round: int, asked: bool) -> list[ModelWrapper]:
-        """The other networks of a round's committee, on every rank.
+        """Load the further networks of a round's committee, on every rank.
 
         Args:
             round: Whose own network is the first member.
@@ -161,7 +160,7 @@ class Committee:
         return found
 
     def _load(self, member: Member, round: int) -> nn.Module:
-        """A member from its checkpoint, read by rank 0 for all."""
+        """Load a member from its checkpoint, read by rank 0 for all."""
         path = member.path(round)
         where = f'{member.where}.checkpoint'
         weights: dict[str, Tensor] | None = None
@@ -181,7 +180,7 @@ class Committee:
     def _read(
         self, path: Path, where: str, each_round: bool
     ) -> dict[str, Tensor]:
-        """The weights in a checkpoint whose classes are ours.
+        """Read the weights of a checkpoint with the same classes.
 
         Raises:
             StateError: It is missing or hurt, or its classes are others.
@@ -213,7 +212,7 @@ class Committee:
 
 
 def _pixel_steps(pipeline: Any) -> list[dict[str, Any]]:
-    """The steps of a test pipeline that decide what a network sees."""
+    """List the steps of a test pipeline that decide what a network sees."""
     steps = []
     for step in entries(pipeline):
         plain = json.loads(json.dumps(step, default=str))

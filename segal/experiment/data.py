@@ -1,4 +1,4 @@
-"""The data sets of an experiment, built from its config."""
+"""Build the data sets of an experiment from its config."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from segal.openmmlab.pipelines import entries
 
 @dataclass
 class Data:
-    """What an experiment trains, asks and evaluates on.
+    """The data sets of an experiment: training, pool, evaluation.
 
     Attributes:
         pool: ``data.query``.
@@ -61,7 +61,7 @@ class Data:
         return np.asarray(self.view.PALETTE, np.uint8)
 
     def annotation(self, name: str) -> NDArray[np.uint8]:
-        """Ground truth of a pool image: uint8 (H, W), training ids."""
+        """Read the annotation of a pool image: uint8 (H, W), training ids."""
         return LoadFirst(self.view, 'data.train').load_annotation(
             self.positions[name]
         )
@@ -158,7 +158,7 @@ def build_data(
 
 
 def _no_pool(query: Any) -> list[str]:
-    """A sentence where ``data.query`` is no data set of mmseg's."""
+    """Say why ``data.query`` is no data set of mmseg's."""
     if query is None or isinstance(query, CustomDataset):
         return []
     return [
@@ -204,7 +204,7 @@ def _check_orientations(sets: Mapping[str, Any]) -> None:
 def _find_view(
     pool: Mapping[str, str], built: Mapping[str, Any], problems: list[str]
 ) -> tuple[str | None, list[str]]:
-    """Which train entry shows the pool, and which are labelled sources.
+    """Find the train entry that shows the pool, and the labelled sources.
 
     Where images of several entries have the pool's names (as copies of one
     data set in other colours have), the one with its very files shows it.
@@ -267,7 +267,7 @@ def _find_view(
 
 
 def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
-    """One sentence for each folder or list of a data set that is not there.
+    """List the folders and split files of a data set that are missing.
 
     Args:
         key: Where the entry stands in the config.

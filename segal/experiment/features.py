@@ -1,4 +1,4 @@
-"""How an experiment uses what describes the images of its pool."""
+"""Configure the features that heuristics and selectors need."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BYTES = dict(embedding=4, features=2)
 
 
 def needs_of(config: ActiveLearningConfig) -> set[str]:
-    """What heuristics and selectors of an experiment read of predictions."""
+    """List what heuristics and selectors read of predictions."""
     heuristics = (config.heuristic, config.initial_heuristic)
     selectors = (config.selector, config.initial_selector)
     return {
@@ -35,7 +35,7 @@ def needs_of(config: ActiveLearningConfig) -> set[str]:
 
 
 def features_folder(extractor: BaseExtractor, work_dir: Path) -> Path:
-    """Where the features of a pool are kept.
+    """Return the folder of a pool's features.
 
     Args:
         extractor: Describes the images.
@@ -71,7 +71,7 @@ def describe_first(
 
 
 def cost(first: Described, pool: Pool, kinds: Collection[str]) -> str:
-    """What the features of a pool take on disk, in words.
+    """Estimate the disk space of a pool's features, in words.
 
     Args:
         first: Of the first image; maps of others grow with their pixels.

@@ -1,4 +1,4 @@
-"""The network of a config: built, filled with weights, wrapped to train."""
+"""Build the network of a config, load its weights, wrap it to train."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from segal.seeding import seed_all
 
 
 class Networks:
-    """Makes networks, one like the other.
+    """Builds networks, each from a copy of the config.
 
     Args:
         cfg: Translated config.
@@ -54,7 +54,7 @@ class Networks:
         self.logger = logger
 
     def build(self) -> nn.Module:
-        """The network of the config, uninitialised."""
+        """Build the network of the config, uninitialised."""
         cfg = copy.deepcopy(self.cfg)
         model = build_segmentor(
             cfg.model,
@@ -71,7 +71,7 @@ class Networks:
         return model
 
     def first(self, round: int) -> nn.Module:
-        """The network with its first weights.
+        """Build the network with its first weights.
 
         Args:
             round: Seeds what is drawn.
@@ -99,7 +99,7 @@ class Networks:
         return model
 
     def check_weights(self, model: nn.Module) -> None:
-        """Read the first weights, and see whether they fit.
+        """Read the first weights, and check that they fit.
 
         Args:
             model: From :meth:`build`; it may get some of them.
@@ -120,7 +120,7 @@ class Networks:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Say which key named the weights that are wrong."""
+        """Name the key of wrong weights in the error."""
         try:
             yield
         except StateError as error:
@@ -128,7 +128,7 @@ class Networks:
             raise StateError(f'{key}: {error}') from error
 
     def _source(self, backbone: nn.Module) -> tuple[str | None, bool]:
-        """Where a backbone's first weights come from.
+        """Find the first weights of a backbone.
 
         Nowhere where ``load_from`` fills the whole network.
 
@@ -146,7 +146,7 @@ class Networks:
         return init.get('checkpoint'), 'init_weights' in vars(type(backbone))
 
     def again(self, weights: Mapping[str, Tensor], where: str) -> nn.Module:
-        """The network with the weights that a round ended with.
+        """Build the network with the weights at the end of a round.
 
         What hooks added to the round's own (EMA's second set) is left out.
 
@@ -171,7 +171,7 @@ class Networks:
         return model
 
     def _load_from(self, model: nn.Module) -> None:
-        """A whole network's weights, such as those of a source domain.
+        """Load a whole network's weights, such as those of a source domain.
 
         Raises:
             StateError: They cannot be read, or are of another network.
@@ -203,7 +203,7 @@ class Networks:
         )
 
     def _compare_classes(self, names: Any, source: str) -> None:
-        """Check that the classes of a checkpoint stand in the same order.
+        """Check that the classes of a checkpoint have the same order.
 
         Raises:
             StateError: They are the same names in another order.
@@ -227,7 +227,7 @@ class Networks:
             )
 
     def parallel(self, model: nn.Module) -> nn.Module:
-        """The network wrapped as mmseg trains it."""
+        """Wrap the network as mmseg trains it."""
         if ranks.world_size() == 1:
             ids = (
                 [torch.cuda.current_device()]
@@ -252,7 +252,7 @@ class Networks:
 
 
 def weight_bytes(model: nn.Module) -> int:
-    """How much disk the weights take, in bytes."""
+    """Compute the disk space of the weights, in bytes."""
     return sum(
         value.numel() * value.element_size()
         for value in model.state_dict().values()
@@ -260,7 +260,7 @@ def weight_bytes(model: nn.Module) -> int:
 
 
 def checkpoint_bytes(model: nn.Module) -> int:
-    """How much disk a checkpoint takes with Adam's two moments, in bytes."""
+    """Compute the disk space of a checkpoint with Adam's state, in bytes."""
     moments = 2 * sum(
         parameter.numel() * parameter.element_size()
         for parameter in model.parameters()

@@ -1,4 +1,4 @@
-"""Builds one training phase: everything afresh, from copies of its config."""
+"""Build one training phase afresh, from copies of its config."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Training:
         return self.loader.dataset.source_images  # type: ignore[attr-defined]
 
     def run(self) -> dict[str, Any]:
-        """Train, evaluate, save ``final.pth``; see the outer runner."""
+        """Train, evaluate and save ``final.pth``."""
         begin = time.perf_counter()
         runner = self.runner
         ranks.check_same_state(self.wrapper.model, 'before training')
@@ -111,7 +111,7 @@ class Training:
 
 
 class PhaseBuilder:
-    """Builds what each round needs; the outer runner's factory.
+    """Builds the training phase of each round, for the outer runner.
 
     Args:
         cfg: Translated config.
@@ -147,7 +147,7 @@ class PhaseBuilder:
         )
 
     def training(self, round: int, iterations: int) -> Training:
-        """A phase with everything it needs.
+        """Build a training phase.
 
         Args:
             round: From 0.
@@ -231,14 +231,14 @@ class PhaseBuilder:
         )
 
     def _snapshot(self, folder: Path) -> dict[str, Any] | None:
-        """What a phase that was killed left, read by rank 0 for all."""
+        """Read the snapshot of a killed phase on rank 0, for all ranks."""
         found = None
         if ranks.is_main():
             found = newest_whole(snapshots(folder), self.logger)
         return ranks.broadcast(found)
 
     def _final(self, round: int) -> dict[str, Any]:
-        """The last checkpoint of a round, read by rank 0 for all.
+        """Read the last checkpoint of a round on rank 0, for all ranks.
 
         The checkpoint hook's own file of the same moment stands in for it.
 
@@ -264,13 +264,13 @@ class PhaseBuilder:
         return content
 
     def _lengths(self, round: int) -> list[int]:
-        """Lengths of the phases before this one in the same schedule."""
+        """List the lengths of the earlier phases of the same schedule."""
         if self.config.reset.schedule:
             return []
         return [phase.train for phase in self.config.phases[:round]]
 
     def wrapper(self, round: int) -> ModelWrapper:
-        """The model that a finished phase left.
+        """Load the model that a finished phase left.
 
         Raises:
             StateError: Its checkpoint is missing or hurt.
@@ -279,25 +279,25 @@ class PhaseBuilder:
         return ModelWrapper(model, self.device)
 
     def committee(self, round: int, asked: bool) -> list[ModelWrapper]:
-        """See :meth:`~segal.experiment.committee.Committee.gather`."""
+        """Load the committee of a round."""
         return self._committee.gather(round, asked)
 
     def _trained(self, round: int) -> nn.Module:
-        """The network as a round left it."""
+        """Load the network as a round left it."""
         return self.networks.again(
             self._final(round)['state_dict'],
             str(last_checkpoint(self.work_dir, round)),
         )
 
     def reporters(self) -> list[Hook]:
-        """See :meth:`~segal.experiment.phase_hooks.PhaseHooks.reporters`."""
+        """Build the hooks that report a finished round."""
         return self.hooks.reporters()
 
     def _train_loader(
         self,
         round: int,
     ) -> tuple[DataLoader, BatchSampler]:
-        """Batches of everything labelled so far."""
+        """Build the loader of everything labelled so far."""
         options = {
             'workers_per_gpu': 2,
             **self.cfg.data,
@@ -350,7 +350,7 @@ class PhaseBuilder:
         iterations: int,
         per_epoch: int,
     ) -> RoundContext:
-        """Where the round stands in the experiment and in its schedule."""
+        """Locate the round in the experiment and in its schedule."""
         span = span_of(self.config, round, iterations, per_epoch)
         return RoundContext(
             round=round,

@@ -1,4 +1,4 @@
-"""The hooks of a training phase, each from a copy of its config."""
+"""Build the hooks of a training phase, each from a copy of its config."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PhaseHooks:
     def register(
         self, runner: Any, snapshot: dict[str, Any] | None
     ) -> EvaluationHook:
-        """Give a phase mmcv's training hooks and ours.
+        """Register mmcv's training hooks and ours on a phase.
 
         Args:
             runner: The inner runner.
@@ -102,7 +102,7 @@ class PhaseHooks:
         return evaluation
 
     def _register_training(self, runner: Any) -> None:
-        """What a phase does beyond mmseg's own; the teacher is asked first."""
+        """List our training hooks; the teacher of pseudo-labels runs first."""
         training = self.config.training
         if training.average is not None:
             runner.register_hook(
@@ -122,7 +122,7 @@ class PhaseHooks:
             )
 
     def sections(self) -> dict[str, Any]:
-        """What the config says of mmcv's hooks, as copies; None: nothing."""
+        """Copy mmcv's hook sections of the config; None where unset."""
         cfg = copy.deepcopy(self.cfg)
         checkpoints = cfg.get('checkpoint_config')
         if checkpoints is not None:
@@ -148,7 +148,7 @@ class PhaseHooks:
         )
 
     def evaluation(self) -> EvaluationHook:
-        """The evaluation of this rank's share of ``data.val``."""
+        """Build the evaluation of this rank's share of ``data.val``."""
         indices = list(range(ranks.rank(), len(self.val), ranks.world_size()))
         options = {
             'workers_per_gpu': 2,
@@ -166,7 +166,7 @@ class PhaseHooks:
         return EvaluationHook(loader, indices, **options)
 
     def reporters(self) -> list[Hook]:
-        """The hooks that are told of a round that is over.
+        """Build the hooks that report a finished round.
 
         For a round that this process did not train; else they are those of
         the phase.
@@ -189,7 +189,7 @@ class PhaseHooks:
         return hooks
 
     def _drawing_hooks(self) -> list[Hook]:
-        """What draws a round."""
+        """Build the hook that draws a round."""
         viz = self.config.visualize
         hooks: list[Hook] = []
         if viz is not None:
@@ -204,7 +204,7 @@ def _global_iter(
     runner: Any,
     inner_iter: bool = False,
 ) -> int:
-    """Mmcv's ``get_iter``, counted over all rounds."""
+    """Count mmcv's ``get_iter`` over all rounds."""
     if hook.by_epoch and inner_iter:
         return runner.inner_iter + 1
     epoch_is_over = (

@@ -1,4 +1,4 @@
-"""A network that was trained before: config and checkpoint, made ready."""
+"""Load a trained network from its config and checkpoint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SETS = ('query', 'test', 'val', 'train')
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its weights, and what its classes are called.
+    """A network with its weights and the names of its classes.
 
     Attributes:
         wrapper: The network, on its device.
@@ -74,7 +74,7 @@ def load_trained(
 
 
 def build_plain(cfg: Config, device: torch.device) -> nn.Module:
-    """The network of a config, without weights.
+    """Build the network of a config, without weights.
 
     Args:
         cfg: As loaded; its ``model`` counts, and is changed in place.
@@ -105,12 +105,12 @@ def build_plain(cfg: Config, device: torch.device) -> nn.Module:
 
 
 def class_count(model: nn.Module) -> int:
-    """How many classes an mmseg segmentor tells apart, 2 or more."""
+    """Count the classes of an mmseg segmentor, 2 or more."""
     return max(2, int(getattr(model, 'num_classes', 0)))
 
 
 def meta_in(content: Any) -> Mapping[str, Any]:
-    """What a checkpoint says beside its weights; empty where it is silent."""
+    """Read the meta of a checkpoint; empty where it has none."""
     meta = content.get('meta') if isinstance(content, Mapping) else None
     return meta if isinstance(meta, Mapping) else {}
 
@@ -118,7 +118,7 @@ def meta_in(content: Any) -> Mapping[str, Any]:
 def name_classes(
     cfg: Config, meta: Mapping[str, Any], count: int
 ) -> tuple[tuple[str, ...], list[list[int]] | None]:
-    """What the classes are called, and their colours.
+    """Read the names and colours of the classes.
 
     Args:
         cfg: As loaded.
@@ -149,7 +149,7 @@ def name_classes(
 
 
 def test_pipeline_of(cfg: Config) -> tuple[Any, list[str]]:
-    """How a config shows images to its network outside training.
+    """Read how a config shows images to its network outside training.
 
     Args:
         cfg: As loaded, of SegAL or of mmseg.
@@ -176,7 +176,7 @@ def test_pipeline_of(cfg: Config) -> tuple[Any, list[str]]:
 
 
 def _data_sets(cfg: Config) -> Iterator[Mapping[str, Any]]:
-    """Every data set of a config, those inside others instead of these."""
+    """List every data set of a config; inner ones in place of wrappers."""
     data = cfg.get('data')
     for name in _SETS if isinstance(data, Mapping) else ():
         for entry in entries(data.get(name)):
@@ -187,7 +187,7 @@ def _data_sets(cfg: Config) -> Iterator[Mapping[str, Any]]:
 
 
 def _colours(palette: Any, count: int) -> list[list[int]] | None:
-    """A palette as plain numbers; None where it is none."""
+    """Read a palette as plain numbers; None where it is none."""
     try:
         colours = np.asarray(palette, int)
     except (TypeError, ValueError):

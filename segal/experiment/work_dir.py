@@ -1,4 +1,4 @@
-"""Whose folder a work_dir is, and what is written there first."""
+"""Claim a work_dir for one experiment, and write its first files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_log(
     work_dir: Path,
     dry_run: bool,
 ) -> logging.Logger:
-    """Mmseg's logger, into a file of the work_dir."""
+    """Open mmseg's logger on a file of the work_dir."""
     file = None
     if not dry_run:
         try:
@@ -44,7 +44,7 @@ def open_log(
 
 
 def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
-    """Make the work_dir this experiment's, or show that it is already.
+    """Claim the work_dir, or check that this experiment owns it.
 
     Raises:
         StateError: It holds another experiment, or something although a new
@@ -95,7 +95,7 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
 
 
 def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
-    """Whether the pool is the one that the work_dir's labels are of.
+    """Check that the pool is the one that the work_dir's labels belong to.
 
     Args:
         images: Of ``data.query``.
@@ -139,7 +139,7 @@ def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
 
 
 def describe(data: Data, work_dir: Path) -> None:
-    """``pool.json``: what tools need to know of the pool."""
+    """Write ``pool.json``, which tools read in place of the pool."""
     pool = data.pool
     replace_json(
         work_dir / 'pool.json',

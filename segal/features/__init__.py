@@ -1,4 +1,4 @@
-"""What else than its own predictions a query may know of an image."""
+"""Describe images by features for the query."""
 
 from .backbone import Backbone
 from .base import KINDS, BaseExtractor, Described

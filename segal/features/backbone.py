@@ -43,5 +43,5 @@ class Backbone(FrozenExtractor):
         return dict(self._backbone)
 
     def build(self) -> nn.Module:
-        """The backbone, without its weights."""
+        """Build the backbone, without its weights."""
         return BACKBONES.build(self.backbone)

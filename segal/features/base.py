@@ -16,7 +16,7 @@ KINDS = ('embedding', 'features')
 
 @dataclass(frozen=True)
 class Described:
-    """What an extractor says of one image.
+    """An extractor's description of one image.
 
     Attributes:
         embedding: float32 (D,), finite.
@@ -29,7 +29,7 @@ class Described:
 
 
 class BaseExtractor(ABC):
-    """Describes images by numbers that no label is needed for.
+    """Describes images by numbers that need no label.
 
     Args:
         dims: Channels F that the map is brought down to, by a random
@@ -56,7 +56,7 @@ class BaseExtractor(ABC):
         self.dims = dims
 
     def describe(self, features: Tensor) -> Described:
-        """Make both kinds of one map.
+        """Make the embedding and the feature map of one backbone map.
 
         Args:
             features: floating (F, h, w), as the network gives it.

@@ -1,4 +1,4 @@
-"""Numbers about images on disk, each file whole or worthless."""
+"""Cache features of images on disk; a damaged file is never read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LARGEST = float(np.finfo(np.float16).max)
 
 
 class FeatureCache:
-    """What one extractor said of images, one file for each and each kind.
+    """Cache of one extractor's features: a file for each image and kind.
 
     Nothing in it decides anything that could not be computed again: what is
     missing, cut or altered counts as not there. Several runs, and all ranks
@@ -39,7 +39,7 @@ class FeatureCache:
         self.folder = folder
 
     def describe(self, about: dict[str, object]) -> None:
-        """Make the folder, and say in ``about.json`` whose it is.
+        """Make the folder, and name its extractor in ``about.json``.
 
         Raises:
             StateError: It cannot be written.
@@ -58,7 +58,7 @@ class FeatureCache:
         )
 
     def path(self, stem: str, kind: str) -> Path:
-        """Where an image's numbers lie.
+        """Return the path of an image's features.
 
         Args:
             stem: What the image is known by here: a digest of its content.
@@ -67,7 +67,7 @@ class FeatureCache:
         return self.folder / f'{stem}.{kind}'
 
     def has(self, stem: str, kind: str) -> bool:
-        """Whether there is a file, of the length that it begins with."""
+        """Check that a file is there with the length that it begins with."""
         try:
             with open(self.path(stem, kind), 'rb') as file:
                 magic, length = _HEAD.unpack(file.read(_HEAD.size))
@@ -77,7 +77,7 @@ class FeatureCache:
         return magic == _MAGIC and whole == _HEAD.size + length + _DIGEST
 
     def read(self, stem: str, kind: str) -> NDArray[np.floating] | None:
-        """An image's numbers; None where there are none, or hurt ones."""
+        """Read an image's features; None where they are missing or damaged."""
         try:
             content = self.path(stem, kind).read_bytes()
             magic, length = _HEAD.unpack_from(content)
@@ -89,7 +89,7 @@ class FeatureCache:
         return np.load(io.BytesIO(array), allow_pickle=False)
 
     def write(self, stem: str, kind: str, array: NDArray[np.floating]) -> None:
-        """Keep an image's numbers.
+        """Write an image's features.
 
         Raises:
             StateError: They cannot be written.
@@ -108,7 +108,7 @@ class FeatureCache:
 def kept(
     described: Described, kinds: Collection[str]
 ) -> dict[str, NDArray[np.floating]]:
-    """What is written of an image.
+    """Encode the features of an image.
 
     Args:
         described: By the extractor.
@@ -140,5 +140,5 @@ def _hash(content: bytes) -> bytes:
 
 
 def _own() -> str:
-    """Ends a name that no other process uses at this time."""
+    """Make a suffix of a name that no other process uses at this time."""
     return f'.{socket.gethostname()}.{os.getpid()}'

@@ -1,4 +1,4 @@
-"""Extractors with a network of their own, which no round changes."""
+"""Extract features with a network that no round changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KEY = 'active_learning.features'
 
 
 class FrozenExtractor(BaseExtractor):
-    """A pretrained network, run once over the pool.
+    """A pretrained network that is run once over the pool.
 
     Args:
         checkpoint: Path or URL of the weights, of the backbone alone or of a
@@ -80,10 +80,10 @@ class FrozenExtractor(BaseExtractor):
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The backbone, without its weights."""
+        """Build the backbone, without its weights."""
 
     def forward(self, backbone: nn.Module, images: Tensor) -> Any:
-        """What the backbone says.
+        """Return the maps of the backbone.
 
         Args:
             backbone: From :meth:`build`.
@@ -92,7 +92,7 @@ class FrozenExtractor(BaseExtractor):
         return backbone(images)
 
     def options(self) -> dict[str, Any]:
-        """All that decides about the numbers, beside the weights."""
+        """List the options that decide about the features, without weights."""
         return dict(
             type=type(self).__name__,
             version=VERSION,
@@ -110,7 +110,7 @@ class FrozenExtractor(BaseExtractor):
         logger: logging.Logger,
         weights: bool = True,
     ) -> FrozenNetwork:
-        """Make it ready.
+        """Build the network and load its weights.
 
         Args:
             device: Where it shall run.
@@ -171,7 +171,7 @@ class FrozenNetwork:
         self.device = device
 
     def fingerprint(self) -> str:
-        """One word for weights and options: 32 hexadecimal digits."""
+        """Compute the fingerprint of weights and options: 32 hex digits."""
         options = json.dumps(
             self.extractor.options(), sort_keys=True, default=str
         )
@@ -216,7 +216,7 @@ class FrozenNetwork:
         return found
 
     def _prepare(self, image: NDArray[np.uint8]) -> Tensor:
-        """Resized and normalised: float32 (1, 3, h, w)."""
+        """Resize and normalise an image: float32 (1, 3, h, w)."""
         made_for = self.extractor.backbone.get('img_size')
         size = self.extractor.size or _size(
             getattr(self.backbone, 'img_size', made_for)
@@ -231,7 +231,7 @@ class FrozenNetwork:
         return tensor.contiguous().to(self.device)
 
     def _describe(self, outputs: Any) -> Described:
-        """Both kinds of what a backbone said."""
+        """Make embedding and feature map of the backbone's output."""
         levels = outputs if isinstance(outputs, (list, tuple)) else [outputs]
         try:
             found = levels[self.extractor.level]
@@ -256,7 +256,7 @@ class FrozenNetwork:
 
 
 def _size(value: Any) -> tuple[int, int] | None:
-    """A size (H, W), of one number or two."""
+    """Read a size (H, W) from one number or two."""
     if value is None:
         return None
     both = [value, value] if isinstance(value, int) else value
@@ -271,7 +271,7 @@ def _size(value: Any) -> tuple[int, int] | None:
 
 
 def _three(name: str, value: Any) -> tuple[float, float, float]:
-    """Three numbers, for R, G and B."""
+    """Read three numbers, for R, G and B."""
     try:
         red, green, blue = map(float, value)
     except (TypeError, ValueError):

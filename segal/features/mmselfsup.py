@@ -67,11 +67,11 @@ class MMSelfSup(FrozenExtractor):
         return bool(self.config.model.get('with_sobel', False))
 
     def options(self) -> dict[str, Any]:
-        """All that decides about the numbers, beside the weights."""
+        """List the options that decide about the features, without weights."""
         return dict(super().options(), with_sobel=self.with_sobel)
 
     def build(self) -> nn.Module:
-        """The backbone, without its weights."""
+        """Build the backbone, without its weights."""
         models = importlib.import_module('mmselfsup.models')
         return models.BACKBONES.build(self.backbone)
 
@@ -81,7 +81,7 @@ class MMSelfSup(FrozenExtractor):
         return utils.Sobel()
 
     def forward(self, backbone: nn.Module, images: Tensor) -> Any:
-        """What the backbone says of whole images."""
+        """Return the maps of the backbone for whole images."""
         if self.with_sobel:
             images = self._sobel.to(images.device)(images)  # (1, 2, h, w)
         for kind in type(backbone).__mro__:
@@ -91,7 +91,7 @@ class MMSelfSup(FrozenExtractor):
 
 
 def _read(name: str) -> Config:
-    """A config of the user's, or of the installed package.
+    """Load a config of the user's, or of the installed package.
 
     Raises:
         ConfigError: There is none, or it is none of MMSelfSup.
@@ -119,7 +119,7 @@ def _read(name: str) -> Config:
 
 
 def _normalize(config: Config) -> dict[str, list[float]]:
-    """Mean and std of a config's first Normalize, of 0 to 255; or nothing."""
+    """Read mean and std of a config's first Normalize, of 0 to 255."""
     for step in _dicts(config.get('data')):
         if step.get('type') == 'Normalize' and {'mean', 'std'} <= step.keys():
             return {
@@ -130,7 +130,7 @@ def _normalize(config: Config) -> dict[str, list[float]]:
 
 
 def _dicts(part: Any) -> Iterator[Mapping[str, Any]]:
-    """Every dict in a part of a config, in its order."""
+    """List every dict in a part of a config, in its order."""
     if isinstance(part, Mapping):
         yield part
     if isinstance(part, (Mapping, list, tuple)):

@@ -1,4 +1,4 @@
-"""What extractors say of the images of a pool: made once, then read."""
+"""Extract the features of a pool once, then read them from the cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .stamps import Stamp, read_stamps, stamp, write_stamps
 
 
 class PoolFeatures:
-    """Adds embeddings and maps of features to predictions.
+    """Adds embeddings and feature maps to predictions.
 
     Those of a frozen network are read from a cache, which is filled first:
     each rank describes its share of the pool, image by image. A run that is
@@ -67,11 +67,11 @@ class PoolFeatures:
         self._network: FrozenNetwork | None = None
 
     def wants_network(self, needs: Collection[str]) -> bool:
-        """Whether the round's network must see an image for some needs."""
+        """Check whether the round's network must see an image for needs."""
         return self.extractor.of_network and not set(KINDS).isdisjoint(needs)
 
     def prepare(self, needs: Collection[str]) -> None:
-        """Describe what was not described yet; every rank calls it.
+        """Extract the missing features; every rank calls it.
 
         Args:
             needs: Of heuristics and selectors; maps that none of them reads
@@ -121,7 +121,7 @@ class PoolFeatures:
     def add(
         self, prediction: Prediction, needs: Collection[str]
     ) -> Prediction:
-        """The same prediction, with what the cache has of its image.
+        """Add the cached features of its image to a prediction.
 
         Args:
             prediction: Of an image of the pool.
@@ -137,7 +137,7 @@ class PoolFeatures:
     def tapping(
         self, wrapper: ModelWrapper, needs: Collection[str]
     ) -> Iterator[NetworkFeatures | None]:
-        """Listen to the round's network, where it is what describes.
+        """Record the maps of the round's network, where it is the extractor.
 
         Args:
             wrapper: The network.
@@ -150,7 +150,7 @@ class PoolFeatures:
             yield NetworkFeatures(tap, self.extractor, wrapper.device, needs)
 
     def _read(self, name: str, kind: str) -> Tensor:
-        """One kind of numbers; described anew where they are lost."""
+        """Read one kind of features; extract lost ones again."""
         cache = self._open()
         image = self.pool[self.pool.position[name]]
         if name not in self._stems:
@@ -163,7 +163,7 @@ class PoolFeatures:
         return torch.from_numpy(array.astype(np.float32)).to(self.device)
 
     def _open(self) -> FeatureCache:
-        """The extractor's part of the folder."""
+        """Return the extractor's part of the folder."""
         if self._cache is None:
             extractor = self._frozen
             network = self._opened()
@@ -180,7 +180,7 @@ class PoolFeatures:
         return self.extractor
 
     def _opened(self) -> FrozenNetwork:
-        """The network; only where something is missing it is built twice."""
+        """Build the network, where a feature is missing."""
         if self._network is None:
             self._network = self._frozen.open(self.device, self.logger)
         return self._network
@@ -189,7 +189,7 @@ class PoolFeatures:
         return str(Path(self.pool.file(name)).absolute())
 
     def _look(self, images: Sequence[PoolImage]) -> dict[str, Stamp]:
-        """Digests of files, by name of image."""
+        """Compute the digests of files, by name of image."""
         known = read_stamps(self.folder)
         return {
             image.name: stamp(Path(self.pool.file(image.name)), known)
@@ -197,13 +197,13 @@ class PoolFeatures:
         }
 
     def _stem(self, image: PoolImage, digest: str) -> str:
-        """What an image is known by in the cache."""
+        """Return an image's key in the cache."""
         said = repr((image.name, tuple(image.size), digest, self._loading))
         return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 
     @cached_property
     def _loading(self) -> list[str]:
-        """How a file becomes an image."""
+        """Describe the steps that turn a file into an image."""
         steps = [
             f'{type(step).__name__} {_plain(vars(step))}'
             for step in self.pool.loading_steps
@@ -212,7 +212,7 @@ class PoolFeatures:
         return [*steps, view] if view else steps
 
     def _fill(self, images: Sequence[PoolImage], kinds: Sequence[str]) -> None:
-        """Describe some images, with a bar."""
+        """Extract the features of some images, with a progress bar."""
         loader = DataLoader(
             _Images(self.pool, images),
             batch_size=None,
@@ -244,7 +244,7 @@ class PoolFeatures:
         pixels: NDArray[np.uint8],
         kinds: Sequence[str],
     ) -> None:
-        """Describe an image and keep the numbers."""
+        """Extract and write the features of an image."""
         cache = self._open()
         described = self._opened()(pixels, image.name)
         for kind, array in kept(described, kinds).items():
@@ -252,7 +252,7 @@ class PoolFeatures:
 
 
 class _Images(Dataset):
-    """Images of a pool as people see them."""
+    """Images of a pool as the extractor's loader reads them."""
 
     def __init__(self, pool: Pool, images: Sequence[PoolImage]) -> None:
         self.pool = pool
@@ -268,7 +268,7 @@ class _Images(Dataset):
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """What of a step's attributes is the same in every process."""
+    """List the attributes of a step that are the same in every process."""
     simple = (str, int, float, bool, type(None), dict)
     return {
         name: value

@@ -1,4 +1,4 @@
-"""What MMSelfSup lacks to be trained on a pool: its files, and a neck."""
+"""Train MMSelfSup on a pool: a data source of files, and a neck."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @DATASOURCES.register_module()
 class ImageFiles(BaseDataSource):
-    """Images by their paths, whatever is in these, and without any label.
+    """Images by their paths, without any label.
 
     Args:
         files: Paths.
@@ -25,7 +25,7 @@ class ImageFiles(BaseDataSource):
         super().__init__(data_prefix='', **options)
 
     def load_annotations(self) -> list[dict[str, Any]]:
-        """One entry for each image, as the base wants it."""
+        """List one entry for each image, as the base class wants it."""
         return [
             dict(img_info=dict(filename=file), gt_label=np.array(-1))
             for file in self.files
@@ -40,5 +40,5 @@ class LastMapNeck(NonLinearNeck):
     """
 
     def forward(self, x: list[Tensor]) -> list[Tensor]:
-        """(B, C) of the last map (B, F, h, w)."""
+        """Return (B, C) of the last map (B, F, h, w)."""
         return super().forward([x[-1]])

@@ -1,4 +1,4 @@
-"""Fewer channels, by a random projection that is always the same."""
+"""Reduce channels by a random projection that is always the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segal.seeding import key
 
 
 def project(features: Tensor, dims: int | None) -> Tensor:
-    """Bring a map down to fewer channels.
+    """Reduce the channels of a map.
 
     Distances between its columns are kept in expectation, so that neighbours
     stay neighbours. The matrix depends on its shape alone: not on the seed,
@@ -36,7 +36,7 @@ def project(features: Tensor, dims: int | None) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _gaussian(rows: int, columns: int) -> Tensor:
-    """float32 (rows, columns), of variance ``1 / rows``."""
+    """Draw a matrix, float32 (rows, columns), of variance ``1 / rows``."""
     draw = np.random.default_rng(key('projection', rows, columns))
     matrix = draw.standard_normal((rows, columns)) / np.sqrt(rows)
     return torch.from_numpy(matrix.astype(np.float32))

@@ -30,7 +30,7 @@ class Segmentor(BaseExtractor):
 
 
 class Tap:
-    """Sees what enters the last classifier layer of a segmentor.
+    """Records the input of the last classifier layer of a segmentor.
 
     That is the layer of the decode head that was run last among those whose
     outputs are as many as the head's: ``conv_seg`` in nearly all of mmseg.
@@ -58,7 +58,7 @@ class Tap:
 
     @contextmanager
     def open(self) -> Iterator[Tap]:
-        """Listen while this lasts."""
+        """Record inside this block."""
         handles = [
             layer.register_forward_pre_hook(self._see)
             for head in self.heads
@@ -77,7 +77,7 @@ class Tap:
         self._seen = inputs[0].detach()
 
     def take(self, batch: dict[str, Any], device: torch.device) -> Tensor:
-        """The map of the batch that the network has just seen.
+        """Return the map of the batch that the network has just predicted.
 
         Where it saw the images in pieces (``slide``) or more than once (test
         time augmentation), it looks once more at the whole of the first,
@@ -117,7 +117,7 @@ class Tap:
 
 
 class NetworkFeatures:
-    """What the round's network says of the batch it has just seen.
+    """Features of the batch that the round's network has just predicted.
 
     Args:
         tap: Listening.
@@ -140,11 +140,11 @@ class NetworkFeatures:
         self._maps: Tensor | None = None
 
     def take(self, batch: dict[str, Any]) -> None:
-        """Keep the maps of a batch, right after it was predicted."""
+        """Record the maps of a batch, right after it was predicted."""
         self._maps = self.tap.take(batch, self.device)  # (B, F, h, w)
 
     def add(self, prediction: Prediction, index: int) -> Prediction:
-        """The prediction of an image of the batch, with its numbers."""
+        """Add the features of an image of the batch to its prediction."""
         assert self._maps is not None
         described = self.extractor.describe(self._maps[index])
         found = {kind: getattr(described, kind) for kind in self.kinds}
@@ -152,5 +152,5 @@ class NetworkFeatures:
 
 
 def _outputs(head: Any) -> int:
-    """How many channels a head ends with."""
+    """Count the channels of a head's output."""
     return int(getattr(head, 'out_channels', None) or head.num_classes)

@@ -1,4 +1,4 @@
-"""Which content a file of the pool has, remembered while it is not touched."""
+"""Remember digests of the pool's files until a file is touched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Stamp = tuple[int, int, str]
 
 
 def stamp(path: Path, known: Mapping[str, Stamp]) -> Stamp:
-    """What is in a file now.
+    """Compute the digest of a file.
 
     Args:
         path: Of the image.
@@ -49,7 +49,7 @@ def _digest() -> hashlib.blake2b:
 
 
 def read_stamps(folder: Path) -> dict[str, Stamp]:
-    """What was remembered, by absolute path; nothing where it is hurt."""
+    """Read the remembered digests, by absolute path; none where damaged."""
     try:
         found = json.loads((folder / FILE).read_text())
         return {
@@ -61,7 +61,7 @@ def read_stamps(folder: Path) -> dict[str, Stamp]:
 
 
 def write_stamps(folder: Path, stamps: Mapping[str, Stamp]) -> None:
-    """Remember them, beside those of other pools.
+    """Write digests beside those of other pools.
 
     Raises:
         StateError: They cannot be written.

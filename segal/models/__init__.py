@@ -1,4 +1,4 @@
-"""Networks that mmseg lacks, in mmseg's registries."""
+"""Register networks that mmseg lacks."""
 
 import segal.registry  # noqa: F401  (lets a user's class win a name)
 from segal.models.decode_heads import DeepLabV2Head, DeepLabV3PlusHead

@@ -1,4 +1,4 @@
-"""Monte Carlo dropout: one network, many opinions.
+"""Predict several times with dropout on (Monte Carlo dropout).
 
 Source: Gal and Ghahramani, Dropout as a Bayesian Approximation: Representing
 Model Uncertainty in Deep Learning, ICML 2016.
@@ -18,7 +18,7 @@ from segal.errors import ConfigError
 
 
 def dropouts(model: nn.Module) -> list[nn.Module]:
-    """The dropout layers of a network that change what it predicts.
+    """List the dropout layers of a network that change its predictions.
 
     Those of auxiliary heads do not: they are asked in training alone.
     """
@@ -34,7 +34,7 @@ def dropouts(model: nn.Module) -> list[nn.Module]:
 
 
 def check_dropout(model: nn.Module) -> None:
-    """Show that a network has dropout.
+    """Check that a network has dropout.
 
     Raises:
         ConfigError: It has none, so all its opinions would be the same.
@@ -48,7 +48,7 @@ def check_dropout(model: nn.Module) -> None:
 
 
 def drop_elements(x: Tensor, p: float) -> Tensor:
-    """What ``nn.Dropout`` does, several times as fast on a CPU.
+    """Apply ``nn.Dropout`` several times as fast on a CPU.
 
     Each 64 random bits decide for four elements, so the share is ``p`` to
     within 2 ** -17. The draws are those of torch's own generator of the
@@ -72,7 +72,7 @@ def drop_elements(x: Tensor, p: float) -> Tensor:
 
 
 class DropoutPasses:
-    """Runs a network several times, with dropout on and all else as in eval.
+    """Runs a network several times, with dropout on and the rest in eval.
 
     What comes before the first dropout is computed once for an input: the
     largest modules without dropout inside keep what they gave in the first
@@ -107,7 +107,7 @@ class DropoutPasses:
 
     @contextmanager
     def open(self) -> Iterator[Callable[[], None]]:
-        """Dropout on, and memory for one input.
+        """Switch dropout on, and allocate the masks of one input.
 
         Yields:
             To be called before each pass over the same input.

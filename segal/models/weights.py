@@ -1,4 +1,4 @@
-"""The first weights of a backbone: all of them, or an error."""
+"""Load all pretrained weights of a backbone, or raise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHECKPOINT = 'runner.checkpoint'
 def read_weights(
     source: str, key: str = CHECKPOINT, wanted: Collection[str] = ()
 ) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, by name.
+    """Read the tensors of a checkpoint, by name.
 
     Args:
         source: A path, a URL, or mmcv's ``open-mmlab://`` and
@@ -95,7 +95,7 @@ def load_backbone(
     logger: logging.Logger,
     key: str = CHECKPOINT,
 ) -> None:
-    """Fill a backbone with pretrained weights.
+    """Load pretrained weights into a backbone.
 
     Args:
         backbone: As mmseg built it.
@@ -185,12 +185,12 @@ def init_own_way(backbone: nn.Module, source: str) -> None:
 
 
 def last_checkpoint(work_dir: Path, round: int) -> Path:
-    """Where the last checkpoint of a round lies."""
+    """Return the path of a round's last checkpoint."""
     return Path(work_dir) / f'round_{round:03d}' / 'final.pth'
 
 
 def load_plain(path: Path) -> dict[str, Any]:
-    """A checkpoint of ours: tensors and plain values only.
+    """Read a checkpoint of SegAL: tensors and plain values only.
 
     Raises:
         StateError: It is missing or hurt.
@@ -208,7 +208,7 @@ def load_plain(path: Path) -> dict[str, Any]:
 def newest_whole(
     paths: Sequence[Path], logger: logging.Logger
 ) -> dict[str, Any] | None:
-    """The first checkpoint that can be read, None where none can.
+    """Read the first readable checkpoint, None where there is none.
 
     Args:
         paths: The one that is wanted first.

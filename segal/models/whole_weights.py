@@ -1,4 +1,4 @@
-"""The weights of a whole network: all of them, or an error."""
+"""Load all weights of a whole network, or raise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NAMED = 5
 
 
 def network_tensors(content: Any, where: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint, without what DDP puts before names.
+    """Read the weights of a checkpoint, without DDP's prefix of names.
 
     Args:
         content: Of a checkpoint that mmseg or SegAL wrote, or a bare

@@ -1,1 +1,1 @@
-"""Read what mmcv's and mmseg's configs and checkpoints hold."""
+"""Read configs and checkpoints of mmcv and mmseg."""

@@ -1,4 +1,4 @@
-"""mmseg configs as bases, without a copy.
+"""Use mmseg configs as bases, without copying them.
 
 A plain training config, used as a base, says how long *it* trains. Merged
 key by key into a child, its ``max_iters``, its evaluation every 4000
@@ -35,7 +35,7 @@ class _Aside(dict[str, Any]):
 
 
 def configs_of(package: str, where: str = '_base_') -> Path:
-    """Where the configs of an installed package of OpenMMLab's lie.
+    """Find the folder of configs of an installed OpenMMLab package.
 
     Args:
         package: Its import name, such as ``'mmseg'``.
@@ -60,7 +60,7 @@ def package_config(
     where: str = '_base_',
     inside: Sequence[str] = ('',),
 ) -> str:
-    """The path of a config of an installed package.
+    """Find a config of an installed package.
 
     Args:
         package: Its import name.
@@ -89,7 +89,7 @@ def package_config(
 
 
 def mmseg_folder() -> Path:
-    """Where the configs of the installed mmseg lie.
+    """Find the folder of configs of the installed mmseg.
 
     Raises:
         ConfigError: mmseg is not installed, or came without its configs.
@@ -98,7 +98,7 @@ def mmseg_folder() -> Path:
 
 
 def mmseg_config(name: str) -> str:
-    """The path of a config of the installed mmseg, for ``_base_``.
+    """Find a config of the installed mmseg, for ``_base_``.
 
     ::
 
@@ -115,7 +115,7 @@ def mmseg_config(name: str) -> str:
 
 
 def _is_plain(path: Path, cfg: Mapping[str, Any]) -> bool:
-    """Whether a base is an ordinary training config, not one of rounds."""
+    """Check whether a base is an ordinary training config, without rounds."""
     runner = cfg.get('runner')
     if isinstance(runner, Mapping) and 'type' in runner:
         return runner['type'] in ('IterBasedRunner', 'EpochBasedRunner')
@@ -124,7 +124,7 @@ def _is_plain(path: Path, cfg: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def bases_set_aside(top: str) -> Iterator[None]:
-    """While this lasts, ``Config.fromfile`` sets sections of bases aside.
+    """Make ``Config.fromfile`` set sections of bases aside in this block.
 
     Args:
         top: The file that is read; it is nobody's base.
@@ -164,13 +164,13 @@ def bases_set_aside(top: str) -> Iterator[None]:
 
 
 def _whole(section: Mapping[str, Any]) -> dict[str, Any]:
-    """A section with what an earlier base had set aside merged back in."""
+    """Merge what an earlier base had set aside back into a section."""
     own = {key: value for key, value in section.items() if key != _MARK}
     return Config._merge_a_into_b(own, section.get(_MARK, {}))
 
 
 def join_sections(cfg: Config) -> list[str]:
-    """Join what was set aside with what the child wrote, in place.
+    """Merge the sections set aside with those of the child, in place.
 
     Returns:
         One note for each section in which something of a base was dropped.

@@ -1,4 +1,4 @@
-"""What a registry says when it cannot build a part, with the part's key."""
+"""Explain why a registry cannot build a part, with the part's key."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from mmcv.runner.optimizer import OPTIMIZERS
 from mmseg.datasets import DATASETS, PIPELINES
 from mmseg.models.builder import MODELS
 
-from segal.errors import ConfigError, nearest, raised_at
-from segal.openmmlab.kinds import short
+from segal.errors import ConfigError, nearest, raised_at, short
 
 _REGISTRIES = {
     registry.name: registry.module_dict
@@ -28,6 +27,9 @@ _REGISTRIES = {
     )
 }
 _UNKNOWN = re.compile(r'(\S+) is not in the (.+) registry')
+_TWICE = re.compile(
+    r"(\w+): .*got multiple values for keyword argument '(\w+)'"
+)
 _ENDINGS = ('Dataset', 'Loss', 'Hook', 'Head')
 """What people leave out."""
 
@@ -36,7 +38,7 @@ _FEW = 20
 
 
 def not_built(where: str, section: Any, error: Exception) -> str:
-    """One sentence about a part that cannot be built from its config.
+    """Explain in one sentence why a part cannot be built from its config.
 
     Args:
         where: Dotted path of the section.
@@ -48,6 +50,13 @@ def not_built(where: str, section: Any, error: Exception) -> str:
         return '; '.join(f'{where}: {one}' for one in error.problems)
     said = _plain(error)
     unknown = _UNKNOWN.search(said)
+    twice = _TWICE.match(said)
+    if twice is not None:
+        return (
+            f'{where}.{twice[2]}: {twice[1]} sets it itself; take it out, or '
+            "write a type that leaves it open, such as 'CustomDataset' with "
+            'classes and palette for a data set'
+        )
     if unknown is None:
         kind = type(error).__name__
         # a TypeError of a constructor tells it all by itself
@@ -65,7 +74,7 @@ def not_built(where: str, section: Any, error: Exception) -> str:
 
 
 def _plain(error: Exception) -> str:
-    """Without the quotes that each KeyError puts around the one inside."""
+    """Remove the quotes that each KeyError adds around the inner one."""
     said = str(error) or 'no further words'
     if not isinstance(error, KeyError):
         return said
@@ -74,7 +83,7 @@ def _plain(error: Exception) -> str:
 
 
 def _named(where: str, part: Any, name: str) -> Iterator[str]:
-    """Dotted paths of the dicts of that type inside a section."""
+    """List the dotted paths of the dicts of a type inside a section."""
     if isinstance(part, Mapping):
         if part.get('type') == name:
             yield where
@@ -86,7 +95,7 @@ def _named(where: str, part: Any, name: str) -> Iterator[str]:
 
 
 def _guess(name: str, registry: str) -> str:
-    """The nearest name, and how to bring in one's own."""
+    """Suggest the nearest name, and how to register one's own."""
     names = sorted(_REGISTRIES.get(registry, {}))
     own = 'if it is your own, name its module in custom_imports'
     said = nearest(name, names) if names else ''
@@ -101,7 +110,7 @@ def _guess(name: str, registry: str) -> str:
 
 @contextmanager
 def understood() -> Iterator[None]:
-    """Turn what a value of an odd kind raises into words about the config.
+    """Turn errors from values of a wrong kind into config errors.
 
     While a config is read and its parts are built, nothing is written yet
     that could be at fault.

@@ -1,4 +1,4 @@
-"""Checkpoints that are read without running any code of theirs."""
+"""Load checkpoints without executing any of their code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _FORCE_UNSAFE = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
 
 def load_file(path: str | pathlib.Path, map_location: Any = 'cpu') -> Any:
-    """What ``torch.save`` wrote, without running any code of the file.
+    """Load a file of ``torch.save`` without executing any of its code.
 
     Args:
         path: The file.
@@ -62,7 +62,7 @@ def load_file(path: str | pathlib.Path, map_location: Any = 'cpu') -> Any:
 
 @contextmanager
 def safe_loading(name: str) -> Iterator[None]:
-    """Let every ``torch.load`` in here load plain data, and nothing else.
+    """Make every ``torch.load`` in this block load plain data only.
 
     Whatever the call itself asks for: mmcv downloads with
     ``weights_only=False``.

@@ -1,4 +1,4 @@
-"""Pipelines and data sets of older configs, put as mmseg puts them."""
+"""Translate pipelines and data sets of older configs to mmseg's form."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _BUNDLES = {'DefaultFormatBundle', 'ImageToTensor', 'ToTensor'}
 
 
 def entries(section: Any) -> list[Any]:
-    """The data sets of ``data.train`` or its like, as a list."""
+    """List the data sets of ``data.train`` or a similar key."""
     if section is None:
         return []
     return list(section) if isinstance(section, (list, tuple)) else [section]
 
 
 def walk(pipeline: Any) -> Iterator[Any]:
-    """Every transform of a pipeline, those inside others included."""
+    """List every transform of a pipeline, with those inside others."""
     for step in entries(pipeline):
         if isinstance(step, Mapping):
             yield step
@@ -41,7 +41,7 @@ def walk(pipeline: Any) -> Iterator[Any]:
 
 
 def loads_labels(kind: Any) -> bool:
-    """Whether a step of a pipeline is the one that reads annotations.
+    """Check whether a step of a pipeline reads annotations.
 
     Args:
         kind: Its class or the name of it: ``LoadAnnotations``, what is
@@ -91,7 +91,7 @@ def unwrap_datasets(cfg: Config) -> list[str]:
 
 
 def _parted(entry: Any) -> list[Any]:
-    """One data set for each of its folders or splits."""
+    """Split a data set into one for each of its folders or splits."""
     if not isinstance(entry, Mapping):
         return [entry]
     lists = {
@@ -190,7 +190,7 @@ def clean_query(cfg: Config) -> list[str]:
 
 
 def _as_test_ends(steps: list[Any]) -> tuple[list[Any], bool]:
-    """A test pipeline whose images are tensors at the end.
+    """Make a test pipeline whose images are tensors at the end.
 
     Args:
         steps: Of a pipeline with MultiScaleFlipAug; what bundles or collects
@@ -232,7 +232,7 @@ def _as_test_ends(steps: list[Any]) -> tuple[list[Any], bool]:
 
 
 def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:
-    """Steps that neither load nor collect the ground truth."""
+    """List the steps that neither load nor collect the ground truth."""
     kept, truth = [], False
     for step in entries(pipeline):
         if isinstance(step, Mapping):
@@ -256,7 +256,7 @@ def _without_truth(pipeline: Any) -> tuple[list[Any], list[str]]:
 
 
 def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
-    """A flat pipeline as mmseg writes one for tests, and what was random."""
+    """Flatten a pipeline as mmseg writes one for tests; list random steps."""
     loading: list[Any] = []
     inner: list[Any] = []
     dropped: list[str] = []
@@ -296,7 +296,7 @@ def _as_test_pipeline(steps: list[Any]) -> tuple[list[Any], str]:
 
 
 def _reads(kind: Any) -> bool:
-    """Whether a step may read the image: mmseg's readers, or the user's."""
+    """Check whether a step may read the image: mmseg's reader, or own."""
     if not isinstance(kind, str):
         return False
     if kind.startswith('LoadImage'):
@@ -308,7 +308,7 @@ def _reads(kind: Any) -> bool:
 
 
 def _one_scale(scale: Any) -> tuple[int, int] | None:
-    """(width, height), the first where there are several."""
+    """Return (width, height), the first where there are several."""
     if isinstance(scale, (list, tuple)) and scale:
         first = scale[0]
         if isinstance(first, (list, tuple)):

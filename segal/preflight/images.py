@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
+from PIL import Image
 
 from segal.active.dataset.base import LoadFirst, image_file, reading
-from segal.active.dataset.pool import query_batch
+from segal.active.dataset.pool import Pool, query_batch
+from segal.active.dataset.scan import count_of
+from segal.active.images.depth import has_eight_bits
 from segal.active.images.view import PLAIN, content_of
 from segal.errors import DataError
 from segal.experiment.data import Data
+from segal.preflight.label_values import FORMATS
+from segal.preflight.parts import content
 from segal.seeding import seeded
 
 _DRAWS = 8
 """Passes through a pipeline whose steps are random."""
+
+_OF_EACH = 4
+"""Images of each kind of a pool that has several."""
 
 _FACTOR = 4
 """Between the largest values of one file, read twice, that is no accident."""
@@ -36,11 +47,13 @@ def read_alike(data: Data, problems: list[str]) -> None:
         problems: Gets what is wrong.
     """
     name = data.pool[0].name
+    before = len(problems)
     entries: list[tuple[str, CustomDataset, int]] = [
         ('data.train', data.view, data.positions[name])
     ]
     if isinstance(data.val, CustomDataset) and len(data.val):
-        entries.append(('data.val', data.val, 0))
+        kinds = one_of_each_kind(data.val)
+        entries += [('data.val', data.val, index) for index in kinds]
     for key, dataset, index in entries:
         loader = LoadFirst(dataset, key)
         as_query = LoadFirst(dataset, key)
@@ -49,6 +62,8 @@ def read_alike(data: Data, problems: list[str]) -> None:
             one = np.asarray(loader.load_image(index)['img'])
             other = np.asarray(as_query.load_image(index)['img'])
         except DataError:
+            if key == 'data.val' and index:
+                raise
             continue  # said with the samples
         if not _alike(one, other):
             problems.append(
@@ -59,6 +74,127 @@ def read_alike(data: Data, problems: list[str]) -> None:
             )
         elif key == 'data.val':
             problems += _other_files(data, one, image_file(dataset, index))
+    if len(problems) == before:
+        _batches_alike(entries[1:], problems)
+
+
+def one_of_each_kind(dataset: CustomDataset) -> list[int]:
+    """Find an image for each kind of file that a data set has.
+
+    Kinds are told by the header alone, such as grey, colour, with alpha, or
+    of more bits; a file whose header is not understood is of its suffix's.
+
+    Args:
+        dataset: Of mmseg's, not empty.
+
+    Returns:
+        The first position of each kind, from 0 on.
+    """
+    step = -(-len(dataset) // FORMATS)
+    places = range(0, len(dataset), step)
+    with ThreadPoolExecutor(8) as threads:
+        kinds = list(
+            threads.map(lambda i: _kind(image_file(dataset, i)), places)
+        )
+    first: dict[str, int] = {}
+    for place, kind in zip(places, kinds, strict=True):
+        first.setdefault(kind, place)
+    return sorted(first.values())
+
+
+def _kind(path: str) -> str:
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+    except Exception:
+        mode = Path(path).suffix
+    return f'{mode} {has_eight_bits(path)}'  # Pillow calls both RGB
+
+
+def _batches_alike(
+    entries: Sequence[tuple[str, CustomDataset, int]], problems: list[str]
+) -> None:
+    """Check that images of several kinds enter with one number of channels.
+
+    Args:
+        entries: Key, data set and position of each image.
+        problems: Gets what is wrong.
+    """
+    channels: dict[int, str] = {}
+    for key, dataset, index in entries if len(entries) > 1 else ():
+        path = image_file(dataset, index)
+        try:
+            with reading(dataset, index, key):
+                views = dataset[index]['img']
+        except DataError as error:
+            if index:
+                problems.append(str(error))
+            continue
+        view = content(views[0] if isinstance(views, list) else views)
+        channels.setdefault(int(view.shape[0]), path)
+        if len(channels) > 1:
+            listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
+            problems.append(
+                f'{key}: wanted images with one number of channels, got '
+                f"{listed}; LoadImageFromFile(color_type='color') gives three "
+                'of each'
+            )
+            return
+
+
+def sources_enter_alike(data: Data, problems: list[str]) -> None:
+    """Check that sources come to the network on the pool's scale.
+
+    Only where their files are of another type: what the training pipelines
+    make of both is compared, so that each may have a scale of its own.
+
+    Args:
+        data: The data sets.
+        problems: Gets what is wrong.
+    """
+    first = data.pool[0].name
+    pool = ('data.train', data.view, data.positions[first])
+    for key, source in data.sources.items():
+        if not isinstance(source, CustomDataset) or not len(source):
+            continue
+        for index in one_of_each_kind(source):
+            one, other = pool, (key, source, index)
+            try:
+                ours, theirs = (
+                    np.asarray(LoadFirst(x, k).load_image(i)['img'])
+                    for k, x, i in (one, other)
+                )
+                if ours.dtype == theirs.dtype:
+                    continue
+                spreads = [_spread(*each) for each in (one, other)]
+            except DataError:
+                continue  # said with the samples
+            low, high = sorted(spreads)
+            if low > 0 and high > _SCALE * low:
+                problems.append(
+                    f'{key}: wanted images that enter the network on one '
+                    f'scale with those of the pool, {_words(ours)} (of '
+                    f'{data.pool.file(first)}); got {_words(theirs)} (of '
+                    f'{image_file(source, index)}), which vary '
+                    f'{high / low:.0f} times as much or as little there; '
+                    'convert the files to one type, or give each pipeline a '
+                    'Normalize of its own'
+                )
+                break
+
+
+def _spread(key: str, dataset: CustomDataset, index: int) -> float:
+    """How far values lie apart that a training pipeline gives, at most."""
+    loader, widest = LoadFirst(dataset, key), 0.0
+    for draw in range(_DRAWS):
+        with seeded('spread', draw):
+            results = loader.load_image(index)
+            labels = np.zeros(results['img'].shape[:2], np.uint8)
+            sample = loader.transform(index, results, labels)
+        height, width = content(sample['img_metas'])['img_shape'][:2]
+        image = np.asarray(content(sample['img']))[:, :height, :width]
+        widest = max(widest, float(np.ptp(image)))  # padding apart
+    return widest
 
 
 def _other_files(data: Data, image: NDArray[Any], path: str) -> list[str]:
@@ -76,31 +212,46 @@ def _other_files(data: Data, image: NDArray[Any], path: str) -> list[str]:
     ]
 
 
-def enter_alike(data: Data, problems: list[str]) -> None:
+def enter_alike(pool: Pool, problems: list[str]) -> None:
     """Check that the network can take all images of the pool.
 
     One number of channels, and one scale where they are of several types:
     an 8-bit file among those of 16 bits is black to the network.
 
     Args:
-        data: The data sets.
+        pool: The images.
         problems: Gets what is wrong.
     """
-    pool = data.pool
-    names = pool.one_of_each_content()
+    names = pool.of_each_content()
+    if len(names) > 1:  # one alone may be dark
+        names = pool.of_each_content(_OF_EACH)
     channels: dict[int, str] = {}
     spreads: dict[str, tuple[float, str]] = {}
-    for name in names if len(names) > 1 else ():
+    for name in dict.fromkeys([*pool.holes[:1], *names]):
         try:
             entering = query_batch(pool, [name])['img'][0]
+            if not np.isfinite(entering).all():
+                problems.append(
+                    f'{pool.key}: wanted images of finite numbers, got NaN '
+                    f'or infinite ones in what the network sees of '
+                    f'{pool.file(name)}'
+                    + f' ({count_of(pool.holes, "image")} with such values)'
+                    * bool(pool.holes)
+                    + '; fill them (np.nan_to_num) in the files, or in a step '
+                    'of your own before Normalize in every pipeline'
+                )
+                return
             count, spread = int(entering.shape[1]), float(np.ptp(entering))
         except (DataError, LookupError, TypeError, AttributeError):
             return  # said with the samples
-        dtype, path = pool.contents.get(name, PLAIN).dtype, pool.file(name)
+        made, path = pool.contents.get(name, PLAIN), pool.file(name)
         channels.setdefault(count, path)
-        if spread > 0:
-            spreads.setdefault(dtype, (spread, f'{dtype} ({path})'))
-    where = 'data.query: wanted images with one '
+        said = made.dtype
+        if made.dtype == 'uint8' and made.stretched:
+            said += ' cut from more bits'
+        if spread > spreads.get(said, (0.0, ''))[0]:
+            spreads[said] = spread, f'{said} ({path})'
+    where = f'{pool.key}: wanted images with one '
     if len(channels) > 1:
         listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
         problems.append(

@@ -26,7 +26,7 @@ def draw(parts: Rehearsal, problems: list[str]) -> None:
     """
     pool = parts.data.pool
     try:
-        for name in pool.one_of_each_content():
+        for name in pool.of_each_content():
             image = pool.read_image(name)
             if parts.config.visualize is not None:
                 _draw(parts, name, image)

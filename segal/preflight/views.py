@@ -17,15 +17,19 @@ from mmcv.runner.log_buffer import LogBuffer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from segal.active.dataset.pool import query_batch
+from segal.active.dataset.pool import Pool, query_batch
 from segal.errors import DataError, SegALError, nearest
 from segal.hooks.evaluation import EvaluationHook
 from segal.model_wrapper import ModelWrapper
 from segal.preflight.parts import QUIET, Rehearsal, content, words
 from segal.seeding import seeded
+from segal.structures import PoolImage
 
 DRAWS = 4
 """How often a query image is seen, each time under other seeds."""
+
+_HALVED = 32
+"""Most networks make images smaller by so much, or by a divisor of it."""
 
 
 def steady(key: str, dataset: Any, problems: list[str]) -> None:
@@ -85,7 +89,7 @@ def _equal(
 ) -> bool:
     return len(one) == len(other) and all(
         a.shape == b.shape
-        and bool((torch.as_tensor(a) == torch.as_tensor(b)).all())
+        and np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
         and (x.get('flip'), x.get('flip_direction'))
         == (y.get('flip'), y.get('flip_direction'))
         for (a, x), (b, y) in zip(one, other, strict=True)
@@ -154,28 +158,45 @@ def told(key: str, mend: str, problems: list[str]) -> Iterator[None]:
 
 
 def query(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
-    """Ask the network about one image of the pool.
+    """Ask the network about an image of the pool, and some of other sizes.
 
     Args:
         model: A network of its own for the rehearsal.
         parts: Of the experiment.
         problems: Gets what is wrong.
     """
-    image = parts.data.pool[0]
+    pool = parts.data.pool
     wrapper = ModelWrapper(model, parts.device)
     test = parts.cfg.model.get('test_cfg') or parts.cfg.get('test_cfg')
-    mend = f'correct model.test_cfg (got {test}) or data.query.pipeline'
     key = 'model.test_cfg, data.query'
-    with told(key, mend, problems), wrapper.evaluating():
-        probs = wrapper.probabilities(
-            query_batch(parts.data.pool, [image.name])
+    for image in _of_other_sizes(pool):
+        mend = (
+            f'correct model.test_cfg (got {test}) or data.query.pipeline '
+            f'(seen with {pool.file(image.name)})'
         )
-        wanted = (1, len(parts.data.classes), *image.size)
-        if tuple(probs.shape) != wanted:
-            problems.append(
-                f'{key}: wanted probabilities of shape (1, classes, H, W) = '
-                f'{wanted} for {image.name}, got {tuple(probs.shape)}; {mend}'
-            )
+        before = len(problems)
+        with told(key, mend, problems), wrapper.evaluating():
+            probs = wrapper.probabilities(query_batch(pool, [image.name]))
+            wanted = (1, len(parts.data.classes), *image.size)
+            if tuple(probs.shape) != wanted:
+                problems.append(
+                    f'{key}: wanted probabilities of shape (1, classes, H, W) '
+                    f'= {wanted}, got {tuple(probs.shape)}; {mend}'
+                )
+        if len(problems) > before:
+            return
+
+
+def _of_other_sizes(pool: Pool) -> list[PoolImage]:
+    """The first image, and some whose sides leave other remainders.
+
+    A network that halves an image some times may not take every size.
+    """
+    first: dict[tuple[int, ...], PoolImage] = {}
+    for image in pool:
+        remainder = tuple(side % _HALVED for side in image.size)
+        first.setdefault(remainder, image)
+    return list(first.values())[:DRAWS]
 
 
 def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:

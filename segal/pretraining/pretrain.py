@@ -1,4 +1,4 @@
-"""Self-supervised training of a config's backbone on its own pool."""
+"""Train a config's backbone self-supervised on its own pool."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ LARGEST_VIEW = 224
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """Options of the training.
 
     Attributes:
         algorithm: ``'simsiam'`` or ``'byol'``.
@@ -77,7 +77,7 @@ class Request:
     init: str | None = None
 
     def problems(self) -> list[str]:
-        """One sentence for each value that has no meaning."""
+        """List the options whose values have no meaning."""
         found = [
             f'{name}: wanted {least} or more, got {value}'
             for name, value, least in (
@@ -102,7 +102,7 @@ class Request:
 def pretrain(
     cfg: Config, request: Request, out: Path, logger: logging.Logger
 ) -> dict[str, Any]:
-    """Train, or go on training, the backbone of a config.
+    """Train the backbone of a config, or continue its training.
 
     Beside the weights in ``out`` lie, under the same name, ``.py`` (the
     config of MMSelfSup that they belong to), ``.json`` (what each epoch
@@ -142,7 +142,7 @@ def pretrain(
 
 
 def _open(cfg: Config, request: Request) -> Pool:
-    """The pool of a config, without the rest of its data."""
+    """Build the pool of a config, without the rest of its data."""
     problems = request.problems()
     data = cfg.get('data') or {}
     if not data.get('query'):
@@ -189,7 +189,7 @@ def _shortest(pool: Pool) -> int:
 
 
 class _Keyed(Dataset):
-    """Views drawn from (seed, epoch, image), whoever loads them."""
+    """Views drawn from (seed, epoch, image), whichever process loads them."""
 
     def __init__(self, dataset: Any, names: list[str], seed: int) -> None:
         self.dataset = dataset
@@ -206,7 +206,7 @@ class _Keyed(Dataset):
 
 
 class _Training:
-    """One training: network, optimizer, data, and the file they go on from.
+    """One training: network, optimizer, data, and its snapshot.
 
     Args:
         ssl: The config of MMSelfSup.
@@ -273,13 +273,13 @@ class _Training:
         return self._finish(model)
 
     def _written(self) -> str:
-        """The config of MMSelfSup, without the paths of a whole pool."""
+        """Return the config of MMSelfSup, without the paths of the pool."""
         shown = Config(self.ssl._cfg_dict.to_dict())
         shown.data.train.data_source.files = []
         return shown.pretty_text
 
     def _network(self) -> Any:
-        """The algorithm with its first weights, in one process."""
+        """Build the algorithm with its first weights, in one process."""
         seed_all(self.request.seed, 'pretrain', 'weights')
         model: Any = revert_sync_batchnorm(build_algorithm(self.ssl.model))
         model.init_weights()
@@ -292,7 +292,7 @@ class _Training:
         return model.to(self.device)
 
     def _optimizer(self, model: nn.Module) -> torch.optim.SGD:
-        """SGD; SimSiam's predictor keeps its learning rate."""
+        """Build SGD; SimSiam's predictor keeps its learning rate."""
         request = self.request
         lr = request.lr or 0.05 * request.batch_size / 256
         predictor: list[nn.Parameter] = []
@@ -311,7 +311,7 @@ class _Training:
     def _epoch(
         self, epoch: int, model: Any, optimizer: torch.optim.Optimizer
     ) -> dict[str, float]:
-        """One epoch.
+        """Train one epoch.
 
         Returns:
             The mean loss, and how far the images of the last batch lie apart
@@ -355,7 +355,7 @@ class _Training:
     def _schedule(
         self, model: Any, optimizer: torch.optim.Optimizer, done: float
     ) -> None:
-        """Learning rate, and BYOL's momentum, after a share of the whole."""
+        """Set learning rate and BYOL's momentum for a share of training."""
         cosine = (1 + math.cos(math.pi * done)) / 2
         base = optimizer.defaults['lr']
         others, predictor = optimizer.param_groups
@@ -366,7 +366,7 @@ class _Training:
             model.momentum = 1 - (1 - model.base_momentum) * cosine
 
     def _save(self, model: nn.Module, optimizer: Any) -> None:
-        """What a killed training goes on from."""
+        """Return the state that a killed training continues from."""
         save_checkpoint(
             dict(
                 meta=dict(options=self.options, epochs=self.epochs),
@@ -377,7 +377,7 @@ class _Training:
         )
 
     def _go_on(self, model: nn.Module, optimizer: Any) -> None:
-        """Begin where the snapshot ends, if there is one."""
+        """Load the snapshot, if there is one."""
         if not self.snapshot.exists():
             return
         found = load_file(self.snapshot)
@@ -392,7 +392,7 @@ class _Training:
         )
 
     def _same(self, options: Any, path: Path) -> None:
-        """Whether a file is of this training.
+        """Check that a snapshot belongs to this training.
 
         Raises:
             StateError: It is of another; the options that differ are named.
@@ -412,7 +412,7 @@ class _Training:
             )
 
     def _finish(self, model: Any) -> dict[str, Any]:
-        """Write the weights, and forget the snapshot."""
+        """Write the weights, and remove the snapshot."""
         save_checkpoint(
             dict(
                 meta=dict(options=self.options, epochs=self.epochs),
@@ -426,7 +426,7 @@ class _Training:
         return report
 
     def _finished(self) -> dict[str, Any]:
-        """What a training that is over has brought."""
+        """Log the result of a finished training."""
         meta = load_file(self.out).get('meta', {})
         self._same(meta.get('options'), self.out)
         self.logger.info('%s is there already', self.out)
@@ -436,7 +436,7 @@ class _Training:
 
 @torch.no_grad()
 def spread(model: Any, images: Tensor) -> float:
-    """How far a backbone keeps images apart: 0 when it has collapsed.
+    """Measure how far a backbone keeps images apart: 0 when collapsed.
 
     Standard deviation of the normalised embeddings times the root of their
     length, which is 1 for embeddings that point anywhere.

@@ -1,4 +1,4 @@
-"""From a config of SegAL to one of MMSelfSup, on the same images."""
+"""Translate a config of SegAL to one of MMSelfSup, on the same images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BN = dict(type='BN1d')
 
 
 def backbone_of(cfg: Config) -> dict[str, Any]:
-    """The config's backbone as MMSelfSup's registry finds it.
+    """Translate the config's backbone for MMSelfSup's registry.
 
     Raises:
         ConfigError: The config has none.
@@ -45,7 +45,7 @@ def backbone_of(cfg: Config) -> dict[str, Any]:
 
 
 def channels_of(backbone: Mapping[str, Any]) -> int:
-    """How many channels its last map has.
+    """Count the channels of the last map.
 
     Raises:
         ConfigError: It cannot be built, or gives no map.
@@ -71,7 +71,7 @@ def channels_of(backbone: Mapping[str, Any]) -> int:
 def algorithm(
     name: Algorithm, backbone: Mapping[str, Any], channels: int
 ) -> dict[str, Any]:
-    """An algorithm of MMSelfSup around a backbone, as in its own configs.
+    """Configure an algorithm of MMSelfSup around a backbone.
 
     Source: Chen and He, Exploring Simple Siamese Representation Learning,
     CVPR 2021; Grill et al., Bootstrap Your Own Latent, NeurIPS 2020. Widths
@@ -118,7 +118,7 @@ def algorithm(
 
 
 def views(files: Sequence[str], size: int, cfg: Config) -> dict[str, Any]:
-    """Two views of each image, by MMSelfSup's own transforms.
+    """Configure two views of each image, by MMSelfSup's own transforms.
 
     Args:
         files: Of the pool.
@@ -154,7 +154,7 @@ def views(files: Sequence[str], size: int, cfg: Config) -> dict[str, Any]:
 
 
 def _normalize(cfg: Config) -> dict[str, list[float]]:
-    """Mean and std of the query pipeline, of colours from 0 to 1."""
+    """Read mean and std of the query pipeline, of colours from 0 to 1."""
     steps = [
         step
         for step in walk(cfg.data.query.pipeline)

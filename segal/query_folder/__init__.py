@@ -1,1 +1,1 @@
-"""What to label next in a folder of images, by a trained network."""
+"""Choose what to label next in a folder, with a trained network."""

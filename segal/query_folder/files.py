@@ -1,4 +1,4 @@
-"""What a query of a folder leaves behind: picks, summary and pictures."""
+"""Write the files of a folder query: picks, summary and pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 
 
 def check_out(out: Path, folder: Path) -> None:
-    """Whether a query may be written there.
+    """Check that a query may write into a folder.
 
     Args:
         out: Where to.
@@ -102,7 +102,7 @@ def write(
 
 
 def header(query: Query, config: str, picks: int) -> dict[str, Any]:
-    """The first line of ``selection.jsonl``: where the picks come from."""
+    """Make the first line of ``selection.jsonl``: the origin of the picks."""
     request = query.request
     return dict(
         config=config,
@@ -152,7 +152,7 @@ def _line(rank: int, pick: Pick) -> dict[str, Any]:
 
 
 def summarise(query: Query, found: list[Pick]) -> dict[str, Any]:
-    """What the query came to, in numbers."""
+    """Summarise a query in numbers."""
     names = query.trained.classes
     ids = np.array([pick.class_id for pick in found], int)
     counts = np.bincount(ids, minlength=len(names))
@@ -184,7 +184,7 @@ def _quantiles(values: Any) -> dict[str, float]:
 
 
 def describe(summary: dict[str, Any], out: Path) -> str:
-    """The summary, for people."""
+    """Write the summary as text."""
     unit = summary['unit'] + 's' * (summary['picks'] != 1)
     pixels = ''
     if 'pixels' in summary:

@@ -1,4 +1,4 @@
-"""What is asked of a folder, and the parts that answer it."""
+"""Read the request of a folder query, and build its parts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SQUARES = dict(type='Squares')
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """The options of a query.
 
     Attributes:
         budget: Pixels, regions or images.
@@ -71,7 +71,7 @@ class Request:
     workers: int = 2
 
     def problems(self) -> list[str]:
-        """One sentence for each value that has no meaning."""
+        """List the options whose values have no meaning."""
         key = f'--{self.unit}s' + '-per-image' * self.budget.per_image
         found = [
             f'{name}: wanted {least} or more, got {value}'
@@ -108,7 +108,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Parts:
-    """What answers a request, each as in a config.
+    """The parts of a query, each as in a config.
 
     Attributes:
         heuristic: Gives the scores.
@@ -132,7 +132,7 @@ class Parts:
 
 
 def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
-    """Who answers a request, and everything that is wrong with it.
+    """Choose the parts of a request, and list all of its problems.
 
     Args:
         cfg: As loaded; what the request does not name may stand in it.
@@ -182,7 +182,7 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
 
 
 def _unread(parts: Parts, request: Request) -> list[str]:
-    """Options that no part reads, or that one wants and does not get.
+    """List options that no part reads, and options that are missing.
 
     Raises:
         ConfigError: The heuristic cannot be built.
@@ -214,7 +214,7 @@ def _reads_features(parts: Parts) -> bool:
 
 
 def in_options(problem: str, request: Request) -> str:
-    """A sentence on a key of a config, about an option of the command line.
+    """Rewrite a sentence about a config's key for the command line.
 
     Args:
         problem: The sentence.
@@ -238,14 +238,14 @@ def in_options(problem: str, request: Request) -> str:
 
 
 def _plain(part: Any) -> Any:
-    """Dicts of mmcv as plain ones."""
+    """Convert dicts of mmcv to plain ones."""
     if isinstance(part, Mapping):
         return {key: _plain(value) for key, value in part.items()}
     return part
 
 
 def build_heuristic(parts: Parts) -> BaseHeuristic:
-    """What scores.
+    """Configure the heuristic.
 
     Raises:
         ConfigError: It cannot be built.
@@ -254,7 +254,7 @@ def build_heuristic(parts: Parts) -> BaseHeuristic:
 
 
 def build_extractor(parts: Parts) -> BaseExtractor | None:
-    """What describes images; None where no part reads it."""
+    """Configure the feature extractor; None where no part needs it."""
     if parts.features is None or not _reads_features(parts):
         return None
     return _build('features', parts.features, FEATURES)
@@ -263,7 +263,7 @@ def build_extractor(parts: Parts) -> BaseExtractor | None:
 def build_selector(
     parts: Parts, shape: RegionShape | None, **standing: Any
 ) -> BaseSelector:
-    """What spends the budget.
+    """Configure the selector.
 
     Args:
         parts: With the selector.
@@ -289,7 +289,7 @@ def _build(
 
 
 def parse_part(text: str, option: str) -> Any:
-    """A part from the command line.
+    """Read a part from the command line.
 
     Args:
         option: Of which it is the value.
@@ -315,10 +315,10 @@ def parse_part(text: str, option: str) -> Any:
 
 
 class _Dicts(ast.NodeTransformer):
-    """``dict(a=1)`` as ``{'a': 1}``, which is a literal."""
+    """Rewrite ``dict(a=1)`` as the literal ``{'a': 1}``."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """One call; what is no plain ``dict(...)`` stays, and is refused."""
+        """Rewrite one call; anything but a plain ``dict(...)`` is refused."""
         self.generic_visit(node)
         plain = isinstance(node.func, ast.Name) and node.func.id == 'dict'
         names = [pair.arg for pair in node.keywords]

@@ -1,4 +1,4 @@
-"""What a query of a folder picked: pixels, regions, or whole images."""
+"""List the picks of a folder query: pixels, regions or whole images."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Pick:
 
 
 def picks(query: Query) -> list[Pick]:
-    """All picks, best first; of equal scores, by image and place."""
+    """List all picks, best first; equal scores by image and place."""
     found = [
         pick for name in query.selection.places for pick in _in(query, name)
     ]
@@ -63,7 +63,7 @@ def picks(query: Query) -> list[Pick]:
 
 
 def _in(query: Query, name: str) -> Iterator[Pick]:
-    """The picks in one image."""
+    """List the picks in one image."""
     selection, classes = query.selection, query.maps.get(name)
     path = query.path(name)
     if query.request.unit == 'region':
@@ -90,7 +90,7 @@ def _in(query: Query, name: str) -> Iterator[Pick]:
 
 
 def _regions_in(query: Query, name: str) -> Iterator[Pick]:
-    """The regions that were picked in one image, best first."""
+    """List the picked regions of one image, best first."""
     selection, classes = query.selection, query.maps.get(name)
     region, places = selection.regions[name], selection.places[name]
     order = np.argsort(region, kind='stable')
@@ -120,13 +120,13 @@ def _regions_in(query: Query, name: str) -> Iterator[Pick]:
 
 
 def map_of(query: Query, name: str) -> str:
-    """Where the map of an image's regions lies, seen from the output."""
+    """Return the path of an image's region map, relative to the output."""
     number, path = query.pool.position[name], query.path(name)
     return f'regions/{number:05d}_{slug(path)}.png'
 
 
 def write_maps(query: Query, out: Path) -> None:
-    """Write which pixels are of which region that was picked.
+    """Write a map of the picked regions of an image.
 
     One PNG of 16 bits for each image with picks: 0 is what was not picked,
     other values are the ``region`` of ``selection.jsonl``.

@@ -1,4 +1,4 @@
-"""What a query of a folder picked, drawn."""
+"""Draw the picks of a folder query."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PickScene(Scene):
 
 
 def draw(query: Query, folder: Path, count: int) -> None:
-    """Picks, prediction and score of some of the images with picks.
+    """Draw picks, prediction and score of some of the picked images.
 
     Args:
         query: That was made.
@@ -78,7 +78,7 @@ def draw(query: Query, folder: Path, count: int) -> None:
 
 
 def _sheet(query: Query) -> Image.Image:
-    """The images that were picked, best first."""
+    """List the picked images, best first."""
     scores = query.selection.scores
     names = sorted(scores, key=lambda x: (-float(scores[x][0]), query.path(x)))
     return contact_sheet(

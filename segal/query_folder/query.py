@@ -1,4 +1,4 @@
-"""What to label next in a folder of images, by a trained network.
+"""Choose what to label next in a folder, with a trained network.
 
 One query without an experiment around it: no store, no oracle, no annotation.
 """
@@ -30,14 +30,16 @@ from segal.active.dataset.scan import LOOKS
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.active.units.regions import RegionShape
+from segal.config.kinds import Channels, accepts
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.experiment.features import features_folder
+from segal.experiment.image_summary import show
 from segal.experiment.selecting import shape_of
 from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
 from segal.openmmlab.built import not_built
-from segal.openmmlab.kinds import CHANNELS
+from segal.preflight.images import enter_alike
 from segal.query_folder.parts import (
     Parts,
     Request,
@@ -56,7 +58,7 @@ keyed by it."""
 
 @dataclass
 class ClassMaps:
-    """What each image was predicted as, kept small.
+    """The predicted class maps of all images, compressed.
 
     A global budget is spent when all images were seen; only then is it known
     which of their pixels are picks.
@@ -73,7 +75,7 @@ class ClassMaps:
         self._packed[name] = zlib.compress(plain, 1), classes.shape
 
     def get(self, name: str) -> NDArray[Any]:
-        """The same, in as many bytes as the number of classes needs."""
+        """Return the class map in as few bytes as the classes need."""
         packed, shape = self._packed[name]
         plain = np.frombuffer(zlib.decompress(packed), self._kind)
         return plain.reshape(shape)
@@ -85,7 +87,7 @@ class ClassMaps:
 
 @dataclass
 class Query:
-    """A query that was made.
+    """A finished query.
 
     Attributes:
         request: What was asked for.
@@ -119,12 +121,12 @@ class Query:
         return self.scorer.pool
 
     def path(self, name: str) -> str:
-        """Path of an image, seen from the folder."""
+        """Return the path of an image, relative to the folder."""
         infos = self.pool.dataset.img_infos
         return Path(infos[self.pool.position[name]]['filename']).as_posix()
 
     def scores(self, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The score maps of some images, made again."""
+        """Compute the score maps of some images again."""
         pool, wrapper = self.pool, self.trained.wrapper
         found = self.scorer.scores(
             [pool[pool.position[name]] for name in names],
@@ -140,7 +142,7 @@ class Query:
 def query_folder(
     cfg: Config, checkpoint: Path, folder: Path, request: Request
 ) -> Query:
-    """Ask which pixels, regions or images of a folder to label.
+    """Choose the pixels, regions or images of a folder to label.
 
     Args:
         cfg: As loaded: of SegAL or of mmseg; its data need not exist.
@@ -179,8 +181,16 @@ def _query_folder(
     _join(trained, plain, request.committee)
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
-    pool = open_folder(folder, pipeline, trained, notes)
-    problems = pool.show_channels(_channels(plain))
+    pool = open_folder(
+        folder,
+        pipeline,
+        trained,
+        notes,
+        suffixes(plain, 'img_suffix'),
+        suffixes(plain, 'seg_map_suffix'),
+    )
+    problems = show(pool, _channels(plain), notes)
+    enter_alike(pool, problems)
     if problems:
         raise ConfigError(problems)
     scratch = TemporaryDirectory(prefix='segal-query-')
@@ -213,15 +223,35 @@ def _query_folder(
 
 
 def _channels(cfg: Config) -> Any:
-    """Which channels a config shows as R, G and B; None: it does not say."""
+    """Read which channels a config shows as R, G and B; None where unsaid."""
     active = cfg.get('active_learning')
     shown = active.get('visualize') if isinstance(active, Mapping) else None
     found = shown.get('channels') if isinstance(shown, Mapping) else None
-    return found if CHANNELS.accepts(found) else None
+    return found if accepts(Channels, found) else None
+
+
+def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
+    """What images or annotations of a config end in.
+
+    Args:
+        cfg: Of SegAL or of mmseg.
+        key: ``'img_suffix'`` or ``'seg_map_suffix'``.
+
+    Returns:
+        Empty where it says nothing.
+    """
+    data = cfg.get('data')
+    for name in ('query', 'test', 'val', 'train'):
+        section = data.get(name) if isinstance(data, Mapping) else None
+        found = section.get(key) if isinstance(section, Mapping) else 0
+        several = found if isinstance(found, list | tuple) else (found,)
+        if all(isinstance(x, str) and x for x in several):
+            return tuple(several)
+    return ()
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
-    """Seat more networks of a config beside one.
+    """Add further networks of a config to a committee.
 
     Raises:
         StateError: A checkpoint cannot be read, does not fit, or is of other
@@ -243,7 +273,7 @@ def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
 def _spent_elsewhere(
     request: Request, parts: Parts, selection: Selection
 ) -> list[str]:
-    """A note where a share of each image was spent wherever it is best."""
+    """Note that a share of each image was spent anywhere in the pool."""
     amount = request.budget.amount
     most = max(map(selection.count, selection.places), default=0)
     if request.budget.per_image and most > amount:
@@ -312,7 +342,12 @@ def select(
 
 
 def open_folder(
-    folder: Path, pipeline: Any, trained: Trained, notes: list[str]
+    folder: Path,
+    pipeline: Any,
+    trained: Trained,
+    notes: list[str],
+    more: Sequence[str] = (),
+    maps: Sequence[str] = (),
 ) -> Pool:
     """Open the images of a folder as a pool without annotations.
 
@@ -321,6 +356,8 @@ def open_folder(
         pipeline: Of a test.
         trained: The network.
         notes: Gets a sentence on what is left out, or turned by its EXIF.
+        more: Suffixes of images beside the usual ones.
+        maps: Suffixes of annotations, which may lie beside the images.
 
     Raises:
         ConfigError: The pipeline cannot be built.
@@ -333,12 +370,12 @@ def open_folder(
             f'{Path.cwd()}); correct the path'
         )
     with listing() as listed:
-        dataset = _folder_set(folder, pipeline, trained)
+        dataset = _folder_set(folder, pipeline, trained, more, maps)
     check(listed)
     if not len(dataset):
         raise DataError(
-            f'{folder}: wanted images ({", ".join(LOOKS)}) in it or its '
-            'subfolders, got none; correct the path'
+            f'{folder}: wanted images ({", ".join((*LOOKS, *more))}) in it or '
+            'its subfolders, got none; correct the path'
         )
     seen = look_at_orientations(dataset, str(folder))
     notes += listed.notes + seen.notes
@@ -346,7 +383,11 @@ def open_folder(
 
 
 def _folder_set(
-    folder: Path, pipeline: Any, trained: Trained
+    folder: Path,
+    pipeline: Any,
+    trained: Trained,
+    more: Sequence[str],
+    maps: Sequence[str],
 ) -> CustomDataset:
     try:
         return CustomDataset(
@@ -354,7 +395,8 @@ def _folder_set(
             img_dir=str(folder.absolute()),
             # the same: no draw depends on where the folder lies
             data_root=str(folder.absolute()),
-            img_suffix=tuple(x for y in LOOKS for x in _cases(y)),
+            img_suffix=(*(x for y in LOOKS for x in _cases(y)), *more),
+            seg_map_suffix=tuple(maps) or '.png',
             classes=trained.classes,
             palette=trained.palette,
             test_mode=True,
@@ -368,7 +410,7 @@ def _folder_set(
 
 
 def _pipeline(cfg: Config, problems: list[str]) -> tuple[Any, list[str]]:
-    """The config's test pipeline without ground truth, and notes on it."""
+    """Make the config's test pipeline without ground truth, with notes."""
     found, notes = test_pipeline_of(cfg)
     if not found:
         problems.append(

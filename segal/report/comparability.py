@@ -9,8 +9,7 @@ from typing import Any
 
 from segal.active.label_store.store import pool_fingerprint
 from segal.config.fingerprint import settings_of
-from segal.errors import StateError
-from segal.openmmlab.kinds import short
+from segal.errors import StateError, short
 from segal.report.run import Run
 
 _HEURISTIC = 'active_learning.heuristic'

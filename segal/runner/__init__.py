@@ -1,4 +1,4 @@
-"""The outer runner of the rounds, and the inner ones of each."""
+"""Run the rounds of an experiment, and the training phase of each."""
 
 import segal.registry  # noqa: F401  (lets a user's class win a name)
 from segal.runner.active_learning_runner import ActiveLearningRunner

@@ -1,4 +1,4 @@
-"""Classes that a round knows nothing of, or that its mean IoU leaves out.
+"""Name classes without labels, and classes that mIoU leaves out.
 
 mmseg's mean is over the classes that occur in ``data.val`` or in the
 predictions; another one is NaN, and leaves the mean without a word. The
@@ -17,7 +17,7 @@ from segal.active.label_store.store import LabelStore, WholeLabels
 
 
 class SeenClasses:
-    """The classes of which some label was bought.
+    """The classes of which at least one label was bought.
 
     Each label map is read once, and none once every class was seen.
 
@@ -32,7 +32,7 @@ class SeenClasses:
         self._read: set[str] = set()
 
     def missing(self) -> list[int]:
-        """Look at what is new in the store.
+        """Read the label files that are new in the store.
 
         Returns:
             The classes without a label, sorted.
@@ -58,7 +58,7 @@ def absent_classes(
     classes: Sequence[str],
     unlabelled: Sequence[int],
 ) -> dict[str, list[str]]:
-    """What a row of ``rounds.json`` tells of classes that are missing.
+    """List the missing classes for a row of ``rounds.json``.
 
     Args:
         metrics: Of an evaluation, as mmseg names them; NaN, or None where it

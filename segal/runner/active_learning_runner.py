@@ -1,103 +1,44 @@
-"""The outer runner: rounds of train -> query -> label."""
+"""Drive an experiment: rounds of train, query and label."""
 
 from __future__ import annotations
 
 import gc
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from mmcv.runner import RUNNERS, Hook
 from mmcv.runner.priority import get_priority
 from numpy.typing import NDArray
 
-from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
 from segal.active.dataset.pool import query_batch
-from segal.active.heuristics import BaseHeuristic
-from segal.active.opening import Opening
 from segal.active.units.costs import Asked
-from segal.config.schema import ActiveLearningConfig
 from segal.distributed import ranks, stopping
 from segal.distributed.process import return_memory
 from segal.errors import StateError
 from segal.model_wrapper import ModelWrapper
 from segal.runner.absent import SeenClasses, absent_classes
+from segal.runner.experiment import Experiment, Training
 from segal.runner.round_report import RoundReport
 from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Selection
 from segal.visualization.table import absent_words, cost_words
 
 
-class RoundFactory(Protocol):
-    """Builds afresh, for each round, what a config describes."""
-
-    def training(self, round: int, iterations: int) -> Training:
-        """Model, optimizer, loader, hooks and inner runner of a phase."""
-
-    def wrapper(self, round: int) -> ModelWrapper:
-        """The model that a finished phase left.
-
-        Raises:
-            StateError: Its checkpoint is missing or hurt.
-        """
-
-    def committee(self, round: int, asked: bool) -> list[ModelWrapper]:
-        """The networks that stand beside the one a round left.
-
-        Args:
-            round: Of the phase.
-            asked: Whether labels are bought by what they say.
-
-        Raises:
-            StateError: ``asked``, and one of them is missing or hurt.
-        """
-
-    def reporters(self) -> list[Hook]:
-        """The hooks of a phase that are told of a round that is over."""
-
-
-class Training(Protocol):
-    """One training phase, ready to run."""
-
-    runner: Any
-    wrapper: ModelWrapper
-    source_images: int
-
-    def run(self) -> dict[str, Any]:
-        """Train, evaluate and save.
-
-        Returns:
-            ``iterations``, ``metrics``, ``seconds`` (of train and
-            evaluation), and ``best`` where it was asked for.
-        """
-
-
 @RUNNERS.register_module()
 class ActiveLearningRunner:
-    """Drives rounds of train -> query -> label.
+    """Drive rounds of train -> query -> label.
 
-    A round is an ordinary mmcv run that the factory builds anew. State lies
-    in files alone: the label store, ``rounds.json``, and the last checkpoint
-    of each round; running again goes on with the first thing not yet done.
+    Each round is an ordinary mmcv run that the factory builds anew. All state
+    is in files: the label store, ``rounds.json``, and the last checkpoint of
+    each round. A run that starts again continues with the first step that is
+    not done.
 
     Args:
-        config: What the user wrote, read and checked.
-        factory: Builds the phases.
-        loop: The query step.
-        heuristic: Scores.
-        initial_heuristic: Scores the initial draw.
-        make_selector: Builds the selector of a query.
-        make_initial_selector: Builds the selector of the initial draw.
-        opening: Of a query; None where all images are open.
-        initial_opening: Of the initial draw.
-        work_dir: The experiment's folder.
-        logger: Where to say what happens.
-        classes: Names of the C classes.
-        palette: uint8 (C, 3), RGB.
+        experiment: The parts that the runner joins.
         model: Ignored, as is ``optimizer``: each round builds its own.
         optimizer: Ignored.
         **kwargs: The other keys of ``runner`` in the config, already read.
@@ -105,66 +46,50 @@ class ActiveLearningRunner:
 
     def __init__(
         self,
-        config: ActiveLearningConfig,
-        factory: RoundFactory,
-        loop: ActiveLearningLoop,
-        heuristic: BaseHeuristic,
-        initial_heuristic: BaseHeuristic,
-        make_selector: SelectorFactory,
-        make_initial_selector: SelectorFactory,
-        work_dir: Path,
-        logger: logging.Logger,
-        classes: Sequence[str],
-        palette: NDArray[np.uint8],
-        opening: Opening | None = None,
-        initial_opening: Opening | None = None,
+        experiment: Experiment,
         model: Any = None,
         optimizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        self.config = config
-        self.factory = factory
-        self.loop = loop
-        self.store = loop.store
-        self.heuristic = heuristic
-        self.initial_heuristic = initial_heuristic
-        self.make_selector = make_selector
-        self.make_initial_selector = make_initial_selector
-        self.opening = opening
-        self.initial_opening = initial_opening
-        self.work_dir = Path(work_dir)
-        self.logger = logger
-        self.classes = tuple(classes)
-        self.palette = palette
+        self.config = experiment.config
+        self.factory = experiment.factory
+        self.loop = experiment.loop
+        self.store = experiment.loop.store
+        self.initial = experiment.initial
+        self.query = experiment.query
+        self.work_dir = experiment.work_dir
+        self.logger = experiment.logger
+        self.classes = tuple(experiment.classes)
+        self.palette = experiment.palette
         self._seen_classes = SeenClasses(self.store, len(self.classes))
         self.rows: list[dict[str, Any]] = self._read_rows()
 
     @property
     def rounds(self) -> int:
-        """How many training phases there are."""
+        """Count the training phases."""
         return len(self.config.phases)
 
     def _step(self, round: int) -> int:
-        """Iterations of all rounds before this one."""
+        """Count the iterations of all rounds before this one."""
         return sum(row['iterations'] for row in self.rows[:round])
 
     def run(self) -> list[dict[str, Any]]:
-        """Go on from where the files stand until the last phase is done.
+        """Continue from the state of the files until the last phase is done.
 
         Returns:
             The rows of ``rounds.json``.
         """
         self._share_labels()
-        self._say_where()
-        self._lay_costs()
+        self._log_progress()
+        self._recompute_costs()
         stopping.check_together()
         self._draw_initial()
         hooks: list[Hook] = []
         for index, phase in enumerate(self.config.phases):
-            training = wrapper = None  # a round's network ends with it
+            training = wrapper = None  # frees the network of the last round
             asks = phase.query and self.store.rounds == index + 1
             done = index < len(self.rows)
-            if done and not asks and self._is_told(index):
+            if done and not asks and self._is_reported(index):
                 continue
             gc.collect()
             return_memory()
@@ -172,7 +97,7 @@ class ActiveLearningRunner:
             if done:
                 wrapper = self._wrapper(index)
                 if wrapper is None and not asks:
-                    continue  # other labels were bought since
+                    continue  # its labels are no longer the newest
             if wrapper is None:
                 training = self.factory.training(index, self._step(index))
                 self._train(index, training)
@@ -187,16 +112,16 @@ class ActiveLearningRunner:
         _call(hooks, 'after_experiment', self)
         return self.rows
 
-    def _is_told(self, round: int) -> bool:
-        """Whether a finished round was drawn and logged."""
+    def _is_reported(self, round: int) -> bool:
+        """Check whether a finished round was drawn and logged."""
         last = round == len(self.rows) - 1
         return not last or 'report' in self.rows[round]['seconds']
 
     def _wrapper(self, round: int) -> ModelWrapper | None:
-        """The model of a finished round; None where it is lost.
+        """Load the model of a finished round; None where it is lost.
 
-        Where its query is still to come, the labels are those it was trained
-        on, and trained again it becomes the same again.
+        A round whose query is still to come is trained again: its labels are
+        the same, so its network becomes the same.
         """
         try:
             return self.factory.wrapper(round)
@@ -212,7 +137,7 @@ class ActiveLearningRunner:
             return None
 
     def _read_rows(self) -> list[dict[str, Any]]:
-        """The rows so far, read by rank 0 for all."""
+        """Read the finished rows on rank 0, for all ranks."""
         rows = None
         with ranks.together():
             if ranks.is_main():
@@ -220,7 +145,7 @@ class ActiveLearningRunner:
         return ranks.broadcast(rows)
 
     def _share_labels(self) -> None:
-        """Bring rank 0's label files to machines that lack them."""
+        """Copy rank 0's label files to machines without them."""
         with ranks.together():
             if ranks.is_main():
                 self.store.witness()  # one may have been killed before it
@@ -228,7 +153,12 @@ class ActiveLearningRunner:
             self.store.share(file)
         self.store.reload()
 
-    def _say_where(self) -> None:
+    def _log_progress(self) -> None:
+        """Log how much is done, and refuse files that contradict.
+
+        Raises:
+            StateError: There are fewer label files than finished rounds.
+        """
         done, files = len(self.rows), self.store.rounds
         if done > files:
             raise StateError(
@@ -258,10 +188,10 @@ class ActiveLearningRunner:
         """Buy the initial labels, before there is a network."""
         if self.store.rounds == 0:
             self.loop.step(
-                self.initial_heuristic,
-                self.make_initial_selector,
+                self.initial.heuristic,
+                self.initial.make_selector,
                 None,
-                self.initial_opening,
+                self.initial.opening,
             )
             counts = self.store.counts(0)
             self.logger.info(
@@ -271,10 +201,10 @@ class ActiveLearningRunner:
                 counts.void,
                 self._cost_words(0),
             )
-            self._say_dry(0)
+            self._warn_unspent(0)
 
     def _train(self, round: int, training: Training) -> None:
-        """Train a phase and add its row."""
+        """Train a phase, and add its row to ``rounds.json``."""
         sources = training.source_images
         self.logger.info(
             '----- round %d of %d: training on %d images%s -----',
@@ -332,7 +262,7 @@ class ActiveLearningRunner:
             self.logger.warning('round %d: %s', round, sentence)
 
     def _cost(self, round: int) -> dict[str, Any]:
-        """What the labels of a round cost, and those of all until then."""
+        """Compute the cost of a round's labels, and of all labels so far."""
         costs = self.config.costs
         asked = [self.store.asked(file) for file in range(round + 1)]
         return dict(
@@ -342,14 +272,15 @@ class ActiveLearningRunner:
         )
 
     def _cost_words(self, round: int) -> str:
+        """Write the cost of a round, and of all labels so far, in words."""
         cost = self._cost(round)
         words = cost_words(cost['round'], cost['unit'])
         if not round:
             return words
         return f'{words}, {cost_words(cost["total"], cost["unit"])} in all'
 
-    def _lay_costs(self) -> None:
-        """Lay the config's prices, which may be new, over the rows so far.
+    def _recompute_costs(self) -> None:
+        """Recompute the costs of all rows with the prices of the config.
 
         Raises:
             StateError: The rows cannot be written.
@@ -364,10 +295,10 @@ class ActiveLearningRunner:
             self._write(write_rounds)
 
     def _regions(self, round: int) -> dict[str, Any]:
-        """Images that were opened, regions, and what was said of each."""
+        """Count opened images and regions, and name the kind of answer."""
         asked = self.store.asked(round)
         told: dict[str, Any] = {}
-        if self.opening is not None:
+        if self.query.opening is not None:
             told['opened'] = asked.opened
         if self.config.unit == 'region' and not asked.pixels:
             told['regions'] = asked.regions + asked.superpixels
@@ -375,12 +306,12 @@ class ActiveLearningRunner:
                 told['answer'] = 'dominant'
         return told
 
-    def _say_dry(self, round: int) -> None:
-        """Say where the label file just written holds less than its budget."""
+    def _warn_unspent(self, round: int) -> None:
+        """Warn where the new label file holds less than its budget."""
         budget = self.config.budget if round else self.config.initial
         requested = self.store.counts(round).requested
         left = self.loop.unspent
-        opens = self.opening is not None and round > 0
+        opens = self.query.opening is not None and round > 0
         if not left and (requested or not opens):
             return
         counted = 'pixel' if budget.counts_pixels else self.config.unit
@@ -403,14 +334,17 @@ class ActiveLearningRunner:
         )
 
     def _query(self, round: int, wrapper: ModelWrapper) -> Selection:
-        """Buy the labels of the next round."""
+        """Buy the labels of the next round with the trained network."""
         ranks.sync_buffers(wrapper.model)
         ranks.check_same_state(wrapper.model, f'before the query of {round}')
         begin = time.perf_counter()
-        if 'committee' in self.heuristic.needs:
+        if 'committee' in self.query.heuristic.needs:
             wrapper.committee = self.factory.committee(round, asked=True)
         selection = self.loop.step(
-            self.heuristic, self.make_selector, wrapper, self.opening
+            self.query.heuristic,
+            self.query.make_selector,
+            wrapper,
+            self.query.opening,
         )
         self.rows[round]['seconds']['query'] = time.perf_counter() - begin
         counts = self.store.counts(round + 1)
@@ -424,14 +358,14 @@ class ActiveLearningRunner:
             counts.refused,
             self._cost_words(round + 1),
         )
-        self._say_dry(round + 1)
+        self._warn_unspent(round + 1)
         self._write(write_times)
         return selection
 
     def _write(
         self, write: Callable[[Path, list[dict[str, Any]]], None]
     ) -> None:
-        """Let rank 0 write the rows, or their times.
+        """Write the rows, or their times, on rank 0.
 
         Raises:
             StateError: They cannot be written.
@@ -448,22 +382,22 @@ class ActiveLearningRunner:
         wrapper: ModelWrapper,
         selection: Selection | None,
     ) -> None:
-        """Let the hooks draw and log, on rank 0."""
+        """Call the hooks that draw and log the round, on rank 0."""
         begin = time.perf_counter()
-        statistics = self.loop.scorer.statistics(self.heuristic, wrapper)
+        statistics = self.loop.scorer.statistics(self.query.heuristic, wrapper)
         drawn = self.config.visualize is not None and not wrapper.committee
-        if 'committee' in self.heuristic.needs and drawn:
+        if 'committee' in self.query.heuristic.needs and drawn:
             wrapper.committee = self.factory.committee(round, asked=False)
 
         def predict(
             name: str,
         ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             batch = query_batch(self.loop.pool, [name])
-            needs = {*self.heuristic.needs, 'probs'}  # for the classes
+            needs = {*self.query.heuristic.needs, 'probs'}  # for the classes
             for found in self.loop.scorer.seen(
                 batch, [name], wrapper, needs, round + 1
             ):
-                score = self.heuristic(replace(found, pool=statistics))
+                score = self.query.heuristic(replace(found, pool=statistics))
                 assert found.probs is not None
                 classes = wrapper.classes(found.probs[None])[0]
             return classes.cpu().numpy().astype(np.uint8), score.cpu().numpy()
@@ -490,7 +424,7 @@ class ActiveLearningRunner:
 
 
 def _call(hooks: Sequence[Hook], method: str, *arguments: Any) -> None:
-    """Call a method on those hooks that have it, by priority."""
+    """Call a method of the hooks that have it, by priority."""
     for hook in sorted(hooks, key=lambda hook: get_priority(hook.priority)):
         if hasattr(hook, method):
             getattr(hook, method)(*arguments)

@@ -1,4 +1,4 @@
-"""Which state of the code is running."""
+"""Read which commit of the code is running."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHANGED = ' with changes'
 
 
 def commit_of(folder: Path = ROOT) -> str | None:
-    """The commit of a checkout.
+    """Read the commit of a checkout.
 
     Args:
         folder: Its top.
@@ -30,7 +30,7 @@ def commit_of(folder: Path = ROOT) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What a command says; None where it fails."""
+    """Return the output of a command; None where it fails."""
     try:
         done = subprocess.run(
             ['git', '-C', str(folder), *arguments],

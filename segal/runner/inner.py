@@ -1,4 +1,4 @@
-"""The runners inside a round: mmcv's own, without sleeps, saving safely."""
+"""Train one phase with mmcv's runners, without sleeps, with safe files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from segal.runner.rounds import plain
 
 @dataclass(frozen=True)
 class RoundContext:
-    """Where a round stands in the experiment.
+    """The position of a round in the experiment.
 
     Attributes:
         round: From 0.
@@ -58,7 +58,7 @@ class RoundContext:
 
 @contextmanager
 def without_sleeps() -> Iterator[None]:
-    """Mmcv's runners sleep two seconds an epoch; it cures no deadlock."""
+    """Disable mmcv's sleep of two seconds an epoch; it cures no deadlock."""
     modules = (epoch_based_runner, iter_based_runner)
     clocks = [module.time for module in modules]
     for module in modules:
@@ -81,13 +81,13 @@ def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
 
 
 def unwrapped(model: Any) -> nn.Module:
-    """A network without what trains it in parallel."""
+    """Return a network without its wrapper for parallel training."""
     inner: nn.Module = model.module if is_module_wrapper(model) else model
     return inner
 
 
 class _RoundRunner(BaseRunner):
-    """What both inner runners do differently from mmcv's."""
+    """Changes to mmcv's runners that both inner runners share."""
 
     context: RoundContext
 
@@ -119,7 +119,7 @@ class _RoundRunner(BaseRunner):
         meta: dict[str, Any] | None = None,
         create_symlink: bool = True,
     ) -> None:
-        """Mmcv's own, with plain meta, written whole or not at all.
+        """Save a checkpoint with plain meta, whole or not at all.
 
         Nothing in the file needs pickle's classes: ``torch.load`` reads it
         with ``weights_only=True``.
@@ -150,7 +150,7 @@ class _RoundRunner(BaseRunner):
     def checkpoint(
         self, epochs: int, iters: int, meta: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Everything the phase can go on from: tensors and plain values.
+        """Return the state to continue from: tensors and plain values.
 
         Args:
             epochs: Finished, as the runner counts them.
@@ -166,7 +166,7 @@ class _RoundRunner(BaseRunner):
         )
 
     def resume(self, *args: Any, **kwargs: Any) -> None:
-        """Refused: mmcv's own runs what a checkpoint's meta says.
+        """Refuse to resume: mmcv's own method executes a checkpoint's meta.
 
         Raises:
             RuntimeError: Always.
@@ -177,13 +177,13 @@ class _RoundRunner(BaseRunner):
         )
 
     def count_from(self, checkpoint: dict[str, Any]) -> None:
-        """Put counters and meta where they were; hooks read them early."""
+        """Restore counters and meta before hooks read them."""
         self._epoch = checkpoint['meta']['epoch']
         self._iter = checkpoint['meta']['iter']
         self.meta.update(checkpoint['meta'])
 
     def go_on_from(self, checkpoint: dict[str, Any]) -> None:
-        """Put network and optimizer where they were.
+        """Restore network and optimizer.
 
         Called when all hooks are ready: some, such as EMA, add buffers.
         """
@@ -192,7 +192,7 @@ class _RoundRunner(BaseRunner):
         self.optimizer.load_state_dict(checkpoint['optimizer'])
 
     def _behind_us(self) -> tuple[int, int]:
-        """Finished epochs and iterations, asked by a hook after either."""
+        """Count the finished epochs and iterations, when a hook asks."""
         if isinstance(self, EpochBasedRunner):
             return self.epoch + 1, self.iter
         return self.epoch, self.iter + 1
@@ -200,9 +200,9 @@ class _RoundRunner(BaseRunner):
 
 @RUNNERS.register_module()
 class RoundEpochRunner(_RoundRunner, EpochBasedRunner):
-    """One training phase by epochs."""
+    """A training phase by epochs."""
 
 
 @RUNNERS.register_module()
 class RoundIterRunner(_RoundRunner, IterBasedRunner):
-    """One training phase by iterations."""
+    """A training phase by iterations."""

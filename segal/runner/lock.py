@@ -1,4 +1,4 @@
-"""One run at a time in a work_dir."""
+"""Keep a second run out of a work_dir."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HELD = (errno.EACCES, errno.EAGAIN)
 
 @contextmanager
 def locked(work_dir: Path, logger: logging.Logger) -> Iterator[None]:
-    """Hold a work_dir for all processes of this run.
+    """Hold the lock of a work_dir for all processes of this run.
 
     Rank r holds byte r of ``work_dir/.lock``, a lock of the kernel's that
     goes with the process, however that ends, and that no child inherits. So
@@ -60,7 +60,7 @@ def locked(work_dir: Path, logger: logging.Logger) -> Iterator[None]:
 
 
 class _Held:
-    """The lock file, open; closing it lets go."""
+    """An open lock file; closing it releases the lock."""
 
     def __init__(self, path: Path, logger: logging.Logger) -> None:
         self.path = path
@@ -77,7 +77,7 @@ class _Held:
         self.file.close()
 
     def take_all(self) -> None:
-        """Show that nobody is here, and keep byte 0.
+        """Check that no other run holds the work_dir, and lock byte 0.
 
         Raises:
             StateError: Somebody is.
@@ -111,7 +111,7 @@ class _Held:
         fcntl.lockf(self.file, fcntl.LOCK_UN, 0, 1)
 
     def take_own(self) -> None:
-        """Keep this rank's byte."""
+        """Lock this rank's byte."""
         assert self.file is not None
         if ranks.is_main() or not self.able:
             return
@@ -123,7 +123,7 @@ class _Held:
             self.able = False  # rank 0 has said so, or the disk is another
 
     def sign(self, owners: list[dict[str, object]]) -> None:
-        """Write who holds it; nobody, where the run ends as it should."""
+        """Write who holds the lock; nobody, where the run ends normally."""
         assert self.file is not None
         self.file.truncate(0)
         if owners:

@@ -1,4 +1,4 @@
-"""What an experiment was begun on, and is gone on with."""
+"""Record the machine of an experiment, and compare it on resume."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MEANS = dict(
 
 
 def this_machine(device: torch.device) -> dict[str, Any]:
-    """What decides, beside config and seed, which bits come out."""
+    """List what decides about the bits of a result, beside config and seed."""
     on_gpu = device.type == 'cuda'
     return dict(
         processes=ranks.world_size(),
@@ -41,7 +41,7 @@ def this_machine(device: torch.device) -> dict[str, Any]:
 def keep_machine(
     work_dir: Path, device: torch.device, logger: logging.Logger
 ) -> None:
-    """Record the machine at the start, and be as it was when going on.
+    """Record the machine at the start, and set up the same one on resume.
 
     On CPU the number of threads is set again, since it changes the last bits
     of sums; whatever else differs is said, because it cannot be set.

@@ -1,4 +1,4 @@
-"""The learning rates of a phase, from mmcv's own hooks, without training."""
+"""Compute the learning rates of a phase from mmcv's hooks, untrained."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _QUIET.propagate = False
 
 
 class RateError(ValueError):
-    """A schedule of mmcv's that cannot be run over a phase."""
+    """A learning rate schedule of mmcv that cannot run over a phase."""
 
 
 def lr_hooks(lr_config: Any, custom_hooks: Any = None) -> list[Any]:
-    """Build what sets the learning rate: ``lr_config`` and custom hooks.
+    """Build the hooks that set the learning rate.
 
     Args:
         lr_config: As written.
@@ -51,7 +51,7 @@ def lr_hooks(lr_config: Any, custom_hooks: Any = None) -> list[Any]:
 
 
 def is_mmcvs(hooks: Sequence[Any]) -> bool:
-    """Whether all hooks are mmcv's or ours, whose rates we know to read."""
+    """Check that all hooks are mmcv's or ours, whose rates can be read."""
     return all(
         type(hook).__module__.split('.')[0] in ('mmcv', 'segal')
         for hook in hooks
@@ -119,7 +119,7 @@ def rates(
 
 
 def _steps(hooks: Sequence[Any], span: Span, each: int) -> Sequence[int]:
-    """Iterations of a phase to look at, from 0.
+    """List the iterations of a phase to read, from 0.
 
     Of a long phase: evenly spread ones, the ends of warm-ups, where mmcv's
     hooks set a rate once, and the first of each epoch.

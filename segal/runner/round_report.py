@@ -1,4 +1,4 @@
-"""What the hooks of a round are told when it is over."""
+"""Describe a finished round to the hooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segal.structures import PoolImage, Selection
 
 @dataclass
 class RoundReport:
-    """A round that is over: trained, evaluated, and queried if it was to be.
+    """A finished round: trained, evaluated, and queried if it was to be.
 
     A hook that defines ``after_round(runner, report)`` gets it, on rank 0.
 

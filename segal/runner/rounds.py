@@ -1,4 +1,4 @@
-"""``rounds.json``: one row for each round; ``times.json``: how long it took.
+"""Read and write ``rounds.json`` (a row a round) and ``times.json``.
 
 A row is written once, when its phase is trained and evaluated, and holds
 nothing that another run of the same experiment would not have. Its seconds
@@ -23,7 +23,7 @@ _READ = ('round', 'iterations', 'labelled', 'void', 'total', 'pool', 'share')
 
 
 def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
-    """The rows of an experiment, in the order of rounds.
+    """Read the rows of an experiment, in the order of rounds.
 
     Args:
         work_dir: The experiment's folder.
@@ -55,7 +55,7 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
 
 
 def _check_rows(rows: Any) -> None:
-    """Whether rows are those of rounds 0, 1, ..., with what a run reads.
+    """Check that rows are those of rounds 0, 1, ..., with the needed keys.
 
     Raises:
         ValueError: They are not.
@@ -83,7 +83,7 @@ def _check_rows(rows: Any) -> None:
 def _read_times(
     work_dir: Path, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Seconds of each row; times that are lost or hurt are only unknown."""
+    """Read the seconds of each row; lost or damaged times are unknown."""
     try:
         known = json.loads((Path(work_dir) / TIMES).read_text())['rounds']
         known = [dict(seconds) for seconds in known]
@@ -94,7 +94,7 @@ def _read_times(
 
 
 def write_rounds(work_dir: Path, rows: list[dict[str, Any]]) -> None:
-    """Replace the rows, whole or not at all, and the times before them.
+    """Replace the rows, whole or not at all, after writing their times.
 
     Raises:
         StateError: They cannot be written.
@@ -118,7 +118,7 @@ def write_times(work_dir: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Plain Python for JSON and checkpoints.
+    """Convert values to plain Python for JSON and checkpoints.
 
     NumPy's numbers are unwrapped; NaN, a class that does not occur, is None.
     """

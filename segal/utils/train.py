@@ -1,16 +1,16 @@
-"""The one place where parts are built from a config and joined."""
+"""Run an experiment: prepare, build, run."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmcv import Config
-from mmcv.runner import RUNNERS, build_runner
+from mmcv.runner import build_runner
 from mmcv.utils import build_from_cfg
 
 import segal.datasets
@@ -18,33 +18,22 @@ import segal.hooks
 import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.label_store.store import LabelStore
-from segal.config import (
-    ActiveLearningConfig,
-    check_against_data,
-    fingerprint,
-    read_config,
-)
+from segal.active.units.regions import RegionShape
+from segal.config import ActiveLearningConfig, fingerprint
 from segal.config.places import check_checkpoints
-from segal.config.smoke import (
-    clear,
-    images_of_a_smoke_run,
-    scale_budgets,
-    shorten,
-    words,
-)
+from segal.config.smoke import clear, words
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
-from segal.errors import ConfigError
-from segal.experiment.data import Data, build_data, missing_paths
+from segal.experiment.data import Data
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
+from segal.experiment.read import read_experiment
 from segal.experiment.selecting import openings_of, selectors_of, shape_of
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
+from segal.features import BaseExtractor
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
-from segal.openmmlab.built import understood
 from segal.preflight import Rehearsal
-from segal.preflight.image_summary import show
 from segal.preflight.run import rehearse
 from segal.preflight.schedules import say_schedule
 from segal.preflight.summary import (
@@ -54,20 +43,20 @@ from segal.preflight.summary import (
     summarise,
 )
 from segal.registry import FEATURES, HEURISTICS, ORACLES
-from segal.runner import ActiveLearningRunner
+from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
 
 
 @dataclass(frozen=True)
 class Options:
-    """The command line, beside the config.
+    """Options of the command line, beside the config.
 
     Attributes:
         work_dir: Where everything is written.
-        resume: True: must go on; False: must begin; None: whichever fits.
-        dry_run: Say what would be done, and stop.
-        smoke: One iteration of everything, on a few images.
+        resume: True: must continue; False: must begin; None: whichever fits.
+        dry_run: Print the plan, and stop.
+        smoke: Run one iteration of everything, on a few images.
     """
 
     work_dir: Path
@@ -76,89 +65,65 @@ class Options:
     smoke: bool = False
 
 
-@understood()
-def read_experiment(
-    cfg: Config,
-    cache: Path | None,
-    smoke: bool = False,
-) -> tuple[ActiveLearningConfig, Data, list[str]]:
-    """Read and check a config against its data, before any model is built.
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment that was read and checked, before any label is bought.
 
-    Args:
-        cfg: As loaded; translated in place.
-        cache: Folder to remember image sizes in.
-        smoke: Whether a little of everything is enough.
-
-    Returns:
-        The active learning, the data sets, and notes on what was translated.
-
-    Raises:
-        ConfigError: Everything that is wrong, at once.
-        DataError: Images that cannot be read.
+    Attributes:
+        cfg: Translated config.
+        config: Its ``active_learning``, read and checked.
+        data: The data sets.
+        options: Of the command line.
+        device: Where to train.
+        logger: Where messages go.
+        shape: Of regions; None where none are asked.
+        extractor: Describes images; None where nothing does.
+        plan: What ``--dry-run`` prints; else empty.
     """
-    config, problems, notes = read_config(cfg)
-    if problems:
-        sections = cfg.get('data')
-        for key in ('query', 'val') if isinstance(sections, Mapping) else ():
-            if isinstance(sections.get(key), dict):
-                problems += missing_paths(f'data.{key}', sections[key])
-        raise ConfigError(problems)
-    if config is None:
-        raise ConfigError(
-            'active_learning.settings, workflow: wanted a budget and phases; '
-            'got none of use; write query_size or budget_per_round'
-        )
-    _check_runner(cfg.runner.type)
-    few = None
-    if smoke:
-        few = images_of_a_smoke_run(cfg, ranks.world_size())
-        config = shorten(cfg, config)
-    data = build_data(cfg, cache, few)
-    if smoke:
-        config = scale_budgets(config, data.images, len(data.pool))
-        notes.insert(0, words(data.pool))
-    problems = check_against_data(cfg, config, data.pool.images, data.classes)
-    problems += show(data.pool, config, notes)
-    if problems:
-        raise ConfigError(problems)
-    return config, data, notes
 
-
-def _check_runner(name: str) -> None:
-    """Check that the runner of the rounds is SegAL's, or made of it.
-
-    Raises:
-        ConfigError: A module of the user's registered another one.
-    """
-    kind = RUNNERS.get(name)
-    if not issubclass(kind, ActiveLearningRunner):
-        raise ConfigError(
-            f'runner.type: {name!r} is registered by {kind.__module__}, and '
-            'that class is no subclass of segal.runner.ActiveLearningRunner; '
-            'take the module out of custom_imports, or make it one'
-        )
+    cfg: Config
+    config: ActiveLearningConfig
+    data: Data
+    options: Options
+    device: torch.device
+    logger: logging.Logger
+    shape: RegionShape | None
+    extractor: BaseExtractor | None
+    plan: str
 
 
 def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
-    """Run, or go on with, an experiment.
+    """Run an experiment, or continue it.
 
     Args:
         cfg: As loaded.
-        options: The command line.
+        options: Of the command line.
 
     Returns:
         The rows of ``rounds.json``.
+    """
+    prepared = prepare(cfg, options)
+    if options.dry_run:
+        prepared.logger.info('\n%s', prepared.plan)
+        return []
+    with locked(options.work_dir, prepared.logger):
+        return run(build(prepared), prepared)
+
+
+def prepare(cfg: Config, options: Options) -> Prepared:
+    """Read the config and the data, and check both before labels are bought.
+
+    Raises:
+        SegALError: Anything that would fail later, all of it at once.
     """
     work_dir = options.work_dir
     if options.smoke and not options.dry_run:
         with ranks.together():
             if ranks.is_main():
                 clear(work_dir)
-    device = (
-        torch.device('cuda', torch.cuda.current_device())
-        if (torch.cuda.is_available())
-        else torch.device('cpu')
-    )
+    device = torch.device('cpu')
+    if torch.cuda.is_available():
+        device = torch.device('cuda', torch.cuda.current_device())
     logger = open_log(cfg, work_dir, options.dry_run)
     logger.info(running_on())
     config, data, notes = read_experiment(
@@ -168,130 +133,140 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
         check_checkpoints(cfg)
     for note in notes:
         logger.info(note)
-    experiment = fingerprint(cfg, config)
     shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
     problems: tuple[str, ...] = ()
     if not options.smoke:
         spans = planned_spans(cfg, config, data, shape)
         problems = say_schedule(cfg, config, spans, logger)
-    initial_rehearsed, rehearsed = selectors_of(config, shape, None)
-    initial_opening, opening = openings_of(config)
-    rehearsals = {
-        'active_learning.selector': rehearsed,
-        'active_learning.selector (at first)': initial_rehearsed,
-    }
-    if opening is not None:
-        where = 'active_learning.settings.mixed.selector'
-        rehearsals[where] = opening.make_selector
     extractor = None
     if config.features is not None:
         extractor = build_from_cfg(dict(config.features), FEATURES)
+    initial, later = selectors_of(config, shape, None)
+    selectors = {
+        'active_learning.selector': later,
+        'active_learning.selector (at first)': initial,
+    }
+    _, opening = openings_of(config)
+    if opening is not None:
+        where = 'active_learning.settings.mixed.selector'
+        selectors[where] = opening.make_selector
     model = rehearse(
-        Rehearsal(
-            cfg,
-            config,
-            data,
-            rehearsals,
-            device,
-            extractor,
-            problems,
-        ),
+        Rehearsal(cfg, config, data, selectors, device, extractor, problems),
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
         logger=logger,
     )
     if config.loss_at_labels:
         logger.info(describe_losses(model))
+    plan = ''
     if options.dry_run:
-        words_on = described(config, data, extractor, device)
-        logger.info('\n%s', plan_of(cfg, config, data, model, words_on, shape))
-        return []
-    del model
-    heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
-    initial_heuristic = build_from_cfg(
-        dict(config.initial_heuristic), HEURISTICS
+        features = described(config, data, extractor, device)
+        plan = plan_of(cfg, config, data, model, features, shape)
+    return Prepared(
+        cfg, config, data, options, device, logger, shape, extractor, plan
     )
-    needs = needs_of(config)
-    with locked(work_dir, logger):
-        with ranks.together():
-            if ranks.is_main():
-                claim(cfg, work_dir, options.resume)
-                check_pool(data.pool.images, work_dir)
-        keep_machine(work_dir, device, logger)
-        store = LabelStore(work_dir / 'labels', data.pool.images, experiment)
-        with ranks.together():
-            if ranks.is_main():
-                describe(data, work_dir)
-        oracle = build_from_cfg(
-            dict(config.oracle),
-            ORACLES,
-            dict(
-                read=data.annotation,
-                pool=data.pool.images,
-                classes=data.classes,
-                ignore_index=config.ignore_index,
-            ),
-        )
-        logger.info(oracle.describe())
-        loader = {
-            'samples_per_gpu': 1,
-            'workers_per_gpu': cfg.data.get('workers_per_gpu', 2),
-            **cfg.data.get('query_dataloader', {}),
-        }
-        features = None
-        if extractor is not None:
-            features = PoolFeatures(
-                data.pool,
-                extractor,
-                device,
-                features_folder(extractor, work_dir),
-                loader['workers_per_gpu'],
-                logger,
-            )
-            features.prepare(needs)
-        loop = ActiveLearningLoop(
-            data.pool,
-            store,
-            oracle,
-            config.seed,
-            loader['samples_per_gpu'],
-            loader['workers_per_gpu'],
-            features,
-        )
-        make_initial_selector, make_selector = selectors_of(
-            config, shape, store
-        )
-        runner = build_runner(
-            dict(cfg.runner),
-            default_args=dict(
-                config=config,
-                loop=loop,
-                work_dir=work_dir,
-                logger=logger,
-                factory=PhaseBuilder(
-                    cfg, config, data, store, work_dir, device, logger
-                ),
-                heuristic=heuristic,
-                initial_heuristic=initial_heuristic,
-                make_selector=make_selector,
-                make_initial_selector=make_initial_selector,
-                opening=opening,
-                initial_opening=initial_opening,
-                classes=data.classes,
-                palette=data.palette,
-            ),
-        )
-        begin = time.perf_counter()
-        rows = runner.run()
+
+
+def build(prepared: Prepared) -> Experiment:
+    """Claim the work_dir, and build the parts of the experiment.
+
+    Raises:
+        StateError: The work_dir holds another experiment.
+    """
+    cfg, config, data = prepared.cfg, prepared.config, prepared.data
+    device, logger = prepared.device, prepared.logger
+    work_dir = prepared.options.work_dir
+    with ranks.together():
         if ranks.is_main():
-            summarise(
-                rows,
-                len(data.pool),
-                config,
-                work_dir,
-                time.perf_counter() - begin,
-                logger,
-            )
-            if options.smoke:
-                logger.info('\n%s', words(data.pool))
-        return rows
+            claim(cfg, work_dir, prepared.options.resume)
+            check_pool(data.pool.images, work_dir)
+    keep_machine(work_dir, device, logger)
+    store = LabelStore(
+        work_dir / 'labels', data.pool.images, fingerprint(cfg, config)
+    )
+    with ranks.together():
+        if ranks.is_main():
+            describe(data, work_dir)
+    oracle = build_from_cfg(
+        dict(config.oracle),
+        ORACLES,
+        dict(
+            read=data.annotation,
+            pool=data.pool.images,
+            classes=data.classes,
+            ignore_index=config.ignore_index,
+        ),
+    )
+    logger.info(oracle.describe())
+    loader = {
+        'samples_per_gpu': 1,
+        'workers_per_gpu': cfg.data.get('workers_per_gpu', 2),
+        **cfg.data.get('query_dataloader', {}),
+    }
+    workers = loader['workers_per_gpu']
+    features = None
+    if prepared.extractor is not None:
+        folder = features_folder(prepared.extractor, work_dir)
+        features = PoolFeatures(
+            data.pool, prepared.extractor, device, folder, workers, logger
+        )
+        features.prepare(needs_of(config))
+    loop = ActiveLearningLoop(
+        data.pool,
+        store,
+        oracle,
+        config.seed,
+        loader['samples_per_gpu'],
+        workers,
+        features,
+    )
+    return Experiment(
+        config,
+        PhaseBuilder(cfg, config, data, store, work_dir, device, logger),
+        loop,
+        *_strategies(config, prepared.shape, store),
+        work_dir,
+        logger,
+        data.classes,
+        data.palette,
+    )
+
+
+def _strategies(
+    config: ActiveLearningConfig, shape: RegionShape | None, store: LabelStore
+) -> tuple[QueryStrategy, QueryStrategy]:
+    """Build the strategy of the initial labels, and that of the queries."""
+    select_initial, select = selectors_of(config, shape, store)
+    open_initial, opening = openings_of(config)
+    score_initial = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
+    score = build_from_cfg(dict(config.heuristic), HEURISTICS)
+    return (
+        QueryStrategy(score_initial, select_initial, open_initial),
+        QueryStrategy(score, select, opening),
+    )
+
+
+def run(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
+    """Run all rounds, and log the table of them.
+
+    Returns:
+        The rows of ``rounds.json``.
+    """
+    begin = time.perf_counter()
+    runner = build_runner(
+        dict(prepared.cfg.runner), default_args=dict(experiment=experiment)
+    )
+    rows = runner.run()
+    if ranks.is_main():
+        pool, logger = prepared.data.pool, experiment.logger
+        summarise(
+            rows,
+            len(pool),
+            experiment.config,
+            experiment.work_dir,
+            time.perf_counter() - begin,
+            logger,
+        )
+        if prepared.options.smoke:
+            logger.info('\n%s', words(pool))
+    return rows

@@ -238,6 +238,41 @@ def test_settings_from_before_settings():
     assert sum('active_learning.' in note for note in notes) == 4
 
 
+def test_regions_from_before_shapes():
+    """Squares of a radius, and budgets that count pixels."""
+    _, config, notes = read(
+        active_learning__settings=dict(
+            region=dict(
+                budget_per_round=900,
+                initial_label_pixels=450,
+                sample_evenly=True,
+                ignore_index=255,
+                radius=2,
+            )
+        ),
+        active_learning__heuristic='ripu',
+        active_learning__heuristic_cfg=dict(
+            k=1, use_entropy=True, categories=3
+        ),
+        runner__sample_mode='region',
+    )
+    assert config.shape == dict(type='Squares', radius=2)
+    assert config.initial == Budget(450, per_image=False, in_pixels=True)
+    assert config.budget == Budget(900, per_image=False, in_pixels=True)
+    assert sum('radius and initial_label_pixels' in n for n in notes) == 1
+
+
+def test_arguments_of_sparsity_given_to_others():
+    for name, cfg in (
+        ('entropy', dict(k=1, inflection=0.5)),
+        ('ripu', dict(k=1, inflection=0.5)),
+    ):
+        _, _, notes = read(
+            active_learning__heuristic=name, active_learning__heuristic_cfg=cfg
+        )
+        assert sum('dropped' in note for note in notes) == 1
+
+
 def test_what_mmseg_leaves_in_the_runner():
     cfg, _, notes = read(runner__max_iters=40000, runner__max_epochs=None)
     assert 'max_iters' not in cfg.runner

@@ -2,6 +2,7 @@
 
 import pytest
 
+import segal.datasets  # noqa: F401  (registers transforms)
 from segal.config import check_against_data, read_config
 from segal.structures import PoolImage
 from tests.config.minimal import PIPELINE, change, dataset, minimal, read

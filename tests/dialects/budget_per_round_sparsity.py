@@ -12,5 +12,7 @@ active_learning = dict(
         )
     ),
     heuristic='sparsity',
+    heuristic_cfg=dict(k=1, inflection=0.5),
 )
+GPU = 8
 workflow = [(('train', 1), ('query', 1)), (('train', 1),)]

@@ -56,7 +56,11 @@ def test_budget_per_round_from_a_source_alone(configs):
 def test_entropy_that_spreads(configs):
     rows, log = run(configs, 'budget_per_round_sparsity')
     assert [row['labelled'] + row['void'] for row in rows] == [48, 48]
-    said_once(log, "'sparsity' is read as 'Entropy' with selector='Pixels")
+    said_once(
+        log,
+        "'sparsity' is read as 'Entropy' with selector='Pixels",
+        'k, inflection dropped',
+    )
 
 
 def test_the_pool_trains_with_what_its_own_labels_say(configs):

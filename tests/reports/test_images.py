@@ -22,6 +22,7 @@ from segal.config import fingerprint, load_config, read_config
 from segal.errors import ConfigError, DataError
 from segal.experiment.selecting import shape_of
 from segal.preflight import pictures
+from segal.preflight.images import enter_alike
 from segal.pretraining.pretrain import _check_colours
 from tests.bad_input.experiment import Experiment
 
@@ -322,7 +323,68 @@ def bytes_to_evaluate(x: Experiment) -> None:
     x.add("data['val']['data_root'] = 'val'")
 
 
+def hole(x: Experiment) -> None:
+    path = str(x.image(2).with_suffix('.tif'))
+    image = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    image[3, 4] = np.nan
+    cv2.imwrite(path, image)
+
+
+def holes(x: Experiment) -> None:
+    for path in (x.folder / 'data' / 'images').iterdir():
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        image[:3] = np.nan
+        cv2.imwrite(str(path), image)
+
+
+def later(kind: str, folder: str):
+    """One image of another kind, not the first, in a set of its own."""
+
+    def breaks(x: Experiment) -> None:
+        shutil.copytree(x.folder / 'data', x.folder / folder)
+        images = x.folder / folder / 'images'
+        next(images.glob('02.*')).unlink()
+        write(kind, images / '02.png', scene(2)[0])
+
+    return breaks
+
+
+SOURCE = (
+    "data['train'] = [data['train'], "
+    "dict(pool, data_root='source', pipeline=train_pipeline)]\n"
+)
+
 REFUSED = {
+    # rasterio and the like write NaN where there is no data
+    'NaN in one image': (
+        'float',
+        '',
+        hole,
+        2,
+        ('finite numbers', 'NaN', '02.tif (1 image', 'nan_to_num'),
+    ),
+    'NaN in all images': ('float', '', holes, 2, ('finite numbers', '4 im')),
+    'a source of another type': (
+        '12 bits',
+        SOURCE,
+        lambda x: write_pool('colour', x.folder / 'source'),
+        2,
+        ('data.train[1]: wanted images that enter', 'uint16', 'uint8'),
+    ),
+    'a later image to evaluate of another type': (
+        '12 bits',
+        "data['val']['data_root'] = 'val'",
+        later('colour', 'val'),
+        2,
+        ('data.val: wanted images like', 'uint8', 'val/images/02.png'),
+    ),
+    'a later image to evaluate without alpha': (
+        'alpha',
+        "data['val']['data_root'] = 'val'",
+        later('colour', 'val'),
+        2,
+        ('val/images/02.png', 'data.val'),
+    ),
     'channels that are not there': (
         'grey',
         "active_learning['visualize'] = dict(channels=(0, 1, 2))",
@@ -382,6 +444,14 @@ REFUSED = {
         lambda x: write('grey', x.image(2), scene(2)[0]),
         2,
         ('one scale', 'uint8', '02.png', 'uint16', 'times as much'),
+    ),
+    # which mmseg's colour reading makes nearly black
+    '12 bits among 8': (
+        'colour',
+        '',
+        lambda x: write('12 bits', x.image(2), scene(2)[0]),
+        2,
+        ('one scale', '02.png', 'times as much'),
     ),
     'cut off at 255': (
         'grey of 16 bits',
@@ -450,6 +520,29 @@ def test_what_goes_wrong_is_refused_before_a_label_is_bought(
     assert not x.labels.exists()
 
 
+def test_a_source_of_another_type_may_have_a_scale_of_its_own(tmp_path):
+    """What enters the network is compared, not what lies in the files."""
+    own = (
+        'own_pipeline = [dict(step) for step in train_pipeline]\n'
+        'for step in own_pipeline:\n'
+        "    if step['type'] == 'Normalize':\n"
+        '        step.update(mean=[120.0] * 3, std=[60.0] * 3)\n'
+    )
+    x = experiment('12 bits', tmp_path / 'x')
+    x.add(own + SOURCE.replace('pipeline=train', 'pipeline=own'))
+    write_pool('colour', x.folder / 'source')
+    assert x.run('--dry-run') == 0
+
+
+def test_grey_files_among_colour_are_no_other_kind(tmp_path):
+    """A loader of colour gives three channels of each."""
+    x = experiment('colour', tmp_path / 'x')
+    write('grey', x.image(2), scene(2)[0])
+    later('grey', 'val')(x)
+    x.add("data['val']['data_root'] = 'val'")
+    assert x.run('--dry-run') == 0
+
+
 def test_a_picture_that_cannot_be_drawn_is_found_at_the_start(
     tmp_path, monkeypatch, capsys
 ):
@@ -475,6 +568,33 @@ def test_bits_that_a_loader_drops_are_named(tmp_path, capfd):
     assert x.run('--dry-run') == 0
     told = ''.join(capfd.readouterr())
     assert "color_type='unchanged') keeps these" in told
+
+
+def test_a_folder_of_two_scales_is_not_asked_about(tmp_path):
+    """The same is said of images of a query without an experiment."""
+    folder = write_pool('12 bits', tmp_path / 'data')
+    write('colour', folder / 'images' / '02.png', scene(2)[0])
+    steps = [
+        KINDS['12 bits'][1],
+        dict(
+            type='MultiScaleFlipAug',
+            img_scale=(64, 48),
+            transforms=[
+                dict(type='ImageToTensor', keys=['img']),
+                dict(type='Collect', keys=['img']),
+            ],
+        ),
+    ]
+    dataset = CustomDataset(
+        steps,
+        img_dir=f'{folder}/images',
+        img_suffix='.png',
+        classes=['ground'],
+        test_mode=True,
+    )
+    problems = []
+    enter_alike(open_pool(dataset, key='folder'), problems)
+    assert problems[0].startswith('folder: wanted images with one scale')
 
 
 @pytest.mark.parametrize('mode', ['pixel', 'region'])

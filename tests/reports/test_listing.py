@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import mmcv
 import numpy as np
 import pytest
+from mmcv import Config
 from PIL import Image
 
 from segal.active.dataset.listing import build_listed
@@ -16,7 +17,7 @@ from segal.active.dataset.orientation import (
 )
 from segal.active.dataset.pool import open_pool
 from segal.errors import ConfigError, DataError
-from segal.query_folder.query import open_folder
+from segal.query_folder.query import open_folder, suffixes
 from tests.bad_input.experiment import Experiment
 
 READ = [
@@ -98,7 +99,9 @@ def test_hidden_copies_are_not_images(root, hidden):
     assert hidden in notes[0]
 
 
-@pytest.mark.parametrize('other', ['c.PNG', 'c.jpeg', 'sub/c.JPG', 'c.tif'])
+@pytest.mark.parametrize(
+    'other', ['c.PNG', 'c.jpeg', 'sub/c.JPG', 'c.tif', 'c.ppm', 'c.JPE']
+)
 def test_files_of_another_suffix_are_named(root, other):
     """anomalib #3058: images with a suffix in capitals are not seen."""
     image(root / 'images' / other)
@@ -209,6 +212,17 @@ def test_a_split_may_hold_absolute_paths(root):
     text = '\n'.join(str(root / 'images' / x) for x in ('a.jpg', 'b'))
     dataset, _ = listed(root, **split(root, text))
     assert names(dataset) == ['a.jpg', 'b.jpg']
+
+
+def test_one_image_has_one_name_whatever_leads_to_it(root):
+    """Else it would be asked, and paid, once for each."""
+    image(root / 'images' / 'sub' / 'c.jpg')
+    mask(root / 'masks' / 'sub' / 'c.png')
+    text = '../images/a.jpg\nsub/../b\n../images/sub/c'
+    dataset, _ = listed(root, **split(root, text))
+    assert names(dataset) == ['a.jpg', 'b.jpg', 'sub/c.jpg']
+    with pytest.raises(ConfigError, match=r"'a\.jpg' twice"):
+        listed(root, **split(root, 'a\n../images/a.jpg'))
 
 
 def test_a_split_of_another_folder_is_not_this_one(root):
@@ -333,6 +347,55 @@ def test_masks_must_be_turned_as_the_images_are(
         assert 'exif_transpose' in said
 
 
+@pytest.mark.parametrize('kind', range(1, 9))
+def test_a_tiff_is_turned_whatever_reads_it(root, kind):
+    """OpenCV and Pillow heed its tag, with any flag; tifffile does not."""
+    pixels = np.full((4, 6, 3), 200, np.uint8)
+    pixels[:2, :3] = 0
+    for name in ('a', 'b'):
+        Image.fromarray(pixels).save(
+            root / 'images' / f'{name}.tif', tiffinfo={274: kind}
+        )
+    path = str(root / 'images' / 'a.tif')
+    assert orientation(path) == kind
+    upright = mmcv.imread(path)
+    np.testing.assert_array_equal(turned(pixels, kind), upright)
+    fits = kind > 4
+    for name in ('a', 'b'):
+        mask(root / 'masks' / f'{name}.png', upright.shape[:2])
+    dataset, _ = listed(root, img_suffix='.tif')
+    seen = look_at_orientations(dataset, 'data.train')
+    assert bool(seen.problems) == (kind in (2, 3, 4))
+    assert bool(seen.notes) == fits
+    for name in ('a', 'b'):
+        mask(root / 'masks' / f'{name}.png')
+    seen = look_at_orientations(dataset, 'data.train')
+    assert bool(seen.problems) == (kind > 1)
+    read = dict(
+        type='LoadImageFromFile',
+        color_type='unchanged',
+        imdecode_backend='tifffile',
+    )
+    dataset, _ = listed(root, img_suffix='.tif', pipeline=[read, *READ[1:]])
+    seen = look_at_orientations(dataset, 'data.train')
+    assert not seen.problems
+    assert seen.turns == (kind == 1)
+
+
+def test_annotations_that_are_turned_tiffs_fit_their_images(root):
+    for folder, pixels in (
+        ('images', np.zeros((4, 6, 3), np.uint8)),
+        ('masks', np.zeros((4, 6), np.uint8)),
+    ):
+        pixels[:2, :3] = 1
+        for name in ('a', 'b'):
+            Image.fromarray(pixels).save(
+                root / folder / f'{name}.tif', tiffinfo={274: 3}
+            )
+    dataset, _ = listed(root, img_suffix='.tif', seg_map_suffix='.tif')
+    assert not look_at_orientations(dataset, 'data.train').problems
+
+
 def test_what_one_size_tells_counts_for_images_of_which_none_does(root):
     photo(root / 'images' / 'a.jpg', 6)
     mask(root / 'masks' / 'a.png', (6, 4))
@@ -360,6 +423,32 @@ def test_a_folder_query_leaves_out_what_is_hidden(root):
     assert '1 hidden file' in said
     assert 'c.pNg' in said
     assert 'b.JPEG (orientation 6' in said
+    assert 'a.jpg, a.png' in said  # one may be the annotation of the other
+
+
+def test_a_folder_query_leaves_out_annotations_beside_the_images(root):
+    mask(root / 'images' / 'a_ids.jpg')
+    notes, trained = [], SimpleNamespace(classes=('one', 'two'), palette=None)
+    cfg = Config(dict(data=dict(val=dict(seg_map_suffix='_ids.jpg'))))
+    maps = suffixes(cfg, 'seg_map_suffix')
+    folder = root / 'images'
+    pool = open_folder(folder, READ[:1], trained, notes, maps=maps)
+    assert [x.name.rsplit('/', 1)[1] for x in pool] == ['a.jpg', 'b.jpg']
+    assert '1 annotation beside the images' in notes[0]
+
+
+def test_a_folder_query_asks_about_what_the_config_does(root):
+    (root / 'images' / 'a.jpg').rename(root / 'images' / 'a.img')
+    (root / 'images' / 'b.jpg').unlink()
+    trained = SimpleNamespace(classes=('one', 'two'), palette=None)
+    folder = root / 'images'
+    with pytest.raises(DataError, match='got none'):
+        open_folder(folder, READ[:1], trained, [])
+    cfg = Config(dict(data=dict(query=dict(img_suffix='.img'))))
+    pool = open_folder(
+        folder, READ[:1], trained, [], suffixes(cfg, 'img_suffix')
+    )
+    assert [image.name.rsplit('/', 1)[1] for image in pool] == ['a.img']
 
 
 def test_a_reader_of_the_users_own_is_one_that_gives_an_image(root):
@@ -385,6 +474,14 @@ def test_a_reader_of_the_users_own_is_one_that_gives_an_image(root):
 @pytest.fixture
 def experiment(tmp_path):
     return Experiment.begin(tmp_path)
+
+
+def test_a_suffix_that_a_class_sets_itself_is_named(experiment, capfd):
+    experiment.add("data['train'].update(type='ADE20KDataset')")
+    assert experiment.run('--dry-run') == 2
+    said = capfd.readouterr().err
+    assert 'data.train.img_suffix: ADE20KDataset sets it itself' in said
+    assert "'CustomDataset' with classes" in said
 
 
 def test_a_dry_run_says_what_is_left_out(experiment, capfd):

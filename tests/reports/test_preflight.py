@@ -12,9 +12,10 @@ import torch
 from segal.config import load_config
 from segal.config.unread import check_unread
 from segal.errors import ConfigError, SegALError
+from segal.experiment.read import read_experiment
 from segal.preflight.apart import apart
-from segal.utils.train import Options, read_experiment, run_experiment
-from tests.bad_input.experiment import Experiment, Row, check, config
+from segal.utils.train import Options, run_experiment
+from tests.bad_input.experiment import Experiment, Row, check, config, picture
 from tests.loggers import forget_loggers
 from tests.tiny import write_config, write_images
 
@@ -45,7 +46,16 @@ def rehearsed(tiny, text=''):
     )
 
 
+def odd_size(experiment):
+    """The third image has sides that cannot be halved."""
+    picture(experiment.image(2), np.zeros((23, 31, 3), np.uint8))
+    picture(experiment.annotation(2), np.zeros((23, 31), np.uint8))
+
+
 ROWS = [
+    # a UNet takes no size that it cannot halve
+    Row('a later image of another size', odd_size, 2,
+        ('data.query: does not work', 'divisible', '02.png')),
     # mmsegmentation 2793: KeyError 'mIoU' after the first evaluation
     Row('save_best is no result', config(
         "evaluation['save_best'] = 'mIoUU'"), 2,
@@ -201,12 +211,20 @@ def test_what_works_is_not_refused(text, tiny):
 
 
 def test_variables_of_a_config_are_no_unknown_keys(tiny):
-    """Names that the files use again are theirs; others are named once."""
+    """Names that the files use again are theirs; others are named once.
+
+    A constant is no slip of the pen; what is dropped is told elsewhere.
+    """
     path = tiny.with_name('variables.py')
     path.write_text(
         tiny.read_text()
         + '\ncrop = (2, 2)\nother = dict(size=crop)\nnobody = 3\n'
+        + "GPU = 8\nmask_dir = 'masks'\n"
     )
     problems, notes = check_unread(load_config(str(path)))
     assert not problems
-    assert [note.partition(':')[0] for note in notes] == ['other', 'nobody']
+    assert [note.partition(':')[0] for note in notes] == [
+        'other',
+        'nobody',
+        'GPU',
+    ]

@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 
 from segal.datasets import GTAVDataset
 from segal.datasets.gtav import SUFFIXES
-from segal.errors import DataError
+from segal.errors import DataError, short
 
 COLOURS = {
     train: tuple(colour) for train, colour in enumerate(GTAVDataset.PALETTE)
@@ -180,7 +180,14 @@ def _from_colours(
 def to_train_ids(labels: NDArray, path: Path) -> NDArray[np.uint8]:
     """Training ids of what :func:`read_labels` gives, 255 where void."""
     if labels.max() >= 256:
-        return (labels - 256).astype(np.uint8)
+        ids = labels - 256
+        odd = np.setdiff1d(ids, [*COLOURS, 255])
+        if odd.size:
+            raise DataError(
+                f'{path}: wanted training ids 0 to {len(COLOURS) - 1} and '
+                f'255, as its name says; got {short(odd.tolist())}'
+            )
+        return ids.astype(np.uint8)
     if labels.max() > _LAST_ID:
         raise DataError(
             f'{path}: wanted label ids 0 to {_LAST_ID}, got '

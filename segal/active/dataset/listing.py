@@ -8,6 +8,7 @@ split file as it stands. Clean folders are listed as mmseg lists them.
 from __future__ import annotations
 
 import os.path as osp
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -269,15 +270,33 @@ class _Lister:
         ]
         if beside:
             found.notes.append(self._beside(beside))
+        if self.ann_dir is None:
+            found.notes += self._twins(names)
         return sorted(names)
+
+    def _twins(self, names: set[str]) -> list[str]:
+        """A sentence on images that are one but for their suffix."""
+        stems = Counter(map(self._stem, names))
+        twins = [name for name in names if stems[self._stem(name)] > 1]
+        if not twins:
+            return []
+        return [
+            f'{count_of(twins, "image")} in {self.img_dir} have a name that '
+            f'another has with another suffix, and each counts: '
+            f'{named(twins)}; move annotations and copies away'
+        ]
 
     def _beside(self, names: Sequence[str]) -> str:
         """A sentence on files that look like images and are not listed."""
         endings = sorted({osp.splitext(name)[1] for name in names})
         wanted = tuple(dict.fromkeys((*self.images, *endings)))
-        ours = self.images[0] if len(self.images) == 1 else self.images
+        ours: Any = self.images
+        if len(ours) == 1:
+            ours = ours[0]
+        elif len(ours) > _SHOWN:
+            ours = (*ours[:_SHOWN], '...')
         mend = ''
-        if len(wanted) > len(self.images):
+        if len(self.images) < len(wanted) <= _SHOWN:
             mend = f'set img_suffix={wanted} to take them in, or '
         looks = (
             'looks like an image and is'

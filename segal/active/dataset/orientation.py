@@ -6,13 +6,14 @@ mmcv turns such an image when it decodes it, and leaves a label map as it is.
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
+import tifffile
 from mmcv.fileio.file_client import HardDiskBackend
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from PIL import Image
 
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.dataset.scan import count_of
+from segal.active.images.depth import TIFF
 from segal.errors import SegALError
 
 _TAG = 0x0112
@@ -92,11 +94,14 @@ def look_at_orientations(dataset: Any, key: str) -> Orientations:
             f'{key}: got {count_of(worst, "image")} {carried}, while {why}: '
             f'{_named(files, worst, seen.found)}; '
             + (
-                'where annotations are of the stored pixels, write '
+                ''
+                if not seen.turns
+                else 'where annotations are of the stored pixels, take the '
+                'tag out of the TIFFs; '
+                if any(_is_tiff(files[i]) for i in worst)
+                else 'where annotations are of the stored pixels, write '
                 "dict(type='LoadImageFromFile', "
                 "color_type='color_ignore_orientation') in every pipeline; "
-                if seen.turns
-                else ''
             )
             + 'where they are of the upright image, save the images upright '
             'and without the flag (PIL.ImageOps.exif_transpose)'
@@ -130,23 +135,35 @@ def _compare(
         ann = dataset.img_infos[index].get('ann')
         if not ann:
             continue
-        stored = _size(image_file(dataset, index))
-        mask = _size(osp.join(dataset.ann_dir or '', ann['seg_map']))
+        path = image_file(dataset, index)
+        map_path = osp.join(dataset.ann_dir or '', ann['seg_map'])
+        stored, mask = _size(path), _size(map_path)
         if stored is None or mask is None:
             continue  # told where it is read
-        if kind < 5 or stored[0] == stored[1]:
+        if kind >= 5 and _is_tiff(path):  # Pillow tells the turned size
+            stored = stored[::-1]
+        if seen.turns and _is_tiff(map_path) and orientation(map_path) == kind:
+            fit.append(index)  # a TIFF is turned, whatever reads it
+        elif kind < 5 or stored[0] == stored[1]:
             unknown.append(index)
-            continue
-        loaded = stored[::-1] if seen.turns else stored
-        if mask == loaded:
+        elif mask == (stored[::-1] if seen.turns else stored):
             fit.append(index)
-        elif mask == loaded[::-1]:
+        elif mask == (stored if seen.turns else stored[::-1]):
             apart.append(index)
     return fit, apart, unknown
 
 
+def _is_tiff(path: str) -> bool:
+    """Whether a file is a TIFF, which OpenCV and Pillow always turn."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read(4) in TIFF
+    except OSError:
+        return False
+
+
 def _size(path: str) -> tuple[int, int] | None:
-    """(width, height) as stored."""
+    """(width, height) as stored; of a TIFF, as it is shown."""
     try:
         with Image.open(path) as image:
             return image.size
@@ -160,27 +177,40 @@ def _turns(dataset: CustomDataset, key: str, found: dict[int, int]) -> bool:
         try:
             loader = LoadFirst(dataset, key)
             image = np.asarray(loader.load_image(index)['img'], np.float32)
-            data = np.fromfile(image_file(dataset, index), np.uint8)
-            stored = cv2.imdecode(
-                data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-            )
-        except (SegALError, OSError, cv2.error):
+            stored = _stored(image_file(dataset, index))
+        except (SegALError, OSError, ValueError, cv2.error):
             continue  # told where the pool is opened
         if stored is None:
             continue
         upright = turned(stored, found[index])
-        if stored.shape != upright.shape:
+        if stored.shape[:2] != upright.shape[:2]:
             return image.shape[:2] == upright.shape[:2]
-        grey = image.reshape(*image.shape[:2], -1).mean(2)
-        if grey.shape != stored.shape[:2]:
+        if image.shape[:2] != stored.shape[:2]:
             continue
         to_stored, to_upright = (
-            float(np.abs(grey - other.mean(2)).mean())
+            float(np.abs(_grey(image) - _grey(other)).mean())
             for other in (stored, upright)
         )
         if to_stored != to_upright:
             return to_upright < to_stored
     return True
+
+
+def _stored(path: str) -> NDArray[Any] | None:
+    """An image as it lies in its file, whatever its orientation."""
+    if _is_tiff(path):
+        read: Callable[..., NDArray[Any]] = tifffile.imread
+        return read(path)
+    return cv2.imdecode(
+        np.fromfile(path, np.uint8),
+        cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
+    )
+
+
+def _grey(image: NDArray[Any]) -> NDArray[Any]:
+    """Brightness (H, W), on one scale for all types of numbers."""
+    grey = image.reshape(*image.shape[:2], -1).mean(2, dtype=np.float64)
+    return (grey - grey.mean()) / (grey.std() or 1)
 
 
 def turned(image: NDArray[Any], kind: int) -> NDArray[Any]:
@@ -200,13 +230,16 @@ def turned(image: NDArray[Any], kind: int) -> NDArray[Any]:
 
 
 def orientation(path: str) -> int:
-    """The EXIF orientation of a JPEG, PNG or WebP file, 1 where none is told.
+    """The orientation of a JPEG, PNG, WebP or TIFF file, 1 if none is told.
 
     Args:
         path: Read up to its EXIF; pixels are not.
     """
     try:
         with open(path, 'rb') as file:
+            if file.read(4) in TIFF:
+                return _of_tiff(path)
+            file.seek(0)
             data = _exif(file)
         if data is None:
             return 1
@@ -216,6 +249,14 @@ def orientation(path: str) -> int:
     except Exception:  # a broken file is told where the pool is opened
         return 1
     return kind if kind in _WORDS else 1
+
+
+def _of_tiff(path: str) -> int:
+    read: Callable[..., tifffile.TiffFile] = tifffile.TiffFile
+    with read(path) as file:
+        page: Any = file.pages[0]
+        tag = page.tags.get(_TAG)
+    return int(tag.value) if tag and tag.value in _WORDS else 1
 
 
 def _exif(file: BinaryIO) -> bytes | None:

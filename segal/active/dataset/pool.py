@@ -63,6 +63,8 @@ class Pool(Sequence[PoolImage]):
         self.dataset = dataset
         self.contents = dict(contents or {})
         self.channels: tuple[int, ...] | None = None
+        self.holes: list[str] = []
+        """Names of images with NaN or infinite values."""
         self.key = key
         self.images = list(images)
         self.position = {image.name: i for i, image in enumerate(images)}
@@ -118,7 +120,7 @@ class Pool(Sequence[PoolImage]):
             What is wrong with them.
         """
         view = ImageView(tuple(channels) if channels else None)
-        for name in self.one_of_each_content():
+        for name in self.of_each_content():
             try:
                 view.order(self.contents.get(name, PLAIN))
             except ConfigError as error:
@@ -132,13 +134,13 @@ class Pool(Sequence[PoolImage]):
         for name in sorted(names, key=lambda x: keyed('view', x))[:SAMPLE]:
             yield self._loader.load_image(self.position[name])['img']
 
-    def one_of_each_content(self) -> list[str]:
-        """Names of images, one for each content that the pool has."""
-        first = {
-            self.contents.get(image.name, PLAIN): image.name
-            for image in reversed(self.images)
-        }
-        return list(first.values())
+    def of_each_content(self, count: int = 1) -> list[str]:
+        """Names of so many images of each content that the pool has."""
+        found: dict[Content, list[str]] = {}
+        for image in self.images:
+            content = self.contents.get(image.name, PLAIN)
+            found.setdefault(content, []).append(image.name)
+        return [name for names in found.values() for name in names[:count]]
 
 
 def open_pool(
@@ -185,20 +187,23 @@ def open_pool(
         stat = os.stat(image_file(dataset, index))
         return [stat.st_size, stat.st_mtime_ns]
 
-    def remembered(index: int) -> tuple[int, int, Content] | None:
+    def remembered(index: int) -> tuple[int, int, Content, bool] | None:
         row = known.get(names[index])
         if row and row[2:4] == stamp(index):
-            return row[0], row[1], Content(*row[4:])
+            return row[0], row[1], Content(*row[4:]), True
         return None
 
-    def look(index: int, anew: bool) -> tuple[int, int, Content] | DataError:
+    def look(
+        index: int, anew: bool
+    ) -> tuple[int, int, Content, bool] | DataError:
         try:
             found = None if anew else remembered(index)
             if found:
                 return found
             image = loader.load_image(index)['img']
             content = content_of(image, image_file(dataset, index))
-            return (*image.shape[:2], content)
+            whole = image.dtype.kind != 'f' or bool(np.isfinite(image).all())
+            return (*image.shape[:2], content, whole)
         except FileNotFoundError:
             return DataError(
                 f'{image_file(dataset, index)}: the file is '
@@ -234,6 +239,11 @@ def open_pool(
         for name, size in zip(names, sizes, strict=True)
         if not isinstance(size, DataError) and size[2] != PLAIN
     }
+    holes = [
+        name
+        for name, size in zip(names, sizes, strict=True)
+        if not isinstance(size, DataError) and not size[3]
+    ]
     if cache is not None:
         fresh = {
             image.name: [
@@ -242,13 +252,16 @@ def open_pool(
                 *contents.get(image.name, ()),
             ]
             for i, image in enumerate(images)
+            if image.name not in holes  # which are looked at each time
         }
         if fresh != known:
             cache.mkdir(parents=True, exist_ok=True)
             temporary = cache / f'{SIZE_CACHE}.{os.getpid()}'
             temporary.write_text(json.dumps(fresh))
             temporary.replace(cache / SIZE_CACHE)
-    return Pool(dataset, images, key, contents)
+    pool = Pool(dataset, images, key, contents)
+    pool.holes = holes
+    return pool
 
 
 def _read_cache(cache: Path | None) -> dict[str, list[Any]]:

@@ -10,15 +10,25 @@ from typing import Any
 
 LOOKS = (
     '.bmp',
+    '.dib',
+    '.jfif',
+    '.jp2',
+    '.jpe',
     '.jpeg',
     '.jpg',
+    '.pbm',
+    '.pgm',
     '.png',
+    '.pnm',
     '.ppm',
     '.tif',
     '.tiff',
     '.webp',
 )
 """What an image's name ends in, whatever the case."""
+
+_OTHERS = ('.avif', '.dcm', '.dng', '.exr', '.gif', '.hdr', '.heic', '.heif')
+"""The same of images that only some builds of OpenCV read, or none."""
 
 _HIDDEN = {
     '@eadir',
@@ -93,7 +103,7 @@ def _loops(path: str, real: str) -> bool:
 
 def looks_like_image(name: str) -> bool:
     """Whether a name ends as an image's does."""
-    return name.lower().endswith(LOOKS)
+    return name.lower().endswith(LOOKS + _OTHERS)
 
 
 def count_of(names: Sequence[Any], noun: str, rest: str = '') -> str:

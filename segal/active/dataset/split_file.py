@@ -175,10 +175,12 @@ def _shorter(asked: str, places: Places) -> Iterator[str]:
     """The name as it is, then without folders that lead to ``img_dir``."""
     parts = _parts(asked)
     absolute = asked.startswith('/')
-    if absolute and (whole := osp.realpath(asked)).startswith(
-        osp.realpath(places.img_dir) + '/'
-    ):
-        yield osp.relpath(whole, osp.realpath(places.img_dir))
+    if absolute or '..' in parts:  # one image has one name
+        path = asked if absolute else osp.join(places.img_dir, *parts)
+        for way in (osp.abspath, osp.realpath):
+            folder, root = way(osp.dirname(path)), way(places.img_dir)
+            if (folder + '/').startswith(root + '/'):
+                yield osp.relpath(osp.join(folder, osp.basename(path)), root)
     if parts:
         yield '/'.join(parts)
     if not absolute:

@@ -1,4 +1,4 @@
-"""Heuristics: how much a label would teach, pixel by pixel."""
+"""Register the heuristics: scores of pixels, higher is labelled first."""
 
 from .bal_ent import BalEnt
 from .bald import BALD

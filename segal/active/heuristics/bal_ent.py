@@ -18,7 +18,7 @@ _NEAREST = 1e-6
 
 @HEURISTICS.register_module()
 class BalEnt(StochasticHeuristic):
-    """Balance of what a label would tell of weights and of the class.
+    """Balanced entropy: information about weights against class entropy.
 
     The probability of each class, over several predictions, is taken as
     Beta(alpha, beta) of the same mean and variance. With ``h`` the
@@ -70,7 +70,7 @@ class BalEnt(StochasticHeuristic):
 
 
 def _posterior_entropy(mean: Tensor, variance: Tensor) -> Tensor:
-    """Differential entropy of a Beta distribution that saw its class once.
+    """Compute the differential entropy of a Beta distribution.
 
     In float64: terms that grow with alpha + beta cancel.
 

@@ -11,7 +11,7 @@ from .utils import in_full, normalised_entropy
 
 @HEURISTICS.register_module()
 class BALD(StochasticHeuristic):
-    """How much several stochastic predictions contradict each other.
+    """Disagreement of several stochastic predictions (mutual information).
 
     ``H(mean of p) - mean of H(p)``, the mutual information of a pixel's class
     and the weights, as a share of its largest value; in [0, 1]. It is 0 where

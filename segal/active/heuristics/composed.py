@@ -27,11 +27,11 @@ class ComposedHeuristic(BaseHeuristic):
         self.needs = (*self.of.needs, *own)
 
     def inner(self, prediction: Prediction) -> Tensor:
-        """The other's score, float32 (H, W)."""
+        """Return the other's score, float32 (H, W)."""
         return self.of(prediction)
 
     def weights(self, prediction: Prediction) -> Tensor:
-        """The other's score, which must be 0 or more: float32 (H, W).
+        """Return the other's score, checked to be 0 or more: float32 (H, W).
 
         Raises:
             ConfigError: It is negative somewhere.

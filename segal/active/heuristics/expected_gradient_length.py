@@ -15,7 +15,7 @@ _AT_ONCE = 16
 
 @HEURISTICS.register_module()
 class ExpectedGradientLength(BaseHeuristic):
-    """How long a label's gradient would be, as the network expects it.
+    """Expected length of the gradient that a label would cause.
 
     The cross-entropy of class y has the gradient ``(p - e_y) f^T`` by the
     weights of the last, linear layer, with ``f`` the features that enter it.
@@ -59,7 +59,7 @@ class ExpectedGradientLength(BaseHeuristic):
 
 
 def feature_length(features: Tensor, size: tuple[int, int]) -> Tensor:
-    """The length of each pixel's features, which were resized before.
+    """Compute the length of each pixel's features, resized to the image.
 
     A few channels at a time: all of them at the image's size may be
     gigabytes.

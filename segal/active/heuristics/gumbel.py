@@ -51,7 +51,7 @@ class GumbelHeuristic(ComposedHeuristic):
             )
 
     def noise(self, prediction: Prediction, score: Tensor) -> Tensor:
-        """``g / beta`` of the query for each pixel of a score.
+        """Draw ``g / beta`` of the query for each pixel of a score.
 
         Args:
             prediction: Gives ``seed``, ``round`` and ``name``.

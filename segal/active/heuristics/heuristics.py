@@ -30,7 +30,7 @@ class BaseHeuristic(ABC):
 
     @abstractmethod
     def score(self, prediction: Prediction) -> Tensor:
-        """How much a label would teach.
+        """Compute the score of each pixel; see the class of each heuristic.
 
         Args:
             prediction: Everything in ``needs`` is there.
@@ -41,7 +41,7 @@ class BaseHeuristic(ABC):
 
     @torch.no_grad()
     def __call__(self, prediction: Prediction) -> Tensor:
-        """:meth:`score`, checked.
+        """Compute :meth:`score`, and check it.
 
         Args:
             prediction: Of one image.

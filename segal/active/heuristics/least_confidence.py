@@ -11,7 +11,7 @@ from .utils import in_full
 
 @HEURISTICS.register_module()
 class LeastConfidence(BaseHeuristic):
-    """What the likeliest class lacks to certainty.
+    """One minus the probability of the likeliest class.
 
     ``1 - p1``, in [0, 1 - 1/C]: highest where all classes are equally likely,
     0 where one class is certain.

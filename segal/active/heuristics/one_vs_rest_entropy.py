@@ -14,7 +14,7 @@ from .utils import in_full
 
 @HEURISTICS.register_module()
 class OneVsRestEntropy(BaseHeuristic):
-    """How unsure each class is against all others, summed over the classes.
+    """Entropy of each class against all others, summed over classes.
 
     ``sum_c h(p_c)`` with the binary entropy ``h``, as a share of its largest
     value, ``C h(1 / C)``; in [0, 1]. Against the entropy it adds what the

@@ -14,7 +14,7 @@ from .utils import in_full
 
 @HEURISTICS.register_module()
 class OutputDiscrepancy(StochasticHeuristic):
-    """How far other predictions lie from the first.
+    """Distance of further predictions from the first.
 
     The mean Euclidean distance of their class probabilities from those of
     the first, as a share of its largest value; in [0, 1]. The first member of

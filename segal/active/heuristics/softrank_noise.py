@@ -36,7 +36,7 @@ class SoftrankNoise(GumbelHeuristic):
 
 
 def mean_ranks(score: Tensor) -> Tensor:
-    """The place of each score in descending order.
+    """Compute the rank of each score in descending order.
 
     Args:
         score: Floating, of any shape.

@@ -66,12 +66,12 @@ class StochasticHeuristic(BaseHeuristic):
         self.needs = (_SOURCES[source],)
 
     def samples(self, prediction: Prediction) -> Iterator[Tensor]:
-        """Each float32 (C, H, W); one is in memory at a time."""
+        """Yield predictions, float32 (C, H, W), one in memory at a time."""
         (source,) = self.needs
         return islice(getattr(prediction, source), self.passes)
 
     def votes(self, prediction: Prediction) -> tuple[Tensor, int]:
-        """How many predictions are of each class, and how many there are.
+        """Count the votes for each class, and the predictions.
 
         Returns:
             int16 (C, H, W), and their sum over C.

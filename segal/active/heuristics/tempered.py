@@ -61,7 +61,7 @@ class Tempered(ComposedHeuristic):
         )
 
     def soften(self, probs: Tensor) -> Tensor:
-        """Probabilities at the other temperature, float32 (C, H, W)."""
+        """Compute probabilities at another temperature, float32 (C, H, W)."""
         probs = in_full(probs) ** (1 / self.temperature)
         total = torch.zeros_like(probs[0])  # (H, W)
         for plane in probs:  # in this order, whatever the memory's

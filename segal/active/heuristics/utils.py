@@ -1,4 +1,4 @@
-"""The mathematics on probabilities: plain functions over the class axis.
+"""Compute on probabilities: plain functions over the class axis.
 
 All of them take floating (C, H, W), compute in float32 at least, and leave
 their input as it was.
@@ -17,12 +17,12 @@ _TABLE_BITS = 12  # 16 KiB of float32: stays in the fastest cache
 
 
 def in_full(probs: Tensor) -> Tensor:
-    """Half precision as float32; anything wider as it is."""
+    """Convert half precision to float32; keep anything wider."""
     return probs if probs.dtype == torch.float64 else probs.float()
 
 
 def top_two(probs: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest and the second largest of each pixel.
+    """Find the largest and the second largest value of each pixel.
 
     One pass of elementwise minima and maxima over the classes, which is exact
     and an eighth of the time of ``topk(2, dim=0)``. Where the two largest tie,
@@ -44,7 +44,7 @@ def top_two(probs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def likeliest(probs: Tensor) -> Tensor:
-    """The likeliest class of each pixel, the first of those that tie.
+    """Find the likeliest class of each pixel, the first of a tie.
 
     One pass of comparisons over the classes, a tenth of the time of
     ``argmax(dim=0)`` on CPU.
@@ -64,7 +64,7 @@ def likeliest(probs: Tensor) -> Tensor:
 
 
 def normalised_entropy(probs: Tensor) -> Tensor:
-    """Shannon entropy over the class axis, as a share of its largest value.
+    """Compute Shannon entropy over classes, as a share of its maximum.
 
     ``-sum_c p_c log p_c / log C``, with ``0 log 0 = 0``.
 
@@ -83,7 +83,7 @@ def normalised_entropy(probs: Tensor) -> Tensor:
 
 
 def box_mean(maps: Tensor, k: int) -> Tensor:
-    """The mean of each pixel's square of 2k + 1, cut off at the border.
+    """Compute the mean of each pixel's square of 2k + 1 inside the image.
 
     Args:
         maps: float32 or float64 (N, H, W).
@@ -98,7 +98,7 @@ def box_mean(maps: Tensor, k: int) -> Tensor:
 
 
 def box_sum(values: Tensor, k: int) -> Tensor:
-    """The sum of each pixel's square of 2k + 1, cut off at the border.
+    """Compute the sum of each pixel's square of 2k + 1 inside the image.
 
     Args:
         values: (H, W), with room for the sums; the order of adding is the
@@ -113,7 +113,7 @@ def box_sum(values: Tensor, k: int) -> Tensor:
 
 
 def _runs(values: Tensor, length: int, dim: int) -> Tensor:
-    """Sums of all runs of a length, put together from runs of 1, 2, 4, ..."""
+    """Compute sums of all runs of a length, from runs of 1, 2, 4, ..."""
     count = values.shape[dim] - length + 1
     total: Tensor | None = None
     at, size = 0, 1
@@ -134,7 +134,7 @@ def _runs(values: Tensor, length: int, dim: int) -> Tensor:
 
 
 def box_entropy(classes: Tensor, count: int, k: int) -> Tensor:
-    """Entropy of the classes in each pixel's square, cut off at the border.
+    """Compute the entropy of the classes in each pixel's square.
 
     With n_c of A pixels of class c it is ``log A - sum_c n_c log n_c / A``.
     One integer holds the counts of many classes side by side, so that one sum

@@ -1,4 +1,4 @@
-"""How many bits the channels of an image file have, by its first bytes."""
+"""Read the bit depth of an image file from its first bytes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tifffile
 _EIGHT = (b'\xff\xd8\xff', b'BM', b'GIF8')
 """JPEG, BMP and GIF have no more."""
 
-_TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
 
 def has_eight_bits(path: str) -> bool | None:
-    """Whether each channel of a file has at most 8 bits.
+    """Check whether each channel of a file has at most 8 bits.
 
     Args:
         path: Of the file.
@@ -31,13 +31,13 @@ def has_eight_bits(path: str) -> bool | None:
         return head[24:25] != b'\x10'
     if head.startswith(_EIGHT) or head[8:12] == b'WEBP':
         return True
-    if head.startswith(_TIFF):
+    if head.startswith(TIFF):
         return _tiff(path)
     return None
 
 
 def _tiff(path: str) -> bool | None:
-    """The same of a TIFF."""
+    """Check whether each channel of a TIFF has at most 8 bits."""
     read: Callable[..., tifffile.TiffFile] = tifffile.TiffFile
     try:
         with read(path) as file:

@@ -1,4 +1,4 @@
-"""Images of a pool, read without its config: for tools that run no code."""
+"""Read images of a pool without its config, for tools that run no code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Loader:
-    """How a pipeline reads an image: as mmseg's ``LoadImageFromFile``.
+    """The options of a pipeline's ``LoadImageFromFile``.
 
     Attributes:
         color_type: As there.
@@ -34,7 +34,7 @@ class Loader:
 
 
 def loader_of(steps: Sequence[Any]) -> Loader:
-    """How the loading steps of a pipeline read an image."""
+    """Read the options of a pipeline's loading steps."""
     if len(steps) == 1 and type(steps[0]) is LoadImageFromFile:
         step = steps[0]
         return Loader(step.color_type, step.imdecode_backend, step.to_float32)
@@ -84,7 +84,7 @@ def decode(path: Path, size: Sequence[int], loader: Loader) -> NDArray[Any]:
 
 
 def decoded_otherwise(path: str, steps: Sequence[Any]) -> str:
-    """Name the options that decode a file that the pipeline's do not.
+    """Name the decoder options that could read a file.
 
     Args:
         path: The file.

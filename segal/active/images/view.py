@@ -1,4 +1,4 @@
-"""The 8-bit RGB view of an image, which superpixels and pictures are made of.
+"""Convert any image to 8-bit RGB, for superpixels and pictures.
 
 An image that the pool's loader gives as uint8 in three channels is shown as it
 is. All others are brought to that: alpha is dropped, grey is repeated, and
@@ -33,7 +33,7 @@ MOST_PIXELS = 40_000
 
 
 class Content(NamedTuple):
-    """What kind of numbers an image is made of, as its loader gives it.
+    """The type, channels and bits of an image, as its loader gives it.
 
     Attributes:
         dtype: Name of their type.
@@ -59,14 +59,14 @@ PLAIN = Content()
 
 
 class Range(NamedTuple):
-    """What becomes black and white in each of R, G and B."""
+    """The values that become black and white in each of R, G and B."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
 
 
 def content_of(image: Any, path: str) -> Content:
-    """Say what an image is made of.
+    """Describe the type, channels and bits of an image.
 
     Args:
         image: As a loader gives it.
@@ -102,7 +102,7 @@ def content_of(image: Any, path: str) -> Content:
 
 @dataclass(frozen=True)
 class ImageView:
-    """How the images of one pool become 8-bit RGB.
+    """The conversion of one pool's images to 8-bit RGB.
 
     Attributes:
         channels: Which of a loader's channels are R, G and B; None: alpha is
@@ -119,7 +119,7 @@ class ImageView:
     ranges: Mapping[Content, Range] = field(default_factory=dict)
 
     def rgb(self, image: Any, content: Content) -> NDArray[np.uint8]:
-        """Show an image.
+        """Convert an image to 8-bit RGB.
 
         Args:
             image: (H, W) or (H, W, C).
@@ -140,13 +140,13 @@ class ImageView:
         return as_bytes(colours)
 
     def pick(self, image: Any, content: Content) -> NDArray[Any]:
-        """The channels that are shown: (H, W, 3), of the image's type."""
+        """Select the shown channels: (H, W, 3), of the image's type."""
         array = np.asarray(image)
         array = array.reshape(*array.shape[:2], -1)  # (H, W, C)
         return array[..., self.order(content)]
 
     def order(self, content: Content) -> Any:
-        """Which channels are R, G and B, as an index.
+        """Find the channels that are R, G and B, as an index.
 
         Raises:
             ConfigError: There are fewer.
@@ -168,7 +168,7 @@ class ImageView:
         return slice(0, 3)
 
     def fingerprint(self, contents: Mapping[str, Content]) -> str:
-        """One word for all that the views of a pool depend on.
+        """Compute a fingerprint of all that the conversion depends on.
 
         Args:
             contents: Of the images that are not plain.
@@ -182,7 +182,7 @@ class ImageView:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values; :meth:`from_json` takes them."""
+        """Return the conversion as plain values, for :meth:`from_json`."""
         return dict(
             channels=self.channels and list(self.channels),
             blue_first=self.blue_first,
@@ -195,7 +195,7 @@ class ImageView:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> ImageView:
-        """What :meth:`as_json` gave."""
+        """Read what :meth:`as_json` returned."""
         channels = found['channels']
         return cls(
             channels and tuple(channels),
@@ -209,7 +209,7 @@ class ImageView:
 
 
 def as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Round into 0 to 255; uint8 stays as it is, NaN becomes 0."""
+    """Round into 0 to 255; uint8 is unchanged, NaN becomes 0."""
     if image.dtype == np.uint8 or image.dtype == np.bool_:
         return image.astype(np.uint8, order='C')
     whole = np.nan_to_num(np.rint(image), nan=0, posinf=255, neginf=0)
@@ -217,7 +217,7 @@ def as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def stretched(image: NDArray[Any], found: Range) -> NDArray[np.uint8]:
-    """Bring a range to 0 to 255, and cut off what lies beyond.
+    """Scale a range to 0 to 255, and clip what lies outside.
 
     Args:
         image: (H, W, 3), of any real type.
@@ -235,7 +235,7 @@ def stretched(image: NDArray[Any], found: Range) -> NDArray[np.uint8]:
 
 
 def range_of(images: Any) -> Range:
-    """Percentiles of some images, channel by channel or of all three.
+    """Compute percentiles of some images, by channel or of all three.
 
     Where the two are one value, as in images that are mostly empty, lowest
     and highest value count; NaN and infinite ones never do.
@@ -265,7 +265,7 @@ def range_of(images: Any) -> Range:
 
 
 def _together(low: list[float], high: list[float]) -> Range:
-    """One range for three channels that are alike, so that colours stay."""
+    """Use one range for three similar channels, so that colours stay."""
     spans = [b - a for a, b in zip(low, high, strict=True) if b > a]
     ends = min(low), max(high)
     if spans and ends[1] - ends[0] <= ALIKE * min(spans):
@@ -278,7 +278,7 @@ def ranges_over(
     view: ImageView,
     sample: Callable[[Content], Iterator[Any]],
 ) -> dict[Content, Range]:
-    """The range of each content of a pool that is stretched.
+    """Compute the range of each kind of image that is stretched.
 
     Args:
         contents: By name of image, of those that are not plain.

@@ -1,4 +1,4 @@
-"""Transforms that mmseg lacks, in mmseg's PIPELINES."""
+"""Register transforms that mmseg lacks."""
 
 from segal.datasets.pipelines.color import (
     RandomColorJitter,

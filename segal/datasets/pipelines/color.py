@@ -1,4 +1,4 @@
-"""Changes of colour and sharpness that leave every pixel at its place.
+"""Change colour and sharpness without moving any pixel.
 
 Randomness comes from the global generators, which the caller seeds for each
 sample.
@@ -18,7 +18,7 @@ from torchvision import transforms
 
 
 def _share(prob: float) -> float:
-    """A probability.
+    """Check that a value is a probability.
 
     Raises:
         ValueError: It is none.
@@ -75,7 +75,7 @@ class RandomColorJitter:
 
 @PIPELINES.register_module()
 class RandomGrayscale:
-    """Takes all colour from an image, with three equal channels left.
+    """Removes all colour from an image; three equal channels remain.
 
     Args:
         prob: How often it happens.

@@ -12,7 +12,7 @@ from mmseg.datasets.builder import PIPELINES
 
 @PIPELINES.register_module()
 class KeepWeakView:
-    """Keeps the image as it is by now, normalised, as ``img_weak``.
+    """Keeps the normalised image at this step as ``img_weak``.
 
     For the teacher of ``active_learning.pseudo_labels``: it sees what the
     steps before this one made, the network that is trained sees what the

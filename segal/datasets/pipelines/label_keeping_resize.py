@@ -15,7 +15,7 @@ def move_labels(
     size: tuple[int, int],
     ignore_index: int = 255,
 ) -> NDArray[np.uint8]:
-    """Carry single labelled pixels to a map of another size.
+    """Move single labelled pixels to a map of another size.
 
     The centre of pixel (y, x) lands in pixel (floor((y + 0.5) * s_y),
     floor((x + 0.5) * s_x)), where bilinear resizing puts its colour, too. One
@@ -51,7 +51,7 @@ def move_labels(
 def resize_unasked(
     unasked: NDArray[np.uint8], size: tuple[int, int], ignore_index: int = 255
 ) -> NDArray[np.uint8]:
-    """A map of where nobody was asked, at another size.
+    """Resize the map of pixels that were not asked.
 
     Nearest; and whatever lies in a pixel that somebody was asked about is
     asked, too, so that shrinking forgets none.

@@ -47,7 +47,7 @@ class DeepLabV2Head(BaseDecodeHead):
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Class scores at the size of the last stage.
+        """Compute class scores at the size of the last stage.
 
         Args:
             inputs: Outputs of the backbone, each float (B, D, h, w).

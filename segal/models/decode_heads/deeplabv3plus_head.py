@@ -66,7 +66,7 @@ class DeepLabV3PlusHead(ASPPHead):
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Class scores at the size of the first stage.
+        """Compute class scores at the size of the first stage.
 
         Args:
             inputs: Outputs of the backbone, each float (B, D, h, w), finest

@@ -1,1 +1,1 @@
-"""Losses of mmseg on few labels: where they look, and what they count."""
+"""Adapt mmseg's losses to a few labelled pixels an image."""

@@ -1,4 +1,4 @@
-"""Decode heads whose losses are evaluated at labelled pixels alone.
+"""Evaluate the losses of decode heads at labelled pixels only.
 
 mmseg upsamples the logits of each head to the size of the label map, and
 evaluates every loss there. With ten labels in 360x480, 99.99 per cent of that
@@ -32,7 +32,7 @@ much as whole maps where all are labelled.
 
 
 class AtLabels(BaseDecodeHead):
-    """What a decode head becomes: the same losses, at labelled pixels.
+    """Mixin of a decode head: the same losses, at labelled pixels only.
 
     It stands between a head's class and ``BaseDecodeHead``. What a head with
     losses of its own (DANet, STDC) hands on to mmseg's, is sampled as well.
@@ -49,7 +49,7 @@ class AtLabels(BaseDecodeHead):
 
     @force_fp32(apply_to=('seg_logit',))
     def losses(self, seg_logit: Tensor, seg_label: Tensor) -> dict[str, Any]:
-        """The losses of a batch, and its accuracy.
+        """Compute the losses of a batch, and its accuracy.
 
         Args:
             seg_logit: float (B, C, h, w).
@@ -78,7 +78,7 @@ def _at(
     ignore_index: int,
     align_corners: bool,
 ) -> tuple[Tensor, Tensor]:
-    """A batch of the labelled pixels, one column of them for each image.
+    """Gather the labelled pixels of a batch, one column for each image.
 
     Images stay apart, since some losses are means over images, and OHEM
     keeps so many pixels for each.
@@ -112,7 +112,7 @@ def _at(
 
 @functools.cache
 def _at_labels(kind: type[BaseDecodeHead]) -> type[BaseDecodeHead]:
-    """The class of such heads, under the same name."""
+    """Make the class of such a head, under the same name."""
     return types.new_class(
         kind.__name__,
         (kind, AtLabels),
@@ -125,7 +125,7 @@ def _at_labels(kind: type[BaseDecodeHead]) -> type[BaseDecodeHead]:
 def sample_losses(
     model: nn.Module, when: Literal['auto', True, False]
 ) -> None:
-    """Let the heads of a network evaluate losses at labels alone, in place.
+    """Make the heads of a network evaluate losses at labels only, in place.
 
     Heads of which :func:`whole_maps` says that they cannot stay as they are.
 
@@ -147,7 +147,7 @@ def sample_losses(
 def check_sampled(
     model: nn.Module, when: Literal['auto', True, False]
 ) -> list[str]:
-    """Whether every head can do what was asked for.
+    """Check that every head can evaluate its losses at labels only.
 
     Args:
         model: From :func:`sample_losses`.
@@ -173,7 +173,7 @@ def check_sampled(
 
 
 def describe(model: nn.Module) -> str:
-    """Where the losses of each head are evaluated, for the log.
+    """Describe where the losses of each head are evaluated, for the log.
 
     Args:
         model: From :func:`sample_losses`.
@@ -195,7 +195,7 @@ def describe(model: nn.Module) -> str:
 
 
 def whole_maps(model: nn.Module) -> dict[str, str]:
-    """The heads whose losses need whole maps, and why.
+    """List the heads whose losses need whole maps, with the reason.
 
     Args:
         model: From :func:`~segal.models.losses.on_labelled.mend`.
@@ -215,7 +215,7 @@ def _is_sampled(head: nn.Module) -> bool:
 
 
 def _has_losses(head: nn.Module) -> bool:
-    """Whether mmseg's ``losses`` may evaluate anything of a head.
+    """Check that mmseg's ``losses`` may evaluate a part of a head's output.
 
     PointRend's head learns at points already, and K-Net's has its losses
     from the heads inside it.
@@ -226,7 +226,7 @@ def _has_losses(head: nn.Module) -> bool:
 
 
 def _why(head: Any) -> tuple[str, str] | None:
-    """What of a head needs whole maps: its key, and a sentence."""
+    """Name the loss of a head that needs whole maps, with the reason."""
     if head.sampler is not None and type(head.sampler) is not OHEMPixelSampler:
         name = type(head.sampler).__name__
         return 'sampler', f'{name} may look at unlabelled pixels'
@@ -240,7 +240,7 @@ def _why(head: Any) -> tuple[str, str] | None:
 
 
 def _counts_labels(loss: Any) -> bool:
-    """Whether a loss is the same with and without unlabelled pixels."""
+    """Check that a loss is the same with and without unlabelled pixels."""
     if isinstance(loss, OnLabelled):
         return True
     return type(loss) is CrossEntropyLoss and (

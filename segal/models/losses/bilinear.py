@@ -1,4 +1,4 @@
-"""Bilinear upsampling, evaluated at some pixels alone."""
+"""Upsample bilinearly at some pixels only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def upsampled_at(
     size: tuple[int, int],
     align_corners: bool,
 ) -> Tensor:
-    """What upsampled maps hold at some pixels; the rest is never made.
+    """Compute the values of upsampled maps at some pixels only.
 
     The values, and the gradients, of ``F.interpolate(maps, size,
     mode='bilinear', align_corners=align_corners)`` at these pixels, but for
@@ -62,7 +62,7 @@ def upsampled_at(
 def _between(
     places: Tensor, few: int, many: int, align_corners: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Between which cells of a short axis the places of a long one lie.
+    """Find the two cells of a short axis around each place of a long one.
 
     Args:
         places: float (N,), in [0, ``many``).

@@ -1,4 +1,4 @@
-"""Weights of the classes in the loss, from the labels that were bought."""
+"""Weigh classes in the loss by how rare their bought labels are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segal.active.label_store.store import LabelStore, WholeLabels
 
 
 def bought_classes(store: LabelStore, classes: int) -> NDArray[np.int64]:
-    """How many labels of each class were bought, int64 (C,).
+    """Count the bought labels of each class, int64 (C,).
 
     Args:
         store: What was bought; the same on every rank.
@@ -30,7 +30,7 @@ def bought_classes(store: LabelStore, classes: int) -> NDArray[np.int64]:
 
 
 def class_weights(counts: NDArray[np.int64], power: float) -> list[float]:
-    """What a label of each class counts for.
+    """Compute the weight of each class.
 
     ``n_c ** -power``, scaled so that the mean over all labels is 1: the loss
     stays as large as without weights. A class without a label counts as much
@@ -51,13 +51,13 @@ def class_weights(counts: NDArray[np.int64], power: float) -> list[float]:
 
 
 def weigh_classes(model: nn.Module, weights: list[float]) -> None:
-    """Have the cross-entropies of a network count classes so, in place."""
+    """Set the class weights of a network's cross-entropies, in place."""
     for _, loss in _losses(model):
         loss.class_weight = weights
 
 
 def check_class_balance(model: nn.Module) -> list[str]:
-    """Whether a network has losses that can be balanced.
+    """Check that a network has losses that can be balanced.
 
     Args:
         model: As built.
@@ -82,7 +82,7 @@ def check_class_balance(model: nn.Module) -> list[str]:
 
 
 def _losses(model: nn.Module) -> list[tuple[str, CrossEntropyLoss]]:
-    """The softmax cross-entropies of a network, by name."""
+    """List the softmax cross-entropies of a network, by name."""
     return [
         (name, module)
         for name, module in model.named_modules()

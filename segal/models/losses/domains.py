@@ -1,4 +1,4 @@
-"""The loss of a batch of two domains, as the mean over each of them.
+"""Compute the loss of a batch of two domains as the mean over each.
 
 A source is labelled throughout, the pool in a few pixels an image: in one
 mean over all labelled pixels, 40 bought ones count for nothing beside the
@@ -18,7 +18,7 @@ from segal.active.dataset.active_dataset import FROM_SOURCE
 
 
 def weigh_domains(model: nn.Module, weight: float) -> None:
-    """Let the heads of a network take the two domains apart, in place.
+    """Make the heads of a network average each domain apart, in place.
 
     The loss is then mean over the pool's labelled pixels + ``weight`` x mean
     over the sources'. Names and shapes of its weights stay as they are, and
@@ -40,7 +40,7 @@ def weigh_domains(model: nn.Module, weight: float) -> None:
 
 
 class _Domains:
-    """Knows which images of the batch in hand are of a source.
+    """Record which images of the current batch are of a source.
 
     Args:
         weight: Of the sources' loss.
@@ -58,7 +58,7 @@ class _Domains:
         *args: Any,
         **kwargs: Any,
     ) -> dict[str, Tensor]:
-        """The losses of a batch, whose domains its metas tell."""
+        """Compute the losses of a batch, each domain apart."""
         self._from_source = [bool(meta[FROM_SOURCE]) for meta in img_metas]
         try:
             return forward_train(img, img_metas, *args, **kwargs)
@@ -71,7 +71,7 @@ class _Domains:
         seg_logit: Any,
         seg_label: Tensor,
     ) -> dict[str, Tensor]:
-        """A head's losses, added over the domains; the rest as means.
+        """Sum a head's losses over the domains; average its other values.
 
         Args:
             losses: The head's own.
@@ -101,7 +101,7 @@ class _Domains:
 
 
 def _rows(value: Any, at: Tensor) -> Any:
-    """Some images of what a head puts out."""
+    """Select some images of a head's output."""
     if isinstance(value, Tensor):
         return value[at]
     if isinstance(value, tuple | list):

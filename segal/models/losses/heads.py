@@ -1,4 +1,4 @@
-"""Heads of mmseg that draw or derive their targets, on few labels.
+"""Adapt heads of mmseg that draw or derive their targets to few labels.
 
 PointRend draws the points that its point head learns from over the whole
 image, where nearly none meets a label. STDC's detail head learns where
@@ -41,7 +41,7 @@ class LabelledPointHead(PointHead):
         gt_semantic_seg: Tensor,
         train_cfg: Any,
     ) -> dict[str, Tensor]:
-        """As mmseg's, which hands no labels to what draws the points."""
+        """Call mmseg's head, and keep the labels for drawing the points."""
         self._labelled = gt_semantic_seg[:, 0] != self.ignore_index
         losses: dict[str, Tensor] = super().forward_train(
             inputs, prev_output, img_metas, gt_semantic_seg, train_cfg
@@ -55,7 +55,7 @@ class LabelledPointHead(PointHead):
         uncertainty_func: Callable[[Tensor], Tensor],
         cfg: Any,
     ) -> Tensor:
-        """Points to learn from.
+        """Draw the points to learn from.
 
         Args:
             seg_logits: Of the head before, float (B, C, h, w).
@@ -74,7 +74,7 @@ class LabelledPointHead(PointHead):
         return torch.cat([points, rest], dim=1)
 
     def _draw(self, count: int, like: Tensor) -> Tensor:
-        """Points anywhere in labelled pixels, of all where none is.
+        """Draw points in labelled pixels; anywhere, where none is labelled.
 
         Returns:
             float (B, count, 2), x and y in [0, 1].
@@ -98,10 +98,10 @@ class LabelledPointHead(PointHead):
 
 
 class _KnownBorders(FCNHead):
-    """What STDC's head hands its target to."""
+    """Boundary loss of STDC, only where the boundary is known."""
 
     def losses(self, seg_logit: Tensor, seg_label: Tensor) -> Any:
-        """The losses, where it is known whether classes meet."""
+        """Compute the losses where it is known whether classes meet."""
         seg_label = seg_label.masked_fill(self.unknown, self.ignore_index)
         return super().losses(seg_logit, seg_label)
 
@@ -114,7 +114,7 @@ class KnownDetailHead(STDCHead, _KnownBorders):
     """
 
     def losses(self, seg_logit: Tensor, seg_label: Tensor) -> Any:
-        """Losses of the detail head.
+        """Compute the losses of the detail head.
 
         Args:
             seg_logit: float (B, 1 or 2, h, w).
@@ -138,7 +138,7 @@ class PlainEncHead(EncHead):
     """
 
     def losses(self, seg_logit: Any, seg_label: Tensor) -> Any:
-        """The losses, with or without that of semantic encoding."""
+        """Compute the losses, with or without that of semantic encoding."""
         if self.use_se_loss:
             return super().losses(seg_logit, seg_label)
         return super(EncHead, self).losses(seg_logit, seg_label)
@@ -152,7 +152,7 @@ _MENDED: dict[type, type[Any]] = {
 
 
 def mend_heads(model: nn.Module) -> None:
-    """Turn such heads of a network into the ones above, in place."""
+    """Replace such heads of a network by those above, in place."""
     for module in model.modules():
         kind = _MENDED.get(type(module))
         if kind is not None:

@@ -1,4 +1,4 @@
-"""Losses of mmseg that count labelled pixels, and nothing else.
+"""Average mmseg's losses over labelled pixels only.
 
 mmseg wrote them for images that are labelled throughout. Where ten pixels
 are, Dice counts the unlabelled rest as the last class, Focal divides by it,
@@ -24,7 +24,7 @@ from segal.models.losses.one_channel import one_channel_fault
 
 
 class OnLabelled(nn.Module):
-    """A loss, shown the labelled pixels alone.
+    """Wrapper of a loss that shows it the labelled pixels only.
 
     Where every pixel is labelled, it is the loss as mmseg wrote it. Where
     none is, it is 0. A loss that is a mean over images is one over those
@@ -42,7 +42,7 @@ class OnLabelled(nn.Module):
 
     @property
     def loss_name(self) -> str:
-        """As the loss is called in the log."""
+        """The loss's name in the log."""
         name: str = self.loss.loss_name  # type: ignore[assignment]
         return name
 
@@ -54,7 +54,7 @@ class OnLabelled(nn.Module):
         ignore_index: int = 255,
         **kwargs: Any,
     ) -> Tensor:
-        """The loss of a batch.
+        """Compute the loss of a batch.
 
         Args:
             pred: Logits, float (B, C, ...).
@@ -107,7 +107,7 @@ class OnLabelled(nn.Module):
 
 
 def _mended(loss: nn.Module) -> nn.Module:
-    """A loss that is right with few labels: itself, or a mend around it."""
+    """Wrap a loss that is wrong with few labels; return others unchanged."""
     if isinstance(loss, CrossEntropyLoss):
         right = loss.reduction != 'none' and not loss.use_sigmoid
         return loss if right else OnLabelled(loss, per_image=False)
@@ -121,7 +121,7 @@ def _mended(loss: nn.Module) -> nn.Module:
 
 
 def mend(model: nn.Module) -> None:
-    """Let the heads of a network learn from labelled pixels alone, in place.
+    """Make the heads of a network learn from labelled pixels only, in place.
 
     Names and shapes of its weights stay as they are.
     """
@@ -136,7 +136,7 @@ def mend(model: nn.Module) -> None:
 
 
 def check_losses(model: nn.Module) -> list[str]:
-    """Whether each loss of a network bears a batch with few labels.
+    """Check that each loss of a network works with a few labels.
 
     Args:
         model: From :func:`mend`.
@@ -163,7 +163,7 @@ def check_losses(model: nn.Module) -> list[str]:
 
 
 def _made_up(head: Any) -> tuple[Tensor, Tensor]:
-    """Logits (2, C, 32, 32), and labels (2, 32, 32) of which one is there.
+    """Make logits (2, C, 32, 32), and labels (2, 32, 32) with a single one.
 
     It is of class 1, which is the channel of a head that has but one.
     """
@@ -175,7 +175,7 @@ def _made_up(head: Any) -> tuple[Tensor, Tensor]:
 
 
 def _sampler_fault(head: Any) -> str | None:
-    """What is wrong with what picks hard pixels; None where nothing is."""
+    """Say what is wrong with a hard pixel sampler; None where it is fine."""
     sampler = getattr(head, 'sampler', None)
     if sampler is None:
         return None
@@ -192,7 +192,7 @@ def _sampler_fault(head: Any) -> str | None:
 
 
 def _fault(loss: nn.Module, head: Any) -> str | None:
-    """What is wrong with a loss on few labels; None where nothing is."""
+    """Say what is wrong with a loss on few labels; None where it is fine."""
     pred, few = _made_up(head)
     none = torch.full_like(few, head.ignore_index)
     inner = loss.loss if isinstance(loss, OnLabelled) else loss

@@ -1,4 +1,4 @@
-"""Losses that teach nothing where a head has a single channel.
+"""Find losses that teach nothing where a head has a single channel.
 
 Softmax over one channel is always 1, whatever the logit is: the loss of such
 a head is constant, and every pixel stays class 0. A single channel is right
@@ -39,7 +39,7 @@ def one_channel_fault(loss: nn.Module, head: Any) -> str | None:
 
 
 def _teaches(loss: nn.Module, head: Any, label: int) -> bool:
-    """Whether a loss has a gradient on made-up logits and labels."""
+    """Check that a loss has a gradient on made-up logits and labels."""
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 1, 8, 8, generator=draw).requires_grad_()
     labels = torch.full((2, 8, 8), head.ignore_index)

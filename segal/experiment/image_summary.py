@@ -1,22 +1,23 @@
-"""How the images of an experiment are shown, in its log."""
+"""Decide how the images of a pool become 8-bit RGB, and log it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from segal.active.dataset.pool import Pool
 from segal.active.images.depth import has_eight_bits
 from segal.active.images.file import loader_of
-from segal.config.schema import ActiveLearningConfig
 from segal.errors import DataError
 
 
 def show(
-    pool: Pool, config: ActiveLearningConfig, notes: list[str]
+    pool: Pool, channels: Sequence[int] | None, notes: list[str]
 ) -> list[str]:
-    """Settle how the images of a pool become 8-bit RGB.
+    """Decide how the images of a pool become 8-bit RGB.
 
     Args:
         pool: The images.
-        config: Says which channels are shown, if any.
+        channels: Those that are shown, if the config says so.
         notes: Get a line on images that are not 8-bit colour.
 
     Returns:
@@ -25,14 +26,14 @@ def show(
     Raises:
         DataError: A loader that destroys what is in the files.
     """
-    chosen = None if config.visualize is None else config.visualize.channels
-    problems = pool.show_channels(chosen)
+    problems = pool.show_channels(channels)
     if problems:
         return problems
     for content in sorted(set(pool.contents.values())):
         names = [name for name, one in pool.contents.items() if one == content]
         _check_bits(pool, names[0])
-        said = f'{len(names)} images are {content.words}'
+        count = f'{len(names)} image{"s are" if len(names) > 1 else " is"}'
+        said = f'{count} {content.words}'
         if content.dtype == 'uint8' and content.stretched:
             said += (
                 ', cut from files with more bits (LoadImageFromFile('
@@ -49,7 +50,7 @@ def show(
                 + ' / '.join(dict.fromkeys(ends))
                 + ' as black to white'
             )
-        notes.append(f'data.query: {said}')
+        notes.append(f'{pool.key}: {said}')
     return []
 
 

@@ -1,0 +1,166 @@
+"""Read the keys of SegAL from a config, with everything that is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmcv import Config
+from pydantic import ValidationError
+
+from segal.config.keys import BY_NAME, Experiment, Key, Section, section_of
+from segal.errors import nearest, short
+
+_REQUIRED_SECTIONS = ('active_learning', 'runner')
+
+
+class Values:
+    """The values of all keys, checked, with defaults for the others.
+
+    Attributes:
+        problems: One sentence for each key that is wrong or missing.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self.cfg = cfg
+        self.problems: list[str] = []
+        checked = self._validate(_sections(cfg, Experiment))
+        self._values = dict(_flatten(checked, Experiment, ''))
+        self._name_missing()
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of a key by its dotted name."""
+        return self._values[name]
+
+    def find(self, name: str) -> tuple[bool, Any]:
+        """Look up a dotted key as the config has it.
+
+        Returns:
+            Whether it is there, and its value.
+        """
+        here: Any = self.cfg
+        for part in name.split('.'):
+            if not isinstance(here, (Mapping, Config)) or part not in here:
+                return False, None
+            here = here[part]
+        return True, here
+
+    def _validate(self, written: dict[str, Any]) -> Experiment:
+        """Check what is written; wrong values count as not written."""
+        while True:
+            try:
+                return Experiment.model_validate(written)
+            except ValidationError as error:
+                for path in dict.fromkeys(
+                    _path(one['loc']) for one in error.errors()
+                ):
+                    self.problems.append(_problem(path, written))
+                    _remove(path, written)
+
+    def _name_missing(self) -> None:
+        """Name the required keys and sections that are not there."""
+        for name in _REQUIRED_SECTIONS:
+            if not self.find(name)[0]:
+                self._missing(name, 'a dict')
+        wrong = {problem.partition(':')[0] for problem in self.problems}
+        for name, key in BY_NAME.items():
+            parent = name.rpartition('.')[0]
+            known = parent in ('', 'data') or self.find(parent)[0]
+            if (
+                key.required
+                and known
+                and name not in wrong
+                and not self.find(name)[0]
+            ):
+                self._missing(name, key.wanted)
+
+    def _missing(self, name: str, wanted: str) -> None:
+        if name == 'data.query':
+            self.problems.append(
+                'data.query: required, the pool of images; got nothing. Write '
+                'query=dict(type=..., data_root=..., img_dir=..., '
+                'pipeline=test_pipeline) with the images of data.train'
+            )
+            return
+        parent, _, last = name.rpartition('.')
+        section = self.find(parent)[1] if parent else self.cfg
+        known = isinstance(section, (Mapping, Config))
+        names = map(str, section) if known else ()
+        close = difflib.get_close_matches(last, names, n=1)
+        seen = f' (is {close[0]!r} meant to be it?)' if close else ''
+        self.problems.append(f'{name}: required, {wanted}; got nothing{seen}')
+
+
+def _sections(written: Any, model: type[Section]) -> dict[str, Any]:
+    """Copy a config's sections of SegAL into plain dicts."""
+    copied = {
+        name: written[name]
+        for name in written
+        if name in model.model_fields
+        or model.model_config.get('extra') == 'forbid'
+    }
+    for name, field in model.model_fields.items():
+        inner = section_of(field)
+        if inner is not None and isinstance(copied.get(name), Mapping):
+            copied[name] = _sections(copied[name], inner)
+    return {str(name): value for name, value in copied.items()}
+
+
+def _path(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Cut an error's location after the key it belongs to."""
+    model: type[Section] | None = Experiment
+    path: list[str] = []
+    for part in location:
+        if model is None:
+            break
+        path.append(str(part))
+        field = model.model_fields.get(str(part))
+        model = section_of(field) if field is not None else None
+    return tuple(path)
+
+
+def _parent(path: tuple[str, ...], written: dict[str, Any]) -> dict[str, Any]:
+    here = written
+    for part in path[:-1]:
+        here = here[part]
+    return here
+
+
+def _remove(path: tuple[str, ...], written: dict[str, Any]) -> None:
+    del _parent(path, written)[path[-1]]
+
+
+def _problem(path: tuple[str, ...], written: dict[str, Any]) -> str:
+    """Write one sentence about a key that is wrong or unknown."""
+    name, value = '.'.join(path), _parent(path, written)[path[-1]]
+    model: type[Section] = Experiment
+    for part in path[:-1]:
+        inner = section_of(model.model_fields[part])
+        assert inner is not None
+        model = inner
+    field = model.model_fields.get(path[-1])
+    if field is None:
+        return f'{name}: unknown key' + nearest(path[-1], model.model_fields)
+    wanted = Key(name, field).wanted
+    guess = ''
+    if wanted.startswith('one of') and isinstance(value, str):
+        guess = nearest(value, wanted.split("'")[1::2])
+    return f'{name}: wanted {wanted}; got {short(value)}{guess}'
+
+
+def _flatten(
+    section: Section | None, model: type[Section], prefix: str
+) -> Iterator[tuple[str, Any]]:
+    """List the values of all keys by their dotted names.
+
+    A section that is switched off is None; its keys have their defaults.
+    """
+    inside = model() if section is None else section
+    for name in model.model_fields:
+        value = getattr(inside, name)
+        inner = section_of(model.model_fields[name])
+        if section is not None or inner is None:
+            yield prefix + name, value
+        if inner is not None:
+            yield from _flatten(value, inner, f'{prefix}{name}.')
