@@ -41,7 +41,7 @@ FAMILIES = {
 SECTIONS = re.compile(
     r'^(Args|Attributes|Raises|Returns|Source):', re.MULTILINE
 )
-GIVEN = ('args', 'kwargs', 'read_image', 'file', 'shape')
+GIVEN = ('args', 'context', 'kwargs', 'read_image', 'file', 'shape')
 """Arguments that no config sets."""
 
 ROLE = re.compile(r':\w+:`~?(?:[\w.]*\.)?(\w+)`')
@@ -78,7 +78,8 @@ def strategies() -> Iterator[Strategy]:
     """Yield all that SegAL registers, family by family, in order of name."""
     for family, (registry, _) in FAMILIES.items():
         for _, cls in sorted(registry.module_dict.items()):
-            if is_ours(cls):
+            other = family == 'regions' and '.regions.' not in cls.__module__
+            if is_ours(cls) and not other:
                 yield Strategy(family, cls)
 
 
