@@ -311,7 +311,7 @@ def kept_by_hooks(cfg: Config, length: int) -> int:
         return best
     interval = section.get('interval', -1)
     written = length // interval if interval > 0 else 0
-    last = section.get('save_last', True) and (
+    last = bool(section.get('save_last', True)) and (
         interval <= 0 or length % interval > 0
     )
     most = section.get('max_keep_ckpts', CHECKPOINTS_KEPT)

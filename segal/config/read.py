@@ -294,6 +294,7 @@ class _Reader:
         ):
             self.problems += problems
             self.notes += notes
+        self.problems += schedule.settle_momentum(cfg, by_epoch)
         self.problems += schedule.check_optimizer(cfg)
         self.problems += network.check_ignore_index(cfg, ignore_index)
         self.notes += network.labels_alone(cfg)

@@ -114,7 +114,7 @@ def _unlike(
             f'{where}: {selector["type"]} does not use it; got {value!r}. '
             'Leave it out, or write another selector'
         ]
-    if own.get(argument, value) != value:
+    if argument in own and own[argument] != value:
         return [
             f'{where}: {value!r} contradicts {argument}={own[argument]!r} of '
             f'{selector["type"]}; leave one of the two out'

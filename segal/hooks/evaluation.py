@@ -35,6 +35,9 @@ class EvaluationHook(MMCVEvalHook):
         indices: Positions of these images in the set.
         pre_eval: mmseg's key; results are always counted at once.
         efficient_test: mmseg's old key, without meaning.
+        gpu_collect: How mmcv gathers results; counts are always summed.
+        tmpdir: The same, without meaning.
+        broadcast_bn_buffer: The same; buffers are always those of rank 0.
         **kwargs: As for mmcv's EvalHook: interval, by_epoch, start,
             save_best, metric, ...
 
@@ -51,6 +54,9 @@ class EvaluationHook(MMCVEvalHook):
         indices: list[int],
         pre_eval: bool = True,
         efficient_test: bool = False,
+        gpu_collect: bool = False,
+        tmpdir: str | None = None,
+        broadcast_bn_buffer: bool = True,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault('greater_keys', list(self.greater_keys))

@@ -31,7 +31,7 @@ from segal.preflight.label_flow import check_label_flow
 from segal.preflight.label_values import check_label_values
 from segal.preflight.parts import QUIET, Rehearsal, said
 from segal.preflight.same_mask import check_same_mask
-from segal.preflight.schedules import check_groups
+from segal.preflight.schedules import check_groups, unmatched_keys
 from segal.preflight.selector_keys import unheeded
 
 
@@ -90,6 +90,9 @@ def rehearse(
                     model, copy.deepcopy(cfg.optimizer)
                 )
                 problems += check_groups(optimizer)
+            unmatched = unmatched_keys(model, cfg.optimizer)
+            if unmatched:
+                logger.warning(unmatched)
             if heuristic is not None and 'committee' in heuristic.needs:
                 query.committee(parts, problems, weights)
             if heuristic is not None and 'samples' in heuristic.needs:

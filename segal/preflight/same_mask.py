@@ -21,14 +21,18 @@ from segal.seeding import key
 _FILES = 4
 """Files of each data set that are compared, where it has as many."""
 
+_MOST = 32
+_PIXELS = 10_000_000
+"""So many more are compared at most, until every class was seen."""
+
 
 def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
     """Check that training and the evaluation read annotations alike.
 
     A prediction that is what training reads from a file must be perfect in
     the eyes of the evaluation. Known annotations of the pool and of
-    ``data.val`` are compared, a keyed handful of each; those that are
-    missing are left out.
+    ``data.val`` are compared, a keyed handful of each, and more until each
+    class was seen; those that are missing are left out.
 
     Args:
         parts: Of the experiment.
@@ -46,9 +50,13 @@ def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
     if own_reader and _format(data.view) != _format(val):
         return  # each is read in its own way, rightly
     for dataset, where in ((val, 'data.val'), (data.view, 'data.train')):
-        for info in _handful(dataset, seed):
+        learned = np.zeros(len(classes), np.int64)
+        for number, info in enumerate(_handful(dataset, seed)):
+            enough = learned.all() or learned.sum() > _PIXELS
+            if number >= _FILES and enough:
+                break
             for ours, theirs in _pairs(dataset, data.view, val, info):
-                told = _compare(loader, val, dataset, ours, theirs)
+                told = _compare(loader, val, dataset, ours, theirs, learned)
                 if told:
                     problems.append(f'{where}: {told}')
                     return
@@ -58,7 +66,7 @@ def _handful(dataset: CustomDataset, seed: int) -> list[dict[str, Any]]:
     """The infos of a few images with annotations, from a key."""
     known = [info for info in dataset.img_infos if 'ann' in info]
     known.sort(key=lambda info: key(seed, 'same mask', info['filename']))
-    return known[:_FILES]
+    return known[:_MOST]
 
 
 def _format(dataset: CustomDataset) -> bytes | None:
@@ -104,6 +112,7 @@ def _compare(
     dataset: CustomDataset,
     ours: dict[str, Any],
     theirs: dict[str, Any],
+    learned: NDArray[np.int64],
 ) -> str | None:
     """What is wrong with one file; None where both read it alike.
 
@@ -113,6 +122,8 @@ def _compare(
         dataset: Whose file it is.
         ours: Info of the image for training.
         theirs: The same for the evaluation.
+        learned: Pixels of each class, int64 (C,); those of the file are
+            added.
     """
     folder = dataset.ann_dir
     path = osp.join(folder or '', ours['ann']['seg_map'])
@@ -126,8 +137,8 @@ def _compare(
     judge = copy.copy(val)
     judge.img_infos = [theirs]
     judge.img_dir, judge.ann_dir = dataset.img_dir, folder
-    learned = truth < count  # (H, W), a class
-    prediction = np.where(learned, truth, 0).astype(np.int64)
+    known = truth < count  # (H, W), a class
+    prediction = np.where(known, truth, 0).astype(np.int64)
     try:
         counted = judge.pre_eval(prediction, 0)[0]
         hits, _, _, labels = (np.asarray(x, np.int64) for x in counted)
@@ -138,7 +149,8 @@ def _compare(
             'gt_seg_map_loader_cfg of data.val, so that it reads what '
             "LoadAnnotations of data.train's pipeline does"
         )
-    trained = np.bincount(prediction[learned], minlength=count)  # (C,)
+    trained = np.bincount(prediction[known], minlength=count)  # (C,)
+    learned += trained
     if np.array_equal(hits, trained) and np.array_equal(labels, trained):
         return None
     second = osp.join(folder or '', theirs['ann']['seg_map'])

@@ -14,6 +14,19 @@ from numpy.typing import NDArray
 _NO_CLASS = 255
 
 
+def as_map(labels: Any) -> NDArray[Any]:
+    """Take a label map out of what a step of a pipeline makes of it.
+
+    Args:
+        labels: An array, a tensor, or mmcv's container of one.
+    """
+    if isinstance(labels, DataContainer):
+        labels = labels.data
+    if isinstance(labels, torch.Tensor):
+        labels = labels.numpy()
+    return np.asarray(labels)
+
+
 def ids_in(labels: Any, common: int = 255) -> frozenset[int]:
     """Find the class ids of a label map.
 
@@ -23,11 +36,7 @@ def ids_in(labels: Any, common: int = 255) -> frozenset[int]:
         common: An id that most pixels may have; others are then few, and
             quickly told.
     """
-    if isinstance(labels, DataContainer):
-        labels = labels.data
-    if isinstance(labels, torch.Tensor):
-        labels = labels.numpy()
-    labels = np.asarray(labels).reshape(-1)
+    labels = as_map(labels).reshape(-1)
     if labels.dtype != np.uint8:
         whole = labels.dtype.kind in 'iu' and labels.size
         # as unsigned numbers, negative ones are large
