@@ -322,6 +322,7 @@ def test_commands_can_be_run(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_pictures_are_drawn(tmp_path):
     """Trains the network that they show, a minute or two."""
     out, names = tmp_path / 'out', ('RIPU', 'PixelsGlobal', 'CoreSet')

@@ -11,6 +11,7 @@ and ``<!-- end -->``.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import json
 import re
@@ -320,6 +321,7 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write all pages; remove those of strategies that are gone."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     written = pages()
     for path in OUT.rglob('*.md'):
         if path not in written:
