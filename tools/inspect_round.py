@@ -97,7 +97,7 @@ def draw_gallery(
         )  # fmt: skip
         path = folder / f'{i:02d}_{slug(image.name)}.png'
         paths.append(save(overlay(scene), path))
-    if unit_of(selection).drawn == 'sheet' and number:
+    if unit_of(selection).drawn == 'sheet' and paths:
         title = f'Images asked in round {selection.round}'
         sheet = sheet_of(selection, read, title)
         paths.append(save(sheet, folder / 'asked.png'))
