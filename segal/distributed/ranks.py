@@ -32,7 +32,7 @@ _control: dist.ProcessGroup | None = None
 
 
 class LostRankError(SegALError):
-    """Another process of this run ended, or does not answer in time."""
+    """Report that another process of this run ended or does not answer."""
 
     exit_code = 5
 
@@ -57,6 +57,12 @@ def patience() -> timedelta:
     return timedelta(minutes=minutes)
 
 
+def is_timeout(error: BaseException) -> bool:
+    """Check whether a collective operation waited too long."""
+    said = f'{type(error).__name__}: {error}'.lower()
+    return 'timed out' in said or 'timeout' in said
+
+
 def lost_rank(error: BaseException, what: str) -> LostRankError | None:
     """Explain why a collective operation failed.
 
@@ -65,15 +71,14 @@ def lost_rank(error: BaseException, what: str) -> LostRankError | None:
         what: Where this process was waiting.
 
     Returns:
-        The error to raise; None where this one tells of something else.
+        The error to raise; None for an error with another cause.
     """
-    said = f'{type(error).__name__}: {error}'
-    if world_size() == 1 or not any(
-        word in said.lower()
-        for word in ('gloo', 'nccl', 'connection', 'timed out', 'timeout')
+    said = f'{type(error).__name__}: {error}'.lower()
+    late = is_timeout(error)
+    if world_size() == 1 or not (
+        late or any(word in said for word in ('gloo', 'nccl', 'connection'))
     ):
         return None
-    late = 'timed out' in said.lower() or 'timeout' in said.lower()
     return LostRankError(
         f'process {rank()} was waiting for the others {what}, '
         + (
