@@ -1,8 +1,8 @@
 """Exchange values between the processes (ranks) of a run.
 
-Objects travel over a gloo group of their own, so that they need no GPU and
-never mix with the gradients. Without ``torch.distributed`` everything here is
-the identity of one process.
+Objects are sent over a separate gloo group, so that they need no GPU and
+never mix with the gradients. In a single process every function returns its
+input.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def lost_rank(error: BaseException, what: str) -> LostRankError | None:
     """Explain why a collective operation failed.
 
     Args:
-        error: What gloo or NCCL raised.
-        what: Where this process was waiting.
+        error: The error of gloo or NCCL.
+        what: The operation that waited, in words.
 
     Returns:
         The error to raise; None for an error with another cause.
@@ -259,7 +259,7 @@ def share_files(folder: Path, stem: str, *others: str) -> None:
     """Copy files of rank 0 to ranks that do not see its disk.
 
     Args:
-        folder: Where it lies, by the same path on every machine.
+        folder: Their folder, with the same path on every machine.
         stem: The file ``stem.npz`` and, if there is one, the folder ``stem``.
         *others: Names of further files.
     """
