@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from segal.active.label_store.pool_file import PoolFile, open_store, read_pool
 from segal.active.label_store.store import LabelStore
+from segal.active.units import unit_of
 from segal.errors import SegALError, StateError
 from segal.hooks.visualize import save, scene_of, sheet_of, slug
 from segal.report.query_statistics import Bought, all_scores, describe, gather
@@ -94,7 +95,7 @@ def draw_gallery(
         )  # fmt: skip
         path = folder / f'{i:02d}_{slug(image.name)}.png'
         paths.append(save(overlay(scene), path))
-    if selection.unit == 'image' and number:
+    if unit_of(selection).drawn == 'sheet' and number:
         title = f'Images asked in round {selection.round}'
         sheet = sheet_of(selection, read, title)
         paths.append(save(sheet, folder / 'asked.png'))

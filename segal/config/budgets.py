@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from segal.active.units import unit_named
 from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
@@ -50,7 +51,7 @@ class Budgets:
         Whole images that are trained on once, without a query (full
         supervision), need no budget for one.
         """
-        values = self.values
+        values, kind = self.values, unit_named(unit)
         where = f'{_SETTINGS}{unit}.'
         names = ('query_size', 'budget_per_round', 'cost_per_round')
         given = {
@@ -66,7 +67,7 @@ class Budgets:
                 f'got {" and ".join(map(short, given.values()))}. Leave '
                 f'{rest} out'
             )
-        if unit == 'image' and not (given or asks):
+        if kind.whole and not (given or asks):
             once = values[where + 'initial_pool']
             given = {} if once is None else {'query_size': once}
         if not given:
@@ -76,11 +77,7 @@ class Budgets:
                     'cost_per_round; got none of them'
                 )
             return None, None, None
-        first_name = {
-            'pixel': 'initial_label_pixels',
-            'region': 'initial_label_regions',
-            'image': 'initial_pool',
-        }[unit]
+        first_name = kind.first_key
         initial = values[where + first_name]
         key, amount = next(iter(given.items()))
         spending = None
@@ -89,7 +86,7 @@ class Budgets:
             if spending is None:
                 return None, None, None
             amount = spending.count([], 0)
-        per_image = unit != 'image' and key == 'query_size'
+        per_image = not kind.whole and key == 'query_size'
         if initial is None:
             initial = amount
         if initial == 0 and not self.has_source():
@@ -99,7 +96,7 @@ class Budgets:
                 'first phase would train on nothing'
             )
         counted = values[f'{_SETTINGS}region.budget_unit']
-        if unit == 'region' and counted is not None:
+        if kind.grouped and counted is not None:
             self._check_amounts(where, first_name, initial, amount, counted)
             return (
                 _region_budget(initial, per_image, counted),

@@ -44,10 +44,7 @@ def rounds(
     """
     if config.spending is not None:
         files = planned(config, pool, region, able)
-        return [
-            Round(x.pixels + x.images + x.regions + x.superpixels, 0)
-            for x in files
-        ]
+        return [Round(file.requests, 0) for file in files]
     left, opened, found = list(able), len(pool), []
     for number in range(len(config.phases)):
         budget = config.budget if number else config.initial
@@ -93,7 +90,7 @@ def runs_dry(
         fits: How many regions each image has; empty for other units.
         region: Pixels of a region, about.
     """
-    least = most = [1 if config.unit == 'image' else x.pixels for x in pool]
+    least = most = [1 if config.asks.whole else x.pixels for x in pool]
     exact, counted = True, f'{config.unit}s are counted'
     if fits:
         exact = all(fit.exact for fit in fits)

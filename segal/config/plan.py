@@ -132,7 +132,7 @@ def _share(
     config: ActiveLearningConfig, labels: int, pool: Sequence[PoolImage]
 ) -> float:
     """Share of the pool's pixels; for images, of mean size."""
-    if config.unit == 'image':
+    if config.asks.whole:
         return labels / len(pool)
     return labels / sum(image.pixels for image in pool)
 
@@ -143,17 +143,9 @@ def _counted_in(config: ActiveLearningConfig, count: int) -> str:
 
 
 def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
-    if config.unit == 'image':
-        return f'{budget.amount:,} images'
     each = 'of each open image' if config.mixed else 'of each image'
     where = each if budget.per_image else 'over the whole pool'
-    if budget.percent is not None:
-        return f'{budget.percent:g} % of the pixels {where}, in regions'
-    if config.unit == 'pixel':
-        return f'{budget.amount:,} pixels {where}'
-    if budget.in_pixels:
-        return f'{budget.amount:,} pixels {where}, in regions'
-    return f'{budget.amount:,} regions {where}'
+    return config.asks.in_words(budget, where)
 
 
 def _opening(mixed: Mixed) -> str:
@@ -187,13 +179,7 @@ def _sum(config: ActiveLearningConfig, amount: float) -> str:
 def _prices(config: ActiveLearningConfig) -> str:
     """The prices that the unit is paid by."""
     costs = config.costs
-    if config.unit == 'region' and config.selector['answer'] == 'dominant':
-        text = f'{_sum(config, costs.click)} for each region'
-    elif config.unit == 'region' and costs.region is None:
-        text = f'the share of {_sum(config, costs.image)} an image'
-    else:
-        price = getattr(costs, config.unit)
-        text = f'{_sum(config, price)} for each {config.unit}'
+    text = config.asks.price_in_words(costs)
     if not costs.open:
         return text
     return f'{text}, {costs.open:g} to open an image (at most, above)'
@@ -279,7 +265,7 @@ def _disk(
     bytes_of_average: int,
 ) -> str:
     """What is left in the end; while a round lasts it keeps two more."""
-    if config.unit == 'image':
+    if config.asks.whole:
         mean = sum(image.pixels for image in pool) / len(pool)
         label_bytes = int(labels[-1] * mean)
     else:

@@ -33,10 +33,9 @@ def planned(
     """
     if config.mixed is not None:
         return _planned_mixed(config, config.mixed, pool, region)
-    if config.unit == 'region':
+    if config.asks.grouped:
         return _planned_regions(config, pool, region, able)
-    images = config.unit == 'image'
-    everything = len(pool) if images else sum(one.pixels for one in pool)
+    everything = config.asks.capacity(pool)
     files: list[Asked] = []
     opened = asked = 0
     for number in range(len(config.phases)):
@@ -48,11 +47,7 @@ def planned(
             count = _count(config, number, files, unopened)
             count = min(count, everything - asked)
         new = min(count, len(pool) - opened)
-        files.append(
-            Asked(images=count, opened=count)
-            if images
-            else Asked(pixels=count, opened=new)
-        )
+        files.append(config.asks.asked(count, new))
         opened, asked = opened + new, asked + count
     return files
 
@@ -85,19 +80,15 @@ def _planned_mixed(
         new = min(new, len(pool) - opened)
         opened += new
         times = opened if budget.per_image else 1
-        if config.unit == 'pixel':
-            files.append(Asked(pixels=budget.amount * times, opened=new))
+        if not config.asks.grouped:
+            files.append(config.asks.asked(budget.amount * times, new))
             continue
         pixels = budget.amount * times * (1 if budget.in_pixels else region)
         if budget.percent is not None:
             there = opened if budget.per_image else len(pool)
             pixels = int(mean * there * budget.percent / 100)
         count = -(-pixels // region)
-        files.append(
-            Asked(superpixels=count, opened=new)
-            if config.selector.get('answer') == 'dominant'
-            else Asked(regions=count, region_shares=pixels / mean, opened=new)
-        )
+        files.append(config.asks.asked(count, new, pixels / mean))
     return files
 
 
@@ -125,15 +116,8 @@ def _planned_regions(
             pixels = min(until, everything) - asked
             count = -(-pixels // region)
         new = min(count, len(pool) - opened)
-        files.append(
-            Asked(superpixels=count, opened=new)
-            if config.selector.get('answer') == 'dominant'
-            else Asked(
-                regions=count,
-                region_shares=pixels * len(pool) / everything,
-                opened=new,
-            )
-        )
+        shares = pixels * len(pool) / everything
+        files.append(config.asks.asked(count, new, shares))
         opened, asked = opened + new, asked + pixels
         given += count
     return files

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.active.units import unit_named
 from segal.config import (
     checks,
     dialects,
@@ -108,11 +109,11 @@ class _Reader:
         unit = self._unit()
         threshold = values['active_learning.settings.pixel.sample_threshold']
         top_percent = float(threshold) if threshold else None
-        counted = 'region' if unit == 'region' else 'pixel'
+        grouped = bool(unit and unit_named(unit).grouped)
+        counted = 'region' if grouped else 'pixel'
         evenly = values[f'{_SETTINGS}{counted}.sample_evenly']
-        aggregate = values[
-            f'{_SETTINGS}{"region" if unit == "region" else "image"}.aggregate'
-        ]
+        counted = 'region' if grouped else 'image'
+        aggregate = values[f'{_SETTINGS}{counted}.aggregate']
         costs = self.budgets.costs()
         phases = self._phases()
         initial = budget = spending = None
@@ -131,7 +132,7 @@ class _Reader:
         ignore_index = values[f'{_SETTINGS}pixel.ignore_index']
         chosen = self._parts(unit, evenly, top_percent, aggregate)
         shape = None
-        if unit == 'region':
+        if grouped:
             shape = self.budgets.shape(chosen)
         mixed = None
         if values['runner.sample_mode'] == 'mixed' and budget is not None:
@@ -348,7 +349,8 @@ class _Reader:
                 'data.samples_per_gpu, so that images of the pool fit into '
                 f'a batch, too; got {found.per_batch}'
             )
-        if found.loss_weight is None and unit != 'image':
+        whole = unit and unit_named(unit).whole
+        if found.loss_weight is None and not whole:
             self.notes.append(
                 'active_learning.sources.loss_weight: not given, so the loss '
                 'is one mean over all labelled pixels, of which a source '

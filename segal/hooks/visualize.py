@@ -12,6 +12,7 @@ from mmcv.runner import HOOKS, Hook
 from numpy.typing import NDArray
 from PIL import Image
 
+from segal.active.units import unit_of
 from segal.structures import REFUSED, PoolImage, Selection
 from segal.visualization.marks import Marks
 from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
@@ -88,7 +89,7 @@ class VisualizeHook(Hook):
             path = folder / f'{stem}_panel.png'
             picture = panel(scene, prediction, score)
             report.pictures.append(save(picture, path))
-        if asked is not None and asked.unit == 'image':
+        if asked is not None and unit_of(asked).drawn == 'sheet':
             path = folder / 'asked.png'
             title = f'Images asked after round {number}'
             sheet = sheet_of(asked, report.read_image, title)
@@ -134,7 +135,7 @@ def scene_of(
         classes=history.classes[seen],
         status=history.status[seen],
         new=history.rounds[seen] == newest,
-        areas=asked is not None and bool(asked.regions),
+        areas=asked is not None and unit_of(asked).drawn == 'areas',
     )
     label_map = None
     answered = history.whole and history.whole_status != REFUSED

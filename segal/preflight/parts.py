@@ -14,7 +14,7 @@ import torch
 from mmcv import Config
 from mmcv.parallel import DataContainer
 
-from segal.active.active_loop import SelectorFactory
+from segal.active.selectors import SelectorFactory
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, SegALError, raised_at
 from segal.experiment.data import Data

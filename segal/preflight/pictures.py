@@ -55,7 +55,7 @@ def _draw(parts: Rehearsal, name: str, image: np.ndarray) -> None:
         places, classes.astype(np.uint8), status, np.ones(len(places), bool)
     )
     labelled = None
-    if parts.config.unit == 'image':
+    if parts.config.asks.whole:
         labelled = label_map
     scene = Scene(
         name, image, marks, data.classes, data.palette, 'rehearsed', labelled

@@ -12,6 +12,7 @@ from mmcv.utils import build_from_cfg
 
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
+from segal.active.selectors import QueryContext
 from segal.errors import ConfigError
 from segal.experiment.committee import Committee
 from segal.experiment.features import describe_first, needs_of
@@ -70,7 +71,7 @@ def ask(
     free = np.array([image.pixels for image in images], np.int64)
     for where, make in parts.selectors.items():
         with said(where, config.selector, problems):
-            selector = make(images=images, free=free, round=0)
+            selector = make(QueryContext(images, free, 0, config.seed))
             if selector.needs:
                 selector.shortlist(
                     image,

@@ -13,7 +13,7 @@ from mmseg.utils import get_root_logger
 from torch import nn
 
 from segal.active.dataset.mixed_sampler import batch_sampler
-from segal.active.units.regions import Fit, RegionShape
+from segal.active.units import Fit, QueryUnit
 from segal.config import ActiveLearningConfig, plan
 from segal.config.planned import cumulated, planned
 from segal.config.spans import Span, spans_of
@@ -36,12 +36,12 @@ def plan_of(
     data: Data,
     model: nn.Module,
     described: str,
-    shape: RegionShape | None,
+    unit: QueryUnit,
 ) -> str:
-    """What ``--dry-run`` says."""
-    region = shape.typical_pixels(data.pool[0]) if shape else 1
-    fits = _fits(shape, data.pool.images) if shape else []
-    spans = planned_spans(cfg, config, data, shape, fits)
+    """Say what a run would do, for ``--dry-run``."""
+    region = unit.typical_pixels(data.pool[0]) if unit.grouped else 1
+    fits = _fits(unit, data.pool.images) if unit.grouped else []
+    spans = planned_spans(cfg, config, data, unit, fits)
     text = plan(
         cfg,
         config,
@@ -62,7 +62,7 @@ def planned_spans(
     cfg: Config,
     config: ActiveLearningConfig,
     data: Data,
-    shape: RegionShape | None,
+    unit: QueryUnit,
     fits: Sequence[Fit] = (),
 ) -> list[Span]:
     """Each phase in its schedule, were no request void.
@@ -71,10 +71,10 @@ def planned_spans(
         cfg: Translated config.
         config: Its active learning, read.
         data: The data sets.
-        shape: Of regions; None where none are asked.
+        unit: What is asked.
         fits: How many regions each image has, where they were counted.
     """
-    region = shape.typical_pixels(data.pool[0]) if shape else 1
+    region = unit.typical_pixels(data.pool[0]) if unit.grouped else 1
     able = [(fit.least + fit.most) // 2 for fit in fits]
     if fits and all(fit.least == fit.most for fit in fits):
         region = sum(x.pixels for x in data.pool.images) // sum(able)
@@ -96,10 +96,10 @@ def planned_spans(
     return spans_of(config, [len(sampler) for sampler in samplers])
 
 
-def _fits(shape: RegionShape, pool: Sequence[PoolImage]) -> list[Fit]:
-    """How many regions each image has; counted while that is quick."""
+def _fits(unit: QueryUnit, pool: Sequence[PoolImage]) -> list[Fit]:
+    """Count the units of each image; estimate them in a large pool."""
     quick = sum(image.pixels for image in pool) <= COUNTED
-    return [shape.fit(image, count=quick) for image in pool]
+    return [unit.fit(image, count=quick) for image in pool]
 
 
 def described(

@@ -235,7 +235,7 @@ def _picks(folder: Path, number: int) -> set[tuple[str, int]] | None:
         content = decode(path, path.read_bytes())
     except (OSError, StateError):
         return None
-    if content.unit == 'image':
+    if content.whole:
         return {(name, -1) for name, _, _ in content.images}
     picks: set[tuple[str, int]] = set()
     for k, (name, _, _) in enumerate(content.images):

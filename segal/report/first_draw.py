@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.pool import Pool
 from segal.active.scoring import Scorer
+from segal.active.selectors import QueryContext
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError
 from segal.experiment.data import Data
@@ -47,11 +48,7 @@ class FirstDraw:
         selector = SELECTORS.build(
             dict(
                 config.initial_selector,
-                images=images,
-                free=free,
-                budget=config.initial,
-                round=0,
-                seed=seed,
+                context=QueryContext(images, free, 0, seed, config.initial),
             )
         )
         heuristic = HEURISTICS.build(dict(config.initial_heuristic))

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from segal.active.label_store.pool_file import open_store
+from segal.active.units import unit_of
 from segal.errors import DataError
 from segal.hooks.visualize import chosen_images, scene_of
 from segal.report.evidence import Evidence
@@ -105,7 +106,7 @@ def _drawn(run: Run, count: int) -> list[Picture]:
 
 
 def _to_show(run: Run, asked: Selection, count: int) -> Sequence[PoolImage]:
-    if asked.unit != 'image':
+    if unit_of(asked).drawn != 'sheet':
         return chosen_images(run.pool.images, count)
     known = {image.name: image for image in run.pool.images}
     return chosen_images([known[name] for name in sorted(asked.places)], count)

@@ -58,23 +58,11 @@ def gather(
         classes: How many there are.
     """
     number = selection.round
-    bought = Bought({}, np.zeros(classes, int), np.zeros(classes, int), {})
+    counts = [store.class_counts(k)[:classes] for k in range(number + 1)]
+    bought = Bought({}, counts[number], np.sum(counts, 0), {})
     for image in pool:
         history = store.history(image.name)
         now, until = history.rounds == number, history.rounds <= number
-        if history.round is not None and history.round <= number:
-            labels = store.draw(image.name).ravel()
-            counts = np.bincount(labels, minlength=256)[:classes]
-            bought.so_far += counts
-            bought.by_class += counts * (history.round == number)
-        else:
-            known = history.status == LABELLED
-            for sums, those in (
-                (bought.by_class, now & known),
-                (bought.so_far, until & known),
-            ):
-                ids = history.classes[those]
-                sums += np.bincount(ids, minlength=256)[:classes]
         if image.name in selection.places:
             bought.per_image[image.name] = max(1, int(now.sum()))
         if now.any():
@@ -166,7 +154,7 @@ def describe(
         f'{bought.status[VOID]:,} void, {bought.status[REFUSED]:,} refused'
         f' ({_part(bought.status[VOID], total)} void)',
     ]
-    if selection.unit == 'pixel' and bought.per_image:
+    if not selection.whole and bought.per_image:
         counts = list(bought.per_image.values())
         lines.append(
             f'  per image  {min(counts):,} / {np.median(counts):g} / '

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import segal.active.heuristics as _  # noqa: F401  (registers them)
 from segal.active.label_store.pool_file import PoolFile, read_pool
-from segal.active.label_store.store import LabelStore, WholeLabels
+from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import DEFAULTS, Asked, Costs
 from segal.config.costs import read_costs
 from segal.config.phases import read_phases
@@ -233,35 +233,6 @@ def _registered(name: str) -> str:
     return folded.get(name.lower().replace('_', ''), name)
 
 
-def bought_by_class(
-    store: LabelStore, rounds: int, classes: int
-) -> NDArray[np.int64]:
-    """Labels of each class that each round bought.
-
-    Args:
-        store: Of the run.
-        rounds: How many label files count.
-        classes: How many there are.
-
-    Returns:
-        int64 (rounds, classes).
-    """
-    counts = np.zeros((max(rounds, store.rounds), 256), np.int64)
-    for name in store.labelled_names():
-        labels = store.labels(name)
-        if isinstance(labels, WholeLabels):
-            all_of_it = np.bincount(labels.label_map.ravel(), minlength=256)
-            counts[labels.round] += all_of_it
-            history = store.history(name)
-            before = history.classes != 255  # single pixels, asked earlier
-            at = history.rounds[before], history.classes[before]
-            np.add.at(counts, at, 1)
-            np.add.at(counts, (labels.round, at[1]), -1)
-        else:
-            np.add.at(counts, (labels.rounds, labels.classes), 1)
-    return counts[:rounds, :classes]
-
-
 def _purchases(
     work_dir: Path, pool: PoolFile, rounds: int
 ) -> tuple[NDArray[np.int64] | None, list[int], tuple[Asked, ...] | None]:
@@ -277,7 +248,9 @@ def _purchases(
         )
     images = [store.counts(number).images for number in range(rounds)]
     asked = tuple(store.asked(number) for number in range(rounds))
-    return bought_by_class(store, rounds, len(pool.classes)), images, asked
+    counts = [store.class_counts(number) for number in range(rounds)]
+    bought = np.array(counts).reshape(-1, 256)[:, : len(pool.classes)]
+    return bought, images, asked
 
 
 def _machine(work_dir: Path) -> dict[str, Any]:

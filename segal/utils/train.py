@@ -18,7 +18,7 @@ import segal.hooks
 import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.label_store.store import LabelStore
-from segal.active.units.regions import RegionShape
+from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
 from segal.config.places import check_checkpoints
 from segal.config.smoke import clear, words
@@ -28,7 +28,11 @@ from segal.experiment.data import Data
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
 from segal.experiment.read import read_experiment
-from segal.experiment.selecting import openings_of, selectors_of, shape_of
+from segal.experiment.selecting import (
+    openings_of,
+    selectors_of,
+    unit_of_config,
+)
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
 from segal.features import BaseExtractor
 from segal.features.of_pool import PoolFeatures
@@ -76,7 +80,7 @@ class Prepared:
         options: Of the command line.
         device: Where to train.
         logger: Where messages go.
-        shape: Of regions; None where none are asked.
+        unit: What is asked.
         extractor: Describes images; None where nothing does.
         plan: What ``--dry-run`` prints; else empty.
     """
@@ -87,7 +91,7 @@ class Prepared:
     options: Options
     device: torch.device
     logger: logging.Logger
-    shape: RegionShape | None
+    unit: QueryUnit
     extractor: BaseExtractor | None
     plan: str
 
@@ -133,15 +137,15 @@ def prepare(cfg: Config, options: Options) -> Prepared:
         check_checkpoints(cfg)
     for note in notes:
         logger.info(note)
-    shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
+    unit = unit_of_config(config, data.pool, work_dir / 'superpixels')
     problems: tuple[str, ...] = ()
     if not options.smoke:
-        spans = planned_spans(cfg, config, data, shape)
+        spans = planned_spans(cfg, config, data, unit)
         problems = say_schedule(cfg, config, spans, logger)
     extractor = None
     if config.features is not None:
         extractor = build_from_cfg(dict(config.features), FEATURES)
-    initial, later = selectors_of(config, shape, None)
+    initial, later = selectors_of(config, unit, None)
     selectors = {
         'active_learning.selector': later,
         'active_learning.selector (at first)': initial,
@@ -161,9 +165,9 @@ def prepare(cfg: Config, options: Options) -> Prepared:
     plan = ''
     if options.dry_run:
         features = described(config, data, extractor, device)
-        plan = plan_of(cfg, config, data, model, features, shape)
+        plan = plan_of(cfg, config, data, model, features, unit)
     return Prepared(
-        cfg, config, data, options, device, logger, shape, extractor, plan
+        cfg, config, data, options, device, logger, unit, extractor, plan
     )
 
 
@@ -224,7 +228,7 @@ def build(prepared: Prepared) -> Experiment:
         config,
         PhaseBuilder(cfg, config, data, store, work_dir, device, logger),
         loop,
-        *_strategies(config, prepared.shape, store),
+        *_strategies(config, prepared.unit, store),
         work_dir,
         logger,
         data.classes,
@@ -233,10 +237,10 @@ def build(prepared: Prepared) -> Experiment:
 
 
 def _strategies(
-    config: ActiveLearningConfig, shape: RegionShape | None, store: LabelStore
+    config: ActiveLearningConfig, unit: QueryUnit, store: LabelStore
 ) -> tuple[QueryStrategy, QueryStrategy]:
     """Build the strategy of the initial labels, and that of the queries."""
-    select_initial, select = selectors_of(config, shape, store)
+    select_initial, select = selectors_of(config, unit, store)
     open_initial, opening = openings_of(config)
     score_initial = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
     score = build_from_cfg(dict(config.heuristic), HEURISTICS)

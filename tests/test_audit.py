@@ -1,8 +1,8 @@
-"""The ledger of a thousand random schedules, kept twice.
+"""A thousand random schedules beside a reference store, and the audit.
 
-The query step runs as it is, with real selectors, a real label store, and an
-oracle that refuses some requests; sets of plain numbers keep the same books
-beside it. Then faults are put in, to be refused while it runs.
+The query step is real, with real selectors, a real label store, and an oracle
+that refuses some requests. A reference store keeps the same requests as sets
+of plain numbers. Then faults are injected, which the audit must refuse.
 """
 
 import functools
@@ -25,9 +25,9 @@ from segal.structures import (
 from tests.reference_store import (
     CLASSES,
     BarePool,
-    Books,
     Levels,
     Person,
+    ReferenceStore,
     make_selector,
     random_schedule,
 )
@@ -39,15 +39,15 @@ CHUNK = 125
 def run_schedule(seed, folder):
     """One schedule from its first round to its end, then from disk again."""
     case = random_schedule(seed)
-    store = LabelStore(folder, case.images, 'ledger')
+    store = LabelStore(folder, case.images, 'audit')
     loop = ActiveLearningLoop(
         BarePool(case.images), store, case.oracle, seed, workers=0
     )
-    books = Books(case.truth, case.oracle.void)
+    reference = ReferenceStore(case.truth, case.oracle.void)
     seen = Counter(schedules=1)
     for number, way in enumerate(case.ways):
-        wanted, each = books.wanted(way)
-        left = sum(len(books.free(name)) for name in case.truth)
+        wanted, each = reference.wanted(way)
+        left = sum(len(reference.free(name)) for name in case.truth)
         selection = loop.step(
             case.levels, functools.partial(make_selector, way, seed), None
         )
@@ -55,11 +55,11 @@ def run_schedule(seed, folder):
         assert len(selection) == wanted
         if each is not None:
             assert {k: len(v) for k, v in selection.places.items()} == each
-        shares = books.enter(selection, case.oracle.refuses)
+        shares = reference.enter(selection, case.oracle.refuses)
         counts = store.counts(number)
         assert [counts.labelled, counts.void, counts.refused] == shares
         assert counts.requested == sum(shares)
-        books.compare(store)
+        reference.compare(store)
         seen['rounds'] += 1
         seen['dry'] += left == 0
         seen['more than left'] += 0 < wanted < way['budget'].amount
@@ -72,8 +72,8 @@ def run_schedule(seed, folder):
                 for name in selection.places
             )
         )
-    again = LabelStore(folder, case.images, 'ledger')
-    books.compare(again)
+    again = LabelStore(folder, case.images, 'audit')
+    reference.compare(again)
     assert again.fingerprint() == store.fingerprint()
     for number in range(store.rounds):
         assert again.counts(number) == store.counts(number)
@@ -124,7 +124,7 @@ EVEN = dict(type='PixelsPerImage', budget=Budget(2, True))
 def one_round(folder, refused=0.0):
     """A step that has bought two pixels of each image."""
     oracle = Person(refused, TRUTH.get, IMAGES, CLASSES)
-    store = LabelStore(folder, IMAGES, 'ledger')
+    store = LabelStore(folder, IMAGES, 'audit')
     loop = ActiveLearningLoop(BarePool(IMAGES), store, oracle, 0, workers=0)
     loop.step(Levels(9), functools.partial(make_selector, EVEN, 0), None)
     return loop
@@ -187,8 +187,8 @@ def test_a_faulty_selection_is_refused_before_it_is_asked(
     asked = []
     loop.oracle.answer = asked.append
 
-    def make(**standing):
-        selector = make_selector(EVEN, 0, **standing)
+    def make(context):
+        selector = make_selector(EVEN, 0, context)
         choose = selector.choose
 
         def faulty(shards):
@@ -202,7 +202,7 @@ def test_a_faulty_selection_is_refused_before_it_is_asked(
     with pytest.raises(RuntimeError) as caught:
         loop.step(Levels(9), make, None)
     text = str(caught.value)
-    assert text.startswith('round 1: the ledger does not add up: wanted ')
+    assert text.startswith('round 1: the audit failed: wanted ')
     assert said in text
     assert text.endswith(
         'nothing was written, and every earlier label is as it was'
@@ -263,7 +263,7 @@ def test_faulty_answers_are_not_written(fault, said, tmp_path):
     loop.oracle.answer = faulty
     with pytest.raises(RuntimeError) as caught:
         loop.step(Levels(9), functools.partial(make_selector, EVEN, 0), None)
-    assert f'round 1: the ledger does not add up: {said}' in str(caught.value)
+    assert f'round 1: the audit failed: {said}' in str(caught.value)
     assert 'nothing was written' in str(caught.value)
     assert files_of(tmp_path) == before
     assert loop.store.fingerprint() == held
@@ -316,10 +316,10 @@ def test_a_store_that_loses_something_is_seen(fault, said, tmp_path):
     with pytest.raises(RuntimeError) as caught:
         loop.step(Levels(9), functools.partial(make_selector, EVEN, 0), None)
     text = str(caught.value)
-    assert f'round 1: the ledger does not add up: wanted {said}' in text
+    assert f'round 1: the audit failed: wanted {said}' in text
     assert text.endswith('those of earlier rounds are as they were')
     assert files_of(tmp_path)['round_000.npz'] == before['round_000.npz']
-    again = LabelStore(tmp_path, IMAGES, 'ledger')  # all of it is there
+    again = LabelStore(tmp_path, IMAGES, 'audit')  # all of it is there
     assert again.counts().requested == 8
 
 
