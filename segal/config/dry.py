@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from segal.active.selectors.quotas import top_count
-from segal.active.units.regions.base import Fit
+from segal.active.units import Fit
 from segal.config.planned import planned
 from segal.config.schema import ActiveLearningConfig
 from segal.structures import PoolImage

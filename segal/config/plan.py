@@ -7,8 +7,8 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.active.units import Fit
 from segal.active.units.costs import Asked
-from segal.active.units.regions.base import Fit
 from segal.config.dry import runs_dry
 from segal.config.planned import cumulated, planned, region_pixels
 from segal.config.schema import ActiveLearningConfig, Mixed

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segal.errors import DataError
-from segal.hooks.visualize import save, slug
 from segal.query_folder.query import Query
+from segal.visualization.scenes import save, slug
 
 MOST = 2**16 - 1
 """Regions of an image that a map can tell apart."""

@@ -9,11 +9,16 @@ import numpy as np
 from PIL import Image
 
 from segal.active.units import unit_of
-from segal.hooks.visualize import MOST_THUMBNAILS, chosen_images, save, slug
 from segal.query_folder.query import Query
 from segal.structures import LABELLED
 from segal.visualization.marks import Marks
 from segal.visualization.pictures import Scene, contact_sheet, panel
+from segal.visualization.scenes import (
+    MOST_THUMBNAILS,
+    chosen_images,
+    save,
+    slug,
+)
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ def test_only_unfinished_runs(tmp_path):
 def test_a_run_without_a_round_is_left_out_and_named(work_dirs, tmp_path):
     (work_dirs[1] / 'rounds.json').unlink()
     _, text, written = report(work_dirs, tmp_path / 'out')
-    assert 'no round in them is finished: margin_seed1' in text
+    assert 'they have no finished round: margin_seed1' in text
     assert written.findings.summary.iloc[0]['runs'] == 2
     with pytest.raises(StateError, match='with a finished round'):
         read_evidence([work_dirs[1]])
@@ -297,7 +297,7 @@ STRANGERS = {
 def test_strangers_are_refused_and_named(work_dirs, tmp_path, what):
     options, words = STRANGERS[what]
     odd = write_run(tmp_path / 'odd', seed=9, **options)
-    with pytest.raises(StateError, match='do not belong') as raised:
+    with pytest.raises(StateError, match='are not comparable') as raised:
         read_evidence([*work_dirs, odd])
     assert re.search(words, str(raised.value), re.DOTALL)
     assert str(odd) in str(raised.value)

@@ -89,7 +89,10 @@ def test_unlike_runs_of_random_are_named(work_dirs, tmp_path):
     odd = write_run(tmp_path / 'odd', 'random', 2, config=batch)
     evidence = read_evidence([*work_dirs, odd])
     said = ' '.join(verdicts(evidence, find(evidence)))
-    assert 'Random has unlike runs (Random [samples_per_gpu=4]' in said
+    assert (
+        'Random has runs with different settings (Random [samples_per_gpu=4]'
+        in said
+    )
     assert 'There is no run of the heuristic random' not in said
 
 
@@ -234,4 +237,4 @@ def test_curves_that_only_touch_are_said_to_have_no_area(tmp_path):
     evidence = read_evidence(runs, axis='cost')
     found = find(evidence)
     assert found.span[0] == found.span[1]
-    assert 'The curves do not lie side by side' in verdicts(evidence, found)[0]
+    assert 'The curves share no range' in verdicts(evidence, found)[0]
