@@ -98,7 +98,7 @@ def build_data(
             dataset, said = build_listed(
                 ConfigDict(entry).copy(), defaults or None
             )
-            for note in said:  # of the same folder, once
+            for note in said:  # once for each folder
                 notes.setdefault(note, key)
             return dataset
         except DataError as error:
@@ -332,7 +332,7 @@ def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
     problems = []
     root = entry.get('data_root')
     if not isinstance(root, str | None):
-        return []  # said with the shapes
+        return []  # the config's reader reports it
     for part in ('img_dir', 'ann_dir', 'split'):
         if part == 'ann_dir' and key == 'data.query':
             continue

@@ -69,7 +69,7 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
                 f'{path}: wanted the config of the experiment, got a file '
                 f'that cannot be read as that ({error}); restore it from a '
                 'copy'
-            ) from (error)
+            ) from error
         changed = differing_keys(old, cfg)
         if changed:
             listed = '\n    '.join(changed[:20])
@@ -89,7 +89,7 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
             f'{work_dir}: wanted an experiment to go on with (--resume), got '
             'none there; correct --work-dir, or leave --resume out'
         )
-    read_rounds(work_dir)  # hurt, it is said before anything is written
+    read_rounds(work_dir)  # raises for a damaged file, before any write
     replace_file(path, dump_config(cfg))
     replace_file(work_dir / 'config.py', cfg.pretty_text)
 

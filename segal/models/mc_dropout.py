@@ -72,7 +72,7 @@ def drop_elements(x: Tensor, p: float) -> Tensor:
 
 
 class DropoutPasses:
-    """Runs a network several times, with dropout on and the rest in eval.
+    """Run a network several times, with dropout on and the rest in eval.
 
     What comes before the first dropout is computed once for an input: the
     largest modules without dropout inside keep what they gave in the first

@@ -52,7 +52,8 @@ def channels_of(backbone: Mapping[str, Any]) -> int:
     """
     with building('model.backbone', backbone), torch.no_grad():
         network = revert_sync_batchnorm(MODELS.build(dict(backbone)))
-        maps = network.eval()(torch.zeros(1, 3, 64, 64))
+        network.eval()  # mmseg's backbones return None
+        maps = network(torch.zeros(1, 3, 64, 64))
     last = maps[-1] if isinstance(maps, (list, tuple)) else maps
     if last.ndim != 4:
         raise ConfigError(
@@ -117,8 +118,7 @@ def views(files: Sequence[str], size: int, cfg: Config) -> dict[str, Any]:
     Args:
         files: Of the pool.
         size: Edge of the square that a view is, in pixels.
-        cfg: Its query pipeline says how a pixel is normalised, so that the
-            backbone sees what it will see as a segmentor's.
+        cfg: With the query pipeline, whose Normalize the views get, too.
 
     Raises:
         ConfigError: The pipeline takes colours as BGR.

@@ -242,7 +242,7 @@ def register() -> None:
 
     @HOOKS.register_module()
     class SampleProcess(Hook):
-        """Samples this process at the end of each round.
+        """Sample this process at the end of each round.
 
         Args:
             samples: File for one JSON object a line.
@@ -260,7 +260,7 @@ def register() -> None:
 
 
 class Sampler:
-    """Samples this process, round by round (Linux)."""
+    """Take samples of this process, round by round (Linux)."""
 
     def __init__(self) -> None:
         self.process = psutil.Process()

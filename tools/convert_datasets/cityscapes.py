@@ -78,9 +78,13 @@ def to_train_ids(labels: NDArray, path: Path) -> NDArray[np.uint8]:
             f'{path}: wanted label ids 0 to 33, got '
             f'{int(labels.min())} to {int(labels.max())}'
         )
-    table = np.full(34, 255, np.uint8)
-    for label, train in TRAIN_IDS.items():
-        table[label] = train
+    return by_table(labels)
+
+
+def by_table(labels: NDArray) -> NDArray[np.uint8]:
+    """Convert Cityscapes' label ids to training ids, 255 where void."""
+    table = np.full(256, 255, np.uint8)
+    table[list(TRAIN_IDS)] = list(TRAIN_IDS.values())
     return table[labels]
 
 

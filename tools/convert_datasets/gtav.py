@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from cityscapes import TRAIN_IDS
+from cityscapes import TRAIN_IDS, by_table
 from common import Pair, arguments, convert, end_with
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
@@ -181,10 +181,7 @@ def to_train_ids(labels: NDArray, path: Path) -> NDArray[np.uint8]:
             f'{path}: wanted label ids 0 to {_LAST_ID}, got '
             f'{int(labels.max())}'
         )
-    table = np.full(256, 255, np.uint8)
-    for label, train in TRAIN_IDS.items():
-        table[label] = train
-    return table[labels]
+    return by_table(labels)
 
 
 if __name__ == '__main__':
