@@ -180,7 +180,7 @@ def _run(args: argparse.Namespace) -> None:
     import torch
 
     from segal.config import load_config
-    from segal.config.smoke import beside
+    from segal.preflight.smoke import beside
     from segal.utils.train import Options, run_experiment
 
     cfg = load_config(args.config, args.cfg_options)

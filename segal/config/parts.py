@@ -285,7 +285,7 @@ def _needs(
 def _own_needs(part: Mapping[str, Any], registry: Registry) -> tuple[str, ...]:
     """What a part needs by itself; of a heuristic its arguments may decide."""
     if registry is HEURISTICS and 'of' not in part:
-        with suppress(Exception):  # the rehearsal says what is wrong with it
+        with suppress(Exception):  # the preflight says what is wrong with it
             return tuple(registry.build(dict(part)).needs)
     return tuple(getattr(registry.module_dict[part['type']], 'needs', ()))
 

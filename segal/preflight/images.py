@@ -19,8 +19,8 @@ from segal.active.images.depth import has_eight_bits
 from segal.active.images.view import PLAIN, content_of
 from segal.errors import DataError
 from segal.experiment.data import Data
+from segal.preflight.base import content
 from segal.preflight.label_values import FORMATS
-from segal.preflight.parts import content
 from segal.seeding import seeded
 
 _DRAWS = 8

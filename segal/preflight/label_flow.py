@@ -13,7 +13,7 @@ from segal.active.dataset.active_dataset import reads_labels_first
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.label_store.ids import ids_in, named
 from segal.errors import DataError, LabelFlowError
-from segal.preflight.parts import Rehearsal
+from segal.preflight.base import Preflight
 from segal.seeding import key, seeded
 
 _DRAWS = 32
@@ -25,7 +25,7 @@ _AGAIN = 8
 """Further samples in which a class that was lost may come through."""
 
 
-def check_label_flow(parts: Rehearsal, problems: list[str]) -> None:
+def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     """Check that each pipeline of ``data.train`` moves labels and makes none.
 
     Known label maps go through the pipeline in place of bought ones: nothing
@@ -48,7 +48,7 @@ def check_label_flow(parts: Rehearsal, problems: list[str]) -> None:
 
 
 def _faults(
-    dataset: CustomDataset, where: str, parts: Rehearsal, is_pool: bool
+    dataset: CustomDataset, where: str, parts: Preflight, is_pool: bool
 ) -> list[str]:
     """What is wrong with one pipeline, the first that shows."""
     loader = LoadFirst(dataset, where)

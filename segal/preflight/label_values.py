@@ -18,7 +18,7 @@ from segal.active.dataset.lossy import lossy_format
 from segal.active.label_store.ids import absent_classes
 from segal.active.oracles import GroundTruthOracle
 from segal.errors import DataError
-from segal.preflight.parts import Rehearsal
+from segal.preflight.base import Preflight
 from segal.registry import ORACLES
 from segal.seeding import key as key_of
 
@@ -82,7 +82,7 @@ class Seen:
         return self.files >= files or int(self.counts.sum()) >= pixels
 
 
-def check_label_values(parts: Rehearsal) -> None:
+def check_label_values(parts: Preflight) -> None:
     """Look at some annotations of each data set before labels are bought.
 
     Which ones depends on their names alone. Of the pool they are read only
@@ -123,14 +123,14 @@ def is_read_here(dataset: Any) -> bool:
     )
 
 
-def _ground_truth_answers(parts: Rehearsal) -> bool:
+def _ground_truth_answers(parts: Preflight) -> bool:
     """Whether the answers to queries are read from annotation files."""
     kind = parts.config.oracle['type']
     kind = ORACLES.get(kind) if isinstance(kind, str) else kind
     return inspect.isclass(kind) and issubclass(kind, GroundTruthOracle)
 
 
-def _look_at_pool(parts: Rehearsal) -> Seen:
+def _look_at_pool(parts: Preflight) -> Seen:
     """The ids of the pool's ground truth, as the oracle would read it."""
     data = parts.data
     last: list[Truth] = []

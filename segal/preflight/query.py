@@ -19,13 +19,13 @@ from segal.features import KINDS, Described, FrozenExtractor
 from segal.features.cache import kept
 from segal.features.segmentor import Segmentor, Tap
 from segal.model_wrapper import ModelWrapper
-from segal.preflight.parts import QUIET, Rehearsal, said
+from segal.preflight.base import QUIET, Preflight, said
 from segal.registry import HEURISTICS
 from segal.structures import Prediction
 
 
 def ask(
-    parts: Rehearsal, described: Described, problems: list[str]
+    parts: Preflight, described: Described, problems: list[str]
 ) -> BaseHeuristic | None:
     """Heuristics and selectors on made-up probabilities of one image.
 
@@ -83,7 +83,7 @@ def ask(
 
 
 def describe(
-    parts: Rehearsal, weights: bool, problems: list[str]
+    parts: Preflight, weights: bool, problems: list[str]
 ) -> Described:
     """What is said of the first image, or, of the round's network, made up."""
     made_up = Described(torch.ones(16), torch.ones(16, 8, 8))
@@ -107,7 +107,7 @@ def describe(
     return found
 
 
-def tap(model: Any, parts: Rehearsal, problems: list[str]) -> None:
+def tap(model: Any, parts: Preflight, problems: list[str]) -> None:
     """Whether the network has the layer whose entrance is wanted."""
     needs = needs_of(parts.config)
     if not isinstance(parts.extractor, Segmentor) or needs.isdisjoint(KINDS):
@@ -122,7 +122,7 @@ def tap(model: Any, parts: Rehearsal, problems: list[str]) -> None:
         problems += error.problems
 
 
-def committee(parts: Rehearsal, problems: list[str], weights: bool) -> None:
+def committee(parts: Preflight, problems: list[str], weights: bool) -> None:
     """Those members of a committee that are there before the first round."""
     if not parts.config.committee:
         problems.append(

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst
 from segal.errors import DataError
-from segal.preflight.parts import Rehearsal
+from segal.preflight.base import Preflight
 from segal.seeding import key
 
 _FILES = 4
 """Files of each data set that are compared, where it has as many."""
 
 
-def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
+def check_same_mask(parts: Preflight, problems: list[str]) -> None:
     """Check that training and the evaluation read annotations alike.
 
     A prediction that is what training reads from a file must be perfect in

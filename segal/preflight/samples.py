@@ -16,11 +16,11 @@ from segal.active.dataset.pool import query_batch
 from segal.errors import DataError, LabelFlowError
 from segal.experiment.data import Data
 from segal.hooks.pseudo_labels import WEAK
-from segal.preflight.parts import Rehearsal, content
+from segal.preflight.base import Preflight, content
 from segal.seeding import seeded
 
 
-def of_pool(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
+def of_pool(parts: Preflight, problems: list[str]) -> dict[str, Any] | None:
     """One sample of each pipeline of the pool.
 
     Returns:

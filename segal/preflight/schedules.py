@@ -1,4 +1,4 @@
-"""Whether every phase is trained with the learning rate that was meant."""
+"""Check that every phase is trained with the learning rate that was meant."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _peak(cfg: Config, name: str, span: Span) -> str:
         hooks = lr_hooks(cfg.lr_config)
         meant = _meant(cfg, hooks)
         got = rates(hooks, _base(meant, hooks), span).max()
-    except Exception:  # the rehearsal says what is wrong with the hook
+    except Exception:  # the preflight says what is wrong with the hook
         return ''
     return f', with which the learning rate gets to {got:.3g} of {meant:.3g}'
 
@@ -197,7 +197,7 @@ def _rates(
         hooks = lr_hooks(cfg.lr_config, cfg.get('custom_hooks'))
         meant = _meant(cfg, hooks)
     except Exception:
-        return  # the rehearsal says what is wrong with it
+        return  # the preflight says what is wrong with it
     if not 0 < meant < np.inf:
         return  # and what is wrong with the optimizer
     ours = is_mmcvs(hooks)
@@ -288,7 +288,7 @@ def _steps_of_optimizer(
 ) -> None:
     """Tell of gradients that are gathered for longer than a phase."""
     if not isinstance(section, Mapping):
-        return  # the rehearsal says so
+        return  # the preflight says so
     gathered = section.get('cumulative_iters')
     rounds = [
         k
@@ -313,7 +313,7 @@ def _average(
     momentum, every = hook.get('momentum', 0.0002), hook.get('interval', 1)
     begin = hook.get('warm_up', 100)
     if not all(isinstance(x, int | float) for x in (momentum, every, begin)):
-        return  # the rehearsal says so
+        return  # the preflight says so
     if not 0 < momentum < 1 or every < 1:
         return
     if begin < 1:
@@ -340,7 +340,7 @@ def _average(
     (found.problems if least <= LEAST else found.warnings).append(text)
 
 
-def say_schedule(
+def log_schedule(
     cfg: Config,
     config: ActiveLearningConfig,
     spans: Sequence[Span],

@@ -1,4 +1,4 @@
-"""Whether a selector heeds what the config says of its draws, by outcome."""
+"""Find keys of a selector that change nothing, by letting it choose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IMAGES = 24
 """Made up; so many that a draw never hits the best by chance."""
 
 
-def unheeded(config: ActiveLearningConfig) -> list[str]:
+def unused_keys(config: ActiveLearningConfig) -> list[str]:
     """Let the selector of the queries choose with and without a key.
 
     Scores and predictions are made up. Where the choice is the same, the key
@@ -53,7 +53,7 @@ def unheeded(config: ActiveLearningConfig) -> list[str]:
             problems.append(
                 f'{where}: {config.selector["type"]} chooses the same with '
                 f'it and without; got {value:g}. Leave it out, or have the '
-                'selector heed it'
+                'selector use it'
             )
     return problems
 

@@ -15,7 +15,7 @@ from segal.config.schema import Training
 from segal.errors import nearest
 from segal.hooks.pseudo_labels import teachable_head
 from segal.models.losses.class_balance import check_class_balance
-from segal.preflight.parts import QUIET, Rehearsal, content, said
+from segal.preflight.base import QUIET, Preflight, content, said
 from segal.runner.inner import RoundEpochRunner
 
 METRICS = ('mIoU', 'mDice', 'mFscore')
@@ -37,7 +37,7 @@ def options(model: nn.Module, training: Training) -> list[str]:
 
 
 def forward(
-    model: Any, sample: dict[str, Any], parts: Rehearsal, problems: list[str]
+    model: Any, sample: dict[str, Any], parts: Preflight, problems: list[str]
 ) -> None:
     """The network on one training image, without gradients."""
     if not hasattr(model, 'encode_decode'):
@@ -65,7 +65,7 @@ def forward(
         )
 
 
-def hooks(parts: Rehearsal, problems: list[str]) -> None:
+def hooks(parts: Preflight, problems: list[str]) -> None:
     """Every hook that a section of the config describes."""
     cfg = parts.hooks.sections()
     runner = RoundEpochRunner(_Nothing(), logger=QUIET, max_epochs=1)
@@ -93,7 +93,7 @@ class _Nothing(nn.Module):
         """Mmcv asks whether it is there."""
 
 
-def evaluation(parts: Rehearsal, problems: list[str]) -> None:
+def evaluation(parts: Preflight, problems: list[str]) -> None:
     """The hook, its keys, and the names of its metrics."""
     section = parts.cfg.get('evaluation') or {}
     with said('evaluation', section, problems):

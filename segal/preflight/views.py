@@ -21,7 +21,7 @@ from segal.active.dataset.pool import Pool, query_batch
 from segal.errors import DataError, SegALError, nearest
 from segal.hooks.evaluation import EvaluationHook
 from segal.model_wrapper import ModelWrapper
-from segal.preflight.parts import QUIET, Rehearsal, content, words
+from segal.preflight.base import QUIET, Preflight, content, words
 from segal.seeding import seeded
 from segal.structures import PoolImage
 
@@ -32,7 +32,7 @@ _HALVED = 32
 """Most networks make images smaller by so much, or by a divisor of it."""
 
 
-def steady(key: str, dataset: Any, problems: list[str]) -> None:
+def check_steady(key: str, dataset: Any, problems: list[str]) -> None:
     """Check that a data set shows an image whole, and the same each time.
 
     Args:
@@ -157,11 +157,11 @@ def told(key: str, mend: str, problems: list[str]) -> Iterator[None]:
         problems.append(f'{key}: does not work: {words(error)}; {mend}')
 
 
-def query(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
+def query(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
     """Ask the network about an image of the pool, and some of other sizes.
 
     Args:
-        model: A network of its own for the rehearsal.
+        model: Its own network, which it may change.
         parts: Of the experiment.
         problems: Gets what is wrong.
     """
@@ -199,11 +199,11 @@ def _of_other_sizes(pool: Pool) -> list[PoolImage]:
     return list(first.values())[:DRAWS]
 
 
-def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
+def evaluate(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
     """Evaluate one image of ``data.val``, and name its best checkpoint.
 
     Args:
-        model: A network of its own for the rehearsal.
+        model: Its own network, which it may change.
         parts: Of the experiment.
         problems: Gets what is wrong.
     """

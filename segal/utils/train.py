@@ -21,31 +21,28 @@ from segal.active.label_store.store import LabelStore
 from segal.active.units.regions import RegionShape
 from segal.config import ActiveLearningConfig, fingerprint
 from segal.config.places import check_checkpoints
-from segal.config.smoke import clear, words
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
 from segal.experiment.data import Data
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
-from segal.experiment.read import read_experiment
 from segal.experiment.selecting import openings_of, selectors_of, shape_of
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
 from segal.features import BaseExtractor
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
-from segal.preflight import Rehearsal
-from segal.preflight.run import rehearse
-from segal.preflight.schedules import say_schedule
-from segal.preflight.summary import (
-    described,
+from segal.preflight import (
+    Preflight,
+    check_experiment,
     plan_of,
-    planned_spans,
-    summarise,
+    read_experiment,
 )
+from segal.preflight.smoke import clear, words
 from segal.registry import FEATURES, HEURISTICS, ORACLES
 from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
+from segal.visualization.table import format_rounds
 
 
 @dataclass(frozen=True)
@@ -134,34 +131,21 @@ def prepare(cfg: Config, options: Options) -> Prepared:
     for note in notes:
         logger.info(note)
     shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
-    problems: tuple[str, ...] = ()
-    if not options.smoke:
-        spans = planned_spans(cfg, config, data, shape)
-        problems = say_schedule(cfg, config, spans, logger)
     extractor = None
     if config.features is not None:
         extractor = build_from_cfg(dict(config.features), FEATURES)
-    initial, later = selectors_of(config, shape, None)
-    selectors = {
-        'active_learning.selector': later,
-        'active_learning.selector (at first)': initial,
-    }
-    _, opening = openings_of(config)
-    if opening is not None:
-        where = 'active_learning.settings.mixed.selector'
-        selectors[where] = opening.make_selector
-    model = rehearse(
-        Rehearsal(cfg, config, data, selectors, device, extractor, problems),
+    preflight = Preflight(
+        cfg, config, data, device, shape, extractor, options.smoke
+    )
+    model = check_experiment(
+        preflight,
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
         logger=logger,
     )
     if config.loss_at_labels:
         logger.info(describe_losses(model))
-    plan = ''
-    if options.dry_run:
-        features = described(config, data, extractor, device)
-        plan = plan_of(cfg, config, data, model, features, shape)
+    plan = plan_of(preflight, model) if options.dry_run else ''
     return Prepared(
         cfg, config, data, options, device, logger, shape, extractor, plan
     )
@@ -258,15 +242,28 @@ def run(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
     )
     rows = runner.run()
     if ranks.is_main():
-        pool, logger = prepared.data.pool, experiment.logger
-        summarise(
-            rows,
-            len(pool),
-            experiment.config,
-            experiment.work_dir,
-            time.perf_counter() - begin,
-            logger,
-        )
+        summarise(rows, experiment, time.perf_counter() - begin)
         if prepared.options.smoke:
-            logger.info('\n%s', words(pool))
+            experiment.logger.info('\n%s', words(prepared.data.pool))
     return rows
+
+
+def summarise(
+    rows: list[dict[str, Any]], experiment: Experiment, seconds: float
+) -> None:
+    """Log the table of rounds, and where the results are."""
+    work_dir, visualize = experiment.work_dir, experiment.config.visualize
+    lines = [
+        '',
+        format_rounds(rows, len(experiment.loop.pool)),
+        '',
+        f'{seconds:.0f} s in all. Look at:',
+        f'  curve     {work_dir / "curve.png"}',
+    ]
+    if visualize is not None:
+        lines.append(f'  pictures  {work_dir / visualize.dir}')
+    lines += [
+        f'  rounds    {work_dir / "rounds.json"}',
+        f'  model     {work_dir}/round_{len(rows) - 1:03d}/final.pth',
+    ]
+    experiment.logger.info('\n'.join(lines))

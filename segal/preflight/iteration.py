@@ -30,7 +30,7 @@ from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
 from segal.config.spans import span_of
 from segal.distributed import ranks
 from segal.hooks.pseudo_labels import WEAK
-from segal.preflight.parts import QUIET, Rehearsal, content, words
+from segal.preflight.base import QUIET, Preflight, content, words
 from segal.runner.inner import (
     RoundContext,
     RoundEpochRunner,
@@ -100,14 +100,14 @@ class _ByIteration(_Unwritten, RoundIterRunner):
 def train(
     model: nn.Module,
     sample: Mapping[str, Any],
-    parts: Rehearsal,
+    parts: Preflight,
     seconds: float,
     problems: list[str],
 ) -> str:
     """Take one step of the optimizer, with a label on every pixel.
 
     Args:
-        model: A network of its own for the rehearsal.
+        model: Its own network, which it may change.
         sample: mmseg's training sample of the pool.
         parts: Of the experiment.
         seconds: That a query of one image takes.
@@ -180,7 +180,7 @@ def _like(old: Any, value: Any) -> Any:
 
 
 def _step(
-    model: nn.Module, sample: Mapping[str, Any], parts: Rehearsal
+    model: nn.Module, sample: Mapping[str, Any], parts: Preflight
 ) -> list[str]:
     """What goes wrong in one iteration."""
     loader: DataLoader = DataLoader(
@@ -196,7 +196,7 @@ class _Iteration:
     """One iteration at the beginning of a phase, and a look at its end.
 
     Args:
-        model: A network of its own for the rehearsal.
+        model: Its own network, which it may change.
         loader: Of one batch.
         parts: Of the experiment.
         folder: To write logs to, thrown away after.
@@ -206,7 +206,7 @@ class _Iteration:
         self,
         model: nn.Module,
         loader: DataLoader,
-        parts: Rehearsal,
+        parts: Preflight,
         folder: str,
     ) -> None:
         self.parts = parts

@@ -1,8 +1,8 @@
-"""A smoke run: all of an experiment once, on a few images.
+"""Shorten an experiment to a smoke run: every step once, on a few images.
 
-The same config, code and files; only less of each. It shows that a config, a
-machine and its data go through training, evaluation, query, labels, pictures
-and checkpoints, before hours are spent on them. Its numbers mean nothing.
+Config, code and files are those of the experiment. A smoke run shows that
+training, evaluation, query, labels, pictures and checkpoints work on this
+machine, before hours are spent on them. Its numbers mean nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmcv import Config
-from mmseg.datasets import CustomDataset
-from torch.utils.data import Dataset
 
 from segal.config.fitting import LENGTH
 from segal.config.inherited import SECTIONS
@@ -35,7 +33,7 @@ _WORDS = (
 
 
 def images_of_a_smoke_run(cfg: Config, processes: int) -> int:
-    """How many images of each data set it sees: one batch, two at least.
+    """Count the images to keep of each data set: one batch, two at least.
 
     Args:
         cfg: Of the experiment.
@@ -48,7 +46,7 @@ def images_of_a_smoke_run(cfg: Config, processes: int) -> int:
 
 
 def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
-    """One epoch, or iteration, of at most two phases.
+    """Cut the phases to at most two, of one iteration each.
 
     With one batch of images an epoch is one iteration.
 
@@ -57,7 +55,7 @@ def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
         config: What was read from it.
 
     Returns:
-        The same with such phases.
+        The config with these phases.
     """
     both = (Phase(1, query=True), Phase(1, query=False))
     phases = both[-min(2, len(config.phases)) :]
@@ -70,21 +68,10 @@ def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
     return replace(config, phases=phases, inherited=scaled)
 
 
-def keep_few(dataset: Dataset, count: int) -> None:
-    """Let a data set of mmseg's have its first images alone, in place.
-
-    Args:
-        dataset: As built; those of other kinds stay as they are.
-        count: How many at most.
-    """
-    if isinstance(dataset, CustomDataset):
-        dataset.img_infos = dataset.img_infos[:count]
-
-
 def scale_budgets(
     config: ActiveLearningConfig, before: int, now: int
 ) -> ActiveLearningConfig:
-    """Budgets for the whole pool, for the part of it that is left.
+    """Scale the budgets of a pool to the images that are left of it.
 
     Args:
         config: As read.
@@ -127,7 +114,7 @@ def scale_budgets(
 
 
 def clear(work_dir: Path) -> None:
-    """Make room for a smoke run.
+    """Empty the folder of a smoke run.
 
     Args:
         work_dir: Emptied where an earlier smoke run lies there.
@@ -150,7 +137,7 @@ def clear(work_dir: Path) -> None:
 
 
 def beside(work_dir: Path) -> Path:
-    """Where the smoke run of an experiment lies.
+    """Return the folder of an experiment's smoke run.
 
     Args:
         work_dir: Of the experiment.
@@ -159,7 +146,7 @@ def beside(work_dir: Path) -> Path:
 
 
 def words(images: Sequence[object]) -> str:
-    """What the log says first.
+    """Write the warning that begins and ends the log of a smoke run.
 
     Args:
         images: Of the pool that is left.

@@ -9,17 +9,17 @@ from mmcv import Config
 from mmcv.runner import RUNNERS
 
 from segal.config import ActiveLearningConfig, check_against_data, read_config
-from segal.config.smoke import (
-    images_of_a_smoke_run,
-    scale_budgets,
-    shorten,
-    words,
-)
 from segal.distributed import ranks
 from segal.errors import ConfigError
 from segal.experiment.data import Data, build_data, missing_paths
 from segal.experiment.image_summary import show
 from segal.openmmlab.built import understood
+from segal.preflight.smoke import (
+    images_of_a_smoke_run,
+    scale_budgets,
+    shorten,
+    words,
+)
 from segal.runner import ActiveLearningRunner
 
 
