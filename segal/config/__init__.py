@@ -1,4 +1,4 @@
-"""The config: read once, into one frozen object."""
+"""Read a config once, into one frozen object."""
 
 from segal.config.checks import check_against_data
 from segal.config.fingerprint import (

@@ -233,7 +233,8 @@ def _parts(
             features,
         )
         values.problems += problems
-    selector, first, first_selector = {}, {}, {}
+    nothing: dict[str, Any] = {}
+    selector = first = first_selector = nothing
     if unit is not None:
         selector, problems = parts.resolve_selector(
             values['active_learning.selector'],

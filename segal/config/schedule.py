@@ -1,4 +1,4 @@
-"""Evaluation, checkpoints, optimizer and learning rate of a round."""
+"""Settle evaluation, checkpoints, optimizer and learning rate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _counted_in(by_epoch: bool) -> str:
 def settle_intervals(
     cfg: Config, by_epoch: bool, phases: tuple[Phase, ...]
 ) -> tuple[list[str], list[str]]:
-    """Let evaluation and checkpoints count as the workflow does, in place.
+    """Set evaluation and checkpoints to count as the workflow, in place.
 
     Returns:
         Problems and notes.
@@ -83,7 +83,7 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
     policies = _policies()
     policy = schedule['policy']
     if not isinstance(policy, str):
-        return [], []  # said with the shapes
+        return [], []  # reported by check_shapes
     if policy not in policies:
         return [
             f'lr_config.policy: {policy!r} is not registered'
@@ -99,7 +99,7 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
 
 
 def _policies() -> set[str]:
-    """What mmcv makes an LrUpdaterHook of: any case, if all are lower."""
+    """List the policies of mmcv's LrUpdaterHooks, as mmcv spells them."""
     ending = 'LrUpdaterHook'
     names = {
         name.removesuffix(ending)
@@ -111,7 +111,7 @@ def _policies() -> set[str]:
 
 
 def check_optimizer(cfg: Config) -> list[str]:
-    """Whether the optimizer exists and takes its arguments, in place."""
+    """Check that the optimizer exists and takes its arguments."""
     from mmcv.runner.optimizer import OPTIMIZERS
 
     if cfg.get('optimizer_config') is None:
@@ -125,7 +125,7 @@ def check_optimizer(cfg: Config) -> list[str]:
     kind = optimizer['type']
     cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     if cls is not None and not inspect.isclass(cls):
-        return []  # said with the shapes
+        return []  # reported by check_shapes
     if cls is None:
         return [
             f'optimizer.type: {kind!r} is not registered'

@@ -34,7 +34,7 @@ QUIET.addHandler(logging.NullHandler())
 
 @dataclass(frozen=True)
 class Preflight:
-    """An experiment, read and not yet begun.
+    """Hold an experiment that was read and not yet begun.
 
     Attributes:
         cfg: Translated config.

@@ -33,10 +33,9 @@ from segal.preflight.label_values import check_label_values
 from segal.preflight.plan import planned_spans
 from segal.preflight.same_mask import check_same_mask
 from segal.preflight.schedules import check_groups, log_schedule
-from segal.preflight.selector_keys import unused_keys
 
 _HUGE = 10.0
-"""Weights that were never set may be anything; they are cut to this."""
+"""Limit of weights, which may be uninitialised memory."""
 
 
 @understood()
@@ -68,7 +67,7 @@ def check_experiment(
             problems += log_schedule(cfg, config, spans, logger)
         described = query.describe(parts, weights, problems)
         heuristic = query.ask(parts, described, problems)
-        problems += unused_keys(config)
+        problems += query.unused_keys(config)
         sample = samples.of_pool(parts, problems)
         views.check_steady('data.query', data.pool.dataset, problems)
         samples.of_sources(data, sample, problems)

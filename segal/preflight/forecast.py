@@ -151,7 +151,7 @@ def cumulated(files: Sequence[Asked]) -> list[Asked]:
 
 
 class Round(NamedTuple):
-    """The requests of one label file to a pool that has only so much.
+    """Count the requests of one label file that the pool can give.
 
     Attributes:
         asked: Pixels, regions or images, as the budget counts.

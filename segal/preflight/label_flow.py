@@ -1,4 +1,4 @@
-"""Made-up labels through each training pipeline, before any is bought."""
+"""Send made-up labels through each training pipeline."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ _DRAWS = 32
 _PIXELS = 360 * 480
 _FEWEST = 12
 _AGAIN = 8
-"""Further samples in which a class that was lost may come through."""
+"""Further samples for a class that was lost."""
 
 
 def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     """Check that each pipeline of ``data.train`` moves labels and makes none.
 
-    Known label maps go through the pipeline in place of bought ones: nothing
-    but ``ignore_index``, one class everywhere, one labelled pixel, half of
-    the classes in blocks.
+    Known label maps replace bought ones: ``ignore_index`` alone, one class
+    everywhere, one labelled pixel, half of the classes in blocks.
 
     Args:
         parts: Of the experiment.
@@ -50,7 +49,7 @@ def check_label_flow(parts: Preflight, problems: list[str]) -> None:
 def _faults(
     dataset: CustomDataset, where: str, parts: Preflight, is_pool: bool
 ) -> list[str]:
-    """What is wrong with one pipeline, the first that shows."""
+    """Find the first problem of one pipeline."""
     loader = LoadFirst(dataset, where)
     classes, seed = len(parts.data.classes), parts.config.seed
 
@@ -90,10 +89,10 @@ def _faults(
 
 
 def _reads_annotations(loader: LoadFirst, index: int) -> list[str]:
-    """What is wrong with a pipeline that wants to know of annotations.
+    """Refuse a pipeline of the pool that reads annotation files.
 
-    Steps of the pool's pipeline get no word of where an image's annotation
-    lies: they have no use for it but to read labels that nobody bought.
+    Steps of the pool's pipeline do not get the path of an annotation: they
+    could only read labels that were not bought.
     """
     image = loader.load_image(index)
     image.update(img_info=dict(filename=image['ori_filename']), ann_info={})
@@ -115,7 +114,7 @@ def _reads_annotations(loader: LoadFirst, index: int) -> list[str]:
 def _put_in(
     draws: int, classes: int, seed: int
 ) -> Iterator[int | NDArray[np.uint8]]:
-    """What is put in: a class everywhere, or classes to deal out."""
+    """Yield label maps to make: one class, or classes to deal out."""
     rng = np.random.default_rng(key(seed, 'label flow'))
     everywhere = rng.permutation(classes)[: draws // 2]
     yield np.zeros(0, np.uint8)
@@ -132,7 +131,7 @@ def _map(
     put_in: int | NDArray[np.uint8],
     ignore_index: int,
 ) -> NDArray[np.uint8]:
-    """A label map: uint8 (H, W).
+    """Make a label map, uint8 (H, W).
 
     One class to deal out stands at a single pixel, several stand in blocks.
     """
@@ -149,7 +148,7 @@ def _map(
 
 
 def _lost(loader: LoadFirst, index: int, lost: int) -> str:
-    """What to say of a class that never comes through a pipeline."""
+    """Describe a class that never comes through a pipeline."""
     labels = np.full(
         loader.load_image(index)['img'].shape[:2], lost, np.uint8
     )  # (H, W)

@@ -1,4 +1,4 @@
-"""Some annotations of each data set: can their ids be what is meant?"""
+"""Check the class ids in some annotations of each data set."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ Truth = NDArray[np.integer]
 
 @dataclass
 class Seen:
-    """The ids of some annotations of a data set.
+    """Count the ids in some annotations of a data set.
 
     Attributes:
-        key: Where the data set stands in the config.
+        key: Key of the data set in the config.
         classes: Names of its C classes.
         reduced: Whether ids were lowered by one, and 0 became void.
         counts: Pixels of each id, int64 (256,).
@@ -65,17 +65,17 @@ class Seen:
 
     @property
     def found(self) -> int:
-        """How many classes occur."""
+        """Count the classes that occur."""
         return int(np.count_nonzero(self.counts[: len(self.classes)]))
 
     @property
     def is_odd(self) -> bool:
-        """Whether there is 255, and at most one class beside it."""
+        """Tell whether there is 255, and at most one class beside it."""
         return self.found <= 1 and bool(self.counts[_NO_CLASS])
 
     @property
     def is_enough(self) -> bool:
-        """Whether as many were read as tell what can be told."""
+        """Tell whether enough annotations were read."""
         files, pixels = FILES, PIXELS
         if self.is_odd:
             files, pixels = MORE, 50 * PIXELS
@@ -83,16 +83,13 @@ class Seen:
 
 
 def check_label_values(parts: Preflight) -> None:
-    """Look at some annotations of each data set before labels are bought.
+    """Check some annotations of each data set before labels are bought.
 
-    Which ones depends on their names alone. Of the pool they are read only
-    where ground truth answers the queries.
-
-    Args:
-        parts: Of the experiment.
+    Names alone decide which ones. Those of the pool are read only where
+    ground truth answers the queries.
 
     Raises:
-        DataError: Annotations that cannot be meant as they are read.
+        DataError: Annotations that are surely read in a wrong way.
     """
     data, logger = parts.data, get_root_logger()
     smoke = data.images > len(data.pool)
@@ -113,7 +110,7 @@ def check_label_values(parts: Preflight) -> None:
 
 
 def is_read_here(dataset: Any) -> bool:
-    """Whether a data set reads its annotations as mmseg's own do."""
+    """Tell whether a data set reads its annotations as mmseg's own do."""
     kind = type(dataset)
     return (
         isinstance(dataset, CustomDataset)
@@ -124,14 +121,14 @@ def is_read_here(dataset: Any) -> bool:
 
 
 def _ground_truth_answers(parts: Preflight) -> bool:
-    """Whether the answers to queries are read from annotation files."""
+    """Tell whether queries are answered from annotation files."""
     kind = parts.config.oracle['type']
     kind = ORACLES.get(kind) if isinstance(kind, str) else kind
     return inspect.isclass(kind) and issubclass(kind, GroundTruthOracle)
 
 
 def _look_at_pool(parts: Preflight) -> Seen:
-    """The ids of the pool's ground truth, as the oracle would read it."""
+    """Count the ids of the pool's ground truth, read as by the oracle."""
     data = parts.data
     last: list[Truth] = []
 
@@ -158,7 +155,7 @@ def _look_at_pool(parts: Preflight) -> Seen:
 def _look_at(
     dataset: CustomDataset, key: str, classes: tuple[str, ...]
 ) -> Seen:
-    """The ids of a data set that is evaluated on, or a labelled source."""
+    """Count the ids of ``data.val``, or of a labelled source."""
     loader = LoadFirst(dataset, key)
     later = dataset.test_mode and dataset.reduce_zero_label
     reduced = later or getattr(loader.reader, 'reduce_zero_label', False)
@@ -183,9 +180,8 @@ def _count(
 ) -> None:
     """Count ids until enough is known, in an order that names decide.
 
-    Those in lossy formats come first, so that none of them is missed.
-    Annotations that are missing are passed over: of the pool, only those
-    that are bought need to be there.
+    Lossy formats come first, so that none of them is missed. Missing
+    annotations are skipped: of the pool, only bought ones need to exist.
 
     Args:
         seen: Gets the counts.
@@ -224,7 +220,7 @@ def _count(
 
 
 def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
-    """Whether an annotation cannot be read because it is not there."""
+    """Tell whether an annotation cannot be read since it is missing."""
     if 'ann' not in loader.dataset.img_infos[position]:
         return True  # which is said where one is bought
     path = loader.annotation_file(position)
@@ -234,13 +230,10 @@ def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
 
 
 def one_class(seen: Seen) -> list[str]:
-    """Say why annotations cannot be right that have one class, or none.
+    """Explain why annotations with one class, or none, cannot be right.
 
-    With 255 in place of a class, all that counts is the other one: the mean
+    With 255 in place of a class, only the other class counts, and the mean
     IoU is 100 %.
-
-    Args:
-        seen: The ids of a data set.
 
     Returns:
         One sentence, or none.
@@ -278,7 +271,7 @@ def one_class(seen: Seen) -> list[str]:
 
 
 def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
-    """Say what is odd about annotations, and may be right.
+    """List oddities of annotations that may be right.
 
     Args:
         seen: The ids of a data set.

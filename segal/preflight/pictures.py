@@ -1,4 +1,4 @@
-"""The pictures of a round, drawn once in memory."""
+"""Draw the pictures of a round once, in memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from segal.visualization.marks import Marks
 from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
 
 _MARKS = 8
-"""Places that are drawn as asked."""
+"""Number of places drawn as requests."""
 
 
 def draw(parts: Preflight, problems: list[str]) -> None:
     """Draw one image of each content that the pool has; nothing is written.
-
-    Args:
-        parts: Of the experiment.
-        problems: Gets what cannot be drawn.
 
     Raises:
         DataError: An image that cannot be read or shown.
@@ -41,7 +37,7 @@ def draw(parts: Preflight, problems: list[str]) -> None:
 
 
 def _draw(parts: Preflight, name: str, image: np.ndarray) -> None:
-    """Every kind of picture of one image, uint8 (H, W, 3)."""
+    """Draw every kind of picture of one image, uint8 (H, W, 3)."""
     data = parts.data
     size = image.shape[0], image.shape[1]
     pixels = size[0] * size[1]

@@ -30,10 +30,10 @@ from segal.structures import Budget, PoolImage
 from segal.visualization.table import cost_words, size_in_words
 
 BYTES_PER_LABEL = 16
-"""Of one labelled pixel on disk, at most."""
+"""Most bytes of one labelled pixel on disk."""
 
 COUNTED = 1_000_000
-"""Pixels of a pool of which superpixels are counted for a plan, at most."""
+"""Most pixels of a pool whose superpixels are counted for a plan."""
 
 _HEAD = (
     'round',
@@ -142,7 +142,7 @@ def plan(
 
     Args:
         cfg: The canonical config.
-        config: What was read from it.
+        config: Its ``active_learning``, read.
         pool: All images that may be asked about.
         iterations_per_phase: Training iterations of each phase.
         bytes_per_checkpoint: Size of one; None where it is not known.

@@ -1,4 +1,4 @@
-"""Steps, ends and intervals that no phase is long enough to reach."""
+"""Find steps, ends and intervals that no phase reaches."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NO_LENGTHS = (
     *('lr', 'factor', 'gamma', 'power', 'ratio', 'times', 'weight', 'seed'),
     *('warmup', 'percent', 'pct'),
 )
-"""In the names of numbers of a schedule that count no iterations."""
+"""Parts of the names of numbers that count no iterations."""
 
 
 def rounds_in_words(rounds: Sequence[int], of: int) -> str:
-    """Rounds, as people say them.
+    """Name some rounds in words.
 
     Args:
         rounds: Ascending, one at least.
@@ -34,20 +34,20 @@ def rounds_in_words(rounds: Sequence[int], of: int) -> str:
 
 
 def numbers_in_words(numbers: Sequence[int]) -> str:
-    """One number, or the range of several."""
+    """Write one number, or the range of several."""
     low, high = min(numbers), max(numbers)
     return f'{low:,}' if low == high else f'{low:,} to {high:,}'
 
 
 def unit_of(by_epoch: bool) -> str:
-    """What is counted."""
+    """Name the unit of a count."""
     return 'epochs' if by_epoch else 'iterations'
 
 
 def unreached_steps(
     lr_config: Mapping[str, Any], spans: Sequence[Span], resets: bool
 ) -> list[str]:
-    """Steps and restarts of a schedule that lie beyond its phases.
+    """Find steps and restarts of a schedule beyond its phases.
 
     Args:
         lr_config: Canonical.
@@ -88,7 +88,7 @@ def unreached_steps(
 def distant_ends(
     lr_config: Mapping[str, Any], spans: Sequence[Span], resets: bool
 ) -> list[tuple[str, bool]]:
-    """Lengths of a schedule that lie beyond its end.
+    """Find lengths of a schedule beyond its end.
 
     Args:
         lr_config: Canonical.
@@ -130,13 +130,7 @@ def unreached_intervals(
     config: ActiveLearningConfig,
     spans: Sequence[Span],
 ) -> list[str]:
-    """Intervals of evaluation, checkpoints and hooks that have no end.
-
-    Args:
-        cfg: The canonical config.
-        config: What was read from it.
-        spans: Of all phases.
-    """
+    """Find intervals of evaluation, checkpoints and hooks without an end."""
     by_epoch = config.by_epoch
     longest = max(phase.train for phase in config.phases)
     told = []
@@ -177,7 +171,7 @@ def unreached_intervals(
 
 
 def silent_logs(log_config: Any, spans: Sequence[Span]) -> list[str]:
-    """Loggers that would say nothing of the training of some phases."""
+    """Find loggers that would log nothing of some phases."""
     found: dict[int, dict[int, int]] = {}
     for k, span in enumerate(spans):
         for _, interval, fitting in log_intervals(log_config, span):
@@ -195,7 +189,7 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 def _has_end(counted: range, value: int, key: str) -> bool:
-    """Whether a phase has an end of an interval, or gets to a start."""
+    """Tell whether a phase ends an interval, or gets to a start."""
     if key == 'start':
         return value <= counted.stop
     return counted.stop // value > counted.start // value

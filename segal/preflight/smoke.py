@@ -21,10 +21,10 @@ from segal.errors import StateError
 from segal.structures import Budget
 
 SUFFIX = '_smoke'
-"""Ends the name of the work_dir."""
+"""Suffix of the work_dir's name."""
 
 MARK = 'smoke.txt'
-"""In such a work_dir alone."""
+"""File that marks the work_dir of a smoke run."""
 
 _WORDS = (
     'A smoke run lies here: one iteration of each phase, on a few images. '
@@ -52,7 +52,7 @@ def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
 
     Args:
         cfg: Translated; changed in place.
-        config: What was read from it.
+        config: Its ``active_learning``, read.
 
     Returns:
         The config with these phases.
@@ -79,9 +79,9 @@ def scale_budgets(
         now: Those that are left.
 
     Returns:
-        The same, with budgets over the pool, and in cost, in proportion, one
-        request at least; those for each image stay, and where images are
-        opened, that inside them.
+        The config with budgets over the pool, and in cost, in proportion,
+        with one request at least. Budgets for each image stay, as do those
+        inside images that are opened.
     """
 
     def part(amount: int) -> int:
@@ -117,10 +117,10 @@ def clear(work_dir: Path) -> None:
     """Empty the folder of a smoke run.
 
     Args:
-        work_dir: Emptied where an earlier smoke run lies there.
+        work_dir: May hold an earlier smoke run, which is deleted.
 
     Raises:
-        StateError: Something else lies there.
+        StateError: It holds something else.
     """
     if work_dir.exists():
         if not (work_dir / MARK).is_file() and (

@@ -23,12 +23,10 @@ from segal.config import ActiveLearningConfig, fingerprint
 from segal.config.places import check_checkpoints
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
-from segal.experiment.data import Data
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
 from segal.experiment.selecting import openings_of, selectors_of, shape_of
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
-from segal.features import BaseExtractor
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
 from segal.preflight import (
@@ -67,25 +65,15 @@ class Prepared:
     """An experiment that was read and checked, before any label is bought.
 
     Attributes:
-        cfg: Translated config.
-        config: Its ``active_learning``, read and checked.
-        data: The data sets.
+        preflight: Its config, data sets and device.
         options: Of the command line.
-        device: Where to train.
         logger: Where messages go.
-        shape: Of regions; None where none are asked.
-        extractor: Describes images; None where nothing does.
-        plan: What ``--dry-run`` prints; else empty.
+        plan: The text of ``--dry-run``; else empty.
     """
 
-    cfg: Config
-    config: ActiveLearningConfig
-    data: Data
+    preflight: Preflight
     options: Options
-    device: torch.device
     logger: logging.Logger
-    shape: RegionShape | None
-    extractor: BaseExtractor | None
     plan: str
 
 
@@ -146,9 +134,7 @@ def prepare(cfg: Config, options: Options) -> Prepared:
     if config.loss_at_labels:
         logger.info(describe_losses(model))
     plan = plan_of(preflight, model) if options.dry_run else ''
-    return Prepared(
-        cfg, config, data, options, device, logger, shape, extractor, plan
-    )
+    return Prepared(preflight, options, logger, plan)
 
 
 def build(prepared: Prepared) -> Experiment:
@@ -157,8 +143,9 @@ def build(prepared: Prepared) -> Experiment:
     Raises:
         StateError: The work_dir holds another experiment.
     """
-    cfg, config, data = prepared.cfg, prepared.config, prepared.data
-    device, logger = prepared.device, prepared.logger
+    preflight, logger = prepared.preflight, prepared.logger
+    cfg, config, data = preflight.cfg, preflight.config, preflight.data
+    device = preflight.device
     work_dir = prepared.options.work_dir
     with ranks.together():
         if ranks.is_main():
@@ -189,10 +176,10 @@ def build(prepared: Prepared) -> Experiment:
     }
     workers = loader['workers_per_gpu']
     features = None
-    if prepared.extractor is not None:
-        folder = features_folder(prepared.extractor, work_dir)
+    if preflight.extractor is not None:
+        folder = features_folder(preflight.extractor, work_dir)
         features = PoolFeatures(
-            data.pool, prepared.extractor, device, folder, workers, logger
+            data.pool, preflight.extractor, device, folder, workers, logger
         )
         features.prepare(needs_of(config))
     loop = ActiveLearningLoop(
@@ -208,7 +195,7 @@ def build(prepared: Prepared) -> Experiment:
         config,
         PhaseBuilder(cfg, config, data, store, work_dir, device, logger),
         loop,
-        *_strategies(config, prepared.shape, store),
+        *_strategies(config, preflight.shape, store),
         work_dir,
         logger,
         data.classes,
@@ -238,13 +225,14 @@ def run(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
     """
     begin = time.perf_counter()
     runner = build_runner(
-        dict(prepared.cfg.runner), default_args=dict(experiment=experiment)
+        dict(prepared.preflight.cfg.runner),
+        default_args=dict(experiment=experiment),
     )
     rows = runner.run()
     if ranks.is_main():
         summarise(rows, experiment, time.perf_counter() - begin)
         if prepared.options.smoke:
-            experiment.logger.info('\n%s', words(prepared.data.pool))
+            experiment.logger.info('\n%s', words(prepared.preflight.data.pool))
     return rows
 
 

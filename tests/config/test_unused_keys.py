@@ -4,7 +4,7 @@ import pytest
 
 from segal.active.selectors import PixelsPerImage, WholeImages
 from segal.config import read_config
-from segal.preflight.selector_keys import _chosen, unused_keys
+from segal.preflight.query import _chosen, unused_keys
 from segal.registry import SELECTORS
 from tests.config.minimal import minimal, read
 
