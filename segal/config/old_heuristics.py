@@ -83,19 +83,19 @@ def _categories(
     """Drop ``categories``, the number of classes."""
     if 'categories' not in section:
         return
-    told = section.pop('categories')
+    given = section.pop('categories')
     head = (cfg.get('model') or {}).get('decode_head')
     last = head[-1] if isinstance(head, (list, tuple)) and head else head
     there = last.get('num_classes') if isinstance(last, Mapping) else None
-    if there is not None and told != there:
+    if there is not None and given != there:
         problems.append(
             f'{where}.categories: wanted the number of classes, {there} '
-            f'(model.decode_head.num_classes); got {short(told)}. Leave it '
+            f'(model.decode_head.num_classes); got {short(given)}. Leave it '
             'out, the predictions say how many there are'
         )
         return
     notes.append(
-        f'{where}.categories: {told} is the number of classes, which the '
+        f'{where}.categories: {given} is the number of classes, which the '
         'predictions say; dropped'
     )
 

@@ -102,7 +102,9 @@ def unchanged_state(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
+def build_problems(
+    where: str, section: Any, problems: list[str]
+) -> Iterator[None]:
     """Turn what is raised in here into a problem of a section."""
     try:
         yield
@@ -114,16 +116,16 @@ def said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
         problems.append(not_built(where, section, error))
 
 
-def words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """Say what was raised and where, in one line.
 
     An assertion without words is given its own line of code.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    said = str(error).strip()
-    if not said and frames:
-        said = frames[-1].line or 'no further words'
-    return f'{type(error).__name__}: {said[:300]} ({raised_at(error)})'
+    text = str(error).strip()
+    if not text and frames:
+        text = frames[-1].line or 'no further words'
+    return f'{type(error).__name__}: {text[:300]} ({raised_at(error)})'
 
 
 def content(value: Any) -> Any:

@@ -27,7 +27,12 @@ from segal.preflight import (
     training,
     views,
 )
-from segal.preflight.base import QUIET, Preflight, said, unchanged_state
+from segal.preflight.base import (
+    QUIET,
+    Preflight,
+    build_problems,
+    unchanged_state,
+)
 from segal.preflight.label_flow import check_label_flow
 from segal.preflight.label_values import check_label_values
 from segal.preflight.plan import planned_spans
@@ -45,7 +50,7 @@ def check_experiment(
     """Build each part of a round once, and run it on one image.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         weights: Whether to read the first weights, too.
         logger: Told what the schedule lacks, and how long it took.
 
@@ -84,13 +89,13 @@ def check_experiment(
         training.evaluation(parts, problems)
         training.hooks(parts, problems)
         model: Any = None
-        with said('model', cfg.model, problems):
+        with build_problems('model', cfg.model, problems):
             model = parts.networks.build()
         if model is not None:
             problems += check_losses(model)
             problems += training.options(model, config.training)
             problems += check_sampled(model, config.loss_at_labels)
-            with said('optimizer', cfg.optimizer, problems):
+            with build_problems('optimizer', cfg.optimizer, problems):
                 optimizer = build_optimizer(
                     model, copy.deepcopy(cfg.optimizer)
                 )
@@ -99,7 +104,7 @@ def check_experiment(
             if 'committee' in needs:
                 query.committee(parts, problems, weights)
             if 'samples' in needs:
-                with said('active_learning.heuristic', {}, problems):
+                with build_problems('active_learning.heuristic', {}, problems):
                     check_dropout(model)
             if sample is not None and not problems:
                 training.forward(model, sample, parts, problems)
@@ -123,7 +128,7 @@ def _run_once(
     """Query, evaluate and train once, with a second network.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         sample: mmseg's training sample of the pool.
         problems: Gets what is wrong.
 
@@ -132,7 +137,7 @@ def _run_once(
     """
     model: Any = None
     with unchanged_state(parts.device):
-        with said('model', parts.cfg.model, problems):
+        with build_problems('model', parts.cfg.model, problems):
             model = parts.networks.build().to(parts.device)
         if model is None or not hasattr(model, 'encode_decode'):
             return ''

@@ -243,11 +243,11 @@ def enter_alike(pool: Pool, problems: list[str]) -> None:
             return  # reported with the samples
         made, path = pool.contents.get(name, PLAIN), pool.file(name)
         channels.setdefault(count, path)
-        said = made.dtype
+        kind = made.dtype
         if made.dtype == 'uint8' and made.stretched:
-            said += ' cut from more bits'
-        if spread > spreads.get(said, (0.0, ''))[0]:
-            spreads[said] = spread, f'{said} ({path})'
+            kind += ' cut from more bits'
+        if spread > spreads.get(kind, (0.0, ''))[0]:
+            spreads[kind] = spread, f'{kind} ({path})'
     if len(channels) > 1:
         problems.append(_several_channels(pool.key, channels))
     elif spreads:

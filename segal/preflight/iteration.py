@@ -30,7 +30,7 @@ from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
 from segal.config.spans import span_of
 from segal.distributed import ranks
 from segal.hooks.pseudo_labels import WEAK
-from segal.preflight.base import QUIET, Preflight, content, words
+from segal.preflight.base import QUIET, Preflight, content, in_words
 from segal.runner.inner import (
     RoundContext,
     RoundEpochRunner,
@@ -109,7 +109,7 @@ def train(
     Args:
         model: Its own network, which it may change.
         sample: mmseg's training sample of the pool.
-        parts: Of the experiment.
+        parts: The experiment.
         seconds: Duration of a query of one image.
         problems: Gets what is wrong.
 
@@ -198,7 +198,7 @@ class _Iteration:
     Args:
         model: Its own network, which it may change.
         loader: Of one batch.
-        parts: Of the experiment.
+        parts: The experiment.
         folder: Temporary folder of the logs.
     """
 
@@ -319,9 +319,9 @@ class _Iteration:
                 except Exception as error:
                     got = self.parts.cfg.get(where)
                     self.problems.append(
-                        f'{where}: does not work: '
-                        f'{words(error)}, in {type(hook).__name__}.{moment}; '
-                        f'correct it (got {got})'
+                        f'{where}: does not work: {in_words(error)}, in '
+                        f'{type(hook).__name__}.{moment}; correct it (got '
+                        f'{got})'
                     )
 
     def _forward(self) -> None:
@@ -335,7 +335,7 @@ class _Iteration:
             raise
         except Exception as error:
             self.problems.append(
-                f'model: does not train on a batch: {words(error)}; '
+                f'model: does not train on a batch: {in_words(error)}; '
                 'correct loss_decode, class_weight and sampler of its heads'
             )
             return

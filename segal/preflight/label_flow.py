@@ -32,7 +32,7 @@ def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     everywhere, one labelled pixel, half of the classes in blocks.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         problems: Gets one for each pipeline that writes a class id that was
             not put in, or loses a class.
     """

@@ -96,16 +96,16 @@ def check_label_values(parts: Preflight) -> None:
     everything = []
     if _ground_truth_answers(parts):
         everything.append(_look_at_pool(parts))
-    # a pool of nothing but void is told of where its labels are bought
+    # a pool of void alone is reported where its labels are bought
     void_pool = any(seen.files and not seen.found for seen in everything)
     for key, dataset in {'data.val': data.val, **data.sources}.items():
         if is_read_here(dataset):
             everything.append(_look_at(dataset, key, data.classes))
     for seen in everything:
-        said = [] if smoke else one_class(seen)
-        if said and not void_pool:
-            raise DataError(said[0])
-        for sentence in said + doubts(seen, told_in_full=not smoke):
+        found = [] if smoke else one_class(seen)
+        if found and not void_pool:
+            raise DataError(found[0])
+        for sentence in found + doubts(seen, complete=not smoke):
             logger.warning(sentence)
 
 
@@ -222,7 +222,7 @@ def _count(
 def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
     """Tell whether an annotation cannot be read since it is missing."""
     if 'ann' not in loader.dataset.img_infos[position]:
-        return True  # which is said where one is bought
+        return True  # reported where one is bought
     path = loader.annotation_file(position)
     return isinstance(error.__cause__, FileNotFoundError) or not (
         osp.exists(path)
@@ -270,27 +270,27 @@ def one_class(seen: Seen) -> list[str]:
     ]
 
 
-def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
+def doubts(seen: Seen, complete: bool = True) -> list[str]:
     """List oddities of annotations that may be right.
 
     Args:
         seen: The ids of a data set.
-        told_in_full: Whether classes may be missed, other than with the few
+        complete: Whether classes may be missed, other than with the few
             images of a smoke run.
 
     Returns:
         Sentences for the log.
     """
-    said = []
+    found = []
     if seen.lossy:
-        said.append(
+        found.append(
             f'{seen.key}: {seen.lossy} of {seen.files} annotations looked at '
             'are JPEGs or the like, whose values a LoadAnnotations of your '
             'own makes ids of: labels may be wrong where classes meet'
         )
     absent = absent_classes(seen.counts, seen.classes)
-    if not (absent and seen.files and told_in_full):
-        return said
+    if not (absent and seen.files and complete):
+        return found
     names = ', '.join(map(repr, absent))
     first, last = seen.classes[0], seen.classes[-1]
     shift = ''
@@ -305,7 +305,7 @@ def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
             'void, and gives each label the name of the class before it'
         )
     if not seen.all and not shift:
-        return said
+        return found
     void = ''
     if seen.counts[_NO_CLASS] and not shift:
         share = seen.counts[_NO_CLASS] / seen.counts.sum()
@@ -313,4 +313,4 @@ def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
     where = f'any of its {seen.files} annotations'
     if not seen.all:
         where = f'the {seen.files} annotations looked at'
-    return [*said, f'{seen.key}: no pixel of {names} in {where}{shift}{void}']
+    return [*found, f'{seen.key}: no pixel of {names} in {where}{shift}{void}']

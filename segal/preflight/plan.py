@@ -50,7 +50,7 @@ def plan_of(parts: Preflight, model: nn.Module) -> str:
     """Describe what a run would do, and what it would cost.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         model: Its network.
     """
     cfg, config, data = parts.cfg, parts.config, parts.data
@@ -79,7 +79,7 @@ def planned_spans(parts: Preflight, fits: Sequence[Fit] = ()) -> list[Span]:
     """Place each phase in its schedule, were no request void.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         fits: How many regions each image has, where they were counted.
     """
     cfg, config, data = parts.cfg, parts.config, parts.data

@@ -21,7 +21,7 @@ from segal.features import KINDS, Described, FrozenExtractor
 from segal.features.cache import kept
 from segal.features.segmentor import Segmentor, Tap
 from segal.model_wrapper import ModelWrapper
-from segal.preflight.base import QUIET, Preflight, said
+from segal.preflight.base import QUIET, Preflight, build_problems
 from segal.registry import HEURISTICS, SELECTORS
 from segal.structures import Budget, PoolImage, Prediction
 
@@ -51,16 +51,18 @@ def ask(
     draw = torch.Generator().manual_seed(0)
     after = _predicted(before, len(parts.data.classes), draw, parts.device)
     heuristic = None
-    with said('active_learning.heuristic', config.heuristic, problems):
+    with build_problems(
+        'active_learning.heuristic', config.heuristic, problems
+    ):
         heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
         heuristic(after)
     where = 'active_learning.initial.heuristic'
-    with said(where, config.initial_heuristic, problems):
+    with build_problems(where, config.initial_heuristic, problems):
         first = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
         first(before)
     free = np.array([image.pixels for image in images], np.int64)
     for where, make in parts.selectors.items():
-        with said(where, config.selector, problems):
+        with build_problems(where, config.selector, problems):
             selector = make(images=images, free=free, round=0)
             if selector.needs:
                 selector.shortlist(

@@ -58,7 +58,7 @@ def unreached_steps(
     by_epoch = bool(lr_config.get('by_epoch'))
     counted = [span.counted(by_epoch) for span in spans]
     last = [each[-1] if each else 0 for each in counted]
-    told = []
+    found = []
     for key, value in lr_config.items():
         if any(word in key for word in _NO_LENGTHS):
             continue
@@ -78,11 +78,11 @@ def unreached_steps(
             long = numbers_in_words([len(counted[k]) for k in rounds])
             if not resets:
                 where, long = 'the schedule', f'{last[-1] + 1:,}'
-            told.append(
+            found.append(
                 f'lr_config.{key}: {", ".join(map(str, beyond))} never '
                 f'reached in the {long} {unit_of(by_epoch)} of {where}'
             )
-    return told
+    return found
 
 
 def distant_ends(
@@ -103,7 +103,7 @@ def distant_ends(
         (span.schedule_epochs if by_epoch else None) or span.schedule_iters
         for span in (spans if resets else spans[-1:])
     ]
-    told = []
+    found = []
     for key, value in lr_config.items():
         if key == 'step' or any(word in key for word in _NO_LENGTHS):
             continue
@@ -114,7 +114,7 @@ def distant_ends(
             continue
         there = [ends[k] for k in rounds]
         where = rounds_in_words(rounds, len(ends)) if resets else 'all rounds'
-        told.append(
+        found.append(
             (
                 f'lr_config.{key}: {value:,} lies beyond the '
                 f'{numbers_in_words(there)} {unit_of(by_epoch)} of {where}, '
@@ -122,7 +122,7 @@ def distant_ends(
                 2 * min(there) < value,
             )
         )
-    return told
+    return found
 
 
 def unreached_intervals(
@@ -133,7 +133,7 @@ def unreached_intervals(
     """Find intervals of evaluation, checkpoints and hooks without an end."""
     by_epoch = config.by_epoch
     longest = max(phase.train for phase in config.phases)
-    told = []
+    found = []
     results = {
         'evaluation': 'evaluated',
         'checkpoint_config': 'written as a checkpoint',
@@ -152,7 +152,7 @@ def unreached_intervals(
                 if not _has_end(span.counted(by_epoch), value, key)
             ]
             if rounds:
-                told.append(
+                found.append(
                     f'{name}.{key}: {_beyond(value, rounds, spans, by_epoch)}'
                     f'; there only the end of the phase is {what}'
                 )
@@ -163,11 +163,11 @@ def unreached_intervals(
             _has_end(span.counted(epochs), value, 'interval') for span in spans
         ):
             everywhere = list(range(len(spans)))
-            told.append(
+            found.append(
                 f'custom_hooks[{index}] ({hook.get("type")}).interval: '
                 + _beyond(value, everywhere, spans, epochs)
             )
-    return told
+    return found
 
 
 def silent_logs(log_config: Any, spans: Sequence[Span]) -> list[str]:

@@ -30,7 +30,7 @@ def check_same_mask(parts: Preflight, problems: list[str]) -> None:
     by a key, are compared; missing ones are left out.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         problems: Gets one for the first file that is read in two ways.
     """
     data, seed = parts.data, parts.config.seed
@@ -47,9 +47,9 @@ def check_same_mask(parts: Preflight, problems: list[str]) -> None:
     for dataset, where in ((val, 'data.val'), (data.view, 'data.train')):
         for info in _handful(dataset, seed):
             for ours, theirs in _pairs(dataset, data.view, val, info):
-                told = _compare(loader, val, dataset, ours, theirs)
-                if told:
-                    problems.append(f'{where}: {told}')
+                found = _compare(loader, val, dataset, ours, theirs)
+                if found:
+                    problems.append(f'{where}: {found}')
                     return
 
 
@@ -144,15 +144,15 @@ def _compare(
     return (
         f'{path}: training and the evaluation read other class ids from '
         f'{"it" if path == second else f"it and from {second}"}. Training: '
-        f'{_told(trained, val.CLASSES)}. Evaluation: '
-        f'{_told(labels, val.CLASSES)}; {int(hits.sum())} of '
+        f'{_pixels_in_words(trained, val.CLASSES)}. Evaluation: '
+        f'{_pixels_in_words(labels, val.CLASSES)}; {int(hits.sum())} of '
         f'{int(labels.sum())} pixels agree. Give reduce_zero_label, classes, '
         'seg_map_suffix and the backend of LoadAnnotations the same meaning '
         'in data.train (its pipeline, too) and in data.val'
     )
 
 
-def _told(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
+def _pixels_in_words(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
     """List the pixels of each class that occurs."""
     some = ', '.join(
         f'{name} {count}'

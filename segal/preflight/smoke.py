@@ -113,7 +113,7 @@ def scale_budgets(
     )
 
 
-def clear(work_dir: Path) -> None:
+def clear_folder(work_dir: Path) -> None:
     """Empty the folder of a smoke run.
 
     Args:
@@ -136,7 +136,7 @@ def clear(work_dir: Path) -> None:
     (work_dir / MARK).write_text(_WORDS)
 
 
-def beside(work_dir: Path) -> Path:
+def smoke_folder(work_dir: Path) -> Path:
     """Return the folder of an experiment's smoke run.
 
     Args:
@@ -145,7 +145,7 @@ def beside(work_dir: Path) -> Path:
     return work_dir.with_name(work_dir.name + SUFFIX)
 
 
-def words(images: Sequence[object]) -> str:
+def smoke_warning(images: Sequence[object]) -> str:
     """Write the warning that begins and ends the log of a smoke run.
 
     Args:

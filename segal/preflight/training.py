@@ -15,7 +15,7 @@ from segal.config.schema import Training
 from segal.errors import nearest, unknown_keys
 from segal.hooks.pseudo_labels import teachable_head
 from segal.models.losses.class_balance import check_class_balance
-from segal.preflight.base import QUIET, Preflight, content, said
+from segal.preflight.base import QUIET, Preflight, build_problems, content
 from segal.runner.inner import RoundEpochRunner
 
 METRICS = ('mIoU', 'mDice', 'mFscore')
@@ -78,11 +78,11 @@ def hooks(parts: Preflight, problems: list[str]) -> None:
     }
     for name, register in sections.items():
         written = copy.deepcopy(cfg[name])  # mmcv changes what it gets
-        with said(name, written, problems):
+        with build_problems(name, written, problems):
             register(cfg[name])
     for index, hook in enumerate(cfg['custom_hooks'] or []):
         written = copy.deepcopy(hook)
-        with said(f'custom_hooks[{index}]', written, problems):
+        with build_problems(f'custom_hooks[{index}]', written, problems):
             runner.register_custom_hooks(hook)
 
 
@@ -96,7 +96,7 @@ class _Nothing(nn.Module):
 def evaluation(parts: Preflight, problems: list[str]) -> None:
     """Check the evaluation hook, its keys, and its metrics."""
     section = parts.cfg.get('evaluation') or {}
-    with said('evaluation', section, problems):
+    with build_problems('evaluation', section, problems):
         parts.hooks.evaluation()
     kind = type(parts.data.val)
     if kind.evaluate not in (

@@ -21,7 +21,7 @@ from segal.active.dataset.pool import Pool, query_batch
 from segal.errors import DataError, SegALError, nearest
 from segal.hooks.evaluation import EvaluationHook
 from segal.model_wrapper import ModelWrapper
-from segal.preflight.base import QUIET, Preflight, content, words
+from segal.preflight.base import QUIET, Preflight, content, in_words
 from segal.seeding import seeded
 from segal.structures import PoolImage
 
@@ -143,7 +143,7 @@ def _off_grid(where: str, img: Any, meta: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def told(key: str, mend: str, problems: list[str]) -> Iterator[None]:
+def run_problems(key: str, mend: str, problems: list[str]) -> Iterator[None]:
     """Turn what the network raises on a sample into a problem."""
     try:
         yield
@@ -156,7 +156,7 @@ def told(key: str, mend: str, problems: list[str]) -> Iterator[None]:
             return
         problems.append(f'{key}: {error}')
     except Exception as error:
-        problems.append(f'{key}: does not work: {words(error)}; {mend}')
+        problems.append(f'{key}: does not work: {in_words(error)}; {mend}')
 
 
 def query(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
@@ -171,7 +171,7 @@ def query(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
             f'(seen with {pool.file(image.name)})'
         )
         before = len(problems)
-        with told(key, mend, problems), wrapper.evaluating():
+        with run_problems(key, mend, problems), wrapper.evaluating():
             probs = wrapper.probabilities(query_batch(pool, [image.name]))
             wanted = (1, len(parts.data.classes), *image.size)
             if tuple(probs.shape) != wanted:
@@ -207,7 +207,7 @@ def evaluate(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
     )
     counts: Any = None
     mend = 'correct model.test_cfg or data.val'
-    with told('data.val', mend, problems):
+    with run_problems('data.val', mend, problems):
         hook = EvaluationHook(loader, [0], **options)
         asked: Any = hook._counts(model)
         counts = next(asked)
@@ -215,7 +215,9 @@ def evaluate(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
     if counts is None:
         return
     runner = SimpleNamespace(logger=QUIET, log_buffer=LogBuffer())
-    with told('evaluation', f'correct it (got {dict(section)})', problems):
+    with run_problems(
+        'evaluation', f'correct it (got {dict(section)})', problems
+    ):
         best = section.get('save_best')
         try:
             score = hook.evaluate(runner, [counts])

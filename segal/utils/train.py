@@ -35,7 +35,7 @@ from segal.preflight import (
     plan_of,
     read_experiment,
 )
-from segal.preflight.smoke import clear, words
+from segal.preflight.smoke import clear_folder, smoke_warning
 from segal.registry import FEATURES, HEURISTICS, ORACLES
 from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked
@@ -105,7 +105,7 @@ def prepare(cfg: Config, options: Options) -> Prepared:
     if options.smoke and not options.dry_run:
         with ranks.together():
             if ranks.is_main():
-                clear(work_dir)
+                clear_folder(work_dir)
     device = torch.device('cpu')
     if torch.cuda.is_available():
         device = torch.device('cuda', torch.cuda.current_device())
@@ -232,7 +232,9 @@ def run(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
     if ranks.is_main():
         summarise(rows, experiment, time.perf_counter() - begin)
         if prepared.options.smoke:
-            experiment.logger.info('\n%s', words(prepared.preflight.data.pool))
+            experiment.logger.info(
+                '\n%s', smoke_warning(prepared.preflight.data.pool)
+            )
     return rows
 
 
