@@ -11,7 +11,7 @@ from torch import nn
 
 from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.units.regions.base import Fit
-from segal.config.schema import ActiveLearningConfig, Mixed
+from segal.config.schema import ActiveLearningConfig
 from segal.config.sections import CHECKPOINTS_KEPT
 from segal.config.spans import Span, spans_of
 from segal.distributed import ranks
@@ -164,34 +164,50 @@ def plan(
         one.images or one.pixels + region_pixels(one, pool, pixels_per_region)
         for one in asked
     ]
+    counted = 'epoch' if config.by_epoch else 'iteration'
+    everything = len(pool) if config.unit == 'image' else pixels
     rows = [_HEAD] + [
         (
             str(k),
-            f'{phase.train} {_counted_in(config, phase.train)}',
+            f'{phase.train} {counted}' + 's' * (phase.train != 1),
             f'{iterations_per_phase[k]:,}',
             f'{labels[k]:,}',
             f'{labels[k] / len(pool):.4g}',
-            f'{100 * _share(config, labels[k], pool):.4g} %',
+            f'{100 * labels[k] / everything:.4g} %',
             cost_words(float(config.costs.of(asked[k])), config.costs.unit),
         )
         for k, phase in enumerate(config.phases)
     ]
+    each, opening = _budget(config, config.budget), ''
+    if config.spending is not None:
+        paid = _sum(config, config.spending.amount)
+        each = f'{config.unit}s for {paid}, and what was left'
+    if config.mixed is not None:
+        opening = (
+            f'{config.mixed.initial:,} opened at first, '
+            f'{config.mixed.images:,} by each query; split: '
+            f'{config.mixed.split}'
+        )
+    disk = _disk(
+        cfg, config, pool, labels, bytes_per_checkpoint, bytes_of_average
+    )
+    anew = [name for name, value in vars(config.reset).items() if value]
     facts = [
         ('pool', f'{len(pool):,} images, {pixels:,} pixels'),
         *_sources(config, source_images),
         ('unit', config.unit),
         ('at first', _first(config)),
-        ('each query', f'{_each_query(config)}, {config.queries} queries'),
+        ('each query', f'{each}, {config.queries} queries'),
         ('runs out', runs_out(config, pool, fits, pixels_per_region)),
         ('costs', _prices(config)),
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),
         *([('features', features)] if config.features else []),
         *([('regions', _part(config.shape))] if config.shape else []),
-        *([('images', _opening(config.mixed))] if config.mixed else []),
+        *([('images', opening)] if config.mixed else []),
         ('random picks', f'{100 * config.shuffle_prop:g} %'),
         ('oracle', _oracle(config)),
-        ('starts anew', _starts_anew(config)),
+        ('starts anew', ', '.join(anew) or 'nothing'),
         ('first weights', _weights(cfg, config)),
         ('seed', str(config.seed)),
         ('processes', str(processes)),
@@ -200,35 +216,11 @@ def plan(
             'iterations',
             f'{sum(iterations_per_phase):,} in {len(config.phases)} rounds',
         ),
-        (
-            'disk',
-            _disk(
-                cfg,
-                config,
-                pool,
-                labels,
-                bytes_per_checkpoint,
-                bytes_of_average,
-            ),
-        ),
+        ('disk', disk),
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f'{name:<{width}}  {value}' for name, value in facts]
     return '\n'.join([*_aligned(rows), '', *lines])
-
-
-def _share(
-    config: ActiveLearningConfig, labels: int, pool: Sequence[PoolImage]
-) -> float:
-    """Return the labelled share of the pool, images being of mean size."""
-    if config.unit == 'image':
-        return labels / len(pool)
-    return labels / sum(image.pixels for image in pool)
-
-
-def _counted_in(config: ActiveLearningConfig, count: int) -> str:
-    unit = 'epoch' if config.by_epoch else 'iteration'
-    return unit if count == 1 else unit + 's'
 
 
 def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
@@ -243,30 +235,6 @@ def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
     if budget.in_pixels:
         return f'{budget.amount:,} pixels {where}, in regions'
     return f'{budget.amount:,} regions {where}'
-
-
-def _opening(mixed: Mixed) -> str:
-    return (
-        f'{mixed.initial:,} opened at first, {mixed.images:,} by each query; '
-        f'split: {mixed.split}'
-    )
-
-
-def _at_first(config: ActiveLearningConfig) -> str:
-    spending = config.spending
-    if spending is None or spending.first:
-        return _budget(config, config.initial)
-    return f'{config.unit}s for {_sum(config, spending.amount)}'
-
-
-def _each_query(config: ActiveLearningConfig) -> str:
-    spending = config.spending
-    if spending is None:
-        return _budget(config, config.budget)
-    return (
-        f'{config.unit}s for {_sum(config, spending.amount)}, and what was '
-        'left'
-    )
 
 
 def _sum(config: ActiveLearningConfig, amount: float) -> str:
@@ -290,7 +258,10 @@ def _prices(config: ActiveLearningConfig) -> str:
 
 def _first(config: ActiveLearningConfig) -> str:
     """Describe the initial labels: how many, and how they are chosen."""
-    text = _at_first(config)
+    spending = config.spending
+    text = _budget(config, config.initial)
+    if spending is not None and not spending.first:
+        text = f'{config.unit}s for {_sum(config, spending.amount)}'
     how = [_part(config.initial_heuristic), _part(config.initial_selector)]
     plain = config.initial_heuristic == {'type': 'Random'}
     return text if plain else ', '.join([text, *how])
@@ -311,15 +282,6 @@ def _oracle(config: ActiveLearningConfig) -> str:
         'exclude': 'void pixels are known and never asked',
     }.get(str(config.oracle.get('void')))
     return config.oracle['type'] + (f'; {void}' if void else '')
-
-
-def _starts_anew(config: ActiveLearningConfig) -> str:
-    names = [
-        name
-        for name in ('weights', 'optimizer', 'schedule')
-        if getattr(config.reset, name)
-    ]
-    return ', '.join(names) or 'nothing'
 
 
 def _sources(
