@@ -1,6 +1,7 @@
 # make demo    set up, and watch a model learn from a few labelled pixels
 # make test    set up, and check everything: lint, types, tests
 # make faults  kill runs everywhere, go on with them, and compare
+# make docs    build the documentation, strictly, into build/site
 # Set-up happens once; PYTHON=... chooses the Python 3.11 or 3.12 it uses.
 
 BIN := .venv/bin
@@ -8,7 +9,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-slow faults lint format clean
+.PHONY: help setup demo test test-slow faults docs lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,6 +29,18 @@ test-slow: setup
 
 faults: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --out docs/faults.md
+
+# Writes what follows from code anew, then builds the site. DOCS_ENV=DIR builds
+# it in a small environment of its own, which is made where there is none.
+DOCS_ENV ?= .venv
+docs: setup
+	$(BIN)/python tools/config_tables.py
+	$(BIN)/python tools/docs/pages.py
+	@[ -x $(DOCS_ENV)/bin/python ] || $(BIN)/python -m venv $(DOCS_ENV)
+	$(DOCS_ENV)/bin/python -m pip install -qq \
+	    -c requirements/constraints.txt -r requirements/docs.txt
+	NO_MKDOCS_2_WARNING=1 $(DOCS_ENV)/bin/python -m mkdocs build --strict -q \
+	    -f tools/docs/mkdocs.yml
 
 lint: setup
 	$(BIN)/ruff check

@@ -58,4 +58,6 @@ HEURISTICS = Registry('heuristic')
 SELECTORS = Registry('selector')
 ORACLES = Registry('oracle')
 FEATURES = Registry('features')
-REGIONS = Registry('region shape')
+UNITS = Registry('query unit')
+REGIONS = UNITS
+"""The name that regions were registered under before; the same registry."""

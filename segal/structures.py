@@ -127,6 +127,9 @@ class Candidates:
             selector does not read it.
         classes: uint8 (N,), what they are predicted as; None where the
             selector does not read it.
+        sizes: int64 (N,), askable pixels of each region, whose numbers are
+            ``places``; None where no regions are asked.
+        orders: int64 (N,), when each region was taken in its image, from 0.
     """
 
     names: list[str]
@@ -136,6 +139,8 @@ class Candidates:
     ties: NDArray[np.uint64]
     vectors: NDArray[np.float32] | None = None
     classes: NDArray[np.uint8] | None = None
+    sizes: NDArray[np.int64] | None = None
+    orders: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -166,6 +171,11 @@ class Selection:
     answer: Answer = 'all'
 
     @property
+    def whole(self) -> bool:
+        """Whether whole images are asked."""
+        return self.unit == 'image'
+
+    @property
     def region_count(self) -> int:
         """Regions asked for; 0 where pixels or images are."""
         return sum(map(self.count, self.regions))
@@ -178,7 +188,7 @@ class Selection:
 
     def __len__(self) -> int:
         """Count the pixels or images asked for."""
-        if self.unit == 'image':
+        if self.whole:
             return len(self.places)
         return sum(len(places) for places in self.places.values())
 

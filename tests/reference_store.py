@@ -1,4 +1,4 @@
-"""Random schedules of queries, and books kept beside the label store."""
+"""Random schedules of queries, and a reference for the label store."""
 
 import random
 from collections import Counter
@@ -10,7 +10,6 @@ import torch
 from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.oracles import GroundTruthOracle
-from segal.registry import SELECTORS
 from segal.seeding import key
 from segal.structures import (
     LABELLED,
@@ -22,6 +21,7 @@ from segal.structures import (
     PixelAnswers,
     PoolImage,
 )
+from tests.selectors.build import build
 
 CLASSES = ('road', 'tree', 'sky')
 
@@ -74,8 +74,8 @@ class Levels(BaseHeuristic):
         return torch.from_numpy(score.astype(np.float32))
 
 
-class Books:
-    """The ledger again, in sets.
+class ReferenceStore:
+    """Every request so far, in sets of plain numbers.
 
     Args:
         truth: name -> (H, W), 255 where void.
@@ -106,7 +106,7 @@ class Books:
         }
 
     def wanted(self, way):
-        """What a round has to spend in each image, or in all of them."""
+        """Compute what a round must spend in each image, or in all of them."""
         free = {name: len(self.free(name)) for name in self.truth}
         amount = way['budget'].amount
         if way['type'] == 'WholeImages':
@@ -119,7 +119,7 @@ class Books:
         return sum(each.values()), {k: v for k, v in each.items() if v}
 
     def enter(self, selection, refuses):
-        """Take in a round; returns how many were labelled, void, refused."""
+        """Add a round; return how many were labelled, void, refused."""
         shares = Counter()
         for name, places in selection.places.items():
             flat = self.truth[name].ravel()
@@ -151,7 +151,7 @@ class Books:
         return [shares[x] for x in ('labelled', 'void', 'refused')]
 
     def compare(self, store):
-        """Everything that a store says, against the sets."""
+        """Compare all that a store reports with the sets."""
         values = Counter(
             x if isinstance(x, str) else 'labelled'
             for x in self.became.values()
@@ -229,5 +229,5 @@ def random_schedule(seed):
     )
 
 
-def make_selector(way, seed, **standing):
-    return SELECTORS.build(dict(seed=seed, **standing, **way))
+def make_selector(way, seed, context):
+    return build(context, seed=seed, **way)

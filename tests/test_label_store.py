@@ -1,4 +1,4 @@
-"""The label store: nothing bought is lost, nothing is asked twice."""
+"""The label store: no label is lost, no place is asked twice."""
 
 import json
 import os
@@ -10,22 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segal.active.label_store import (
-    file as label_file,
-)
-from segal.active.label_store import (
-    manifest as label_chain,
-)
-from segal.active.label_store import (
-    store as label_store,
-)
-from segal.active.label_store.manifest import decode_chain, encode_chain
-from segal.active.label_store.store import (
-    LabelStore,
-    PixelLabels,
-    WholeLabels,
-    pool_fingerprint,
-)
+from segal.active.label_store import file as label_file
+from segal.active.label_store import manifest as label_manifest
+from segal.active.label_store import store as label_store
+from segal.active.label_store.manifest import decode_manifest, encode_manifest
+from segal.active.label_store.store import LabelStore, pool_fingerprint
 from segal.errors import DataError, StateError
 from segal.structures import (
     LABELLED,
@@ -150,22 +139,18 @@ class TestReading:
         wanted = a_map(NAMES[1], [0, 1])
         wanted.reshape(-1)[9] = 255  # void when asked alone
         np.testing.assert_array_equal(store.draw(NAMES[1]), wanted)
-        labels = store.labels(NAMES[1])
-        assert isinstance(labels, WholeLabels)
-        assert labels.round == 2
-        np.testing.assert_array_equal(labels.label_map, wanted)
         wanted[wanted == 255] = 0
         np.testing.assert_array_equal(store.draw(NAMES[1], 0), wanted)
 
-    def test_labels_are_only_the_labelled_ones(self, store):
-        labels = store.labels(NAMES[0])
-        assert isinstance(labels, PixelLabels)
-        assert labels.places.tolist() == [3, 11, 0]
-        assert labels.classes.tolist() == [3, 1, 0]
-        assert labels.rounds.tolist() == [0, 0, 1]
-        assert labels.places.dtype == np.int32
-        assert labels.rounds.dtype == np.uint16
-        assert len(store.labels(NAMES[2]).places) == 0
+    def test_labels_are_counted_by_class(self, store):
+        """Neither void, nor refused, nor a pixel twice."""
+        for number, wanted in enumerate(
+            ({1: 1, 3: 1}, {0: 1}, {0: 5, 1: 6, 2: 7})
+        ):
+            counts = store.class_counts(number)
+            assert {i: n for i, n in enumerate(counts.tolist()) if n} == wanted
+        assert store.class_counts().sum() == store.counts().labelled
+        store.class_counts()[:] = 7  # a copy
 
     def test_history_holds_every_request(self, store):
         history = store.history(NAMES[0])
@@ -180,7 +165,7 @@ class TestReading:
         assert history.whole_status == LABELLED
         assert store.history(NAMES[2]).status.tolist() == [REFUSED]
 
-    def test_the_ledger(self, store):
+    def test_the_counts(self, store):
         assert store.counts(0) == (4, 2, 2, 0, 2)
         assert store.counts(1) == (3, 1, 1, 1, 2)
         assert store.counts(2) == (20, 18, 2, 0, 1)  # 21 pixels, one asked
@@ -233,7 +218,7 @@ class TestReading:
         same_state(store, LabelStore(folder, POOL))
 
     def test_an_unknown_name(self, store):
-        for read in (store.draw, store.labels, store.available):
+        for read in (store.draw, store.history, store.available):
             for name in ('', 'set/bb.png', 'zzz'):
                 with pytest.raises(RuntimeError, match='not in the pool'):
                     read(name)
@@ -253,7 +238,7 @@ class TestReading:
 
 
 class TestAppending:
-    """What is no answer to what was asked is not taken."""
+    """Answers that do not belong to the selection are refused."""
 
     def refuse(self, store, answers, said):
         before = sorted(store.folder.rglob('*'))
@@ -364,8 +349,8 @@ class TestAppending:
             LabelStore(folder, [*POOL, PoolImage(NAMES[1], (1, 1))])
 
 
-class TestHurtFiles:
-    """Files that are not as they were written are told, and left alone."""
+class TestDamagedFiles:
+    """Damaged files are named, and left as they are."""
 
     def check(self, folder, *said, pool=POOL, experiment='an experiment'):
         before = {
@@ -470,7 +455,7 @@ class TestHurtFiles:
             store.draw(NAMES[1])
 
     def forge(self, folder, number, **changes):
-        """A well-sealed file with something else in it."""
+        """Write other content with a valid SHA-256."""
         path = folder / f'round_{number:03d}.npz'
         (folder / 'chain.json').unlink()
         content = label_file.decode(path, path.read_bytes())
@@ -520,8 +505,8 @@ class TestHurtFiles:
         self.check(folder, 'round_000.npz', 'does not read as such')
 
 
-class TestTheList:
-    """chain.json names every file, and so shows that the last is there."""
+class TestManifest:
+    """chain.json names every file, and so shows that the last one exists."""
 
     def chain(self, folder):
         return json.loads((folder / 'chain.json').read_text())
@@ -531,15 +516,15 @@ class TestTheList:
         return [label_file.sha256(path.read_bytes()) for path in paths]
 
     def behind(self, folder, files):
-        """Leave a list of so many files."""
+        """Shorten the list to its first files."""
         path = folder / 'chain.json'
-        chain = decode_chain(path, path.read_bytes())
+        manifest = decode_manifest(path, path.read_bytes())
         path.write_bytes(
-            encode_chain(chain._replace(files=chain.files[:files]))
+            encode_manifest(manifest._replace(files=manifest.files[:files]))
         )
 
     def refuse(self, folder, *said):
-        TestHurtFiles().check(folder, *said)
+        TestDamagedFiles().check(folder, *said)
         with pytest.raises(StateError):
             LabelStore(folder, POOL)
 
@@ -565,7 +550,7 @@ class TestTheList:
         self.refuse(folder, 'round_000.npz', 'chain.json names 3 label files')
 
     def test_another_last_file(self, store, folder):
-        """Well sealed, of this experiment, pool and round."""
+        """Its SHA-256, experiment, pool and round are valid."""
         path = folder / 'round_002.npz'
         content = label_file.decode(path, path.read_bytes())
         content.scores = content.scores + 1
@@ -649,8 +634,8 @@ class TestTheList:
     )
     def test_no_list(self, store, folder, text):
         (folder / 'chain.json').write_bytes(text.encode('latin-1'))
-        self.refuse(folder, 'chain.json', 'labels.py repair', 'rebuilds it')
-        with pytest.raises(StateError, match='rebuilds it'):
+        self.refuse(folder, 'chain.json', 'labels.py check', 'writes it anew')
+        with pytest.raises(StateError, match='writes it anew'):
             store.append(pixels(3, {NAMES[2]: [0]}))
         assert store.rounds == 3
 
@@ -671,10 +656,10 @@ class TestTheList:
 
     def test_a_later_format(self, store, folder, monkeypatch):
         path = folder / 'chain.json'
-        chain = decode_chain(path, path.read_bytes())
+        manifest = decode_manifest(path, path.read_bytes())
         with monkeypatch.context() as patch:
-            patch.setattr(label_chain, 'VERSION', 2)
-            path.write_bytes(encode_chain(chain))
+            patch.setattr(label_manifest, 'VERSION', 2)
+            path.write_bytes(encode_manifest(manifest))
         with pytest.raises(StateError, match='format 1, got format 2'):
             LabelStore(folder, POOL, 'an experiment')
 
@@ -682,7 +667,7 @@ class TestTheList:
         other = LabelStore(tmp_path / 'other', POOL, 'something else')
         other.append(pixels(0, {NAMES[0]: [1]}))
         shutil.copy(other.folder / 'chain.json', folder)
-        TestHurtFiles().check(folder, 'chain.json', "'something else'")
+        TestDamagedFiles().check(folder, 'chain.json', "'something else'")
 
     def test_the_list_of_another_pool(self, store, folder, tmp_path):
         other = LabelStore(tmp_path / 'other', POOL[:2], 'an experiment')
@@ -700,7 +685,7 @@ class TestTheList:
         assert (folder / 'chain.json').read_bytes() == before
 
     def test_a_full_disk_after_the_file(self, store, folder, monkeypatch):
-        """The round is kept; what is missing is one line of the list."""
+        """The round is stored; only the list lacks it."""
 
         real = os.replace
 
@@ -727,7 +712,7 @@ class TestForeignFiles:
     )  # fmt: skip
     def test_an_archive_of_another_name(self, store, folder, name):
         shutil.copy(folder / 'round_002.npz', folder / name)
-        TestHurtFiles().check(folder, f'/{name}: ', 'move it away')
+        TestDamagedFiles().check(folder, f'/{name}: ', 'move it away')
         with pytest.raises(StateError, match='move it away'):
             store.append(pixels(3, {NAMES[2]: [0]}))
         assert not (folder / 'round_003.npz').exists()
@@ -735,7 +720,7 @@ class TestForeignFiles:
     def test_a_foreign_archive_alone(self, folder):
         folder.mkdir(parents=True)
         (folder / 'x.npz').write_bytes(b'')
-        TestHurtFiles().check(folder, 'x.npz')
+        TestDamagedFiles().check(folder, 'x.npz')
 
     @pytest.mark.parametrize(
         'name',
@@ -889,9 +874,9 @@ ROUND = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ROUND, max_size=7))
-def test_any_schedule_keeps_the_ledger(tmp_path_factory, schedule):
+def test_any_schedule_adds_up(tmp_path_factory, schedule):
     """Units mixed at will, pools running dry, answers of all kinds."""
-    folder = tmp_path_factory.mktemp('ledger')
+    folder = tmp_path_factory.mktemp('schedule')
     store = LabelStore(folder, POOL)
     model = {image.name: np.full(image.pixels, -1) for image in POOL}
     wholes = {}
@@ -936,6 +921,10 @@ def test_any_schedule_keeps_the_ledger(tmp_path_factory, schedule):
         assert total.void == (every == 255).sum()
         assert total.refused == (every == 256).sum()
         assert total.images == len(store.labelled_names())
+        classes = np.bincount(every[(every >= 0) & (every < 255)], None, 256)
+        assert store.class_counts().tolist() == classes.tolist()
+        for i in range(store.rounds):
+            assert store.class_counts(i).sum() == store.counts(i).labelled
         rounds = [store.counts(i) for i in range(store.rounds)]
         for i in range(4):
             assert sum(x[i] for x in rounds) == total[i]

@@ -30,10 +30,10 @@ from segal.distributed import ranks
 from segal.features.of_pool import PoolFeatures
 from segal.features.segmentor import Segmentor
 from segal.model_wrapper import ModelWrapper
-from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
 from segal.structures import Budget
 from tests.ranks import run_ranks
+from tests.selectors.build import build
 from tests.tiny import CLASSES, write_config
 
 SIZES = [(24, 32)] * 7 + [(20, 28)] * 4
@@ -165,10 +165,10 @@ def open_loop(
     return ActiveLearningLoop(pool, store, oracle, **options), wrapper
 
 
-def selector(amount, per_image=False, **options):
-    """Of a round; what the loop says of it comes with the options."""
-    options.setdefault('budget', Budget(amount, per_image))
-    return SELECTORS.build(dict(seed=11, **options))
+def selector(context, amount, per_image=False, **options):
+    """Of a round; the loop describes it."""
+    options.update(seed=11, budget=Budget(amount, per_image))
+    return build(context, **options)
 
 
 def files_of(folder):
@@ -389,9 +389,9 @@ def lie(root, folder):
     return raised(loop.step, Random(), make, None), Path(folder).exists()
 
 
-def test_a_ledger_that_does_not_add_up_ends_all(root, tmp_path):
+def test_a_failed_audit_ends_all(root, tmp_path):
     for text, written in run_ranks(lie, 2, root, tmp_path / 'labels'):
-        assert 'round 0: the ledger does not add up' in text
+        assert 'round 0: the audit failed' in text
         assert 'wanted answers about 11 images' in text
         assert not written
 
@@ -403,8 +403,8 @@ class BrokenError(Exception):
 def failing(root, folder):
     """What each rank says where one cannot hand on its candidates."""
 
-    def make(**standing):
-        made = selector(5, per_image=True, type='PixelsPerImage', **standing)
+    def make(context):
+        made = selector(context, 5, per_image=True, type='PixelsPerImage')
         if ranks.rank() == 1:
             made.candidates = lambda: (_ for _ in ()).throw(
                 BrokenError('no candidates today')

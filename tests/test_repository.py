@@ -114,14 +114,14 @@ def test_everything_is_pinned_but_pytorch():
     assert not any(name.startswith('nvidia') for name in names(pins))
     assert all('==' in line for line in lines('torch'))
     free = {'setuptools', 'wheel'}  # wherever the range is met
-    for file in ('build', 'runtime', 'tests'):
+    for file in ('build', 'runtime', 'tests', 'docs'):
         loose = names(x for x in lines(file) if '==' not in x)
         assert loose - names(pins) - free == set(), file
 
 
 def test_pytorch_is_not_installed_twice():
     """People bring their own: nothing but torch.txt pins it."""
-    for file in ('build', 'runtime', 'tests'):
+    for file in ('build', 'runtime', 'tests', 'docs'):
         assert names(lines(file)).isdisjoint({'torch', 'torchvision'})
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from mmcv.runner import HOOKS, Hook
 
-from segal.active.label_store.manifest import decode_chain, encode_chain
+from segal.active.label_store.manifest import decode_manifest, encode_manifest
 from segal.active.label_store.store import LabelStore
 from segal.config import fingerprint, load_config, read_config
 from segal.runner.lock import locked
@@ -131,8 +131,10 @@ def test_goes_on_at_a_rounds_border(root, tmp_path, killed):
     for number in range(keep, 3):
         (cut / 'labels' / f'round_{number:03d}.npz').unlink()
     path = cut / 'labels' / 'chain.json'
-    chain = decode_chain(path, path.read_bytes())
-    path.write_bytes(encode_chain(chain._replace(files=chain.files[:keep])))
+    manifest = decode_manifest(path, path.read_bytes())
+    path.write_bytes(
+        encode_manifest(manifest._replace(files=manifest.files[:keep]))
+    )
     state = rows(cut)[:2]
     (cut / 'rounds.json').write_text(json.dumps({'rounds': state}))
     shutil.rmtree(cut / 'round_002')

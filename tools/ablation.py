@@ -1,12 +1,12 @@
-"""One row for each folder of runs: what an option adds, beside the base.
+"""Compare folders of runs with a base, one row for each folder.
 
     python tools/ablation.py FOLDER [--base base]
         [--out experiments/<name>/results.json]
 
-FOLDER/<row>/<run>: the runs of a row differ in their seed alone, as
-``tools/sweep.py`` makes them. Each row has the mean and the sample standard
-deviation of mIoU after each round, and the keys in which it differs from the
-base. Prints a table; unfinished runs are named, and count as far as they are.
+The runs are FOLDER/<row>/<run>. The runs of a row differ only in their seed.
+``tools/sweep.py`` writes such runs. Each row has mean and sample standard
+deviation of mIoU after each round, and the config keys that differ from the
+base. An unfinished run counts in its finished rounds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from segal.runner.rounds import plain, read_rounds
 def main() -> int:
     """Print the table, write the file, and return the exit code."""
     parser = argparse.ArgumentParser(
-        description='One row for each folder of runs.'
+        description='Compare folders of runs with a base.'
     )
     parser.add_argument('folder', type=Path)
     parser.add_argument(
@@ -51,18 +51,18 @@ def main() -> int:
 
 
 def ablation(folder: Path, base: str) -> dict[str, Any]:
-    """Every row of an ablation, the base first.
+    """Summarise every row of an ablation, the base first.
 
     Args:
         folder: Of the rows.
-        base: Name of the row that the others are changes of.
+        base: Name of the row that the others change.
 
     Returns:
         For JSON; mIoU and IoU in per cent.
 
     Raises:
-        StateError: There is no base with a finished round, a run is hurt, or
-            the runs of a row differ in more than their seed.
+        StateError: The base has no finished round, a run is damaged, or the
+            runs of a row differ in more than their seed.
     """
     rows: dict[str, list[Run]] = {}
     waiting = []
@@ -79,7 +79,7 @@ def ablation(folder: Path, base: str) -> dict[str, Any]:
             f'{", ".join(rows) or "none"}; name the base with --base'
         )
     for name, runs in rows.items():
-        _refuse_unlike(folder / name, runs)
+        _check_row(folder / name, runs)
     names = [base, *(name for name in rows if name != base)]
     first = rows[base][0]
     return dict(
@@ -94,11 +94,11 @@ def ablation(folder: Path, base: str) -> dict[str, Any]:
     )
 
 
-def _refuse_unlike(row: Path, runs: list[Run]) -> None:
-    """Whether the runs of a row are seeds of one thing.
+def _check_row(row: Path, runs: list[Run]) -> None:
+    """Check that the runs of a row differ only in their seed.
 
     Raises:
-        StateError: They are not.
+        StateError: They differ in more.
     """
     unlike = differing(runs)
     heuristics = sorted({run.heuristic for run in runs})
@@ -117,7 +117,7 @@ def _refuse_unlike(row: Path, runs: list[Run]) -> None:
 
 
 def _row(name: str, runs: list[Run], base: Run) -> dict[str, Any]:
-    """What one option comes to."""
+    """Summarise one row."""
     was, now = settings_of(base.config), settings_of(runs[0].config)
     changes = {
         key: now.get(key, 'absent')
@@ -157,13 +157,13 @@ def _row(name: str, runs: list[Run], base: Run) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[float | None]) -> dict[str, float | None]:
-    """Over those that are known."""
-    mean, std = mean_and_spread([one for one in values if one is not None])
+    """Compute mean and spread of the known values."""
+    mean, std = mean_and_spread(values)
     return dict(mean=mean, std=std)
 
 
 def table(results: dict[str, Any]) -> list[str]:
-    """Markdown: a row for each row, a column for each round."""
+    """Format a Markdown table with a column for each round."""
     most = max(results['rows'], key=lambda row: len(row['rounds']))
     heads = [f'{point["labels_per_image"]:g}' for point in most['rounds']]
     lines = [
@@ -186,7 +186,7 @@ def table(results: dict[str, Any]) -> list[str]:
 
 
 def _words(value: dict[str, Any]) -> str:
-    """Mean and spread."""
+    """Format mean and spread."""
     if value['mean'] is None:
         return '-'
     mean = f'{value["mean"]:.1f}'

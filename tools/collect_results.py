@@ -3,10 +3,10 @@
     python tools/collect_results.py WORK_DIR ... [--full WORK_DIR ...]
         --out experiments/<name>/results.json
 
-Runs of one pool and budget: heuristics x seeds, and fully supervised ones.
-Each row of seeds has mean and sample standard deviation, the paired
-difference from random, and the best epoch beside the last one; each run has
-the commit and the machine that it was begun on.
+The runs have one pool and budget: heuristics x seeds, and full supervision.
+Each round has mean and sample standard deviation over seeds of the last and
+the best epoch, and the paired difference from random. Each run has its commit
+and machine.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def collect(
     out: Path,
     axis: str | None = None,
 ) -> dict[str, Any]:
-    """What the runs have to show; see ``segal/report/results.py``.
+    """Read and summarise runs; see ``segal/report/results.py``.
 
     Raises:
-        StateError: One is no work_dir, has no finished round, or does not
-            belong to the others.
+        StateError: A folder is no work_dir or has no finished round, or runs
+            are not comparable.
     """
     from segal.report.evidence import read_evidence
     from segal.report.results import results_of
@@ -82,7 +82,7 @@ def collect(
 
 
 def lines_of(results: dict[str, Any]) -> list[str]:
-    """One line for each heuristic and round, last epoch first."""
+    """Format one line for each heuristic and round."""
     lines = []
     for group in results['summary']:
         for point in group['rounds']:
@@ -99,7 +99,7 @@ def lines_of(results: dict[str, Any]) -> list[str]:
 
 
 def _words(value: dict[str, Any] | None, sign: str = '') -> str:
-    """Mean and spread."""
+    """Format mean and spread."""
     if value is None:
         return '-'
     mean = f'{value["mean"]:{sign}.2f}'

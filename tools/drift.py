@@ -1,13 +1,13 @@
-"""How far two runs of one config end up apart.
+"""Run a config several times and compare the results bit by bit.
 
-Runs it from scratch, each time in fresh processes, and compares what is left:
-label files byte by byte, mIoU, and every tensor of each round's final.pth.
+Each run starts from scratch in new processes. Label files are compared byte by
+byte, mIoU by value, and every tensor of each round's final.pth bit by bit.
 
 Usage: python tools/drift.py CONFIG [--gpus 1] [--runs 2] [--seed N]
     [--cfg-options key=value ...] [--work-dir DIR] [--keep] [--json FILE]
 
-Ends with 0 where all runs are identical, with 1 where they are not, and with
-a run's own exit code where that fails.
+The exit code is 0 where all runs are identical, 1 where they are not, and
+that of a run that fails.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ sys.path.insert(0, str(ROOT))
 from segal.errors import SegALError, StateError
 from segal.report.compare import Comparison, RoundDrift, compare
 from segal.runner.rounds import plain
+from segal.visualization.table import aligned
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, compare, print, and return the exit code."""
     parser = argparse.ArgumentParser(
-        description='How far two runs of one config end up apart.'
+        description='Run a config several times and compare the results.'
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -66,13 +67,13 @@ def measure(args: argparse.Namespace, folder: Path) -> int:
 
     Args:
         args: The command line.
-        folder: For the runs.
+        folder: Of the runs.
 
     Returns:
         The exit code.
 
     Raises:
-        StateError: The folder holds runs already.
+        StateError: The folder already holds runs.
     """
     work_dirs = [folder / f'run_{i + 1}' for i in range(args.runs)]
     for work_dir in work_dirs:
@@ -105,10 +106,10 @@ def measure(args: argparse.Namespace, folder: Path) -> int:
 
 
 def run(args: argparse.Namespace, work_dir: Path) -> int:
-    """Run the config from scratch in processes of its own.
+    """Run the config from scratch in new processes.
 
     Returns:
-        The exit code; 128 + n where signal n ended it.
+        The exit code; 128 + n where signal n ended the run.
     """
     if args.gpus == 1:
         command = [sys.executable, '-m', 'segal.train_active_learning']
@@ -134,14 +135,9 @@ def run(args: argparse.Namespace, work_dir: Path) -> int:
 
 
 def describe(result: Comparison) -> str:
-    """A table of rounds, then all else that differs, then the verdict."""
+    """Format a table of rounds, the differences and the verdict."""
     heads = ['round', 'labels', 'mIoU', 'tensors', 'absolute', 'relative']
-    table = [heads, *map(cells, result.rounds)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        '  '.join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
-        for row in table
-    ]
+    lines = aligned([heads, *map(cells, result.rounds)])
     lines += ['', *result.differences()[:20]]
     tensors = sum(one.tensors.compared for one in result.rounds)
     if result.identical:
@@ -155,7 +151,7 @@ def describe(result: Comparison) -> str:
 
 
 def cells(one: RoundDrift) -> list[str]:
-    """A round as a row of the table."""
+    """Format a round as a row of the table."""
     drift = one.tensors
     if one.labels and one.picks_differ is not None:
         labels = f'{one.picks_differ} of {one.picks} picks differ'
@@ -174,7 +170,7 @@ def cells(one: RoundDrift) -> list[str]:
 def write_json(
     args: argparse.Namespace, results: list[Comparison], identical: bool
 ) -> None:
-    """Everything that was found; what is infinite is null."""
+    """Write all differences; infinite numbers are null."""
     content = dict(
         config=args.config,
         gpus=args.gpus,

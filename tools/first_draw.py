@@ -1,7 +1,7 @@
-"""Compare what the first draws of several configs choose.
+"""Compare the initial images that several configs choose.
 
-Each is drawn as a run of its seed would, and nothing is bought. How well it
-covers the pool is measured in the embeddings of one config's features.
+The images are those of a run with the same seed; nothing is bought. Their
+coverage of the pool is measured in the embeddings of one config's features.
 
 Usage: python tools/first_draw.py CONFIG ... --by CONFIG --seeds 0 1 2
     --out results.json
@@ -34,7 +34,7 @@ _SHOWN = ('mean', 'farthest', 'nearest')
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,7 +51,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Draw, measure and compare."""
+    """Choose images, measure and compare them."""
 
     def opened(path: str) -> FirstDraw:
         return open_first_draw(load_config(path), args.cache, _LOGGER)
@@ -104,18 +104,18 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _overlap(a: list[str], b: list[str]) -> float:
-    """Share of the first draw that the second has, too."""
+    """Compute the share of one choice that another contains."""
     return len(set(a) & set(b)) / len(a)
 
 
 def _mean_overlap(draws: list[list[str]]) -> float | None:
-    """Of each seed and the next; None where there is one."""
+    """Average the overlap of successive seeds; None with one seed."""
     pairs = [_overlap(a, b) for a, b in pairwise(draws)]
     return float(np.mean(pairs)) if pairs else None
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do it, and return the exit code."""
+    """Compare, write, print, and return the exit code."""
     args = parse(arguments)
     compat.apply()
     _LOGGER.setLevel(logging.INFO)

@@ -2,8 +2,8 @@
 
     python tools/inspect_round.py WORK_DIR [--round K] [--images N] [--out DIR]
 
-Round 0 is the initial labels, round K what was asked on the strength of the
-network of round K - 1. Without ``--round``, the last that was asked.
+Round 0 is the initial labels; round K is the query with the network of round
+K - 1. The default of ``--round`` is the last one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -22,21 +21,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from segal.active.label_store.pool_file import PoolFile, open_store, read_pool
 from segal.active.label_store.store import LabelStore
+from segal.active.units import unit_of
 from segal.errors import SegALError, StateError
-from segal.hooks.visualize import save, scene_of, sheet_of, slug
 from segal.report.query_statistics import Bought, all_scores, describe, gather
 from segal.structures import Selection
 from segal.visualization.pictures import overlay
+from segal.visualization.scenes import (
+    chosen_images,
+    save,
+    scene_of,
+    sheet_of,
+    slug,
+)
 
 
 def draw_histogram(
     bought: Bought, selection: Selection, pool: PoolFile, path: Path
 ) -> None:
-    """Labels of each class, the scores, and how the images share them."""
+    """Draw the labels of each class, and the scores or labels per image."""
     scores = all_scores(selection)
     high = max(3.6, 0.26 * len(pool.classes) + 1.2)
     figure = Figure(figsize=(11, high), dpi=120, layout='constrained')
-    FigureCanvasAgg(figure)
     figure.suptitle(
         f'What round {selection.round} bought', x=0.01, ha='left',
         fontweight='bold',
@@ -81,20 +86,18 @@ def draw_gallery(
     folder: Path,
     count: int,
 ) -> list[Path]:
-    """Overlays of some of the images that were asked, evenly spread."""
+    """Draw some of the images that were asked, evenly spread."""
     asked = [im for im in pool.images if im.name in selection.places]
-    number = min(count, len(asked))
     read: Callable[[str], NDArray[np.uint8]] = pool.read
     paths = []
-    for i in range(number):
-        image = asked[(2 * i + 1) * len(asked) // (2 * number)]
+    for i, image in enumerate(chosen_images(asked, count)):
         scene = scene_of(
             image, store, read, pool.classes, pool.palette,
             selection, f'round {selection.round}', until=selection.round,
         )  # fmt: skip
         path = folder / f'{i:02d}_{slug(image.name)}.png'
         paths.append(save(overlay(scene), path))
-    if selection.unit == 'image' and number:
+    if unit_of(selection).drawn == 'sheet' and paths:
         title = f'Images asked in round {selection.round}'
         sheet = sheet_of(selection, read, title)
         paths.append(save(sheet, folder / 'asked.png'))
@@ -104,11 +107,11 @@ def draw_gallery(
 def inspect(
     work_dir: Path, number: int | None, images: int, out: Path | None
 ) -> str:
-    """Do it all.
+    """Draw what a round bought, and describe it.
 
     Args:
         work_dir: Of an experiment.
-        number: Which round; the last where None.
+        number: Of the round; None: the last one.
         images: How many overlays to draw.
         out: Folder for the pictures; ``WORK_DIR/inspect/round_003`` where
             None.

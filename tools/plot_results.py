@@ -1,12 +1,12 @@
-"""The learning curves of one or more results.json, as a picture.
+"""Draw the learning curves of one or more results.json.
 
     python tools/plot_results.py experiments/<name>/results.json ... --out PNG
         [--against "Margin (<name>)"]
 
-Mean and sample standard deviation of the last epoch over seeds, over labelled
-pixels per image; full supervision is a level line. The experiment's name
-stands above it, or, of several, behind each heuristic. With ``--against``, a
-table of what each has more than that one, seed by seed.
+The curves are mean and sample standard deviation over seeds of the last
+epoch's mIoU, over labelled pixels per image. Full supervision is a horizontal
+line. The title names the experiment; with several, each heuristic does.
+``--against`` prints the paired differences from one heuristic.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Read the arguments, draw, and return the exit code."""
     parser = argparse.ArgumentParser(
-        description='The learning curves of one or more results.json.'
+        description='Draw the learning curves of one or more results.json.'
     )
     parser.add_argument('results', type=Path, nargs='+')
     parser.add_argument('--out', type=Path, required=True, metavar='PNG')
@@ -53,10 +53,10 @@ def main() -> int:
 
 
 def read(paths: Sequence[Path]) -> tuple[Evidence, str]:
-    """All runs of some files, and the name of the picture.
+    """Read the runs of several files, and the title of the picture.
 
     Raises:
-        StateError: One is no ``results.json``.
+        StateError: A file is no ``results.json``.
     """
     from segal.report.evidence import Evidence
     from segal.report.results import evidence_of
@@ -84,17 +84,17 @@ def read(paths: Sequence[Path]) -> tuple[Evidence, str]:
 
 
 def draw(evidence: Evidence, name: str, out: Path) -> None:
-    """Draw them.
+    """Draw the learning curves.
 
     Raises:
         StateError: The picture cannot be written.
     """
     from segal.files import whole_file
     from segal.report import charts
-    from segal.report.axes import pixels_axis
+    from segal.report.axes import PIXELS
 
     axis = replace(
-        pixels_axis(),
+        PIXELS,
         values=lambda run: [row['labels_per_image'] for row in run.rows],
     )
     figure = charts.curves(evidence, axis)
@@ -104,10 +104,10 @@ def draw(evidence: Evidence, name: str, out: Path) -> None:
 
 
 def differences(evidence: Evidence, against: str) -> list[str]:
-    """What each heuristic has more than one of them, by round and in area.
+    """Format the differences from one heuristic, by round and in area.
 
     Raises:
-        StateError: There is no such heuristic, or budgets differ.
+        StateError: The heuristic has no runs, or budgets differ.
     """
     from segal.report.axes import axis_of
     from segal.report.statistics import paired_test
@@ -130,10 +130,9 @@ def differences(evidence: Evidence, against: str) -> list[str]:
         columns[name] = [
             *(
                 {
-                    run.seed: value
+                    run.seed: run.curve[at]
                     for run in done
                     if at < len(run.curve)
-                    and (value := run.curve[at]) is not None
                 }
                 for at in range(len(evidence.budgets))
             ),

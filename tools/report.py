@@ -1,4 +1,4 @@
-"""One page of evidence from many runs of one pool.
+"""Report on many runs of one pool in one page.
 
     python tools/report.py WORK_DIR ... [--full WORK_DIR ...] [--out DIR]
         [--axis asked|pixels|percent|cost] [--costs UNIT:NAME=PRICE,...]
@@ -22,7 +22,7 @@ from segal.report import AXES
 def main() -> int:
     """Read the arguments, write, print, and return the exit code."""
     parser = argparse.ArgumentParser(
-        description='One page of evidence from many runs of one pool.'
+        description='Report on many runs of one pool in one page.'
     )
     parser.add_argument(
         'work_dirs', nargs='+', type=Path, help='heuristics x seeds'
@@ -67,7 +67,7 @@ def main() -> int:
     from segal.report.page import terminal_table, verdicts, write_report
 
     try:
-        runs = [one for one in args.work_dirs if not _is_other(one)]
+        runs = [one for one in args.work_dirs if not _is_no_run(one)]
         costs = None if args.costs is None else parse_costs(args.costs)
         evidence = read_evidence(
             runs or args.work_dirs, args.full, args.axis, costs
@@ -96,8 +96,8 @@ def main() -> int:
     return 0
 
 
-def _is_other(path: Path) -> bool:
-    """Whether it is a file or an earlier report, which a ``*`` finds too."""
+def _is_no_run(path: Path) -> bool:
+    """Return whether a path is a file or a report, which ``*`` finds too."""
     return path.is_file() or (
         (path / 'report.html').is_file() and not (path / 'pool.json').exists()
     )

@@ -3,9 +3,9 @@
     python tools/sweep.py CONFIG --heuristics margin random --seeds 0 1 2
         [--work-dir DIR] [--gpus N] [--cfg-options key=value ...]
 
-Each run lies in DIR/<heuristic>_seed<k>. The same command goes on: it skips
-what is finished, and goes on with what was interrupted. A heuristic of others
-is written as ``power_noise(class_balanced(margin))``.
+Each run has the folder DIR/<heuristic>_seed<k>. The same command again skips
+finished runs and resumes an interrupted one. A nested heuristic is written
+``power_noise(class_balanced(margin))``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from segal.errors import ConfigError, SegALError
 _NESTED = re.compile(r'(\w+)(?:\((.+)\))?')
 
 Start = Callable[[list[str]], int]
-"""Runs a command; gives its exit code."""
+"""Runs a command and returns its exit code."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Job:
     Attributes:
         heuristic: As written on the command line.
         seed: Of the run.
-        work_dir: Where it lies.
-        options: ``key=value`` of everything that is changed in the config.
+        work_dir: Of the run.
+        options: Changes of the config, each ``key=value``.
     """
 
     heuristic: str
@@ -50,13 +50,13 @@ class Job:
 
 
 def heuristic_options(text: str) -> list[str]:
-    """What has a config use a heuristic, as ``key=value``.
+    """Write a heuristic as config options ``key=value``.
 
     Args:
         text: ``margin``, or ``power_noise(margin)``.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: The text is neither.
     """
     key, rest, options = 'active_learning.heuristic', text, []
     while rest or not options:
@@ -78,7 +78,7 @@ def heuristic_options(text: str) -> list[str]:
 
 
 def folder_name(heuristic: str, seed: int) -> str:
-    """``margin_seed0``; brackets become a hyphen."""
+    """Name the folder of a run, such as ``power_noise-margin_seed0``."""
     return f'{re.sub("[(]", "-", heuristic.replace(")", ""))}_seed{seed}'
 
 
@@ -88,7 +88,7 @@ def jobs_of(
     folder: Path,
     options: Sequence[str],
 ) -> list[Job]:
-    """All runs: each seed of all heuristics before the next seed.
+    """List all runs: one seed of all heuristics before the next seed.
 
     So a sweep that is stopped early has paired seeds.
     """
@@ -105,7 +105,7 @@ def jobs_of(
 
 
 def rounds_wanted(config: str, job: Job) -> int:
-    """How many rounds a run has when it is finished.
+    """Read how many rounds a finished run has.
 
     Raises:
         SegALError: The config is wrong, or the work_dir holds another
@@ -143,10 +143,10 @@ def rounds_wanted(config: str, job: Job) -> int:
 
 
 def is_finished(work_dir: Path, rounds: int) -> bool:
-    """Whether ``rounds.json`` has all rounds, and the last one is drawn.
+    """Return whether a run has all rounds, and the last one is drawn.
 
     Raises:
-        SegALError: The file is hurt.
+        SegALError: ``rounds.json`` is damaged.
     """
     from segal.runner.rounds import read_rounds
 
@@ -155,14 +155,14 @@ def is_finished(work_dir: Path, rounds: int) -> bool:
 
 
 def run_command(command: list[str]) -> int:
-    """Run a command to its end, also where this process is asked to end.
+    """Run a command, and wait for it even if this process is asked to end.
 
-    A terminal sends Ctrl-C to both; SIGTERM is handed on, so that no run is
-    left behind, which would hold its work_dir.
+    A terminal sends Ctrl-C to both processes. SIGTERM is passed to the run,
+    so that no run stays behind and locks its work_dir.
 
     Returns:
-        Its exit code; 128 + the signal where this process was asked to end,
-        whatever the run said.
+        The exit code of the run; 128 + the signal where this process was
+        asked to end.
     """
     asked: list[int] = []
     running: list[subprocess.Popen[bytes]] = []
@@ -195,18 +195,18 @@ def sweep(
     start: Start = run_command,
     wanted: Callable[[str, Job], int] = rounds_wanted,
 ) -> int:
-    """Run what is not finished.
+    """Run all jobs that are not finished.
 
     Args:
-        config: The file.
-        jobs: In the order in which they are run.
+        config: The config file.
+        jobs: In order.
         gpus: For each run.
         start: Runs a command.
-        wanted: How many rounds a run has.
+        wanted: Reads how many rounds a run has.
 
     Returns:
         The exit code: 0, 1 where a run failed, or 128 + the signal that
-        stopped one.
+        stopped a run.
     """
     failed: list[str] = []
     took: list[float] = []
@@ -247,7 +247,7 @@ def sweep(
 
 
 def command_of(config: str, job: Job, gpus: int) -> list[str]:
-    """The command line of one run."""
+    """Build the command line of one run."""
     return [
         'bash', str(ROOT / 'dist_train.sh'), config, str(gpus),
         '--work-dir', str(job.work_dir), '--seed', str(job.seed),
@@ -256,7 +256,7 @@ def command_of(config: str, job: Job, gpus: int) -> list[str]:
 
 
 def _estimate(took: Sequence[float], left: int) -> str:
-    """How long the rest will take, from what the runs so far took."""
+    """Estimate the time of the remaining runs from that of earlier ones."""
     if not took:
         return ''
     seconds = left * sum(took) / len(took)

@@ -1,10 +1,9 @@
-"""One query step: predictions, scores, selection, answers, label store."""
+"""Run a query step: predictions, scores, selection, answers, labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.label_store.audit import (
-    Standing,
+    Snapshot,
     check_answers,
     check_bought,
     check_same_labels,
@@ -23,7 +22,13 @@ from segal.active.label_store.store import LabelStore
 from segal.active.opening import Opening, check_opened
 from segal.active.oracles import BaseOracle
 from segal.active.scoring import Scorer
-from segal.active.selectors import BaseRegions, BaseSelector, Mask
+from segal.active.selectors import (
+    BaseRegions,
+    BaseSelector,
+    Mask,
+    QueryContext,
+    SelectorFactory,
+)
 from segal.distributed import ranks
 from segal.features.of_pool import PoolFeatures
 from segal.model_wrapper import ModelWrapper
@@ -35,14 +40,9 @@ from segal.structures import (
     merged,
 )
 
-SelectorFactory = Callable[..., BaseSelector]
-"""The ``images``, the ``free`` places of each, which images are ``opened``,
-what of an image was ``asked`` and is ``available``, and the number of the
-``round``'s label file, by these names -> the selector of the round."""
-
 
 class ActiveLearningLoop:
-    """Asks, once a round, for the labels that the network would learn from.
+    """Runs the query step of each round.
 
     Args:
         pool: Every image that may be asked about.
@@ -85,10 +85,10 @@ class ActiveLearningLoop:
     ) -> Selection:
         """Score the pool, spend the budget, ask, and store the answers.
 
-        Every rank scores its own images and keeps the best; rank 0 chooses,
-        asks and writes; then every rank reads the same file. The ledger is
-        checked before and after it is written. Where nothing is left to ask,
-        the file is empty.
+        Every rank scores its own images and keeps the best. Rank 0 chooses,
+        asks and writes. Then every rank reads the same file. The labels are
+        audited before and after they are written. Where nothing is left to
+        ask, the file is empty.
 
         Args:
             heuristic: Gives the scores.
@@ -101,10 +101,10 @@ class ActiveLearningLoop:
             What was asked, with its scores.
 
         Raises:
-            RuntimeError: The ledger of the round does not add up.
+            RuntimeError: The audit of the round failed.
         """
         file = self.store.rounds
-        before = Standing.of(self.store)
+        before = Snapshot.of(self.store)
         free = self.free()
         parts: Iterable[tuple[NDArray[np.bool_], Budget | None]]
         parts = [(np.ones(len(free), bool), None)]
@@ -113,13 +113,14 @@ class ActiveLearningLoop:
             old = self.store.opened() & (free > 0)
             parts = opening.parts(old, new, free)
         chosen, unspent = [], 0
-        for among, share in parts:
-            carried, make = 0, make_selector
+        for images, share in parts:
+            carried = 0
             if share is not None:
                 carried = 0 if share.per_image else unspent
                 share = replace(share, amount=share.amount + carried)
-                make = partial(make_selector, budget=share)
-            part, left = self._choose(heuristic, make, wrapper, free, among)
+            part, left = self._choose(
+                heuristic, make_selector, wrapper, free, images, share
+            )
             chosen.append(part)
             unspent += left - carried
         self.unspent = unspent
@@ -127,12 +128,12 @@ class ActiveLearningLoop:
             if ranks.is_main():
                 selection = merged(chosen, self.pool.images)
                 answers = self.oracle.answer(selection)
-                gain = check_answers(selection, answers, self.store)
+                growth = check_answers(selection, answers, self.store)
                 self.store.append(answers)
         self.store.share(file)
         with ranks.together():
             if ranks.is_main():
-                check_bought(before, gain, self.store)
+                check_bought(before, growth, self.store)
             else:
                 self.store.reload()
             selection = self.store.selection(file)
@@ -146,7 +147,8 @@ class ActiveLearningLoop:
         make_selector: SelectorFactory,
         wrapper: ModelWrapper | None,
         free: NDArray[np.int64],
-        among: NDArray[np.bool_],
+        which: NDArray[np.bool_],
+        budget: Budget | None,
     ) -> tuple[Selection, int]:
         """Spend a budget on some images.
 
@@ -155,18 +157,19 @@ class ActiveLearningLoop:
             make_selector: Builds the selector.
             wrapper: The network.
             free: int64 (P,), places that may be asked.
-            among: bool (P,), the images that the budget is for.
+            which: bool (P,), the images that the budget is for.
+            budget: For these images; None: that of ``make_selector``.
 
         Returns:
             On rank 0 what to ask, checked, elsewhere nothing at all; and how
             much of the budget is left, on every rank.
         """
         images = [
-            x for x, is_in in zip(self.pool, among, strict=True) if is_in
+            x for x, is_in in zip(self.pool, which, strict=True) if is_in
         ]
-        selector = self._selector(
-            make_selector, images, free[among], self.store.opened()[among]
-        )
+        opened = self.store.opened()[which]
+        context = self._context(images, free[which], opened)
+        selector = make_selector(replace(context, budget=budget))
         shards = self._shortlisted(
             selector, heuristic, wrapper, self.available
         )
@@ -178,7 +181,7 @@ class ActiveLearningLoop:
                 check_selection(
                     selection,
                     selector.budget,
-                    np.where(among, free, 0),
+                    np.where(which, free, 0),
                     self.store,
                     len(images),
                     regions,
@@ -195,7 +198,7 @@ class ActiveLearningLoop:
         opening: Opening,
         free: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
-        """Which images to open: bool (P,), the same on every rank.
+        """Choose the images to open: bool (P,), the same on every rank.
 
         Args:
             heuristic: Gives the scores.
@@ -205,11 +208,9 @@ class ActiveLearningLoop:
         """
         opened = self.store.opened()
         closed = ~opened & (free > 0)
-        selector = self._selector(
-            opening.make_selector,
-            self.pool.images,
-            np.where(closed, free, 0),
-            opened,
+        unopened = np.where(closed, free, 0)
+        selector = opening.make_selector(
+            self._context(self.pool.images, unopened, opened)
         )
         place = self.pool.position
 
@@ -227,21 +228,21 @@ class ActiveLearningLoop:
                 check_opened(new, closed, opening, selector)
         return ranks.broadcast(new)
 
-    def _selector(
+    def _context(
         self,
-        make_selector: SelectorFactory,
         images: Sequence[PoolImage],
         free: NDArray[np.int64],
         opened: NDArray[np.bool_],
-    ) -> BaseSelector:
-        """A selector of this round over some images."""
-        return make_selector(
+    ) -> QueryContext:
+        """Describe this round to a selector of some images."""
+        return QueryContext(
             images=images,
             free=free,
+            round=self.store.rounds,
+            seed=self.seed,
             opened=opened,
             asked=self.asked,
             available=self.available,
-            round=self.store.rounds,
         )
 
     def _shortlisted(
@@ -251,7 +252,7 @@ class ActiveLearningLoop:
         wrapper: ModelWrapper | None,
         available: Mask,
     ) -> list[Candidates]:
-        """Show a selector this rank's share of its images, scored.
+        """Score this rank's share of the images, and shortlist them.
 
         Returns:
             On rank 0 the candidates of all ranks.
@@ -279,7 +280,7 @@ class ActiveLearningLoop:
         return ranks.gather(shard)
 
     def free(self) -> NDArray[np.int64]:
-        """How many places may still be asked in each image: int64 (P,)."""
+        """Count the places of each image that may be asked: int64 (P,)."""
         free = None
         with ranks.together():
             if ranks.is_main():
@@ -287,11 +288,11 @@ class ActiveLearningLoop:
         return ranks.broadcast(free)
 
     def asked(self, image: PoolImage) -> NDArray[np.bool_]:
-        """Which places were asked before: bool (H, W), a new array."""
+        """Mark the places asked before: bool (H, W), a new array."""
         return ~self.store.available(image.name)
 
     def available(self, image: PoolImage) -> NDArray[np.bool_]:
-        """Which places may be asked: bool (H, W)."""
+        """Mark the places that may be asked: bool (H, W)."""
         available = self.store.available(image.name)
         askable = self.oracle.askable(image)
         return available if askable is None else available & askable

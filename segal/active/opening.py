@@ -1,29 +1,29 @@
-"""Images and places in them, asked together: which images a query opens."""
+"""Open images, and split a budget over new images and open ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.selectors import BaseSelector
+from segal.active.selectors import BaseSelector, SelectorFactory
 from segal.active.selectors.quotas import rounded_share
 from segal.structures import Budget, Split
 
 
 @dataclass(frozen=True)
 class Opening:
-    """How a query spends what it may: on images, and on places in them.
+    """Splits the budget of a query over new images and open ones.
 
     An image is open once something of it was asked. A query opens exactly
-    ``images`` more, or all that are left (with ``'score_per_cost'``, at most
-    so many), and spends exactly ``inside`` in the images that are open then.
+    ``images`` more, or all that are left; with ``'score_per_cost'``, at most
+    this many. Then it spends exactly ``inside`` in all open images.
 
     Attributes:
-        make_selector: Builds what chooses the images to open.
+        make_selector: Builds the selector of the images to open.
         images: To open.
         inside: Budget of places in open images, new ones included; where it
             is for each image, for each open one.
@@ -37,7 +37,7 @@ class Opening:
         opening_pixels: Price of opening an image, in pixels.
     """
 
-    make_selector: Callable[..., BaseSelector]
+    make_selector: SelectorFactory
     images: int
     inside: Budget
     split: Split = 'even'
@@ -86,7 +86,7 @@ def check_opened(
     opening: Opening,
     selector: BaseSelector,
 ) -> None:
-    """As many images are opened as the budget says.
+    """Check that a query opens as many images as its budget says.
 
     Args:
         new: bool (P,), those to open.

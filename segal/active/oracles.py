@@ -1,4 +1,4 @@
-"""Who answers a query."""
+"""Answer queries: the oracle base class, and ground truth from files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from segal.active.label_store.ids import describe_ids
 from segal.active.label_store.store import LabelStore
+from segal.active.units import unit_of
 from segal.errors import ConfigError, DataError, nearest
 from segal.registry import ORACLES
 from segal.structures import (
-    LABELLED,
-    VOID,
     Answers,
     ImageAnswers,
     PixelAnswers,
@@ -27,39 +26,39 @@ _NO_CLASS = 255
 
 
 class BaseOracle(ABC):
-    """Answers selections; may say beforehand what it cannot be asked."""
+    """Answers selections, and may exclude places from all of them."""
 
     @abstractmethod
     def answer(self, selection: Selection) -> Answers:
-        """The answers to every request of a selection.
+        """Answer every request of a selection.
 
         Args:
             selection: Names, and places or whole images.
 
         Returns:
-            For pixels the same places, in the same order; for whole images a
-            label map, or None where it was refused.
+            For pixels the same places in the same order; for a whole image a
+            label map, or None where the image was refused.
         """
 
     def askable(self, image: PoolImage) -> NDArray[np.bool_] | None:
-        """Which places of an image may ever be asked.
+        """Find the places of an image that may be asked.
 
         Args:
             image: Of the pool.
 
         Returns:
-            bool (H, W), the same every time; None where that is everything.
+            bool (H, W), the same in every round; None for all places.
         """
         return None
 
     def free(
         self, images: Sequence[PoolImage], store: LabelStore
     ) -> NDArray[np.int64]:
-        """How many places are askable and not asked yet.
+        """Count the askable places that were not asked yet.
 
         Args:
-            images: The pool, in the store's order.
-            store: What was asked.
+            images: The pool, in the order of the store.
+            store: With all earlier requests.
 
         Returns:
             int64 (P,).
@@ -67,7 +66,7 @@ class BaseOracle(ABC):
         return store.free()
 
     def describe(self) -> str:
-        """One sentence for the log: who answers, and what void costs."""
+        """Write a sentence for the log: who answers, and what void costs."""
         return f'{type(self).__name__} answers the queries.'
 
 
@@ -77,15 +76,15 @@ class GroundTruthOracle(BaseOracle):
 
     Args:
         read: Name of an image -> integer (H, W), training class ids, as the
-            train pipeline's own LoadAnnotations gives them.
-        pool: The images that may be asked about.
+            LoadAnnotations of the train pipeline returns them.
+        pool: The images that may be asked.
         classes: Names of the C classes.
-        ignore_index: Is void, as 255 always is.
-        void: ``'charge'``: void pixels can be asked, cost what others cost,
-            and give no label; ground truth is read only for what was
-            selected. ``'exclude'``: they are never asked, which the ground
-            truth tells beforehand; of whole images only those are left out
-            that are nothing but void.
+        ignore_index: The id of void, beside 255.
+        void: ``'charge'``: void pixels can be asked, cost as much as others,
+            and give no label; only the ground truth of selected images is
+            read. ``'exclude'``: void pixels are never asked; the ground truth
+            of all images is read to find them. A whole image is left out only
+            if all of it is void.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class GroundTruthOracle(BaseOracle):
         self._askable_counts: dict[str, int] = {}
 
     def describe(self) -> str:
-        """One sentence for the log."""
+        """Write a sentence for the log."""
         if self.void == 'charge':
             return (
                 'Ground truth answers the queries; void pixels can be asked '
@@ -126,7 +125,7 @@ class GroundTruthOracle(BaseOracle):
         )
 
     def askable(self, image: PoolImage) -> NDArray[np.bool_] | None:
-        """Where there is a class, for ``void='exclude'``; else everything."""
+        """Find the places with a class if void is excluded; else None."""
         if self.void == 'charge':
             return None
         mask = self.truth(image.name) != _NO_CLASS  # (H, W)
@@ -136,9 +135,10 @@ class GroundTruthOracle(BaseOracle):
     def free(
         self, images: Sequence[PoolImage], store: LabelStore
     ) -> NDArray[np.int64]:
-        """See the base; with ``'exclude'`` all ground truth is read, once.
+        """Count the askable places that were not asked yet; see the base.
 
-        Every pixel asked so far was askable, so counts suffice.
+        With ``'exclude'`` the ground truth of each image is read once. Only
+        askable pixels were asked, so counts suffice.
         """
         free = store.free()
         if self.void == 'exclude':
@@ -150,29 +150,22 @@ class GroundTruthOracle(BaseOracle):
         return free
 
     def answer(self, selection: Selection) -> Answers:
-        """Look everything up; see the base.
+        """Look up every answer in the ground truth; see the base.
 
         Raises:
-            DataError: An annotation is of another size than its image, holds
-                an id that is no class, or cannot be read.
+            DataError: An annotation differs from its image in size, holds an
+                id that is no class, or cannot be read.
         """
+        unit = unit_of(selection)
         answers: dict[str, PixelAnswers | ImageAnswers] = {}
         for name, places in selection.places.items():
             truth = self.truth(name)  # (H, W)
-            if selection.unit == 'image':
-                answers[name] = ImageAnswers(truth)
-            else:
-                found = truth.reshape(-1)[places]  # (N,)
-                if selection.answer == 'dominant':
-                    found = dominant(found, selection.regions[name])
-                status = np.where(found == _NO_CLASS, VOID, LABELLED)
-                answers[name] = PixelAnswers(
-                    places, found, status.astype(np.uint8)
-                )
+            regions = selection.regions.get(name)
+            answers[name] = unit.answers(truth, places, regions)
         return Answers(selection, answers)
 
     def truth(self, name: str) -> NDArray[np.uint8]:
-        """An image's annotation, checked.
+        """Read and check the annotation of an image.
 
         Args:
             name: Of the image.
@@ -218,31 +211,8 @@ class GroundTruthOracle(BaseOracle):
         return np.where(void, _NO_CLASS, truth).astype(np.uint8)
 
 
-def dominant(
-    classes: NDArray[np.uint8], regions: NDArray[np.int32]
-) -> NDArray[np.uint8]:
-    """The class that most pixels of each region have, for all its pixels.
-
-    Of several that are as many the lowest id wins, and a class over void.
-
-    Args:
-        classes: uint8 (N,), 255 where void.
-        regions: int32 (N,), from 0.
-
-    Returns:
-        uint8 (N,).
-    """
-    both = regions.astype(np.int64) << 8 | classes  # (N,)
-    kinds, counts = np.unique(both, return_counts=True)  # by region, class
-    order = np.lexsort((kinds, -counts, kinds >> 8))
-    _, first = np.unique(kinds[order] >> 8, return_index=True)
-    winners = kinds[order][first]  # one a region, by region
-    at = np.searchsorted(winners >> 8, regions)
-    return (winners[at] & 0xFF).astype(np.uint8)
-
-
 def colours_in(truth: NDArray[np.generic]) -> str:
-    """What to say where an annotation has several channels."""
+    """Explain the shape of an annotation with several channels."""
     if truth.ndim < 3:
         return ''
     return (

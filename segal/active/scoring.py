@@ -1,4 +1,4 @@
-"""What a network says of the images of a pool, and how they score."""
+"""Predict and score the images of a pool."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Statistics = dict[str, Tensor] | None
 
 
 class Scorer:
-    """Scores images of a pool; knows of no labels, and of no budget.
+    """Scores images of a pool; uses neither labels nor a budget.
 
     Args:
         pool: The images.
@@ -54,7 +54,7 @@ class Scorer:
         self._statistics = WeakKeyDictionary()  # a network ends with its round
 
     def reads_network(self, needs: Collection[str]) -> bool:
-        """Whether an image must be seen by the network for some needs."""
+        """Say whether the network must see an image for some needs."""
         return not set(PREDICTED).isdisjoint(needs) or (
             self.features is not None and self.features.wants_network(needs)
         )
@@ -69,7 +69,7 @@ class Scorer:
         what: str = '',
         needs: Collection[str] = (),
     ) -> Iterator[tuple[PoolImage, NDArray[np.float32], Prediction]]:
-        """This rank's share of some images, scored one after the other.
+        """Score this rank's share of some images, one after the other.
 
         Args:
             images: The same on every rank.
@@ -97,7 +97,7 @@ class Scorer:
     def statistics(
         self, heuristic: BaseHeuristic, wrapper: ModelWrapper | None
     ) -> Statistics:
-        """What a heuristic wants to know of the whole pool.
+        """Compute what a heuristic needs of the whole pool.
 
         Args:
             heuristic: With its ``needs``.
@@ -135,7 +135,7 @@ class Scorer:
         needs: Collection[str],
         file: int = 0,
     ) -> Iterator[Prediction]:
-        """What the network says of this rank's share of some images.
+        """Predict this rank's share of some images.
 
         Args:
             images: The same on every rank.
@@ -181,7 +181,7 @@ class Scorer:
         needs: Collection[str],
         file: int,
     ) -> Iterator[Prediction]:
-        """What the network says of a batch.
+        """Predict a batch.
 
         Args:
             batch: mmseg test batch.
@@ -209,7 +209,7 @@ class Scorer:
     def _known(
         self, image: PoolImage, needs: Collection[str], file: int
     ) -> Prediction:
-        """What is known of an image before a network has seen it."""
+        """Describe an image without the network."""
         found = Prediction(image.name, image.size, self.seed, file)
         if self.features is None:
             return found
@@ -218,7 +218,7 @@ class Scorer:
     def _tapping(
         self, wrapper: ModelWrapper, needs: Collection[str]
     ) -> AbstractContextManager[NetworkFeatures | None]:
-        """What listens to the network, where features are its own."""
+        """Listen to the network, where features are its own."""
         if self.features is None:
             return nullcontext()
         return self.features.tapping(wrapper, needs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from segal.active.units import unit_named
 from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
@@ -40,7 +41,7 @@ def read_budgets(
     Whole images that are trained on once, without a query (full
     supervision), need no budget for one.
     """
-    where = f'{_SETTINGS}{unit}.'
+    kind, where = unit_named(unit), f'{_SETTINGS}{unit}.'
     names = ('query_size', 'budget_per_round', 'cost_per_round')
     given = {
         name: values[where + name]
@@ -55,7 +56,7 @@ def read_budgets(
             f'got {" and ".join(map(short, given.values()))}. Leave '
             f'{rest} out'
         )
-    if unit == 'image' and not (given or asks):
+    if kind.whole and not (given or asks):
         once = values[where + 'initial_pool']
         given = {} if once is None else {'query_size': once}
     if not given:
@@ -65,11 +66,7 @@ def read_budgets(
                 'cost_per_round; got none of them'
             )
         return None, None, None
-    first_name = {
-        'pixel': 'initial_label_pixels',
-        'region': 'initial_label_regions',
-        'image': 'initial_pool',
-    }[unit]
+    first_name = kind.first_key
     initial = values[where + first_name]
     key, amount = next(iter(given.items()))
     spending = None
@@ -78,7 +75,7 @@ def read_budgets(
         if spending is None:
             return None, None, None
         amount = spending.count([], 0)
-    per_image = unit != 'image' and key == 'query_size'
+    per_image = not kind.whole and key == 'query_size'
     if initial is None:
         initial = amount
     if initial == 0 and not _has_source(values):
@@ -88,7 +85,7 @@ def read_budgets(
             'first phase would train on nothing'
         )
     counted = values[f'{_SETTINGS}region.budget_unit']
-    if unit == 'region' and counted is not None:
+    if kind.grouped and counted is not None:
         _check_amounts(values, where, first_name, initial, amount, counted)
         return (
             _region_budget(initial, per_image, counted),
@@ -282,7 +279,8 @@ def check_sources(
             'data.samples_per_gpu, so that images of the pool fit into a '
             f'batch, too; got {count}'
         )
-    if sources.loss_weight is not None or unit == 'image':
+    whole = unit and unit_named(unit).whole
+    if sources.loss_weight is not None or whole:
         return []
     return [
         f'{where}loss_weight: not given, so the loss is one mean over all '

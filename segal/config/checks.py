@@ -105,19 +105,16 @@ def _check_budgets(
                 f'queries are {total:g} %, more than all there is'
             ]
         return []
-    if unit == 'image':
-        first_key, all_there = 'initial_pool', len(pool)
-    else:
-        first_key = f'initial_label_{unit}s'
-        all_there = sum(image.pixels for image in pool)
+    first_key = config.asks.first_key
+    all_there = config.asks.capacity(pool)
     where = f'active_learning.settings.{unit}.'
     size_key = 'query_size' if config.budget.per_image else 'budget_per_round'
-    if unit == 'image':
+    if config.asks.whole:
         size_key = 'query_size'
     times = len(pool) if config.budget.per_image else 1
     first = config.initial.amount * times
     each = config.budget.amount * times
-    if unit == 'region' and not config.budget.counts_pixels:
+    if config.asks.grouped and not config.budget.counts_pixels:
         # the shape decides how many there are; the plan shows it
         return [
             f'{where}{key}: {count:,} regions are more than the pool has '
@@ -162,16 +159,15 @@ def _check_spending(
 ) -> list[str]:
     """Check that the pool costs as much as all rounds spend."""
     unit, costs = config.unit, config.costs
-    there = len(pool) if unit == 'image' else sum(x.pixels for x in pool)
+    there = config.asks.capacity(pool)
     where = f'active_learning.settings.{unit}.'
     if spending.first and config.initial.amount > there:
-        key = 'initial_pool' if unit == 'image' else f'initial_label_{unit}s'
         return [
-            f'{where}{key}: {config.initial.amount:,} {unit}s are more than '
-            f"the pool's {there:,}"
+            f'{where}{config.asks.first_key}: {config.initial.amount:,} '
+            f"{unit}s are more than the pool's {there:,}"
         ]
     files = len(config.phases) - spending.first
-    if unit == 'region':
+    if config.asks.grouped:
         files = min(files, 1)  # the plan shows how many regions there are
     left = there - config.initial.amount * spending.first
     opening = len(pool) * exact(costs.open)

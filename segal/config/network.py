@@ -11,6 +11,7 @@ import torch
 from mmcv import Config
 from mmseg.datasets.builder import PIPELINES
 
+from segal.active.units import unit_named
 from segal.openmmlab.pipelines import entries, walk
 
 _HEAD = re.compile(r'model\.(decode|auxiliary)_head(\.\d+)?')
@@ -285,7 +286,7 @@ def check_encodings(cfg: Config, unit: str | None) -> list[str]:
         cfg: The config.
         unit: What is bought.
     """
-    if unit in (None, 'image'):
+    if unit is None or unit_named(unit).whole:
         return []
     problems = []
     for where, head in heads(cfg):

@@ -9,30 +9,20 @@ from typing import Any
 
 from mmcv.utils import Registry
 
+from segal.active.units import Region, unit_named
 from segal.errors import ConfigError, nearest
 from segal.registry import (
     FEATURES,
     HEURISTICS,
     ORACLES,
-    REGIONS,
     SELECTORS,
+    UNITS,
     is_ours,
 )
 
 _GIVEN = {
     'heuristic': set[str](),
-    'selector': {
-        'images',
-        'free',
-        'budget',
-        'round',
-        'seed',
-        'shuffle_prop',
-        'opened',
-        'asked',
-        'available',
-        'shape',
-    },
+    'selector': {'context'},
     'settings.region.shape': {'read_image', 'file'},
     'oracle': {'read', 'pool', 'classes', 'ignore_index'},
     'features': set[str](),
@@ -309,15 +299,8 @@ def resolve_selector(
         features: From :func:`resolve_features`.
     """
     if part is None:
-        if unit == 'image':
-            part = {'type': 'WholeImages', 'aggregate': aggregate}
-        elif unit == 'region':
-            name = 'RegionsPerImage' if sample_evenly else 'RegionsGlobal'
-            part = {'type': name, 'aggregate': aggregate}
-        elif sample_evenly:
-            part = {'type': 'PixelsPerImage', 'top_percent': top_percent}
-        else:
-            part = {'type': 'PixelsGlobal'}
+        asks = unit_named(unit)
+        part = asks.usual_selector(sample_evenly, top_percent, aggregate)
         return resolve('selector', part, SELECTORS)[::2]
     return _selector('selector', part, unit, top_percent, aggregate, features)
 
@@ -386,16 +369,24 @@ def _selector(
         problems += _unmet(role, name, need, features, first)
     if top_percent is not None and 'top_percent' in _parameters(cls):
         part.setdefault('top_percent', top_percent)
-    if unit in ('image', 'region') and 'aggregate' in _parameters(cls):
+    used = unit_named(unit).selector_keys
+    if 'aggregate' in used and 'aggregate' in _parameters(cls):
         part.setdefault('aggregate', aggregate)
     return part, problems
 
 
 def resolve_shape(part: Any) -> tuple[dict[str, Any], list[str]]:
-    """Resolve the shape of regions for REGIONS, and list its problems."""
+    """Resolve the shape of regions for UNITS, and list its problems."""
     if part is None:
         return {}, []
-    return resolve('settings.region.shape', part, REGIONS)[::2]
+    role = 'settings.region.shape'
+    part, cls, problems = resolve(role, part, UNITS)
+    if cls is not None and not issubclass(cls, Region):
+        problems.append(
+            f'active_learning.{role}.type: wanted a kind of region; got '
+            f'{part["type"]!r}'
+        )
+    return part, problems
 
 
 def is_draw(part: Mapping[str, Any]) -> bool:

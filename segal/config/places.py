@@ -29,6 +29,15 @@ def check_places(cfg: Config) -> list[str]:
     problems: list[str] = []
     if isinstance(visualize, Mapping) and 'dir' in visualize:
         problems += _pictures(visualize['dir'])
+    for name in ('checkpoint_config', 'evaluation'):
+        section = cfg.get(name)
+        folder = section.get('out_dir') if isinstance(section, Mapping) else 0
+        if folder:
+            problems.append(
+                f'{name}.out_dir: wanted None, since each round keeps its '
+                f'checkpoints in the work_dir; got {short(folder)}. Leave it '
+                'out, and name the folder with --work-dir'
+            )
     source = cfg.get('load_from')
     if source is not None and not isinstance(source, str):
         problems.append(

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.active.units import unit_named
 from segal.config import (
     checks,
     dialects,
@@ -109,9 +110,10 @@ def _active_learning(
     unit = _unit(values)
     threshold = values['active_learning.settings.pixel.sample_threshold']
     top_percent = float(threshold) if threshold else None
-    counted = 'region' if unit == 'region' else 'pixel'
+    grouped = bool(unit and unit_named(unit).grouped)
+    counted = 'region' if grouped else 'pixel'
     evenly = values[f'{_SETTINGS}{counted}.sample_evenly']
-    pooled = 'region' if unit == 'region' else 'image'
+    pooled = 'region' if grouped else 'image'
     aggregate = values[f'{_SETTINGS}{pooled}.aggregate']
     costs = read_cost_table(values)
     phases: tuple[Phase, ...] = ()
@@ -136,7 +138,7 @@ def _active_learning(
         top_percent = None
     ignore_index = values[f'{_SETTINGS}pixel.ignore_index']
     chosen = _parts(values, unit, evenly, top_percent, aggregate)
-    shape = read_shape(values, chosen) if unit == 'region' else None
+    shape = read_shape(values, chosen) if grouped else None
     mixed = None
     if values['runner.sample_mode'] == 'mixed' and budget is not None:
         assert unit is not None
@@ -294,6 +296,7 @@ def _settle_mmseg(
     ):
         values.problems += problems
         notes += more
+    values.problems += schedule.settle_momentum(cfg, by_epoch)
     values.problems += schedule.check_optimizer(cfg)
     values.problems += network.check_ignore_index(cfg, ignore_index)
     notes += network.labels_alone(cfg)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 from mmcv import Config
-from mmcv.runner import HOOKS
+from mmcv.runner import HOOKS, BaseRunner
 
 from segal.config.schema import Phase
 from segal.errors import nearest, short
@@ -94,8 +96,45 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
             'lr_config.by_epoch: wanted False, since runner.by_epoch=False '
             'counts iterations; got True'
         ], []
-    cfg.lr_config.setdefault('by_epoch', by_epoch)
+    _settle_unit(cfg.lr_config, 'lr', by_epoch)
     return [], []
+
+
+def settle_momentum(cfg: Config, by_epoch: bool) -> list[str]:
+    """Set a momentum schedule to count as the workflow, in place."""
+    schedule = cfg.get('momentum_config')
+    if not isinstance(schedule, Mapping) or not isinstance(
+        schedule.get('policy'), str
+    ):
+        return []  # reported where the hook is built
+    if schedule.get('by_epoch') and not by_epoch:
+        return [
+            'momentum_config.by_epoch: wanted False, since '
+            'runner.by_epoch=False counts iterations; got True'
+        ]
+    _settle_unit(schedule, 'momentum', by_epoch)
+    return []
+
+
+def _settle_unit(schedule: Any, of: str, by_epoch: bool) -> None:
+    """Set the unit of a schedule where its config names none, in place.
+
+    Some policies of mmcv (OneCycle, cyclic) count iterations alone, in runs
+    of epochs too.
+    """
+    if 'by_epoch' in schedule:
+        return
+    built: list[Any] = []
+    catcher = SimpleNamespace(
+        register_hook=lambda hook, priority=None: built.append(hook)
+    )
+    register = getattr(BaseRunner, f'register_{of}_hook')
+    try:
+        register(catcher, deepcopy(schedule))
+        own = bool(built[0].by_epoch)
+    except Exception:  # reported where it is built
+        own = True
+    schedule['by_epoch'] = by_epoch and own
 
 
 def _policies() -> set[str]:
@@ -122,6 +161,9 @@ def check_optimizer(cfg: Config) -> list[str]:
             "optimizer: wanted dict(type='SGD', lr=..., ...); got "
             f'{short(optimizer)}'
         ]
+    odd = _paramwise(optimizer)
+    if odd:
+        return odd
     kind = optimizer['type']
     cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     if cls is not None and not inspect.isclass(cls):
@@ -142,3 +184,38 @@ def check_optimizer(cfg: Config) -> list[str]:
         for key in optimizer
         if key not in valid
     ]
+
+
+_PARAMWISE = frozenset(
+    {
+        *('custom_keys', 'bias_lr_mult', 'bias_decay_mult'),
+        *('norm_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult'),
+        'bypass_duplicate',
+    }
+)
+"""Keys of mmcv's DefaultOptimizerConstructor, which it does not check."""
+
+
+def _paramwise(optimizer: Mapping[str, Any]) -> list[str]:
+    """Find keys of ``paramwise_cfg`` that mmcv's constructor ignores."""
+    section = optimizer.get('paramwise_cfg')
+    ours = optimizer.get('constructor', 'DefaultOptimizerConstructor')
+    if ours != 'DefaultOptimizerConstructor' or not isinstance(
+        section, Mapping
+    ):
+        return []
+    where = 'optimizer.paramwise_cfg'
+    problems = [
+        f'{where}.{key}: unknown key' + nearest(key, _PARAMWISE)
+        for key in section
+        if key not in _PARAMWISE
+    ]
+    custom = section.get('custom_keys')
+    for name, one in custom.items() if isinstance(custom, Mapping) else ():
+        problems += [
+            f'{where}.custom_keys[{name!r}].{key}: unknown key'
+            + nearest(key, ('lr_mult', 'decay_mult'))
+            for key in (one if isinstance(one, Mapping) else ())
+            if key not in ('lr_mult', 'decay_mult')
+        ]
+    return problems

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from segal.active.units import QueryUnit, unit_named
 from segal.active.units.costs import Costs
 from segal.active.units.spending import Spending
 from segal.structures import Budget, Split, Unit
@@ -165,7 +166,7 @@ class ActiveLearningConfig:
         top_percent: Picks are drawn from this much of each image's highest
             scores, per cent in (0, 100]; None: the very highest.
         aggregate: How the scores of an image, or of a region, become one.
-        shape: Of regions, for REGIONS; None for other units.
+        shape: Of regions, for UNITS; None for other units.
         mixed: How images are opened; None: all are open.
         ignore_index: Class id of what has no label, 0 to 255.
         shuffle_prop: Share of each selection that is random, in [0, 1].
@@ -219,6 +220,11 @@ class ActiveLearningConfig:
     sources: Sources = Sources()
     committee: tuple[Member, ...] = ()
     inherited: frozenset[str] = frozenset()
+
+    @property
+    def asks(self) -> QueryUnit:
+        """Return the query unit, without the places of its regions."""
+        return unit_named(self.unit, self.selector.get('answer', 'all'))
 
     @property
     def queries(self) -> int:

@@ -58,10 +58,20 @@ def check_shapes(cfg: Config) -> list[str]:
             f"'CRITICAL'; got {short(cfg.log_level)}"
         )
     problems += _fp16(cfg.get('fp16'))
+    clip = _of(cfg.get('optimizer_config'), 'grad_clip', None)
+    highest = _of(clip, 'max_norm', 1)
+    if isinstance(highest, int | float) and not highest > 0:
+        problems.append(
+            'optimizer_config.grad_clip.max_norm: wanted a number above 0; '
+            f'got {short(highest)}, which stops or turns round every step'
+        )
     data = cfg.get('data')
     if isinstance(data, Mapping):
         problems += _data_sets(data)
     problems += _weights(cfg.get('model'))
+    for name, section in cfg._cfg_dict.items():
+        if not name.startswith('_'):
+            problems += _quoted(section, name)
     return list(dict.fromkeys(problems))
 
 
@@ -194,6 +204,22 @@ def _steps(where: str, steps: Any) -> Iterator[str]:
                     f"{here}.{key}: wanted a list of names, as ['img']; got "
                     f'{short(names)}'
                 )
+
+
+def _quoted(part: Any, where: str) -> Iterator[str]:
+    """Refuse truth values in quotes: every string is true to its reader."""
+    if isinstance(part, str) and part in ('True', 'False', 'true', 'false'):
+        yield (
+            f'{where}: wanted {part.title()}, which is no text; got {part!r}. '
+            'Take the quotes away'
+        )
+    elif isinstance(part, Mapping):
+        for key, value in part.items():
+            yield from _quoted(value, f'{where}.{key}')
+    elif isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            if isinstance(value, Mapping):
+                yield from _quoted(value, f'{where}[{index}]')
 
 
 def dicts_in(part: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from segal.active.units import unit_named
 from segal.config.parts import takes
 from segal.registry import SELECTORS
 
@@ -34,13 +35,11 @@ def unused_keys(
     written = find('active_learning.selector')[1]
     own = dict(written) if isinstance(written, Mapping) else {}
     problems = []
-    if unit == 'pixel':
-        threshold = _SETTINGS + 'pixel.sample_threshold'
-        problems += _unlike(find, threshold, 'top_percent', selector, own)
-    if unit in ('image', 'region'):
-        where = f'{_SETTINGS}{unit}.aggregate'
-        problems += _unlike(find, where, 'aggregate', selector, own)
-    if unit == 'region':
+    asks = unit_named(unit)
+    for key, argument in asks.selector_keys.items():
+        where = f'{_SETTINGS}{unit}.{key}'
+        problems += _unlike(find, where, argument, selector, own)
+    if asks.grouped:
         where = _SETTINGS + 'region.answer'
         answer = find(where)[1] or 'all'
         if own.get('answer', answer) != answer:
@@ -49,7 +48,7 @@ def unused_keys(
                 f'what {where} says, {answer!r}, by which the first labels '
                 'are asked and paid; write it there alone'
             )
-    if written is not None and unit != 'image':
+    if written is not None and not asks.whole:
         where = f'{_SETTINGS}{unit}.sample_evenly'
         there, evenly = find(where)
         spread = getattr(kind, 'evenly', None)
@@ -114,7 +113,7 @@ def _unlike(
             f'{where}: {selector["type"]} does not use it; got {value!r}. '
             'Leave it out, or write another selector'
         ]
-    if own.get(argument, value) != value:
+    if argument in own and own[argument] != value:
         return [
             f'{where}: {value!r} contradicts {argument}={own[argument]!r} of '
             f'{selector["type"]}; leave one of the two out'

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
 import os.path as osp
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,6 +151,7 @@ def build_data(
         | {key: built[key] for key in keys}
     )
     positions = {image_name(view, i): i for i in range(len(view))}
+    _check_sources_apart(files, {key: built[key] for key in keys})
     sources = {key: built[key] for key in keys}
     for source in sources.values():
         _keep_few(source, few)
@@ -168,6 +172,58 @@ def _no_pool(query: Any) -> list[str]:
         "data.query.type: wanted mmseg's CustomDataset or a class of it, got "
         f'{type(query).__name__}; name the data set that it is made of'
     ]
+
+
+def _check_sources_apart(
+    pool: Mapping[str, str], sources: Mapping[str, Any]
+) -> None:
+    """Refuse images of the pool whose labels a source would give away.
+
+    Copies of them under their names are warned of.
+
+    Args:
+        pool: Name of each image of ``data.query`` -> its file.
+        sources: Key -> data set.
+
+    Raises:
+        ConfigError: An image of a source is a file of the pool, by whatever
+            path.
+    """
+    own, alike = {}, {}
+    for file in pool.values() if sources else ():
+        with suppress(OSError):  # not on this disk
+            found = os.stat(file)
+            own[found.st_dev, found.st_ino] = file
+            alike[osp.basename(file), found.st_size] = file
+    problems = []
+    for key, source in sources.items():
+        if not isinstance(source, CustomDataset):
+            continue
+        copies = []
+        for file in (image_file(source, i) for i in range(len(source))):
+            with suppress(OSError):
+                found = os.stat(file)
+                same = own.get((found.st_dev, found.st_ino))
+                if same is not None:
+                    problems.append(
+                        f'{key}: wanted labelled images beside the pool, got '
+                        f'{file}, which is {same} of data.query: all its '
+                        'labels would be learned, and none of them bought; '
+                        'take the images of the pool out of it, or the '
+                        'labelled ones out of data.query'
+                    )
+                    break
+                copy = alike.get((osp.basename(file), found.st_size))
+                if copy and filecmp.cmp(file, copy, shallow=False):
+                    copies.append(file)
+        if copies:
+            get_root_logger().warning(
+                f'{key}: {len(copies)} of its images are copies of images of '
+                f'data.query, such as {copies[0]}: all their labels are '
+                'learned, and none of them bought'
+            )
+    if problems:
+        raise ConfigError(problems)
 
 
 def _check_orientations(sets: Mapping[str, Any]) -> None:

@@ -35,7 +35,6 @@ from segal.hooks.evaluation import EvaluationHook
 from segal.hooks.snapshot import snapshots
 from segal.model_wrapper import ModelWrapper
 from segal.models.losses.class_balance import (
-    bought_classes,
     class_weights,
     weigh_classes,
 )
@@ -217,7 +216,7 @@ class PhaseBuilder:
         if power is None:
             return
         classes = self.data.classes
-        counts = bought_classes(self.store, len(classes))
+        counts = self.store.class_counts()[: len(classes)]
         weights = class_weights(counts, power)
         weigh_classes(model, weights)
         self.logger.info(

@@ -1,61 +1,106 @@
-"""What spends budgets, built from a config."""
+"""Build selectors and query units from a config."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmcv.utils import build_from_cfg
 
-from segal.active.active_loop import SelectorFactory
 from segal.active.dataset.pool import Pool
 from segal.active.label_store.store import LabelStore
 from segal.active.opening import Opening
-from segal.active.selectors import BaseSelector
-from segal.active.units.regions import RegionShape
+from segal.active.selectors import (
+    BaseSelector,
+    QueryContext,
+    SelectorFactory,
+)
+from segal.active.units import QueryUnit
 from segal.active.units.spending import Spending
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, SegALError
 from segal.openmmlab.built import not_built
-from segal.registry import REGIONS, SELECTORS
+from segal.registry import SELECTORS, UNITS
 from segal.structures import Budget
+
+
+@dataclass(frozen=True)
+class ConfiguredSelector:
+    """Builds the selector that a config names; a ``SelectorFactory``.
+
+    Attributes:
+        part: For SELECTORS.
+        budget: Of a round, where it is a count.
+        unit: What is asked; None: what ``part`` asks.
+        shuffle_prop: Share of random picks.
+        spending: The budget of a round in cost, in place of ``budget``.
+        store: What was asked so far; None where that is nothing.
+    """
+
+    part: dict[str, Any]
+    budget: Budget
+    unit: QueryUnit | None = None
+    shuffle_prop: float = 0.0
+    spending: Spending | None = None
+    store: LabelStore | None = None
+
+    def __call__(self, context: QueryContext) -> BaseSelector:
+        """Build the selector of one round."""
+        return SELECTORS.build(
+            dict(
+                self.part,
+                context=replace(
+                    context,
+                    budget=context.budget or self._budget(context),
+                    shuffle_prop=self.shuffle_prop,
+                    unit=self.unit,
+                ),
+            )
+        )
+
+    def _budget(self, context: QueryContext) -> Budget:
+        """Return the budget of a round; one in cost is turned into a count."""
+        if self.spending is None:
+            return self.budget
+        fresh = context.free > 0  # (P,)
+        if context.opened is not None:
+            fresh &= ~context.opened
+        store, files = self.store, range(context.round)
+        earlier = [store.asked(k) for k in files] if store else []
+        count = self.spending.count(earlier, int(fresh.sum()))
+        return Budget(count, False)
 
 
 def selectors_of(
     config: ActiveLearningConfig,
-    shape: RegionShape | None,
+    unit: QueryUnit,
     store: LabelStore | None,
 ) -> tuple[SelectorFactory, SelectorFactory]:
-    """What builds the selector of the initial draw, and that of a query.
+    """Build the factories for the initial draw and for queries.
 
     Args:
         config: What the user wrote, read.
-        shape: Of regions.
+        unit: What is asked.
         store: What was asked so far; None where that is nothing.
     """
-    seed, spending = config.seed, config.spending
-    given = {} if shape is None else dict(shape=shape)
-    paid = spending if spending and not spending.first else None
+    spending = config.spending
     return (
-        partial(
-            _selector,
-            {**config.initial_selector, **given},
+        ConfiguredSelector(
+            config.initial_selector,
             config.initial,
-            paid,
-            store,
-            seed,
-            0.0,
+            unit,
+            spending=spending if spending and not spending.first else None,
+            store=store,
         ),
-        partial(
-            _selector,
-            {**config.selector, **given},
+        ConfiguredSelector(
+            config.selector,
             config.budget,
+            unit,
+            config.shuffle_prop,
             spending,
             store,
-            seed,
-            config.shuffle_prop,
         ),
     )
 
@@ -63,14 +108,13 @@ def selectors_of(
 def openings_of(
     config: ActiveLearningConfig,
 ) -> tuple[Opening | None, Opening | None]:
-    """Which images the initial draw opens, and a query; None: all are."""
+    """Build the openings of the initial draw and of queries, if any."""
     mixed = config.mixed
     if mixed is None:
         return None, None
 
     def opener(part: dict[str, Any], images: int) -> SelectorFactory:
-        budget = Budget(images, False)
-        return partial(_selector, part, budget, None, None, config.seed, 0.0)
+        return ConfiguredSelector(part, Budget(images, False))
 
     return (
         Opening(
@@ -89,63 +133,46 @@ def openings_of(
     )
 
 
-def shape_of(
-    part: Mapping[str, Any] | None, pool: Pool, cache: Path
-) -> RegionShape | None:
-    """The shape of regions; None where none are asked.
+def unit_of_config(
+    config: ActiveLearningConfig, pool: Pool, cache: Path
+) -> QueryUnit:
+    """Build the unit that queries ask for.
 
     Args:
-        part: As in a config.
+        config: What the user wrote, read.
+        pool: The images.
+        cache: Folder for what is computed once for each image.
+
+    Raises:
+        ConfigError: An option of a region has no meaning.
+    """
+    if config.shape is None:
+        return config.asks
+    return shape_of(config.shape, pool, cache).answered(config.asks.answer)
+
+
+def shape_of(part: Mapping[str, Any], pool: Pool, cache: Path) -> QueryUnit:
+    """Build a region, as a config names it.
+
+    Args:
+        part: Of the config.
         pool: The images.
         cache: Folder for what is computed once for each image.
 
     Raises:
         ConfigError: One of its options has no meaning.
     """
-    if part is None:
-        return None
     given = {}
-    if REGIONS.get(part['type']).reads_images:
+    if UNITS.get(part['type']).reads_images:
         views = pool.view.fingerprint(pool.contents)
         given = dict(
             read_image=pool.read_image, file=pool.file, cache=cache / views
         )
     try:
-        return build_from_cfg(dict(part), REGIONS, given)
+        return build_from_cfg(dict(part), UNITS, given)
     except SegALError:
         raise
     except Exception as error:
         raise ConfigError(
             not_built('active_learning.settings.region.shape', part, error)
         ) from error
-
-
-def _selector(
-    part: dict[str, Any],
-    usual: Budget,
-    spending: Spending | None,
-    store: LabelStore | None,
-    seed: int,
-    shuffle_prop: float,
-    **standing: Any,
-) -> BaseSelector:
-    """A selector for one round, with what a budget in cost pays for.
-
-    The loop says how the round stands, and, where it splits the usual budget,
-    ``budget``.
-    """
-    if spending is not None:
-        file, askable = standing['round'], standing['free'] > 0  # (P,)
-        opened = standing.get('opened')  # None where nothing was
-        earlier = [store.asked(k) for k in range(file)] if store else []
-        fresh = askable if opened is None else askable & ~opened
-        usual = Budget(spending.count(earlier, int(fresh.sum())), False)
-    return build_from_cfg(
-        dict(part),
-        SELECTORS,
-        dict(
-            **{'budget': usual, **standing},
-            seed=seed,
-            shuffle_prop=shuffle_prop,
-        ),
-    )

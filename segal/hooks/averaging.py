@@ -1,4 +1,4 @@
-"""A moving average of the weights, which stands in for them."""
+"""Average the weights over the iterations of a phase."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from torch import Tensor, nn
 from segal.runner.inner import unwrapped
 
 BESIDE = 'ema_weights'
-"""Where the other set of weights lies in a network, and in its snapshots."""
+"""Name of the module that holds the second set of weights."""
 
 
 @HOOKS.register_module()
 class AveragingHook(Hook):
-    """Between two iterations, the network is the average of its past.
+    """Replace the weights by their moving average between iterations.
 
-    So evaluation, snapshots, checkpoints, ``final.pth`` and the query all
-    have the averaged weights, by epoch and by iteration. The weights that
-    are trained lie beside it meanwhile; for an iteration, the two change
-    places. mmcv's ``EMAHook`` changes them at the ends of epochs alone, and
-    leaves batch norm's statistics as they are, which belong to other weights.
+    Evaluation, snapshots, checkpoints, ``final.pth`` and the query all use
+    the averaged weights. A second module holds the trained weights; both are
+    swapped for each iteration. mmcv's ``EMAHook`` swaps only at the ends of
+    epochs, and does not average the statistics of batch norm.
 
-    After iteration t (from 1) the average is ``d a + (1 - d) w``, with
-    ``d = min(decay, t / (9 + t))``: its memory is short at first, so that
-    it leaves the first weights behind. Batch norm's running mean and
-    variance are averaged likewise; integers are left alone.
+    After iteration t (from 1) the average a of the weights w becomes
+    ``d a + (1 - d) w``, with ``d = min(decay, t / (9 + t))``: a short memory
+    at first, so that the first weights are soon forgotten. Running mean and
+    variance of batch norm are averaged too; integers are not.
 
     A phase that starts from the last round's weights starts from their
-    average. Costs one more copy of the weights.
+    average. Needs memory for one more copy of the weights.
 
     Source: Tarvainen and Valpola, Mean Teachers Are Better Role Models,
-    NeurIPS 2017, where statistics are not averaged and the memory at first is
-    the whole past.
+    NeurIPS 2017. There, statistics are not averaged, and the memory at first
+    is the whole past.
 
     Args:
         decay: Share of the old average that is kept, in [0, 1).
@@ -44,7 +43,7 @@ class AveragingHook(Hook):
         self._places: list[tuple[dict[str, Any], str, Tensor]] = []
 
     def before_run(self, runner: Any) -> None:
-        """Put a copy of the weights beside them; a snapshot may follow."""
+        """Copy the weights; a snapshot may then be loaded."""
         model = unwrapped(runner.model)
         beside = nn.Module()
         self._places = []
@@ -63,11 +62,11 @@ class AveragingHook(Hook):
         model.add_module(BESIDE, beside)
 
     def before_train_iter(self, runner: Any) -> None:
-        """Train the weights, not their average."""
+        """Put the trained weights into the network."""
         self._swap()
 
     def after_train_iter(self, runner: Any) -> None:
-        """Take the new weights in, and put the average in their place."""
+        """Update the average, and put it into the network."""
         t = runner.iter + 1 - runner.context.first_iter
         decay = min(self.decay, t / (9 + t))
         for held, name, average in self._places:
@@ -75,11 +74,11 @@ class AveragingHook(Hook):
         self._swap()
 
     def after_run(self, runner: Any) -> None:
-        """Leave a plain network behind, of averaged weights."""
+        """Remove the second module; the averaged weights stay."""
         delattr(unwrapped(runner.model), BESIDE)
         self._places = []
 
     def _swap(self) -> None:
         for held, name, other in self._places:
-            one = held[name]  # by name: EMANet's bases are another every time
+            one = held[name]  # by name: EMANet replaces its bases
             one.data, other.data = other.data, one.data

@@ -1,4 +1,4 @@
-"""Evaluation during a phase and at its end, shared out over the ranks."""
+"""Evaluate during a phase and at its end, on all ranks together."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ from segal.distributed import ranks, stopping
 from segal.model_wrapper import ModelWrapper
 
 _CHECKED: WeakSet[CustomDataset] = WeakSet()
-"""Data sets whose ground truth was looked at, once in each process."""
+"""Data sets whose ground truth this process has checked."""
 
 
 @HOOKS.register_module()
 class EvaluationHook(MMCVEvalHook):
-    """Evaluates on the validation set; always after the last iteration.
+    """Evaluate on the validation set; always after the last iteration.
 
-    Every rank predicts each ``world_size``-th image and keeps the counts of
-    mmseg's ``pre_eval``; their sum is one pooled confusion matrix, from which
-    mmseg's own ``evaluate`` makes the metrics. No result goes through a file.
+    Every rank predicts each ``world_size``-th image and counts pixels with
+    mmseg's ``pre_eval``. mmseg's ``evaluate`` computes the metrics from the
+    sum of all counts. No result is written to a file.
 
     Args:
-        dataloader: This rank's share of the validation set, one image each,
-            in the order of ``indices``.
-        indices: Positions of these images in the set.
-        pre_eval: mmseg's key; results are always counted at once.
-        efficient_test: mmseg's old key, without meaning.
+        dataloader: This rank's images of the validation set, one a batch, in
+            the order of ``indices``.
+        indices: Positions of these images in the validation set.
+        pre_eval: mmseg's key, ignored: ``pre_eval`` is always used.
+        efficient_test: mmseg's old key, ignored.
+        gpu_collect: mmcv's key, ignored: counts are always summed.
+        tmpdir: mmcv's key, ignored.
+        broadcast_bn_buffer: mmcv's key, ignored: all ranks take rank 0's.
         **kwargs: As for mmcv's EvalHook: interval, by_epoch, start,
             save_best, metric, ...
 
     Attributes:
         latest: Metrics of the last evaluation, on every rank.
-        seconds: Time spent, in all.
+        seconds: Total time of all evaluations.
     """
 
     greater_keys = ('mIoU', 'mAcc', 'aAcc')
@@ -51,6 +54,9 @@ class EvaluationHook(MMCVEvalHook):
         indices: list[int],
         pre_eval: bool = True,
         efficient_test: bool = False,
+        gpu_collect: bool = False,
+        tmpdir: str | None = None,
+        broadcast_bn_buffer: bool = True,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault('greater_keys', list(self.greater_keys))
@@ -91,7 +97,7 @@ class EvaluationHook(MMCVEvalHook):
         self.seconds += time.perf_counter() - begin
 
     def _results(self, model: torch.nn.Module) -> list[Any]:
-        """Mmseg's pre_eval counts, summed on each rank, of all ranks."""
+        """Sum mmseg's pre_eval counts on each rank, and gather the sums."""
         total: tuple[torch.Tensor, ...] | None = None
         with ranks.together():
             for counts in self._counts(model):
@@ -108,7 +114,7 @@ class EvaluationHook(MMCVEvalHook):
     def _counts(
         self, model: torch.nn.Module
     ) -> Iterator[tuple[torch.Tensor, ...]]:
-        """Mmseg's pre_eval counts of this rank's images, one by one."""
+        """Yield mmseg's pre_eval counts of each of this rank's images."""
         device = next(model.parameters()).device
         dataset = self.dataloader.dataset
         known = dataset in _CHECKED or not isinstance(dataset, CustomDataset)

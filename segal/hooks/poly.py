@@ -8,14 +8,14 @@ from mmcv.runner.hooks.lr_updater import PolyLrUpdaterHook
 
 @HOOKS.register_module()
 class PolyOverLrUpdaterHook(PolyLrUpdaterHook):
-    """Poly over a length of its own, of which training may stop short.
+    """Decay the learning rate by poly over a length other than training's.
 
     Written ``lr_config=dict(policy='PolyOver', length=62500, power=0.9)``.
-    mmcv's ``'poly'`` ends where training ends.
+    mmcv's ``'poly'`` ends with the training.
 
     Args:
-        length: Where the learning rate would be ``min_lr``, in epochs or
-            iterations; from there on it is.
+        length: Epochs or iterations until the learning rate is ``min_lr``;
+            training may end earlier.
         **kwargs: As for mmcv's.
     """
 
@@ -24,7 +24,7 @@ class PolyOverLrUpdaterHook(PolyLrUpdaterHook):
         self.length = length
 
     def get_lr(self, runner: Any, base_lr: float) -> float:
-        """The learning rate of the next epoch or iteration."""
+        """Return the learning rate of the next epoch or iteration."""
         progress = runner.epoch if self.by_epoch else runner.iter
         left = max(0.0, 1 - progress / self.length) ** self.power
         return (base_lr - self.min_lr) * left + self.min_lr

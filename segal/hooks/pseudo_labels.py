@@ -1,4 +1,4 @@
-"""Pixels that nobody was asked about, learnt from an averaged teacher."""
+"""Train on pseudo-labels of an averaged teacher, where nothing was asked."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from segal.model_wrapper import ModelWrapper
 from segal.runner.inner import unwrapped
 
 WEAK = 'img_weak'
-"""A view of the image for the teacher, where the pipeline makes one."""
+"""Key of the teacher's view of the image, where the pipeline makes one."""
 
 
 def sure_classes(
     probs: Tensor, free: Tensor, threshold: float, ignore_index: int = 255
 ) -> Tensor:
-    """The classes that a teacher is sure of.
+    """Choose the pseudo-labels: classes that the teacher is sure of.
 
     Args:
         probs: Of the teacher, float (B, C, h, w), sums to 1 over C.
-        free: Which pixels may get one, bool (B, h, w).
-        threshold: How likely the class must be, in [0, 1].
-        ignore_index: What stands everywhere else.
+        free: Which pixels may get a pseudo-label, bool (B, h, w).
+        threshold: Least probability of the class, in [0, 1].
+        ignore_index: Class id of all other pixels.
 
     Returns:
         int64 (B, h, w).
@@ -43,18 +43,18 @@ def sure_classes(
 def pseudo_loss(
     logits: Tensor, targets: Tensor, count: int, ignore_index: int = 255
 ) -> Tensor:
-    """Cross-entropy on the pixels with a pseudo-label.
+    """Compute the cross-entropy on pixels with a pseudo-label.
 
-    Summed over these and divided by the number of all that might have had
-    one: few sure pixels weigh little.
+    The sum over these pixels is divided by the number of all pixels that
+    might have had one, so few sure pixels weigh little.
 
     Source: Sohn et al., FixMatch, NeurIPS 2020, eq. 4.
 
     Args:
         logits: float (B, C, h, w).
-        targets: int64 (B, h, w), ``ignore_index`` where there is none.
-        count: How many pixels might have had one.
-        ignore_index: Class id of pixels without.
+        targets: int64 (B, h, w), ``ignore_index`` without pseudo-label.
+        count: How many pixels might have had a pseudo-label.
+        ignore_index: Class id of pixels without pseudo-label.
 
     Returns:
         A scalar; 0 where no pixel has one.
@@ -67,22 +67,22 @@ def pseudo_loss(
 
 @HOOKS.register_module()
 class PseudoLabelHook(Hook):
-    """Lets the decode head learn what the averaged network is sure of, too.
+    """Add a loss on pseudo-labels of the averaged network to the decode head.
 
-    Before an iteration the network is the average of its weights (see
-    :class:`~segal.hooks.averaging.AveragingHook`), in eval mode the teacher:
-    it predicts the batch, in the view that is trained on, or in the weak
-    view that the pipeline keeps (``KeepWeakView``). Where its likeliest
-    class reaches ``threshold`` on a pixel that nobody was asked about, the
-    head's ``losses`` gain ``loss_pseudo``. Bought labels, void answers and
-    padding are left out. The network's classes stay untouched.
+    Before an iteration the network has averaged weights (see
+    :class:`~segal.hooks.averaging.AveragingHook`). In eval mode it is the
+    teacher: it predicts the batch, in the trained view, or in the weak view
+    that the pipeline keeps (``KeepWeakView``). Where its likeliest class
+    reaches ``threshold`` on a pixel that was not asked, the head's ``losses``
+    get ``loss_pseudo``. Bought labels, void answers and padding get none.
+    The classes of the network are not changed.
 
-    Costs a forward pass an iteration once it has begun.
+    Costs one more forward pass an iteration once it has begun.
 
     Args:
-        threshold: How likely a class must be, in [0, 1].
+        threshold: Least probability of a class, in [0, 1].
         weight: Of this loss.
-        begin: Share of the phase, in [0, 1), that is over before.
+        begin: Share of the phase without this loss, in [0, 1).
         length: Of the phase, in epochs (by iteration: iterations).
         ignore_index: Class id of pixels without a label.
     """
@@ -105,21 +105,23 @@ class PseudoLabelHook(Hook):
         self._before: Any = None
 
     def before_run(self, runner: Any) -> None:
-        """Stand before the losses of the decode head."""
+        """Wrap the losses of the decode head."""
         head = teachable_head(unwrapped(runner.model))
         assert head is not None
-        self._before = vars(head).get('losses')  # others may stand there, too
+        self._before = vars(head).get(
+            'losses'
+        )  # another hook may have wrapped it
         vars(head)['losses'] = self._with_pseudo(head)
 
     def after_run(self, runner: Any) -> None:
-        """Step aside."""
+        """Restore the losses of the decode head."""
         head = teachable_head(unwrapped(runner.model))
         del vars(head)['losses']
         if self._before is not None:
             vars(head)['losses'] = self._before
 
     def before_train_iter(self, runner: Any) -> None:
-        """Ask the teacher."""
+        """Predict the batch with the teacher, and keep the pseudo-labels."""
         batch = runner.data_batch
         unasked = _content(batch.pop(UNASKED))
         weak = batch.pop(WEAK, None)
@@ -142,18 +144,18 @@ class PseudoLabelHook(Hook):
         )
 
     def after_train_iter(self, runner: Any) -> None:
-        """Forget them."""
+        """Drop the pseudo-labels of the batch."""
         self.targets = None
 
     def _wait(self, runner: Any) -> int:
-        """Iterations of the phase that go without."""
+        """Return how many iterations of the phase have no such loss."""
         an_epoch = 1
         if isinstance(runner, EpochBasedRunner):
             an_epoch = len(runner.data_loader)
         return math.ceil(round(self.begin * self.length * an_epoch, 6))
 
     def _with_pseudo(self, head: Any) -> Callable[[Any, Tensor], Any]:
-        """The losses of a head, with one more."""
+        """Return the losses of a head, with ``loss_pseudo``."""
         own = head.losses
 
         def losses(seg_logit: Any, seg_label: Tensor) -> Any:
@@ -178,10 +180,10 @@ class PseudoLabelHook(Hook):
 
 
 def teachable_head(model: nn.Module) -> Any:
-    """The head that predicts every pixel, the last one of a cascade.
+    """Find the head that predicts every pixel, the last one of a cascade.
 
     Returns:
-        None where there is none with a channel a class.
+        None where no head has a channel for each class.
     """
     found: Any = getattr(model, 'decode_head', None)
     heads = list(found) if isinstance(found, nn.ModuleList) else [found]
@@ -193,7 +195,7 @@ def teachable_head(model: nn.Module) -> Any:
 
 
 def _predicting(head: Any, seg_logit: Any) -> Tensor:
-    """What a head predicts with, where it hands several to its losses."""
+    """Choose the logits that a head predicts with, of several."""
     if not isinstance(seg_logit, (list, tuple)):
         return seg_logit  # type: ignore[no-any-return]
     last = isinstance(head, IterativeDecodeHead)  # its stages, in order
@@ -201,5 +203,5 @@ def _predicting(head: Any, seg_logit: Any) -> Tensor:
 
 
 def _content(value: Any) -> Any:
-    """What lies in a container of one device."""
+    """Return the content of a container for one device."""
     return value.data[0] if isinstance(value, DataContainer) else value

@@ -1,4 +1,4 @@
-"""Dropout from a key."""
+"""Seed dropout from a key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segal.seeding import key
 
 @HOOKS.register_module()
 class KeyedRandomnessHook(Hook):
-    """Draws dropout from (seed, round, iteration, rank).
+    """Seed dropout from (seed, round, iteration, rank).
 
     Args:
         seed: The experiment's seed.

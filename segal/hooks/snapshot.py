@@ -15,22 +15,22 @@ KEPT = 2
 
 @HOOKS.register_module()
 class SnapshotHook(Hook):
-    """Lets a phase that was killed go on where it was, or end when asked to.
+    """Write snapshots to resume a killed phase; end a phase when asked to.
 
     After each epoch (by iteration: every ``interval`` iterations) the phase
-    is written to ``resume_<iteration>.pth`` in the round's folder; two are
-    kept, and none once the phase is over. All ranks take rank 0's buffers at
-    these points, whether or not the run is ever killed, so that one that goes
-    on is the same as one that never stopped.
+    is written to ``resume_<iteration>.pth`` in the round's folder. Two
+    snapshots are kept, and none after the phase. All ranks take rank 0's
+    buffers at these points in any run, so that a resumed run is the same as
+    one that was never killed.
 
-    A phase that is asked to end (:mod:`segal.distributed.stopping`) does so
-    after its iteration. By iteration it is written first; by epoch, where
-    half an epoch cannot be gone on from exactly, the epoch in hand is given
-    up, unless that iteration was its last.
+    A phase that is asked to end (:mod:`segal.distributed.stopping`) ends
+    after the current iteration. By iteration, a snapshot is written first. By
+    epoch, the current epoch is lost unless that iteration was its last, since
+    half an epoch cannot be resumed exactly.
 
     Args:
         interval: Iterations between snapshots; None: every epoch.
-        found: The snapshot to go on from, None at the beginning of a phase.
+        found: The snapshot to resume from; None: start a new phase.
 
     Raises:
         StoppedError: The run was asked to end.
@@ -45,20 +45,20 @@ class SnapshotHook(Hook):
         self.found = found
 
     def before_run(self, runner: Any) -> None:
-        """Go on from what was found, once every other hook is ready."""
+        """Load the snapshot, after all other hooks have prepared."""
         if self.found is not None:
             runner.go_on_from(self.found)
             _put_back(runner, self.found.get('gradients') or {})
             self.found = None
 
     def after_train_epoch(self, runner: Any) -> None:
-        """Write after an epoch."""
+        """Write a snapshot after an epoch."""
         if self.interval is None:
             self._write(runner, runner.epoch + 1, runner.iter)
             stopping.check_together()
 
     def after_train_iter(self, runner: Any) -> None:
-        """Write after every ``interval`` iterations, and when asked to end."""
+        """Write a snapshot every ``interval`` iterations and before an end."""
         if self.interval is None:
             if not self.end_of_epoch(runner):
                 stopping.check_together()
@@ -84,12 +84,12 @@ class SnapshotHook(Hook):
 
 
 def snapshots(folder: Path) -> list[Path]:
-    """Snapshots of a round's folder, the newest first."""
+    """List the snapshots of a round's folder, the newest first."""
     return sorted(folder.glob('resume_*.pth'), reverse=True)
 
 
-def _gathering(runner: Any) -> list[Any]:
-    """Hooks that step the optimizer once in several iterations."""
+def _accumulating(runner: Any) -> list[Any]:
+    """List the hooks that accumulate gradients over several iterations."""
     return [
         hook
         for hook in runner.hooks
@@ -98,8 +98,8 @@ def _gathering(runner: Any) -> list[Any]:
 
 
 def _pending(runner: Any) -> dict[str, Tensor]:
-    """Gradients that the optimizer has not been stepped with yet."""
-    if not _gathering(runner):
+    """Return the gradients that are accumulated and not yet applied."""
+    if not _accumulating(runner):
         return {}
     return {
         name: parameter.grad.cpu()
@@ -109,12 +109,12 @@ def _pending(runner: Any) -> dict[str, Tensor]:
 
 
 def _put_back(runner: Any, gradients: Mapping[str, Tensor]) -> None:
-    """Go on gathering where the snapshot was written."""
+    """Restore accumulated gradients of a snapshot."""
     known = dict(unwrapped(runner.model).named_parameters())
     for name, gradient in gradients.items():
         known[name].grad = gradient.to(known[name].device)
-    for hook in _gathering(runner):
-        # As mmcv's hook begins, less its warning that gradients are lost.
+    for hook in _accumulating(runner):
+        # As in mmcv's hook, without its warning that gradients are lost.
         hook.remainder_iters = runner.max_iters % hook.cumulative_iters
         hook.divisible_iters = runner.max_iters - hook.remainder_iters
         hook.initialized = True

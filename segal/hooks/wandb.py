@@ -1,4 +1,4 @@
-"""Weights & Biases: one run for all rounds of an experiment."""
+"""Log all rounds of an experiment to one Weights & Biases run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from segal.runner.round_report import RoundReport
 
 STATE_FILE = 'wandb_run.json'
-"""In the work_dir: the run's id, and how many points it has."""
+"""File in the work_dir with the run's id and its number of points."""
 
 _SKIPPED = ('time', 'data_time', 'eval_iter_num')
 _BY_STEP = ('train/*', 'val/*', 'learning_rate*', 'momentum*')
@@ -28,29 +28,27 @@ _BY_ROUND = ('round/*', 'IoU/*', 'pictures/*')
 
 @HOOKS.register_module()
 class WandbLoggerHookWithVal(WandbLoggerHook):
-    """Logs training, validation, rounds and pictures to one W&B run.
+    """Log training, validation, rounds and pictures to one W&B run.
 
-    Hooks live for one round, the W&B run for the experiment: its id is kept
-    in the work_dir, so that each round, and each restart, goes on with the
-    same one. The global iteration is logged as the field ``step`` and the
-    round as ``round``, and the curves are drawn over these: W&B's own step
-    would drop a validation and the training point after it.
+    A hook lives for one round, the W&B run for the whole experiment. The id
+    of the run is kept in the work_dir, and each round and restart continues
+    the same run. The fields ``step`` (global iteration) and ``round`` are the
+    axes of the curves: W&B's own step would drop some points.
 
     In an ordinary mmcv run, without rounds, this is mmcv's hook. Without an
-    API key, or where the server cannot be reached, the run is kept offline in
-    ``work_dir/wandb`` for ``wandb sync``; ``WANDB_MODE`` and
+    API key or a reachable server, the run is written offline to
+    ``work_dir/wandb`` for ``wandb sync``. ``WANDB_MODE`` and
     ``init_kwargs=dict(mode=...)`` are obeyed.
 
     Args:
-        args: As mmcv's ``WandbLoggerHook``.
-        pictures: How many pictures of images are logged each round, beside
-            the learning curve and the contact sheet.
-        kwargs: As mmcv's ``WandbLoggerHook``; ``with_step`` has no meaning
-            here.
+        args: As for mmcv's ``WandbLoggerHook``.
+        pictures: How many pictures of images to log each round, beside the
+            learning curve and the contact sheet.
+        kwargs: As for mmcv's ``WandbLoggerHook``; ``with_step`` is ignored.
     """
 
     opened: ClassVar[dict[str, Path]] = {}
-    """Which experiment's run an id is, of those opened by this process."""
+    """Id of each run that this process opened -> its work_dir."""
 
     def __init__(self, *args: Any, pictures: int = 4, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,7 +58,7 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
 
     @master_only
     def before_run(self, runner: Any) -> None:
-        """Open the experiment's W&B run, or go on with the open one."""
+        """Open the experiment's W&B run, or continue the open one."""
         context = getattr(runner, 'context', None)
         if context is None:
             super().before_run(runner)
@@ -69,18 +67,18 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
         self._open(Path(context.work_dir))
 
     def after_train_iter(self, runner: Any) -> None:
-        """As mmcv's; the iteration that is over is not counted yet."""
+        """Log as mmcv does; the runner has not counted this iteration yet."""
         self._under_way = 1
         super().after_train_iter(runner)
         self._under_way = 0
 
     @master_only
     def log(self, runner: Any) -> None:
-        """Log what the runner's buffer holds, training or validation.
+        """Log the runner's buffer: training or validation values.
 
-        The step is how many iterations are over: mmcv's ``get_iter`` is one
-        ahead after an epoch, and would put the validation beside the training
-        point that follows.
+        The step is the number of finished iterations: mmcv's ``get_iter`` is
+        one ahead after an epoch, and would log validation values at the step
+        of the next training values.
         """
         if self._home is None:
             super().log(runner)
@@ -97,8 +95,8 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
         """Log the round's row and a few of its pictures.
 
         Args:
-            runner: The round's runner; not looked at.
-            report: What the round came to.
+            runner: Unused.
+            report: Of the round.
         """
         self._open(Path(report.work_dir))
         values = round_values(report.row)
@@ -118,7 +116,7 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
         """Upload the logs as an artifact and finish the run.
 
         Args:
-            runner: Not looked at.
+            runner: Unused.
         """
         if self._home is None or self.wandb.run is None:
             return
@@ -128,9 +126,9 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
         self.wandb.finish()
 
     def _open(self, work_dir: Path) -> None:
-        """Go on with the run of this work_dir; begin it where there is none.
+        """Continue the run of this work_dir, or begin a new one.
 
-        A run that the user's own code has opened is adopted.
+        A run that the user's own code has opened is used.
         """
         self._home = work_dir
         saved = _read_state(work_dir)
@@ -158,7 +156,7 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
             _write_state(work_dir, run.id, int(saved.get('logged', 0)))
 
     def _begin(self, options: dict[str, Any]) -> Any:
-        """Start the client; offline where it has no key or no server."""
+        """Begin a run; offline without an API key or a server."""
         logger = get_logger('segal', log_level=logging.INFO)
         settings = self.wandb.setup().settings
         chosen = options.get('mode') or settings.mode
@@ -196,10 +194,10 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
             define(name, step_metric=axis, summary=summary)
 
     def _write(self, values: dict[str, Any]) -> None:
-        """Log one point, numbered after all that the run has.
+        """Log one point after all earlier points of the run.
 
-        Offline nobody but our own file tells the client how many points the
-        run had before a restart.
+        Offline, only our own file knows how many points the run had before a
+        restart.
         """
         assert self._home is not None
         run = self.wandb.run
@@ -226,7 +224,7 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
 
 
 def round_values(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of ``rounds.json`` as the points of a W&B run."""
+    """Convert a row of ``rounds.json`` to values of a W&B run."""
     values: dict[str, Any] = {'round': row['round']}
     for key in ('mIoU', 'mAcc', 'aAcc', 'share', 'iterations'):
         values[f'round/{key}'] = row.get(key)
@@ -243,7 +241,7 @@ def round_values(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _handful(pictures: list[Path], count: int) -> list[Path]:
-    """The first few side-by-side pictures, and those that stand alone."""
+    """Choose a few panels, and all pictures that are not of one image."""
     kinds = ('_panel', '_overlay')
     panels = [path for path in pictures if path.stem.endswith('_panel')]
     alone = [path for path in pictures if not path.stem.endswith(kinds)]

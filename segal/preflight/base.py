@@ -15,8 +15,8 @@ import torch
 from mmcv import Config
 from mmcv.parallel import DataContainer
 
-from segal.active.active_loop import SelectorFactory
-from segal.active.units.regions import RegionShape
+from segal.active.selectors import SelectorFactory
+from segal.active.units import QueryUnit
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, SegALError, raised_at
 from segal.experiment.data import Data
@@ -41,7 +41,7 @@ class Preflight:
         config: Its ``active_learning``, read.
         data: The data sets.
         device: Where to train.
-        shape: Of regions; None for other units.
+        unit: What is asked.
         extractor: Describes images; None where nothing does.
         smoke: Whether phases and data sets were shortened.
     """
@@ -50,7 +50,7 @@ class Preflight:
     config: ActiveLearningConfig
     data: Data
     device: torch.device
-    shape: RegionShape | None = None
+    unit: QueryUnit
     extractor: BaseExtractor | None = None
     smoke: bool = False
 
@@ -71,7 +71,7 @@ class Preflight:
     @property
     def selectors(self) -> Mapping[str, SelectorFactory]:
         """Map the key of each budget to the builder of its selector."""
-        initial, later = selectors_of(self.config, self.shape, None)
+        initial, later = selectors_of(self.config, self.unit, None)
         found = {
             'active_learning.selector': later,
             'active_learning.selector (at first)': initial,

@@ -37,7 +37,11 @@ from segal.preflight.label_flow import check_label_flow
 from segal.preflight.label_values import check_label_values
 from segal.preflight.plan import planned_spans
 from segal.preflight.same_mask import check_same_mask
-from segal.preflight.schedules import check_groups, log_schedule
+from segal.preflight.schedules import (
+    check_groups,
+    log_schedule,
+    unmatched_keys,
+)
 
 _HUGE = 10.0
 """Limit of weights, which may be uninitialised memory."""
@@ -100,6 +104,9 @@ def check_experiment(
                     model, copy.deepcopy(cfg.optimizer)
                 )
                 problems += check_groups(optimizer)
+            unmatched = unmatched_keys(model, cfg.optimizer)
+            if unmatched:
+                logger.warning(unmatched)
             needs = () if heuristic is None else heuristic.needs
             if 'committee' in needs:
                 query.committee(parts, problems, weights)

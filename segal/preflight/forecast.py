@@ -7,8 +7,8 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from segal.active.selectors.quotas import top_count
+from segal.active.units import Fit
 from segal.active.units.costs import Asked
-from segal.active.units.regions.base import Fit
 from segal.config.schema import ActiveLearningConfig, Mixed
 from segal.structures import PoolImage
 
@@ -37,8 +37,8 @@ def planned(
     if config.mixed is not None:
         return _planned_mixed(config, config.mixed, pool, region)
     everything = sum(one.pixels for one in pool)
-    if config.unit != 'region':
-        able = [1 if config.unit == 'image' else one.pixels for one in pool]
+    if not config.asks.grouped:
+        able = [1 if config.asks.whole else one.pixels for one in pool]
     files: list[Asked] = []
     opened = asked = given = 0
     for number in range(len(config.phases)):
@@ -56,22 +56,9 @@ def planned(
             pixels = min(count * region, everything - asked)
         new = min(count, len(pool) - opened)
         shares = pixels * len(pool) / everything
-        files.append(_asked(config, count, shares, new))
+        files.append(config.asks.asked(count, new, shares))
         opened, asked, given = opened + new, asked + pixels, given + count
     return files
-
-
-def _asked(
-    config: ActiveLearningConfig, count: int, shares: float, opened: int
-) -> Asked:
-    """Count requests by their unit; ``shares`` are regions in mean images."""
-    if config.unit == 'image':
-        return Asked(images=count, opened=opened)
-    if config.unit == 'pixel':
-        return Asked(pixels=count, opened=opened)
-    if config.selector.get('answer') == 'dominant':
-        return Asked(superpixels=count, opened=opened)
-    return Asked(regions=count, region_shares=shares, opened=opened)
 
 
 def region_pixels(asked: Asked, pool: Sequence[PoolImage], region: int) -> int:
@@ -103,13 +90,13 @@ def _planned_mixed(
         opened += new
         times = opened if budget.per_image else 1
         count = pixels = budget.amount * times
-        if config.unit == 'region':
+        if config.asks.grouped:
             pixels *= 1 if budget.in_pixels else region
             if budget.percent is not None:
                 there = opened if budget.per_image else len(pool)
                 pixels = int(mean * there * budget.percent / 100)
             count = -(-pixels // region)
-        files.append(_asked(config, count, pixels / mean, new))
+        files.append(config.asks.asked(count, new, pixels / mean))
     return files
 
 
@@ -182,10 +169,7 @@ def _rounds(
     """
     if config.spending is not None:
         files = planned(config, pool, region, able)
-        return [
-            Round(x.pixels + x.images + x.regions + x.superpixels, 0)
-            for x in files
-        ]
+        return [Round(file.requests, 0) for file in files]
     left, opened, found = list(able), len(pool), []
     for number in range(len(config.phases)):
         budget = config.budget if number else config.initial
@@ -222,7 +206,7 @@ def runs_out(
         fits: How many regions each image has; empty for other units.
         region: Typical pixels of a region.
     """
-    least = most = [1 if config.unit == 'image' else x.pixels for x in pool]
+    least = most = [1 if config.asks.whole else x.pixels for x in pool]
     exact, counted = True, f'{config.unit}s are counted'
     if fits:
         exact = all(fit.exact for fit in fits)

@@ -292,7 +292,7 @@ class _Iteration:
         if not self.problems:
             self._forward()
         if not self.problems:
-            self._call('after_train_iter')
+            self._optimize()
             if by_epoch:
                 self._call('after_train_epoch')
         if self.problems:
@@ -323,6 +323,36 @@ class _Iteration:
                         f'{type(hook).__name__}.{moment}; correct it (got '
                         f'{got})'
                     )
+
+    def _optimize(self) -> None:
+        """Let hooks step the optimizer, and check rates and momenta."""
+        weights = [
+            value
+            for group in self.runner.optimizer.param_groups
+            for value in group['params']
+            if value.requires_grad and value.dim() > 1
+        ]
+
+        def moved() -> bool:
+            return any(
+                value.grad is not None and bool(value.grad.any())
+                for value in weights
+            )
+
+        seen: list[bool] = []
+        hook = self.runner.optimizer.register_step_pre_hook(
+            lambda *_: seen.append(moved())
+        )
+        self._call('after_train_iter')
+        hook.remove()
+        # Gradients that are gathered wait for a later step.
+        if not self.problems and weights and not any(seen or [moved()]):
+            self.problems.append(
+                'model, optimizer_config: wanted gradients to step with; got '
+                'zeros for every weight, so that nothing would be trained. '
+                'Correct loss_weight and dropout_ratio of the heads, and '
+                'grad_clip'
+            )
 
     def _forward(self) -> None:
         """Compute the losses of one batch."""
@@ -361,7 +391,7 @@ class _Iteration:
         runner.log_buffer.update(dict(time=0.0, data_time=0.0))
 
     def _rates(self) -> None:
-        """Check that every learning rate is a number."""
+        """Check that every learning rate and momentum can be trained with."""
         for group in self.runner.optimizer.param_groups:
             rate = group['lr']
             if isinstance(rate, complex) or not (
@@ -371,6 +401,15 @@ class _Iteration:
                     'lr_config: wanted learning rates that are finite '
                     f'numbers, got {rate!r} in a phase; correct it (got '
                     f'{self.parts.cfg.get("lr_config")})'
+                )
+                return
+            momentum = group.get('momentum', group.get('betas', (0,))[0])
+            if not 0 <= momentum <= 1:
+                self.problems.append(
+                    'optimizer, momentum_config: wanted a momentum from 0 to '
+                    f'1; got {momentum!r} in a phase, with which steps grow '
+                    'and grow; correct it (got '
+                    f'{self.parts.cfg.get("momentum_config")})'
                 )
                 return
 

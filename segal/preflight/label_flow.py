@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.active_dataset import reads_labels_first
 from segal.active.dataset.base import LoadFirst, image_file
-from segal.active.label_store.ids import ids_in, named
+from segal.active.label_store.ids import as_map, ids_in, named
 from segal.errors import DataError, LabelFlowError
 from segal.preflight.base import Preflight
 from segal.seeding import key, seeded
@@ -21,6 +21,7 @@ _DRAWS = 32
 
 _PIXELS = 360 * 480
 _FEWEST = 12
+_ELSEWHERE = 4
 _AGAIN = 8
 """Further samples for a class that was lost."""
 
@@ -29,12 +30,13 @@ def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     """Check that each pipeline of ``data.train`` moves labels and makes none.
 
     Known label maps replace bought ones: ``ignore_index`` alone, one class
-    everywhere, one labelled pixel, half of the classes in blocks.
+    everywhere, one labelled pixel, half of the classes in blocks, and, in
+    the pool's, the same places twice, with other classes.
 
     Args:
         parts: The experiment.
         problems: Gets one for each pipeline that writes a class id that was
-            not put in, or loses a class.
+            not put in, loses a class, or has labels from elsewhere.
     """
     data = parts.data
     sets: dict[str, Any] = {'data.train': data.view, **data.sources}
@@ -50,7 +52,7 @@ def _faults(
     dataset: CustomDataset, where: str, parts: Preflight, is_pool: bool
 ) -> list[str]:
     """Find the first problem of one pipeline."""
-    loader = LoadFirst(dataset, where)
+    loader = LoadFirst(dataset, where, hides=is_pool)
     classes, seed = len(parts.data.classes), parts.config.seed
 
     def draw(number: int, labels: NDArray[np.uint8]) -> frozenset[int]:
@@ -79,36 +81,70 @@ def _faults(
                     for n in again
                 ):
                     return [_lost(loader, index(number), put_in)]
+        for number in range(_ELSEWHERE * is_pool):
+            said = _of_elsewhere(loader, index(number), parts)
+            if said:
+                return [said]
     except LabelFlowError as error:
         return [str(error)]
     except DataError as error:
         if '.pipeline fails on it' not in str(error):
             raise
         return [str(error)]
-    return _reads_annotations(loader, index(0)) if is_pool else []
-
-
-def _reads_annotations(loader: LoadFirst, index: int) -> list[str]:
-    """Refuse a pipeline of the pool that reads annotation files.
-
-    Steps of the pool's pipeline do not get the path of an annotation: they
-    could only read labels that were not bought.
-    """
-    image = loader.load_image(index)
-    image.update(img_info=dict(filename=image['ori_filename']), ann_info={})
-    image.pop('seg_prefix', None)
-    labels = np.zeros(image['img'].shape[:2], np.uint8)
-    try:
-        with seeded(0, loader.key) as again:
-            loader.transform(index, image, labels, again=again)
-    except DataError as error:
-        return [
-            f'{error}. It asks where the annotation of the image lies; '
-            'bought labels are written behind LoadAnnotations, and others '
-            'are not to be read: derive a step that reads annotations from '
-            'LoadAnnotations, and put it in the place of LoadAnnotations'
-        ]
     return []
+
+
+def _of_elsewhere(loader: LoadFirst, at: int, parts: Preflight) -> str | None:
+    """Find labels of a pipeline that are not those put in.
+
+    A step that reads the truth may keep to classes that were put in. So the
+    same places are labelled twice, the second time with the next class each:
+    what comes out alike, in an image that was moved alike, is from elsewhere.
+    """
+    ignore, classes = parts.config.ignore_index, len(parts.data.classes)
+    height, width = loader.load_image(at)['img'].shape[:2]
+    rows, columns = np.ogrid[:height, :width]
+    places = (rows * 8 // height + columns * 8 // width) % 4 == 0  # (H, W)
+    one, other = (
+        np.where(places, (rows + columns + more) % classes, ignore).astype(
+            np.uint8
+        )
+        for more in (0, 1)
+    )
+    stages: list[NDArray[Any]] = []
+
+    def remember(labels: NDArray[Any]) -> None:
+        stages.append(labels.copy())
+
+    def alike(first: NDArray[Any], second: NDArray[Any]) -> bool:
+        if first.shape != second.shape:
+            return False
+        same = (first == second) & (first != ignore)
+        return bool(2 * same.sum() > (first != ignore).sum())
+
+    with seeded(parts.config.seed, loader.key, 'elsewhere', at) as again:
+        made = []
+        for labels in (one, other):
+            again()
+            image = loader.load_image(at)
+            made.append(loader.transform(at, image, labels.copy()))
+        first, second = (as_map(sample['gt_semantic_seg']) for sample in made)
+        before, after = (as_map(sample['img']) for sample in made)
+        same_moves = np.array_equal(before, after)
+        if not same_moves or not alike(first, second):
+            return None
+        again()
+        loader.first_step(at, one, remember)
+        again()
+        stage = iter(stages)
+        step = loader.first_step(at, other, lambda x: alike(next(stage), x))
+    return (
+        f'{loader.key}.pipeline: {step} writes labels of its own: with other '
+        'classes put in at the same places of '
+        f'{image_file(loader.dataset, at)}, the same come out; wanted steps '
+        'that move labels and make none: let a step that loads annotations '
+        'be derived from LoadAnnotations, in the place of LoadAnnotations'
+    )
 
 
 def _put_in(
@@ -152,7 +188,7 @@ def _lost(loader: LoadFirst, index: int, lost: int) -> str:
     labels = np.full(
         loader.load_image(index)['img'].shape[:2], lost, np.uint8
     )  # (H, W)
-    step = loader.first_step(index, labels, lambda ids: lost not in ids)
+    step = loader.first_step(index, labels, lambda x: lost not in ids_in(x))
     return (
         f'{loader.key}.pipeline: {step} loses class id '
         f'{named([lost], loader.dataset.CLASSES)}: put in at every pixel of '

@@ -103,7 +103,8 @@ def check_label_values(parts: Preflight) -> None:
             everything.append(_look_at(dataset, key, data.classes))
     for seen in everything:
         found = [] if smoke else one_class(seen)
-        if found and not void_pool:
+        void_val = seen.key == 'data.val' and not seen.found
+        if found and (void_val or not void_pool):
             raise DataError(found[0])
         for sentence in found + doubts(seen, complete=not smoke):
             logger.warning(sentence)
@@ -240,7 +241,8 @@ def one_class(seen: Seen) -> list[str]:
     """
     if not seen.is_odd:
         return []
-    if len(seen.classes) > 2 and seen.files < FILES:
+    few = seen.files < FILES and (seen.found or not seen.all)
+    if len(seen.classes) > 2 and few:
         return []
     where = f'{seen.key}: wanted pixels of {len(seen.classes)} classes'
     looked = f'all its {seen.files} annotations'

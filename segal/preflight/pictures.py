@@ -51,7 +51,7 @@ def _draw(parts: Preflight, name: str, image: np.ndarray) -> None:
         places, classes.astype(np.uint8), status, np.ones(len(places), bool)
     )
     labelled = None
-    if parts.config.unit == 'image':
+    if parts.config.asks.whole:
         labelled = label_map
     scene = Scene(
         name, image, marks, data.classes, data.palette, 'preflight', labelled

@@ -10,7 +10,7 @@ from mmseg.utils import get_root_logger
 from torch import nn
 
 from segal.active.dataset.mixed_sampler import batch_sampler
-from segal.active.units.regions.base import Fit
+from segal.active.units import Fit
 from segal.config.schema import ActiveLearningConfig
 from segal.config.sections import CHECKPOINTS_KEPT
 from segal.config.spans import Span, spans_of
@@ -55,9 +55,9 @@ def plan_of(parts: Preflight, model: nn.Module) -> str:
     """
     cfg, config, data = parts.cfg, parts.config, parts.data
     described, fits = _features(parts), list[Fit]()
-    if parts.shape is not None:
+    if parts.unit.grouped:
         quick = sum(image.pixels for image in data.pool) <= COUNTED
-        fits = [parts.shape.fit(image, count=quick) for image in data.pool]
+        fits = [parts.unit.fit(image, count=quick) for image in data.pool]
     spans = planned_spans(parts, fits)
     text = plan(
         cfg,
@@ -107,8 +107,8 @@ def planned_spans(parts: Preflight, fits: Sequence[Fit] = ()) -> list[Span]:
 
 def _typical_pixels(parts: Preflight) -> int:
     """Return the pixels of a typical region; 1 for other units."""
-    shape = parts.shape
-    return shape.typical_pixels(parts.data.pool[0]) if shape else 1
+    unit = parts.unit
+    return unit.typical_pixels(parts.data.pool[0]) if unit.grouped else 1
 
 
 def _features(parts: Preflight) -> str:
@@ -165,7 +165,7 @@ def plan(
         for one in asked
     ]
     counted = 'epoch' if config.by_epoch else 'iteration'
-    everything = len(pool) if config.unit == 'image' else pixels
+    everything = len(pool) if config.asks.whole else pixels
     rows = [_HEAD] + [
         (
             str(k),
@@ -224,17 +224,9 @@ def plan(
 
 
 def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
-    if config.unit == 'image':
-        return f'{budget.amount:,} images'
     each = 'of each open image' if config.mixed else 'of each image'
     where = each if budget.per_image else 'over the whole pool'
-    if budget.percent is not None:
-        return f'{budget.percent:g} % of the pixels {where}, in regions'
-    if config.unit == 'pixel':
-        return f'{budget.amount:,} pixels {where}'
-    if budget.in_pixels:
-        return f'{budget.amount:,} pixels {where}, in regions'
-    return f'{budget.amount:,} regions {where}'
+    return config.asks.in_words(budget, where)
 
 
 def _sum(config: ActiveLearningConfig, amount: float) -> str:
@@ -244,13 +236,7 @@ def _sum(config: ActiveLearningConfig, amount: float) -> str:
 def _prices(config: ActiveLearningConfig) -> str:
     """Name the price of each request."""
     costs = config.costs
-    if config.unit == 'region' and config.selector['answer'] == 'dominant':
-        text = f'{_sum(config, costs.click)} for each region'
-    elif config.unit == 'region' and costs.region is None:
-        text = f'the share of {_sum(config, costs.image)} an image'
-    else:
-        price = getattr(costs, config.unit)
-        text = f'{_sum(config, price)} for each {config.unit}'
+    text = config.asks.price_in_words(costs)
     if not costs.open:
         return text
     return f'{text}, {costs.open:g} to open an image (at most, above)'
@@ -330,7 +316,7 @@ def _disk(
     bytes_of_average: int,
 ) -> str:
     """Estimate the disk space at the end of a run."""
-    if config.unit == 'image':
+    if config.asks.whole:
         mean = sum(image.pixels for image in pool) / len(pool)
         label_bytes = int(labels[-1] * mean)
     else:
@@ -362,7 +348,7 @@ def kept_by_hooks(cfg: Config, length: int) -> int:
         return best
     interval = section.get('interval', -1)
     written = length // interval if interval > 0 else 0
-    last = section.get('save_last', True) and (
+    last = bool(section.get('save_last', True)) and (
         interval <= 0 or length % interval > 0
     )
     most = section.get('max_keep_ckpts', CHECKPOINTS_KEPT)

@@ -12,6 +12,8 @@ from mmcv.utils import build_from_cfg
 
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
+from segal.active.selectors import QueryContext
+from segal.active.units import unit_named
 from segal.active.units.regions import Squares
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError
@@ -63,7 +65,7 @@ def ask(
     free = np.array([image.pixels for image in images], np.int64)
     for where, make in parts.selectors.items():
         with build_problems(where, config.selector, problems):
-            selector = make(images=images, free=free, round=0)
+            selector = make(QueryContext(images, free, 0, config.seed))
             if selector.needs:
                 selector.shortlist(
                     image,
@@ -206,22 +208,14 @@ def unused_keys(config: ActiveLearningConfig) -> list[str]:
 def _chosen(part: dict[str, Any], shuffle: float) -> dict[str, list[int]]:
     """Let a selector choose of made-up images: name -> places."""
     kind = SELECTORS.get(part['type'])
-    per_image = kind.unit != 'image'
+    per_image = not unit_named(kind.unit).whole
     images = [PoolImage(f'{k}', _SIZE) for k in range(_IMAGES)]
     if per_image:
         images = images[:1]
     free = np.array([image.pixels for image in images], np.int64)
-    given = dict(
-        images=images,
-        free=free,
-        budget=Budget(_PICKS, per_image),
-        round=1,
-        seed=0,
-        shuffle_prop=shuffle,
-    )
-    if kind.unit == 'region':
-        given['shape'] = Squares()
-    selector = build_from_cfg(dict(part), SELECTORS, given)
+    budget = Budget(_PICKS, per_image)
+    context = QueryContext(images, free, 1, 0, budget, shuffle, unit=Squares())
+    selector = SELECTORS.build(dict(part, context=context))
     draw = torch.Generator().manual_seed(0)
     for image in images:
         made_up = Prediction(

@@ -12,7 +12,7 @@ from segal.config.spans import Span
 
 _NO_LENGTHS = (
     *('lr', 'factor', 'gamma', 'power', 'ratio', 'times', 'weight', 'seed'),
-    *('warmup', 'percent', 'pct'),
+    *('warmup', 'percent', 'pct', 'momentum'),
 )
 """Parts of the names of numbers that count no iterations."""
 
@@ -44,22 +44,29 @@ def unit_of(by_epoch: bool) -> str:
     return 'epochs' if by_epoch else 'iterations'
 
 
+def _schedule(cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = cfg.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
 def unreached_steps(
-    lr_config: Mapping[str, Any], spans: Sequence[Span], resets: bool
+    cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[str]:
     """Find steps and restarts of a schedule beyond its phases.
 
     Args:
-        lr_config: Canonical.
+        cfg: The canonical config.
+        name: Of the schedule, ``lr_config`` or ``momentum_config``.
         spans: Of all phases.
         resets: Whether the schedule starts anew with each phase; else the
             last phase says what is reached.
     """
-    by_epoch = bool(lr_config.get('by_epoch'))
+    schedule = _schedule(cfg, name)
+    by_epoch = bool(schedule.get('by_epoch'))
     counted = [span.counted(by_epoch) for span in spans]
     last = [each[-1] if each else 0 for each in counted]
     found = []
-    for key, value in lr_config.items():
+    for key, value in schedule.items():
         if any(word in key for word in _NO_LENGTHS):
             continue
         steps = [value] if key == 'step' and _is_count(value) else value
@@ -79,32 +86,35 @@ def unreached_steps(
             if not resets:
                 where, long = 'the schedule', f'{last[-1] + 1:,}'
             found.append(
-                f'lr_config.{key}: {", ".join(map(str, beyond))} never '
+                f'{name}.{key}: {", ".join(map(str, beyond))} never '
                 f'reached in the {long} {unit_of(by_epoch)} of {where}'
             )
     return found
 
 
 def distant_ends(
-    lr_config: Mapping[str, Any], spans: Sequence[Span], resets: bool
+    cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[tuple[str, bool]]:
     """Find lengths of a schedule beyond its end.
 
     Args:
-        lr_config: Canonical.
+        cfg: The canonical config.
+        name: Of the schedule, ``lr_config`` or ``momentum_config``.
         spans: Of all phases.
         resets: Whether the schedule starts anew with each phase.
 
     Returns:
         A sentence for each, and whether less than half of it is trained.
     """
-    by_epoch = bool(lr_config.get('by_epoch'))
+    schedule = _schedule(cfg, name)
+    by_epoch = bool(schedule.get('by_epoch'))
     ends = [
         (span.schedule_epochs if by_epoch else None) or span.schedule_iters
         for span in (spans if resets else spans[-1:])
     ]
+    what = 'learning rate' if name == 'lr_config' else 'momentum'
     found = []
-    for key, value in lr_config.items():
+    for key, value in schedule.items():
         if key == 'step' or any(word in key for word in _NO_LENGTHS):
             continue
         if not _is_count(value):
@@ -116,9 +126,9 @@ def distant_ends(
         where = rounds_in_words(rounds, len(ends)) if resets else 'all rounds'
         found.append(
             (
-                f'lr_config.{key}: {value:,} lies beyond the '
+                f'{name}.{key}: {value:,} lies beyond the '
                 f'{numbers_in_words(there)} {unit_of(by_epoch)} of {where}, '
-                'so that the learning rate does not get to its end',
+                f'so that the {what} does not get to its end',
                 2 * min(there) < value,
             )
         )

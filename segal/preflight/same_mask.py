@@ -21,13 +21,18 @@ from segal.seeding import key
 _FILES = 4
 """Most files of each data set that are compared."""
 
+_MOST = 32
+_PIXELS = 10_000_000
+"""Most files and pixels that are compared until every class was seen."""
+
 
 def check_same_mask(parts: Preflight, problems: list[str]) -> None:
     """Check that training and the evaluation read annotations alike.
 
     A prediction equal to the labels that training reads must be perfect for
     the evaluation. A few annotations of the pool and of ``data.val``, drawn
-    by a key, are compared; missing ones are left out.
+    by a key, are compared, and more until each class was seen; missing
+    ones are left out.
 
     Args:
         parts: The experiment.
@@ -45,9 +50,13 @@ def check_same_mask(parts: Preflight, problems: list[str]) -> None:
     if own_reader and _format(data.view) != _format(val):
         return  # each format has its own reader, which is right
     for dataset, where in ((val, 'data.val'), (data.view, 'data.train')):
-        for info in _handful(dataset, seed):
+        learned = np.zeros(len(classes), np.int64)
+        for number, info in enumerate(_handful(dataset, seed)):
+            enough = learned.all() or learned.sum() > _PIXELS
+            if number >= _FILES and enough:
+                break
             for ours, theirs in _pairs(dataset, data.view, val, info):
-                found = _compare(loader, val, dataset, ours, theirs)
+                found = _compare(loader, val, dataset, ours, theirs, learned)
                 if found:
                     problems.append(f'{where}: {found}')
                     return
@@ -57,7 +66,7 @@ def _handful(dataset: CustomDataset, seed: int) -> list[dict[str, Any]]:
     """Draw the infos of a few images with annotations, by a key."""
     known = [info for info in dataset.img_infos if 'ann' in info]
     known.sort(key=lambda info: key(seed, 'same mask', info['filename']))
-    return known[:_FILES]
+    return known[:_MOST]
 
 
 def _format(dataset: CustomDataset) -> bytes | None:
@@ -103,6 +112,7 @@ def _compare(
     dataset: CustomDataset,
     ours: dict[str, Any],
     theirs: dict[str, Any],
+    learned: NDArray[np.int64],
 ) -> str | None:
     """Compare two readings of one file; None where they are alike.
 
@@ -112,6 +122,8 @@ def _compare(
         dataset: Whose file it is.
         ours: Info of the image for training.
         theirs: The same for the evaluation.
+        learned: Pixels of each class, int64 (C,); those of the file are
+            added.
     """
     folder = dataset.ann_dir
     path = osp.join(folder or '', ours['ann']['seg_map'])
@@ -125,8 +137,8 @@ def _compare(
     judge = copy.copy(val)
     judge.img_infos = [theirs]
     judge.img_dir, judge.ann_dir = dataset.img_dir, folder
-    learned = truth < count  # (H, W), a class
-    prediction = np.where(learned, truth, 0).astype(np.int64)
+    known = truth < count  # (H, W), a class
+    prediction = np.where(known, truth, 0).astype(np.int64)
     try:
         counted = judge.pre_eval(prediction, 0)[0]
         hits, _, _, labels = (np.asarray(x, np.int64) for x in counted)
@@ -137,7 +149,8 @@ def _compare(
             'gt_seg_map_loader_cfg of data.val, so that it reads what '
             "LoadAnnotations of data.train's pipeline does"
         )
-    trained = np.bincount(prediction[learned], minlength=count)  # (C,)
+    trained = np.bincount(prediction[known], minlength=count)  # (C,)
+    learned += trained
     if np.array_equal(hits, trained) and np.array_equal(labels, trained):
         return None
     second = osp.join(folder or '', theirs['ann']['seg_map'])

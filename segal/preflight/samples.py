@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from mmseg.datasets import CustomDataset
 from torch import Tensor
 
@@ -32,12 +33,25 @@ def of_pool(parts: Preflight, problems: list[str]) -> dict[str, Any] | None:
     pseudo = parts.config.training.pseudo_labels is not None
     beside = {UNASKED: labels} if pseudo else {}
     sample: dict[str, Any] | None = None
-    with _pipeline(problems), seeded(parts.config.seed, 'sample') as again:
-        loader = LoadFirst(data.view, 'data.train')
+
+    def draw(hides: bool) -> dict[str, Any]:
+        loader = LoadFirst(data.view, 'data.train', hides)
         at = data.positions[image.name]
-        sample = loader.transform(
-            at, loader.load_image(at), labels, beside, again=again
-        )
+        with seeded(parts.config.seed, 'sample') as again:
+            return loader.transform(
+                at, loader.load_image(at), labels.copy(), beside, again=again
+            )
+
+    with _pipeline(problems):
+        try:
+            sample = draw(hides=True)
+        except LabelFlowError:
+            raise
+        except DataError as error:
+            if _is_made(draw):
+                problems.append(f'{error}. {_ASKS}')
+            else:
+                raise
     if sample is not None and not _is_whole(sample, 'data.train', problems):
         sample = None
     if sample is not None:
@@ -51,7 +65,29 @@ def of_pool(parts: Preflight, problems: list[str]) -> dict[str, Any] | None:
                 "keys=['img']), dict(type='Collect', keys=['img']); got "
                 f'samples of {sorted(batch)}'
             )
+        else:
+            for view in batch['img']:
+                problems += _not_finite(torch.as_tensor(view), 'data.query')
     return sample
+
+
+_ASKS = (
+    'It asks where the annotation of the image lies; bought labels are '
+    'written behind LoadAnnotations, and others are not to be read: derive a '
+    'step that reads annotations from LoadAnnotations, and put it in the '
+    'place of LoadAnnotations'
+)
+
+
+def _is_made(draw: Callable[[bool], object]) -> bool:
+    """Tell whether a sample can be made with annotations in sight."""
+    try:
+        draw(False)
+    except LabelFlowError:
+        return True
+    except DataError:
+        return False
+    return True
 
 
 def _views(sample: Mapping[str, Any], pseudo: bool, key: str) -> list[str]:
@@ -82,7 +118,9 @@ def _is_whole(
     lacks = [key for key in wanted if key not in sample]
     tensor = content(sample.get('img'))
     if not lacks and isinstance(tensor, Tensor) and tensor.ndim == 3:
-        return True
+        odd = _not_finite(tensor, key)
+        problems += odd
+        return not odd
     got = f'no {", ".join(lacks)}' if lacks else 'no tensor as img'
     problems.append(
         f"{key}.pipeline: wanted dict(type='DefaultFormatBundle')"
@@ -90,6 +128,16 @@ def _is_whole(
         f'its end; got samples with {got}'
     )
     return False
+
+
+def _not_finite(image: Tensor, key: str) -> list[str]:
+    """Check that the network gets finite numbers."""
+    if bool(image.isfinite().all()):
+        return []
+    return [
+        f'{key}.pipeline: wanted an image of finite numbers; got nan or inf '
+        'in it, on which nothing is learned. Correct mean and std of Normalize'
+    ]
 
 
 def of_sources(

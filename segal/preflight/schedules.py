@@ -13,6 +13,7 @@ import numpy as np
 from mmcv import Config
 from mmcv.runner.optimizer import OPTIMIZERS
 from numpy.typing import NDArray
+from torch import nn
 
 from segal.config import ActiveLearningConfig
 from segal.config.fitting import (
@@ -61,12 +62,13 @@ def check_schedule(
 ) -> Found:
     """Find steps beyond the phases, and rates that train nothing."""
     found = Found()
-    lr_config, resets = cfg.lr_config, config.reset.schedule
+    resets = config.reset.schedule
     if not _warmups(cfg, config, spans, found):
         _rates(cfg, config, spans, found)
-    found.warnings.extend(unreached_steps(lr_config, spans, resets))
-    for text, far in distant_ends(lr_config, spans, resets):
-        (found.warnings if far else found.notes).append(text)
+    for name in ('lr_config', 'momentum_config'):
+        found.warnings.extend(unreached_steps(cfg, name, spans, resets))
+        for text, far in distant_ends(cfg, name, spans, resets):
+            (found.warnings if far else found.notes).append(text)
     found.notes.extend(unreached_intervals(cfg, config, spans))
     found.notes.extend(silent_logs(cfg.get('log_config'), spans))
     _steps_of_optimizer(cfg.get('optimizer_config'), spans, found)
@@ -77,8 +79,15 @@ def check_schedule(
 
 
 def check_groups(optimizer: Any) -> list[str]:
-    """Find an optimizer that leaves every parameter as it is."""
+    """Find an optimizer that trains no parameter, or climbs the loss."""
     groups = getattr(optimizer, 'param_groups', None)
+    below = [group['lr'] for group in groups or () if group['lr'] < 0]
+    if below:
+        return [
+            'optimizer: wanted learning rates of 0 or more; got '
+            f'{min(below):.3g}, which climbs the loss. Correct lr_mult in '
+            'paramwise_cfg'
+        ]
     if groups is None or any(
         group['lr'] > 0
         and any(value.requires_grad for value in group['params'])
@@ -90,6 +99,32 @@ def check_groups(optimizer: Any) -> list[str]:
         'is not frozen; got none, so that nothing would be trained. Correct '
         'lr and the lr_mult of paramwise_cfg, or freeze less'
     ]
+
+
+def unmatched_keys(model: nn.Module, optimizer: Mapping[str, Any]) -> str:
+    """Name keys of ``custom_keys`` that no parameter's name has.
+
+    Args:
+        model: With the parameters.
+        optimizer: The config of it.
+
+    Returns:
+        A warning, since bases carry keys of other networks; empty: none.
+    """
+    section = optimizer.get('paramwise_cfg')
+    keys = section.get('custom_keys') if isinstance(section, Mapping) else None
+    names = [name for name, _ in model.named_parameters()]
+    lost = [
+        repr(key)
+        for key in (keys if isinstance(keys, Mapping) else ())
+        if not any(key in name for name in names)
+    ]
+    if not lost:
+        return ''
+    return (
+        f'optimizer.paramwise_cfg.custom_keys: {", ".join(lost)} is in no '
+        "parameter's name, and changes nothing"
+    )
 
 
 def fitted(
@@ -206,13 +241,27 @@ def _rates(
             if ours:
                 found.problems.append(
                     f'lr_config: {lr_config["policy"]!r} cannot be run over '
-                    f'the {span.iters:,} iterations of round {k}: {error}'
+                    f'the {span.iters:,} iterations of round {k}: {error}; '
+                    f'correct it (got {dict(cfg.lr_config)})'
                 )
             return
         known[span] = got.max(axis=1)
     whole = [np.concatenate([known[span] for span in spans])]
     parts = [known[span] for span in spans] if config.reset.schedule else whole
     _judge(parts, meant, cfg, found, ours)
+    idle = [
+        k
+        for k, span in enumerate(spans)
+        if known[span].max() <= NOTHING * meant
+    ]
+    if not config.reset.schedule and 0 < len(idle) < len(spans):
+        found.warnings.append(
+            'lr_config: the one schedule over all rounds has come below a '
+            f'thousandth of {meant:.3g} in '
+            f'{rounds_in_words(idle, len(spans))}, which trains next to '
+            'nothing; write '
+            'active_learning.reset=dict(schedule=True), or a slower schedule'
+        )
     least = cfg.lr_config.get('min_lr')
     if isinstance(least, int | float) and least > meant > 0:
         found.warnings.append(

@@ -7,7 +7,7 @@ import inspect
 from typing import Any
 
 import torch
-from mmcv.runner import EvalHook
+from mmcv.runner import DistEvalHook, EvalHook
 from mmseg.datasets import CityscapesDataset, CustomDataset
 from torch import nn
 
@@ -106,6 +106,7 @@ def evaluation(parts: Preflight, problems: list[str]) -> None:
         return  # a data set with its own metrics
     valid = {
         *inspect.signature(EvalHook).parameters,
+        *inspect.signature(DistEvalHook).parameters,
         *inspect.signature(kind.evaluate).parameters,
         *('pre_eval', 'efficient_test'),
     } - {'self', 'results', 'logger', 'dataloader', 'eval_kwargs', 'kwargs'}

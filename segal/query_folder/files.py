@@ -76,7 +76,7 @@ def write(
     found = picks(query)
     summary = summarise(query, found)
     try:
-        if query.request.unit == 'region':
+        if query.request.asks.grouped:
             (out / 'regions').mkdir()
             write_maps(query, out)
         if pictures:
@@ -156,7 +156,7 @@ def summarise(query: Query, found: list[Pick]) -> dict[str, Any]:
     names = query.trained.classes
     ids = np.array([pick.class_id for pick in found], int)
     counts = np.bincount(ids, minlength=len(names))
-    regions = query.request.unit == 'region'
+    regions = query.request.asks.grouped
     return dict(
         images=len(query.pool),
         images_with_picks=len(query.selection.places),

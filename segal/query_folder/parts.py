@@ -13,8 +13,8 @@ from mmcv import Config
 from mmcv.utils import Registry
 
 from segal.active.heuristics import BaseHeuristic
-from segal.active.selectors import BaseSelector
-from segal.active.units.regions import RegionShape
+from segal.active.selectors import BaseSelector, QueryContext
+from segal.active.units import QueryUnit, unit_named
 from segal.config.parts import (
     is_draw,
     needs,
@@ -70,6 +70,11 @@ class Request:
     batch_size: int = 1
     workers: int = 2
 
+    @property
+    def asks(self) -> QueryUnit:
+        """The unit, without where its regions lie."""
+        return unit_named(self.unit)
+
     def problems(self) -> list[str]:
         """List the options whose values have no meaning."""
         key = f'--{self.unit}s' + '-per-image' * self.budget.per_image
@@ -98,7 +103,7 @@ class Request:
                 f'--top-percent: not together with {key}; the top per cent '
                 'is that of the pixels of one image: leave it out'
             )
-        if self.shape is not None and self.unit != 'region':
+        if self.shape is not None and not self.asks.grouped:
             found.append(
                 f'--shape: not together with {key}; wanted --regions or '
                 '--regions-per-image'
@@ -152,7 +157,7 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
     heuristic, found = resolve_heuristic(asked, options, features)
     problems += found
     shape, aggregate = None, 'mean'
-    if request.unit == 'region':
+    if request.asks.grouped:
         shape, found = resolve_shape(
             _SQUARES if request.shape is None else request.shape
         )
@@ -260,28 +265,20 @@ def build_extractor(parts: Parts) -> BaseExtractor | None:
     return _build('features', parts.features, FEATURES)
 
 
-def build_selector(
-    parts: Parts, shape: RegionShape | None, **standing: Any
-) -> BaseSelector:
-    """Configure the selector.
+def build_selector(parts: Parts, context: QueryContext) -> BaseSelector:
+    """Build the selector.
 
     Args:
         parts: With the selector.
-        shape: Of regions.
-        standing: How the round stands; see ``BaseSelector``.
+        context: Of the query.
     """
-    given = standing if shape is None else dict(standing, shape=shape)
-    return _build('selector', parts.selector, SELECTORS, given)
+    part = dict(parts.selector, context=context)
+    return _build('selector', part, SELECTORS)
 
 
-def _build(
-    role: str,
-    part: Mapping[str, Any],
-    registry: Registry,
-    given: Mapping[str, Any] | None = None,
-) -> Any:
+def _build(role: str, part: Mapping[str, Any], registry: Registry) -> Any:
     try:
-        return registry.build(dict(part, **(given or {})))
+        return registry.build(dict(part))
     except Exception as error:
         raise ConfigError(
             not_built(f'active_learning.{role}', part, error)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segal.errors import DataError
-from segal.hooks.visualize import save, slug
 from segal.query_folder.query import Query
+from segal.visualization.scenes import save, slug
 
 MOST = 2**16 - 1
 """Regions of an image that a map can tell apart."""
@@ -66,12 +66,12 @@ def _in(query: Query, name: str) -> Iterator[Pick]:
     """List the picks in one image."""
     selection, classes = query.selection, query.maps.get(name)
     path = query.path(name)
-    if query.request.unit == 'region':
+    if query.request.asks.grouped:
         yield from _regions_in(query, name)
         return
     places: list[int | None] = selection.places[name].tolist()
     ids = classes.reshape(-1)[selection.places[name]].tolist()
-    if selection.unit == 'image':
+    if selection.whole:
         places, ids = [None], [int(np.bincount(classes.reshape(-1)).argmax())]
     for place, number, score in zip(
         places, ids, selection.scores[name], strict=True

@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segal.hooks.visualize import MOST_THUMBNAILS, chosen_images, save, slug
+from segal.active.units import unit_of
 from segal.query_folder.query import Query
 from segal.structures import LABELLED
 from segal.visualization.marks import Marks
 from segal.visualization.pictures import Scene, contact_sheet, panel
+from segal.visualization.scenes import (
+    MOST_THUMBNAILS,
+    chosen_images,
+    save,
+    slug,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ def draw(query: Query, folder: Path, count: int) -> None:
         count: How many images, evenly spread.
     """
     selection, trained = query.selection, query.trained
+    drawn = unit_of(selection).drawn
     if len(trained.classes) > 256 or count < 1:
         return
     palette = np.asarray(query.pool.dataset.PALETTE, np.uint8)
@@ -57,7 +64,7 @@ def draw(query: Query, folder: Path, count: int) -> None:
             classes.reshape(-1)[places],
             np.full(len(places), LABELLED, np.uint8),
             np.ones(len(places), bool),
-            areas=name in selection.regions,
+            areas=drawn == 'areas',
         )
         scene = PickScene(
             query.path(name),
@@ -70,10 +77,10 @@ def draw(query: Query, folder: Path, count: int) -> None:
             score=float(selection.scores[name].max()),
             count=selection.count(name),
         )
-        caption = 'picks' if selection.unit == 'pixel' else ''
+        caption = '' if drawn == 'sheet' else 'picks'
         picture = panel(scene, classes, scores[name], caption)
         save(picture, folder / f'{i:02d}_{slug(query.path(name))}.png')
-    if selection.unit == 'image':
+    if drawn == 'sheet':
         save(_sheet(query), folder / 'asked.png')
 
 

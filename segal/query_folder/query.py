@@ -29,7 +29,9 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.scan import LOOKS
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
-from segal.active.units.regions import RegionShape
+from segal.active.selectors import QueryContext
+from segal.active.units import QueryUnit
+from segal.config.kinds import Channels, accepts
 from segal.errors import ConfigError, DataError, SegALError, StateError
 from segal.experiment.features import features_folder
 from segal.experiment.image_summary import show
@@ -38,7 +40,6 @@ from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
 from segal.openmmlab.built import not_built
-from segal.openmmlab.kinds import Channels, accepts
 from segal.preflight.images import enter_alike
 from segal.query_folder.parts import (
     Parts,
@@ -195,7 +196,9 @@ def _query_folder(
         raise ConfigError(problems)
     scratch = TemporaryDirectory(prefix='segal-query-')
     kept = Path(scratch.name)
-    shape = shape_of(parts.shape, pool, kept / 'superpixels')
+    unit = request.asks
+    if parts.shape:
+        unit = shape_of(parts.shape, pool, kept / 'superpixels')
     begin = time.perf_counter()
     features = None
     if extractor is not None:
@@ -212,7 +215,7 @@ def _query_folder(
         pool, request.seed, request.batch_size, request.workers, features
     )
     selection, maps, means = select(
-        scorer, built, request, parts, shape, trained
+        scorer, built, request, parts, unit, trained
     )
     seconds = time.perf_counter() - begin
     notes += _spent_elsewhere(request, parts, selection)
@@ -293,7 +296,7 @@ def select(
     heuristic: BaseHeuristic,
     request: Request,
     parts: Parts,
-    shape: RegionShape | None,
+    unit: QueryUnit,
     trained: Trained,
 ) -> tuple[Selection, ClassMaps, NDArray[np.float32]]:
     """Score every image of a pool, and spend the budget on it.
@@ -303,7 +306,7 @@ def select(
         heuristic: Gives the scores.
         request: Budget and seed.
         parts: With the selector.
-        shape: Of regions.
+        unit: What is asked.
         trained: The network.
 
     Returns:
@@ -312,12 +315,14 @@ def select(
     images, wrapper = scorer.pool.images, trained.wrapper
     selector = build_selector(
         parts,
-        shape,
-        images=images,
-        free=np.array([image.pixels for image in images], np.int64),
-        budget=request.budget,
-        round=FIRST_QUERY,
-        seed=request.seed,
+        QueryContext(
+            images=images,
+            free=np.array([image.pixels for image in images], np.int64),
+            round=FIRST_QUERY,
+            seed=request.seed,
+            budget=request.budget,
+            unit=unit,
+        ),
     )
     maps: ClassMaps | None = None
     means = np.zeros(len(images), np.float32)

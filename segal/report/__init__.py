@@ -1,5 +1,5 @@
-"""One page of evidence from many runs of one pool."""
+"""Report on many runs of one pool in one page."""
 
 AXES = ('asked', 'pixels', 'percent', 'cost')
-"""What areas can be over: the budget, labelled pixels per image or in per
-cent of the pool's, or what the labels cost."""
+"""Axes of areas: the budget, labelled pixels per image or in per cent of the
+pool's, or the cost of the labels."""

@@ -1,4 +1,4 @@
-"""Classes that runs know nothing of, or that their mean IoU leaves out."""
+"""List classes without labels, or left out of the mean IoU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def left_out(run: Run, at: int) -> list[str]:
 
     Args:
         run: With the round.
-        at: The round; rows of older versions say it by an IoU that is null.
+        at: Number of the round; an IoU of null marks such a class.
     """
     known = run.rows[at].get('IoU') or {}
     return [
@@ -24,7 +24,7 @@ def left_out(run: Run, at: int) -> list[str]:
 
 
 def without_labels(run: Run) -> list[str]:
-    """List the classes of which no label was bought until the last round."""
+    """List the classes without any label after the last round."""
     if run.bought is None:
         return list((run.rows[-1].get('absent') or {}).get('labels', []))
     total = run.bought.sum(0)  # (C,)
@@ -36,7 +36,7 @@ def without_labels(run: Run) -> list[str]:
 
 
 def absences(evidence: Evidence) -> list[str]:
-    """Say which classes the numbers of a report do not speak of.
+    """Say which classes have no labels or do not enter the mean IoU.
 
     Args:
         evidence: The runs.
@@ -47,43 +47,43 @@ def absences(evidence: Evidence) -> list[str]:
     runs = [*evidence.runs, *evidence.full]
     rounds = [(run, at) for run in runs for at in range(len(run.rows))]
     out = [left_out(run, at) for run, at in rounds]
-    said = []
+    sentences = []
     if any(out):
-        said.append(
+        sentences.append(
             'mIoU is a mean over fewer classes than there are, where no pixel '
             'of a class is in data.val or in what was predicted: '
             f'{_counted(evidence.classes, out, "rounds")} left out'
         )
         if len({tuple(names) for names in out}) > 1:
-            said[-1] += (
+            sentences[-1] += (
                 '; so not all points of the curves are means over the same '
                 'classes'
             )
-        said[-1] += '.'
+        sentences[-1] += '.'
     absent = [run.rows[at].get('absent') or {} for run, at in rounds]
     zero = [
         [name for name in one.get('val', []) if name not in names]
         for one, names in zip(absent, out, strict=True)
     ]
     if any(zero):
-        said.append(
+        sentences.append(
             'No pixel of a class is in data.val, but in what was predicted, '
             'so that its IoU counts as 0 % in the mean: '
             f'{_counted(evidence.classes, zero, "rounds")}.'
         )
     bare = [without_labels(run) for run in runs]
     if any(bare):
-        said.append(
+        sentences.append(
             'No label of a class was bought until the last round: '
             f'{_counted(evidence.classes, bare, "runs")}.'
         )
-    return said
+    return sentences
 
 
 def _counted(
     classes: Sequence[str], lists: Sequence[Sequence[str]], what: str
 ) -> str:
-    """Each class that is listed, and how often: ``x in 3 of 12 rounds``."""
+    """Count how often each class is listed: ``x in 3 of 12 rounds``."""
     counts = {name: sum(name in one for one in lists) for name in classes}
     return ', '.join(
         f'{name} in {count} of {len(lists)} {what}'

@@ -1,9 +1,9 @@
-"""What curves are drawn over, and areas are taken over."""
+"""Define what curves and areas are drawn over."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segal.report.evidence import Evidence
 from segal.report.run import Run
@@ -14,14 +14,14 @@ Across = Callable[[Run], Sequence[float]]
 
 @dataclass(frozen=True)
 class Axis:
-    """One way to say how much was labelled until a round.
+    """A measure of how much was labelled until each round.
 
     Attributes:
         name: As ``--axis`` takes it.
-        words: Below the axis of a chart.
-        curve: Of what an area is one.
-        values: Gives those of a run's rounds.
-        integer: Whether only whole numbers stand there.
+        words: Label of the axis in a chart.
+        curve: What an area is under, in words.
+        values: Run -> its value at each round.
+        integer: Whether the values are whole numbers.
     """
 
     name: str
@@ -31,58 +31,38 @@ class Axis:
     integer: bool = False
 
 
+IMAGES = Axis(
+    'asked',
+    'labelled images',
+    'the budget curve',
+    lambda run: run.budgets,
+    integer=True,
+)
+PIXELS = Axis(
+    'pixels',
+    'labelled pixels per image',
+    'the curve over labelled pixels per image',
+    lambda run: run.per_image,
+)
+SHARE = Axis(
+    'percent',
+    "labelled pixels (% of the pool's)",
+    'the curve over labelled pixels in per cent',
+    lambda run: run.share,
+)
+
+
 def axis_of(evidence: Evidence) -> Axis:
-    """The axis that areas and tests are over."""
-    name = evidence.axis
-    if name == 'pixels':
-        return pixels_axis()
-    if name == 'percent':
-        return share_axis()
-    if name == 'cost':
+    """Return the axis of the areas and of the tests on them."""
+    if evidence.axis == 'cost':
         return cost_axis(evidence)
     unit = 'images' if evidence.whole else 'pixels'
-    return Axis(
-        'asked',
-        f'{unit} asked',
-        'the budget curve',
-        lambda run: run.budgets,
-        True,
-    )
-
-
-def images_axis() -> Axis:
-    """Whole images, as the charts of such runs have them."""
-    return Axis(
-        'asked',
-        'labelled images',
-        'the budget curve',
-        lambda run: run.budgets,
-        True,
-    )
-
-
-def pixels_axis() -> Axis:
-    """Labelled pixels for each image of the pool."""
-    return Axis(
-        'pixels',
-        'labelled pixels per image',
-        'the curve over labelled pixels per image',
-        lambda run: run.per_image,
-    )
-
-
-def share_axis() -> Axis:
-    """Labelled pixels in per cent of the pool's."""
-    return Axis(
-        'percent',
-        "labelled pixels (% of the pool's)",
-        'the curve over labelled pixels in per cent',
-        lambda run: run.share,
-    )
+    asked = replace(IMAGES, words=f'{unit} asked')
+    return dict(pixels=PIXELS, percent=SHARE).get(evidence.axis, asked)
 
 
 def cost_axis(evidence: Evidence) -> Axis:
-    """What the labels cost; long times in minutes or hours.
+    """Return the axis of the labels' cost; long times in minutes or hours.
 
     Args:
         evidence: With a cost of every run.
@@ -100,21 +80,17 @@ def cost_axis(evidence: Evidence) -> Axis:
 
 
 def common_span(evidence: Evidence, axis: Axis) -> tuple[float, float] | None:
-    """Where the curves of all finished runs lie side by side.
+    """Find the range that the curves of all finished runs share.
 
     Args:
         evidence: The runs.
-        axis: What they are over.
+        axis: What the curves are over.
 
     Returns:
-        From the last beginning to the first end; None where nothing is
-        finished.
+        The largest first value and the smallest last one; None where no run
+        is finished.
     """
-    ends = [
-        (axis.values(run)[0], axis.values(run)[-1])
-        for run in evidence.runs
-        if run.finished
-    ]
-    if not ends:
+    curves = [axis.values(run) for run in evidence.runs if run.finished]
+    if not curves:
         return None
-    return max(low for low, _ in ends), min(high for _, high in ends)
+    return max(one[0] for one in curves), min(one[-1] for one in curves)

@@ -1,4 +1,4 @@
-"""The charts of a report, as matplotlib figures."""
+"""Draw the charts of a report as matplotlib figures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import patheffects
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -41,7 +40,7 @@ _WIDTH = 5.0
 
 
 def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
-    """Heuristic -> colour and marker, the same in all charts."""
+    """Choose colour and marker of each heuristic, the same in all charts."""
     styles = {}
     others = [name for name in evidence.groups if name != RANDOM]
     for at, name in enumerate(others):
@@ -55,11 +54,11 @@ def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
 
 
 def curves(evidence: Evidence, axis: Axis) -> Figure:
-    """MIoU over something: mean and spread, and unfinished runs alone.
+    """Draw mIoU over an axis: mean and spread; unfinished runs one by one.
 
     Args:
         evidence: The runs.
-        axis: What they are drawn over.
+        axis: What mIoU is drawn over.
     """
     across = axis.values
     figure, axes = _new(3.2)
@@ -82,7 +81,7 @@ def curves(evidence: Evidence, axis: Axis) -> Figure:
         for run in evidence.groups[name]:
             if not run.finished:
                 axes.plot(
-                    across(run), _numbers(run.curve), linestyle=':',
+                    across(run), np.array(run.curve, float), linestyle=':',
                     color=colour, marker=marker, markerfacecolor='white',
                     markersize=5, linewidth=1.3, zorder=2,
                     label=f'{name}, seed {run.seed}: unfinished',
@@ -99,16 +98,13 @@ def curves(evidence: Evidence, axis: Axis) -> Figure:
 def _points(
     runs: Sequence[Run], across: Across
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where, mean and spread of finished runs, each (N,)."""
+    """Compute positions, mean and spread of finished runs, each (N,)."""
     at = np.mean([across(run) for run in runs], axis=0)
-    values = np.array([_numbers(run.curve) for run in runs])  # (runs, N)
-    spreads = values.std(axis=0, ddof=1) if len(runs) > 1 else 0 * at
-    return at, values.mean(axis=0), spreads
-
-
-def _numbers(curve: Sequence[float | None]) -> np.ndarray:
-    """A curve as floats; NaN where there is none, which is not drawn."""
-    return np.array([np.nan if v is None else v for v in curve], np.float64)
+    curves = pd.DataFrame([run.curve for run in runs], dtype=float)
+    return at, *(
+        column.to_numpy()
+        for column in (curves.mean(skipna=False), curves.std(skipna=False))
+    )
 
 
 def _full_line(axes: Axes, evidence: Evidence) -> None:
@@ -125,12 +121,12 @@ def _full_line(axes: Axes, evidence: Evidence) -> None:
 
 
 def areas(evidence: Evidence, findings: Findings) -> Figure:
-    """The area of each run, with mean and spread beside it."""
+    """Draw the area of each run, with mean and spread."""
     names = list(evidence.groups)
     figure, axes = _new(0.9 + 0.42 * len(names))
     for at, (name, (colour, _)) in enumerate(style_of(evidence).items()):
         row = names.index(name)
-        own = list(findings.areas[name].values())
+        own = [*findings.areas[name].values()]
         mean, spread = mean_and_spread(own)
         if mean is None:
             continue
@@ -144,23 +140,25 @@ def areas(evidence: Evidence, findings: Findings) -> Figure:
         )  # fmt: skip
     axes.set_yticks(range(len(names)), [_wrapped(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel(f'area under {findings.axis.curve} (mIoU, %)')
+    words = f'area under {findings.axis.curve} (mIoU, %)'
+    axes.set_xlabel(_wrapped(words, 48))
     axes.margins(x=0.08)
     if not any(findings.areas.values()):
-        _say(axes, 'no finished run')
+        axes.text(
+            0.5, 0.5, 'no finished run', ha='center', va='center',
+            transform=axes.transAxes, color=_FAINT, backgroundcolor='white',
+        )  # fmt: skip
     return figure
 
 
 def penalty_matrix(findings: Findings) -> Figure:
-    """How often the row beats the column; below, how often each is beaten."""
+    """Draw how often a row beats a column; the last row is the mean."""
     table = findings.penalties
     count = len(table.names)
     longest = max(map(len, table.names))
     figure, axes = _new(0.5 * (count + 1) + 0.07 * longest, grid=False)
     rows = [list(row) for row in table.matrix] + [list(table.beaten)]
-    values = np.array(
-        [[np.nan if cell is None else cell for cell in row] for row in rows]
-    )
+    values = np.array(rows, float)  # None becomes NaN
     axes.set_facecolor('#f1f2f4')  # what NaN leaves bare
     axes.imshow(values, cmap='Blues', vmin=0, vmax=1, aspect='auto')
     for i, row in enumerate(rows):
@@ -186,7 +184,7 @@ def penalty_matrix(findings: Findings) -> Figure:
 
 
 def classes(evidence: Evidence) -> Figure:
-    """IoU of each class in the last round, by heuristic."""
+    """Draw the IoU of each class in the last round, by heuristic."""
     names = evidence.classes
     styles = style_of(evidence)
     thick = max(0.34, 0.12 + 0.1 * len(styles))
@@ -216,21 +214,17 @@ def classes(evidence: Evidence) -> Figure:
 def class_means(
     runs: Sequence[Run], count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of each class's IoU in the last round, each (C,).
+    """Compute mean and spread of each class's IoU in the last round, (C,).
 
-    NaN where a class has none, or where there is one seed and no spread.
+    NaN where a class has no IoU, or one seed and so no spread.
     """
-    means, spreads = np.full(count, np.nan), np.full(count, np.nan)
-    for i in range(count):
-        known = [run.iou(-1)[i] for run in runs]
-        mean, spread = mean_and_spread([v for v in known if v is not None])
-        means[i] = np.nan if mean is None else mean
-        spreads[i] = np.nan if spread is None else spread
-    return means, spreads
+    values = [run.iou(-1) for run in runs]
+    frame = pd.DataFrame(values, columns=range(count), dtype=float)
+    return frame.mean().to_numpy(), frame.std().to_numpy()
 
 
 def purchases(evidence: Evidence) -> Figure | None:
-    """Share of the classes in what each round bought, by heuristic."""
+    """Draw the share of each class in the labels of each round."""
     groups = {
         name: counts
         for name, runs in evidence.groups.items()
@@ -277,21 +271,20 @@ def purchases(evidence: Evidence) -> Figure | None:
 
 
 def bought_together(runs: Sequence[Run]) -> np.ndarray | None:
-    """Labels by round and class, summed over seeds; int64 (rounds, C).
+    """Sum the labels of each round and class over seeds; int64 (rounds, C).
 
-    Rounds that not all of the runs have are left out, so that each bar has
-    the same seeds. None where a run has no label files.
+    Only rounds that all runs have count, so that each bar has the same seeds.
+    None where a run has no label files.
     """
-    known = [run.bought for run in runs]
-    found = [counts for counts in known if counts is not None]
-    if not found or len(found) < len(known):
+    found = [run.bought for run in runs if run.bought is not None]
+    if not found or len(found) < len(runs):
         return None
     rounds = min(len(counts) for counts in found)
     return np.sum([counts[:rounds] for counts in found], axis=0)
 
 
 def seconds(evidence: Evidence) -> Figure:
-    """Seconds of train, query and evaluation over the rounds."""
+    """Draw the seconds of train, query and evaluation over the rounds."""
     figure = _figure(2.3)
     grid = figure.subplots(1, len(SECONDS), squeeze=False)[0]
     for axes, key in zip(grid, SECONDS, strict=True):
@@ -314,31 +307,25 @@ def seconds(evidence: Evidence) -> Figure:
 
 
 def round_seconds(runs: Sequence[Run], key: str) -> np.ndarray:
-    """Mean seconds of each round over the runs that know them, (rounds,)."""
-    longest = max((len(run.rows) for run in runs), default=0)
-    found = np.full(longest, np.nan)
-    for at in range(longest):
-        known = [
-            (run.rows[at].get('seconds') or {}).get(key)
-            for run in runs
-            if at < len(run.rows)
-        ]
-        mean, _ = mean_and_spread([float(v) for v in known if v is not None])
-        found[at] = np.nan if mean is None else mean
-    return found
+    """Compute the mean seconds of each round, (rounds,); NaN if unknown."""
+    known = [
+        [(row.get('seconds') or {}).get(key) for row in run.rows]
+        for run in runs
+    ]
+    return pd.DataFrame(known, dtype=float).mean().to_numpy()
 
 
 def plain_text() -> AbstractContextManager[None]:
-    """In which a ``$`` in a name begins no formula."""
+    """Keep matplotlib from reading ``$`` in a name as a formula."""
     return mpl.rc_context({'text.parse_math': False})
 
 
 def as_svg(figure: Figure, name: str) -> str:
-    """A figure as an SVG element to stand in a page.
+    """Write a figure as an SVG element for a page.
 
     Args:
-        figure: What is drawn.
-        name: Begins its ids, so that those of two charts differ.
+        figure: The chart.
+        name: Prefix of its ids, so that ids of two charts differ.
     """
     text = StringIO()
     with (
@@ -360,15 +347,13 @@ def as_svg(figure: Figure, name: str) -> str:
 
 
 def as_png(figure: Figure, path: Path) -> None:
-    """A figure as a file, at twice the size of a screen's pixels."""
+    """Write a figure as a PNG, at twice a screen's resolution."""
     with plain_text():
         figure.savefig(path, format='png', dpi=200)
 
 
 def _figure(height: float) -> Figure:
-    figure = Figure(figsize=(_WIDTH, height), layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(_WIDTH, height), layout='constrained')
 
 
 def _new(height: float, grid: bool = True) -> tuple[Figure, Axes]:
@@ -390,7 +375,7 @@ def _style(axes: Axes, grid: bool = True) -> None:
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
-    """Below the chart, which keeps its height."""
+    """Draw the legend below the chart, which keeps its height."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=0)
     columns = max(1, min(len(labels), 3, 60 // (longest + 6)))
@@ -403,20 +388,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _shown(label: str) -> str:
-    """Matplotlib before 3.10 hides what begins with an underscore."""
+    """Keep a label visible: matplotlib before 3.10 hides ``_names``."""
     return f' {label}' if label.startswith('_') else label
 
 
-def _say(axes: Axes, words: str) -> None:
-    halo = [patheffects.withStroke(linewidth=3, foreground='white')]
-    axes.text(
-        0.5, 0.5, words, ha='center', va='center', color=_FAINT,
-        transform=axes.transAxes, path_effects=halo,
-    )  # fmt: skip
-
-
 def _wrapped(name: str, most: int = 22) -> str:
-    """A long label on several lines, broken at brackets."""
+    """Break a long label into lines, at brackets and spaces."""
     lines = ['']
     for part in re.split(r'(?<=[(\[])|(?<=, )|(?<= )', name):
         if lines[-1] and len(lines[-1]) + len(part) > most:

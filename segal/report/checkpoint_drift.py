@@ -1,4 +1,4 @@
-"""Whether two checkpoints hold the same, bit by bit."""
+"""Compare two checkpoints bit by bit."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class _Absent:
 
 
 ABSENT = _Absent()
-"""Stands where one of two has no value."""
+"""Stands for a value that one of two checkpoints lacks."""
 
 
 @dataclass(frozen=True)
 class TensorDrift:
-    """How far the tensors of two checkpoints lie apart.
+    """The differences between the tensors of two checkpoints.
 
     Attributes:
-        compared: Tensors that either of them has.
-        differ: Those of which a bit differs, or that one of them lacks.
-        first: The first of these, with what differs; None where none does.
+        compared: How many tensors either checkpoint has.
+        differ: How many of them differ in a bit, or are missing in one.
+        first: Name and difference of the first of these; None without any.
         absolute: Largest ``|a - b|`` over all elements; infinite where a
-            tensor is missing or of another shape, or one of two is NaN.
+            tensor is missing or has another shape, or one of two is NaN.
         relative: Largest ``|a - b| / max(|a|, |b|)``, in [0, 2]; infinite
             where ``absolute`` is.
     """
@@ -46,20 +46,19 @@ class TensorDrift:
 
 
 def compare_checkpoints(a: Path, b: Path) -> tuple[TensorDrift, list[str]]:
-    """Compare two checkpoints of ours, that of the optimizer included.
+    """Compare two checkpoints, with the state of the optimizer.
 
-    Paths that begin with the work_dir, two folders up, are compared without
-    it.
+    Paths inside the work_dir (two folders up) are compared relative to it.
 
     Args:
         a: ``work_dir/round_003/final.pth``.
-        b: That of another work_dir.
+        b: The same of another work_dir.
 
     Returns:
-        How far the tensors lie apart, and the keys of all else that differs.
+        The differences of the tensors, and other keys that differ.
 
     Raises:
-        StateError: One of them is missing or hurt.
+        StateError: A checkpoint is missing or damaged.
     """
     leaves = [
         dict(_leaves(load_plain(path), _spellings(path.parents[1])))
@@ -86,7 +85,7 @@ def compare_checkpoints(a: Path, b: Path) -> tuple[TensorDrift, list[str]]:
 
 
 def _spellings(folder: Path) -> tuple[str, ...]:
-    """How a path into the folder may begin."""
+    """List the prefixes of paths into a folder."""
     ways = (str(folder), os.path.abspath(folder), os.path.relpath(folder))
     return tuple(f'{way}/' for way in ways)
 
@@ -94,12 +93,12 @@ def _spellings(folder: Path) -> tuple[str, ...]:
 def _leaves(
     value: Any, own: tuple[str, ...], name: str = ''
 ) -> Iterator[tuple[str, Any]]:
-    """Every tensor and plain value of nested dicts and lists, by its path.
+    """Yield the path and value of every leaf of nested dicts and lists.
 
     Args:
         value: Of a checkpoint.
-        own: How paths into its work_dir begin; that is taken off.
-        name: The path to ``value``.
+        own: Prefixes of paths into its work_dir; they are removed.
+        name: Path of ``value``.
     """
     if isinstance(value, dict | list | tuple) and value:
         items = value.items() if isinstance(value, dict) else enumerate(value)
@@ -114,7 +113,7 @@ def _leaves(
 
 
 def _apart(a: Any, b: Any) -> tuple[str, float, float] | None:
-    """How two tensors differ: in words, absolute, relative; None: not."""
+    """Describe how two tensors differ: words, absolute, relative; or None."""
     for value in (a, b):
         if not isinstance(value, Tensor):
             return 'only one of them has it', math.inf, math.inf
@@ -136,21 +135,21 @@ def _apart(a: Any, b: Any) -> tuple[str, float, float] | None:
 
 
 def _bits(value: Tensor) -> Tensor:
-    """The bytes of a tensor, uint8 (N, bytes of an element)."""
+    """Return the bytes of a tensor, uint8 (N, bytes of an element)."""
     flat = value.detach().contiguous().reshape(-1, 1)
     return flat.view(torch.uint8)
 
 
 def unlike(a: Any, b: Any, name: str = '') -> Iterator[str]:
-    """What differs between plain values; NaN equals NaN.
+    """Yield the differences between plain values; NaN equals NaN.
 
     Args:
         a: A dict of dicts and values, or a value.
         b: Another.
-        name: The path to them.
+        name: Path of both.
 
     Yields:
-        For each that differs its path and both values.
+        Path and both values of each difference.
     """
     if isinstance(a, dict) and isinstance(b, dict):
         for key in dict.fromkeys([*a, *b]):

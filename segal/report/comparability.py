@@ -1,4 +1,4 @@
-"""Whether runs belong on one page, and by what they are told apart."""
+"""Check that runs are comparable (same pool, unit and budget)."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from segal.report.run import Run
 
 _HEURISTIC = 'active_learning.heuristic'
 _OWN = ('seed', _HEURISTIC, 'active_learning.heuristic_cfg')
-"""Keys in which runs of one report differ by intent."""
+"""Keys that may differ between runs of one report."""
 
 _BY_NATURE = ('active_learning', 'runner.sample_mode')
-"""Keys in which a fully supervised run differs from one that asks."""
+"""Keys that may differ between full supervision and other runs."""
 
 _PLACES = ('.data_root',)
-"""Ends of keys that say where data lie on a machine, and not which."""
+"""Ends of keys for places on a machine, which may differ between seeds."""
 
 
-def refuse_strangers(
+def check_comparable(
     runs: Sequence[Run], full: Sequence[Run], axis: str
 ) -> None:
-    """Whether runs are of one pool, one unit and one budget.
+    """Check that runs have the same pool, classes, unit, rounds and budget.
 
-    Over cost, runs of any unit and budget can be compared.
+    Over cost, runs of any unit and budget are comparable.
 
     Raises:
-        StateError: They are not; each group is named.
+        StateError: Something differs; each group of runs is named.
     """
     both = [*runs, *full]
-    same(both, 'pool', _pool_words, lambda run: pool_fingerprint(
+    check_same(both, 'pool', _pool_words, lambda run: pool_fingerprint(
         run.pool.images))  # fmt: skip
-    same(both, 'classes', lambda run: ', '.join(run.pool.classes))
+    check_same(both, 'classes', lambda run: ', '.join(run.pool.classes))
     if axis == 'cost':
         return
-    same(runs, 'unit', lambda run: run.unit, priced=True)
-    same(runs, 'rounds', lambda run: str(run.planned))
+    check_same(runs, 'unit', lambda run: run.unit, priced=True)
+    check_same(runs, 'rounds', lambda run: str(run.planned))
     longest = max((run.budgets for run in runs), key=len)
-    same(
+    check_same(
         runs,
         f'budgets ({runs[0].unit}s asked until each round)',
         lambda run: ', '.join(map(str, run.budgets)),
@@ -61,24 +61,24 @@ def _pool_words(run: Run) -> str:
     return f'{len(images):,} images of {pixels:,} pixels'
 
 
-def same(
+def check_same(
     runs: Sequence[Run],
     what: str,
     words: Callable[[Run], str],
     key: Callable[[Run], Hashable] | None = None,
     priced: bool = False,
 ) -> None:
-    """Whether something is the same for all runs.
+    """Check that a property is the same for all runs.
 
     Args:
-        runs: Which ones.
-        what: In words.
-        words: Gives it in words.
-        key: Gives it; ``words`` where None.
-        priced: Whether runs that differ in it can be compared by cost.
+        runs: The runs.
+        what: Name of the property.
+        words: Run -> the property in words.
+        key: Run -> the value to compare; ``words`` where None.
+        priced: Whether runs that differ in it are comparable by cost.
 
     Raises:
-        StateError: It is not; each group is named.
+        StateError: It differs; each group of runs is named.
     """
     groups: dict[Hashable, list[Run]] = {}
     for run in runs:
@@ -90,14 +90,14 @@ def same(
         for group in groups.values()
     )
     raise StateError(
-        f'these runs do not belong together; wanted the same {what}, '
+        f'these runs are not comparable; wanted the same {what}, '
         f'got\n  {lines}\nreport on each group alone'
         + (', or compare them by cost with --axis cost' if priced else '')
     )
 
 
-def tell_units(runs: Sequence[Run]) -> list[Run]:
-    """Labels that also say what is asked, where one heuristic asks several."""
+def add_units(runs: Sequence[Run]) -> list[Run]:
+    """Add the unit to the labels of heuristics that ask several units."""
     return [
         replace(run, heuristic=f'{run.heuristic} ({run.unit}s)')
         if len({one.unit for one in runs if one.heuristic == run.heuristic})
@@ -107,16 +107,16 @@ def tell_units(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def tell_apart(runs: Sequence[Run]) -> list[Run]:
-    """Labels that also say by which keys runs of one heuristic differ."""
-    told = list(runs)
+def add_settings(runs: Sequence[Run]) -> list[Run]:
+    """Add the differing settings to the labels of one heuristic's runs."""
+    labelled = list(runs)
     for label in {run.heuristic for run in runs}:
         own = [at for at, run in enumerate(runs) if run.heuristic == label]
         kept = [
             {
                 key: value
                 for key, value in settings_of(runs[at].config).items()
-                if not _tells_heuristic(key) and not key.endswith(_PLACES)
+                if not _is_seed_or_heuristic(key) and not key.endswith(_PLACES)
             }
             for at in own
         ]
@@ -127,22 +127,24 @@ def tell_apart(runs: Sequence[Run]) -> list[Run]:
         ]
         for number, at in enumerate(own):
             if words:
-                told_by = [f'{key}={by[number]}' for key, by in words]
-                told[at] = replace(
-                    runs[at], heuristic=f'{label} [{", ".join(told_by)}]'
+                settings = ', '.join(
+                    f'{key}={by[number]}' for key, by in words
                 )
-    return told
+                labelled[at] = replace(
+                    runs[at], heuristic=f'{label} [{settings}]'
+                )
+    return labelled
 
 
-def _tells_heuristic(key: str) -> bool:
-    """Whether a key tells seed or heuristic, which are told elsewhere."""
+def _is_seed_or_heuristic(key: str) -> bool:
+    """Return whether a key is the seed, or the name of a heuristic."""
     return key in ('seed', _HEURISTIC) or (
         key.startswith(_HEURISTIC) and key.endswith('.type')
     )
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    """Values in few words, alike where and only where they are equal."""
+    """Shorten values to few words; unequal values keep unequal words."""
     whole = [json.dumps(value, sort_keys=True) for value in values]
     few = [short(value) for value in values]
     numbers: dict[str, dict[str, int]] = {}
@@ -156,19 +158,19 @@ def _words(values: Sequence[Any]) -> list[str]:
 
 
 def _last(key: str) -> str:
-    """The end of a dotted key that still says what it is."""
+    """Return the last part of a dotted key."""
     return key.rpartition('.')[2]
 
 
 def differing(
     runs: Sequence[Run], full: Sequence[Run] = ()
 ) -> dict[str, dict[str, list[str]]]:
-    """Keys in which runs differ beside heuristic and seed.
+    """List the keys in which runs differ, except heuristic and seed.
 
     Args:
-        runs: That ask for labels.
-        full: Fully supervised ones, which are held to what they share with
-            the others: network, data, optimizer, schedule.
+        runs: Runs that ask for labels.
+        full: Fully supervised runs; only the keys that both kinds have in
+            common are compared: network, data, optimizer, schedule.
 
     Returns:
         Key -> value in words -> names of the runs with it.
@@ -197,11 +199,11 @@ def differing(
     return found
 
 
-def refuse_twins(runs: Sequence[Run]) -> None:
-    """Whether each heuristic has each seed once.
+def check_seeds(runs: Sequence[Run]) -> None:
+    """Check that each heuristic has each seed once.
 
     Raises:
-        StateError: It has one twice.
+        StateError: A heuristic has a seed twice.
     """
     seen: dict[tuple[str, int], Run] = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""Whether two work_dirs hold the same experiment, byte by byte."""
+"""Compare two work_dirs: labels, rounds and checkpoints."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from segal.report.checkpoint_drift import (
 from segal.runner.rounds import read_rounds
 
 TIMES = 'seconds'
-"""The key of a row of ``rounds.json`` that no two runs share."""
+"""Key of a row of ``rounds.json`` that differs between any two runs."""
 
 _ROUND = re.compile(r'round_(\d+)(?=/|\.npz$)')
 
 
 @dataclass(frozen=True)
 class RoundDrift:
-    """What differs in one round.
+    """The differences of one round.
 
     Attributes:
         round: From 0.
-        labels: Files of ``labels/`` that belong to the round and are not the
-            same bytes, relative to ``labels/``, each with what differs.
-        picks: Places (or whole images) that a run asked; None where a label
-            file is missing or hurt.
-        picks_differ: How many of these the other run did not ask; None as
+        labels: The round's files in ``labels/`` whose bytes differ, relative
+            to ``labels/``, each with the difference.
+        picks: How many places (or whole images) a run asked; None where a
+            label file is missing or damaged.
+        picks_differ: How many of them the other run did not ask; None as
             above.
         row: Keys of the row of ``rounds.json`` that differ.
         miou: ``|difference|`` of mIoU, in [0, 1]; None where a row has none.
         tensors: Of ``final.pth``, weights and optimizer together.
-        values: Keys of all else in ``final.pth`` that differ, such as
+        values: Other keys of ``final.pth`` that differ, such as
             ``meta.epoch``.
     """
 
@@ -60,29 +60,31 @@ class RoundDrift:
         )
 
     def differences(self) -> list[str]:
-        """Everything that differs, one sentence each."""
-        said = [f'labels/{name}' for name in self.labels]
+        """List all differences, one sentence each."""
+        sentences = [f'labels/{name}' for name in self.labels]
         if self.picks_differ:
-            said.append(f'{self.picks_differ} of {self.picks} picks differ')
-        said += [f'rounds.json: {key}' for key in self.row]
+            sentences.append(
+                f'{self.picks_differ} of {self.picks} picks differ'
+            )
+        sentences += [f'rounds.json: {key}' for key in self.row]
         drift = self.tensors
         if drift.differ:
-            said.append(
+            sentences.append(
                 f'final.pth: {drift.differ} of {drift.compared} tensors '
                 f'differ, the first is {drift.first}; by up to '
                 f'{drift.absolute:.3g}, relative {drift.relative:.3g}'
             )
-        said += [f'final.pth: {key}' for key in self.values]
-        return [f'round {self.round}: {text}' for text in said]
+        sentences += [f'final.pth: {key}' for key in self.values]
+        return [f'round {self.round}: {text}' for text in sentences]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two runs.
+    """The differences of two runs.
 
     Attributes:
-        rounds: One entry for each round that either run has.
-        others: Files of ``labels/`` that differ and belong to no round.
+        rounds: One entry for each round of either run.
+        others: Files of ``labels/`` that differ and are of no round.
     """
 
     rounds: tuple[RoundDrift, ...]
@@ -95,35 +97,34 @@ class Comparison:
 
     @property
     def tensors(self) -> TensorDrift:
-        """Of the last round that has a checkpoint."""
+        """Differences of the last round with a checkpoint."""
         drifts = [one.tensors for one in self.rounds if one.tensors.compared]
         return drifts[-1] if drifts else TensorDrift()
 
     def differences(self) -> list[str]:
-        """Everything that differs, one sentence each."""
-        said = [f'labels/{name}' for name in self.others]
+        """List all differences, one sentence each."""
+        sentences = [f'labels/{name}' for name in self.others]
         for one in self.rounds:
-            said += one.differences()
-        return said
+            sentences += one.differences()
+        return sentences
 
 
 def compare(work_dir_a: Path, work_dir_b: Path) -> Comparison:
-    """Compare what two runs of one config left.
+    """Compare the files of two runs of one config.
 
-    The label files byte by byte, their names too; the rows of ``rounds.json``
-    without the times; and of each round's ``final.pth`` all tensors bit by
-    bit and all else by value. The paths of the work_dirs do not count.
+    Label files are compared byte by byte, rows of ``rounds.json`` without
+    times, tensors of ``final.pth`` bit by bit, and its other values by value.
+    Paths of the work_dirs do not count.
 
     Args:
         work_dir_a: Of one run.
         work_dir_b: Of the other.
 
     Returns:
-        What differs.
+        All differences.
 
     Raises:
-        StateError: One of them holds no experiment, or what it holds cannot
-            be read.
+        StateError: A folder holds no experiment, or one that cannot be read.
     """
     a, b = Path(work_dir_a), Path(work_dir_b)
     for folder in (a, b):
@@ -195,7 +196,7 @@ def _round(
 
 
 def _rows(work_dir: Path) -> dict[int, dict[str, Any]]:
-    """The rows of ``rounds.json`` without the times, by round."""
+    """Read the rows of ``rounds.json`` without times, by round."""
     return {
         row['round']: {k: v for k, v in row.items() if k != TIMES}
         for row in read_rounds(work_dir)
@@ -203,13 +204,13 @@ def _rows(work_dir: Path) -> dict[int, dict[str, Any]]:
 
 
 def _number(name: str) -> int | None:
-    """The round in ``round_003.npz`` or ``round_003/anything``."""
+    """Read the round from ``round_003.npz`` or ``round_003/anything``."""
     match = _ROUND.match(name)
     return int(match[1]) if match else None
 
 
 def _label_files(a: Path, b: Path) -> Iterator[tuple[str, str | None]]:
-    """Every file of ``labels/`` and what differs, None where nothing does."""
+    """Yield every file of ``labels/`` with its difference, or None."""
     found = [
         {
             path.relative_to(folder / 'labels').as_posix(): path
@@ -229,13 +230,13 @@ def _label_files(a: Path, b: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def _picks(folder: Path, number: int) -> set[tuple[str, int]] | None:
-    """What a label file asked; None where it is missing or hurt."""
+    """Read what a label file asked; None where missing or damaged."""
     path = round_path(folder, number)
     try:
         content = decode(path, path.read_bytes())
     except (OSError, StateError):
         return None
-    if content.unit == 'image':
+    if content.whole:
         return {(name, -1) for name, _, _ in content.images}
     picks: set[tuple[str, int]] = set()
     for k, (name, _, _) in enumerate(content.images):

@@ -1,4 +1,4 @@
-"""Many work_dirs, read and held together."""
+"""Read the runs of a report, and check that they are comparable."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from segal.active.label_store.pool_file import read_pool
 from segal.active.units.costs import Costs
 from segal.errors import StateError
 from segal.report.comparability import (
+    add_settings,
+    add_units,
+    check_comparable,
+    check_same,
+    check_seeds,
     differing,
-    refuse_strangers,
-    refuse_twins,
-    same,
-    tell_apart,
-    tell_units,
 )
 from segal.report.run import Run, read_run
 from segal.runner.rounds import read_rounds
 
 RANDOM = 'Random'
-"""The label of the heuristic that all others are tested against."""
+"""Label of the heuristic that all others are tested against."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Runs that belong together.
+    """Comparable runs.
 
     Attributes:
-        runs: By heuristic and seed; none that is fully supervised.
-        full: The fully supervised ones.
-        differing: Key -> value -> names of the runs with it, for keys other
-            than heuristic and seed in which runs differ.
-        waiting: Names of folders without a finished round: runs that have
-            just begun, or that failed before they had one.
+        runs: The runs that ask for labels.
+        full: The fully supervised runs.
+        differing: Key -> value -> names of the runs with it, for keys in
+            which runs differ, except heuristic and seed.
+        waiting: Names of folders without a finished round: the run has just
+            begun, or failed in its first round.
         axis: What areas and tests are over, one of ``segal.report.AXES``.
-        costs: The prices for all runs; None where theirs differ.
+        costs: Prices of all runs; None where runs have different prices.
     """
 
     runs: list[Run]
@@ -48,22 +48,22 @@ class Evidence:
     costs: Costs | None = None
 
     def paid(self, run: Run) -> list[float] | None:
-        """What all labels of a run until each round cost, if it is known."""
+        """Return the cost of a run's labels until each round, if known."""
         return None if self.costs is None else run.paid(self.costs)
 
     @cached_property
     def units(self) -> list[str]:
-        """What runs ask; several only where cost is the axis."""
+        """Units that runs ask; several only where cost is the axis."""
         return sorted({run.unit for run in self.runs})
 
     @cached_property
     def has_costs(self) -> bool:
-        """Whether it is known of all runs."""
+        """Whether the costs of all runs are known."""
         return all(self.paid(run) is not None for run in self.runs)
 
     @cached_property
     def same_budgets(self) -> bool:
-        """Whether all runs asked as much until each round."""
+        """Whether all runs have the same unit and budgets."""
         return len({run.unit for run in self.runs}) == 1 and all(
             run.budgets == self.budgets[: len(run.budgets)]
             for run in self.runs
@@ -71,13 +71,8 @@ class Evidence:
 
     @property
     def classes(self) -> list[str]:
-        """Their names."""
+        """Names of the classes."""
         return self.runs[0].pool.classes
-
-    @property
-    def unit(self) -> str:
-        """What is asked: ``'pixel'``, ``'image'``, ..."""
-        return self.runs[0].unit
 
     @property
     def whole(self) -> bool:
@@ -86,12 +81,12 @@ class Evidence:
 
     @cached_property
     def budgets(self) -> tuple[int, ...]:
-        """Asked until each round, of the longest run."""
+        """Requests until each round, of the longest run."""
         return max((run.budgets for run in self.runs), key=len)
 
     @cached_property
     def groups(self) -> dict[str, list[Run]]:
-        """Heuristic -> its runs by seed; random comes last."""
+        """Heuristic -> its runs, sorted by seed; random comes last."""
         names = sorted(
             {run.heuristic for run in self.runs},
             key=lambda name: (name == RANDOM, name),
@@ -106,23 +101,23 @@ class Evidence:
 
     @cached_property
     def rounds(self) -> int | None:
-        """How many rounds they are to have; None where that differs."""
+        """Planned rounds; None where that differs between runs."""
         planned = {run.planned for run in self.runs}
         return planned.pop() if len(planned) == 1 else None
 
     @cached_property
     def unfinished(self) -> list[Run]:
-        """Runs that lack rounds, the fully supervised ones last."""
+        """Unfinished runs; the fully supervised ones come last."""
         return [run for run in (*self.runs, *self.full) if not run.finished]
 
     def finished(self, heuristic: str) -> list[Run]:
-        """The finished runs of a heuristic."""
+        """Return the finished runs of a heuristic."""
         return [run for run in self.groups[heuristic] if run.finished]
 
     @property
     def full_miou(self) -> list[float]:
         """MIoU of the finished fully supervised runs, in per cent."""
-        last = [run.curve[-1] for run in self.full if run.finished]
+        last = (run.curve[-1] for run in self.full if run.finished)
         return [value for value in last if value is not None]
 
 
@@ -132,19 +127,19 @@ def read_evidence(
     axis: str | None = None,
     costs: Costs | None = None,
 ) -> Evidence:
-    """Read runs and see whether they belong together.
+    """Read runs, and check that they are comparable.
 
     Args:
-        work_dirs: Of the runs; those whose labels are the whole pool count
-            as fully supervised.
-        full: Of runs that are fully supervised in any case.
+        work_dirs: Of the runs; a run whose first labels are the whole pool
+            counts as fully supervised.
+        full: Of further fully supervised runs.
         axis: What areas and tests are over, one of ``segal.report.AXES``;
             None: cost where budgets are in cost, else what was asked.
-        costs: Prices in place of those of the runs' configs.
+        costs: Prices that replace those of the configs.
 
     Raises:
-        StateError: One is no work_dir, hurt, or does not belong; or nothing
-            tells what its labels cost, where that is the axis.
+        StateError: A folder is no work_dir or is damaged, runs are not
+            comparable, or the axis is cost and a cost is not known.
     """
     known_full = {folder.resolve() for folder in full}
     folders = [
@@ -169,9 +164,9 @@ def read_evidence(
         )
     in_cost = any(run.cost_per_round is not None for run in others)
     axis = axis or ('cost' if in_cost else 'asked')
-    refuse_strangers(others, supervised, axis)
-    others = tell_apart(tell_units(others))
-    refuse_twins(others)
+    check_comparable(others, supervised, axis)
+    others = add_settings(add_units(others))
+    check_seeds(others)
     if costs is None and len({run.costs for run in others}) == 1:
         costs = others[0].costs
     evidence = Evidence(
@@ -184,16 +179,16 @@ def read_evidence(
     )
     if axis == 'cost':
         for runs in evidence.groups.values():
-            same(runs, 'rounds', lambda run: str(run.planned))
-        refuse_unpriced(evidence)
+            check_same(runs, 'rounds', lambda run: str(run.planned))
+        check_costs(evidence)
     return evidence
 
 
-def refuse_unpriced(evidence: Evidence) -> None:
-    """Whether every run's labels have a cost that rises.
+def check_costs(evidence: Evidence) -> None:
+    """Check that the cost of every run is known and rises.
 
     Raises:
-        StateError: They have not.
+        StateError: It is not known, or does not rise.
     """
     if evidence.costs is None:
         tables = sorted({str(run.costs) for run in evidence.runs})
@@ -206,9 +201,9 @@ def refuse_unpriced(evidence: Evidence) -> None:
         if paid is None:
             raise StateError(
                 f'{run.work_dir}: wanted its label files, or rows with costs '
-                'at the prices of its config, got neither, so nothing tells '
-                'what its labels cost; restore them from a copy, or leave '
-                '--axis cost out'
+                'at the prices of its config, got neither, so the cost of its '
+                'labels is not known; restore the label files from a copy, or '
+                'leave --axis cost out'
             )
         if len(paid) > 1 and paid[-1] <= paid[0]:
             raise StateError(
@@ -219,21 +214,21 @@ def refuse_unpriced(evidence: Evidence) -> None:
 
 
 def _has_no_round(folder: Path) -> bool:
-    """Whether a folder is there, and no round in it yet.
+    """Return whether the folder of a run has no finished round yet.
 
     Raises:
-        StateError: There is no such folder, or a file in it is hurt.
+        StateError: There is no such folder, or a file in it is damaged.
     """
     if folder.is_dir() and not (folder / 'pool.json').exists():
-        return True  # a run writes it once all that it is made of is built
+        return True  # a run writes it once all its parts are built
     return bool(read_pool(folder).images) and not read_rounds(folder)
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:
-    """The last parts of the paths, as many as tell them apart.
+    """Shorten paths to as many last parts as make them unique.
 
     Raises:
-        StateError: The same folder is named twice.
+        StateError: A folder is given twice.
     """
     whole = [folder.resolve() for folder in folders]
     twice = sorted({str(path) for path in whole if whole.count(path) > 1})

@@ -1,4 +1,4 @@
-"""What the first draw of a config chooses, and how well that covers a pool."""
+"""Measure how well the first images of a config cover a pool."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.pool import Pool
 from segal.active.scoring import Scorer
+from segal.active.selectors import QueryContext
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError
 from segal.experiment.data import Data
@@ -28,9 +29,9 @@ class FirstDraw:
     """The first draws of one config; nothing is bought.
 
     Attributes:
-        config: What the user wrote, read.
+        config: The checked config.
         pool: Its images.
-        features: What describes them; None where nothing does.
+        features: Features of the images; None where the config has none.
     """
 
     config: ActiveLearningConfig
@@ -38,20 +39,16 @@ class FirstDraw:
     features: PoolFeatures | None
 
     def names(self, seed: int) -> list[str]:
-        """The images that a run of this seed labels first, in pool order.
+        """Return the images that a run of a seed labels first, in pool order.
 
-        Every place counts as free, as it does with ``oracle.void='charge'``.
+        Every place may be asked, as with ``oracle.void='charge'``.
         """
         config, images = self.config, self.pool.images
         free = np.array([image.pixels for image in images], np.int64)
         selector = SELECTORS.build(
             dict(
                 config.initial_selector,
-                images=images,
-                free=free,
-                budget=config.initial,
-                round=0,
-                seed=seed,
+                context=QueryContext(images, free, 0, seed, config.initial),
             )
         )
         heuristic = HEURISTICS.build(dict(config.initial_heuristic))
@@ -64,10 +61,10 @@ class FirstDraw:
         return list(selector.choose([selector.candidates()]).places)
 
     def embeddings(self) -> NDArray[np.float64]:
-        """One unit vector for each image of the pool: (P, D).
+        """Return a unit vector for each image of the pool, (P, D).
 
         Raises:
-            ConfigError: Nothing describes the images.
+            ConfigError: The config has no features of images.
         """
         if self.features is None or self.features.extractor.of_network:
             raise ConfigError(
@@ -91,17 +88,17 @@ class FirstDraw:
 def open_first_draw(
     cfg: Config, cache: Path, logger: logging.Logger
 ) -> FirstDraw:
-    """Read a config, and describe its pool where its first draw needs that.
+    """Read a config, and compute the features that its first draw needs.
 
     Args:
         cfg: As loaded.
         cache: Folder of the features, where the config names none.
-        logger: Told what is done.
+        logger: For progress.
 
     Raises:
-        ConfigError: Everything that is wrong with the config.
-        DataError: Images that cannot be read.
-        StateError: Weights that do not fit.
+        ConfigError: The config has problems; all are named.
+        DataError: An image cannot be read.
+        StateError: The weights do not fit.
     """
     config, data, _ = read_experiment(cfg, None)
     features = None
@@ -126,22 +123,22 @@ def _features(
 def coverage(
     vectors: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> dict[str, float]:
-    """How near every image of a pool is to a chosen one.
+    """Measure the distance from every image to the nearest chosen one.
 
     Args:
         vectors: Unit vectors (P, D).
-        chosen: Positions of the chosen ones.
+        chosen: Positions of the chosen images, (K,).
 
     Returns:
-        ``mean`` and ``farthest`` distance to the nearest chosen image, over
-        all of the pool, and the distance of the two chosen ones that are
-        ``nearest`` to each other; cosine distances, from 0 to 2.
+        Cosine distances, from 0 to 2: ``mean`` and ``farthest`` distance to
+        the nearest chosen image over the pool, and the distance of the two
+        ``nearest`` chosen images.
     """
     distances = 1 - vectors @ vectors[chosen].T  # (P, K)
     near = distances.min(axis=1).clip(0)
-    among = distances[chosen] + np.diag(np.full(len(chosen), np.inf))
+    spread = distances[chosen] + np.diag(np.full(len(chosen), np.inf))
     return dict(
         mean=float(near.mean()),
         farthest=float(near.max()),
-        nearest=float(among.min().clip(0)) if len(chosen) > 1 else 0.0,
+        nearest=float(spread.min().clip(0)) if len(chosen) > 1 else 0.0,
     )

@@ -1,4 +1,4 @@
-"""A few pictures of what each heuristic bought, small enough for a page."""
+"""Draw small pictures of what each heuristic bought, for a page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from PIL import Image
 
 from segal.active.label_store.pool_file import open_store
+from segal.active.units import unit_of
 from segal.errors import DataError
-from segal.hooks.visualize import chosen_images, scene_of
 from segal.report.evidence import Evidence
 from segal.report.run import Run
 from segal.structures import PoolImage, Selection
 from segal.visualization.pictures import overlay
+from segal.visualization.scenes import chosen_images, scene_of
 
 _LONGEST = 640
 _QUALITY = 82
@@ -27,8 +28,8 @@ class Picture:
     """One picture of the gallery.
 
     Attributes:
-        caption: What it shows.
-        source: The picture itself, as a ``data:`` address.
+        caption: What the picture shows.
+        source: The picture as a ``data:`` address.
         size: (height, width), in pixels.
     """
 
@@ -42,10 +43,10 @@ class Shelf:
     """The pictures of one heuristic.
 
     Attributes:
-        heuristic: Its label.
-        run: Name of the run that they are of.
-        pictures: A few; none where none can be had.
-        note: Why there are none, or why they are others; else empty.
+        heuristic: Label of the heuristic.
+        run: Name of the run that is shown.
+        pictures: May be empty.
+        note: Why pictures are missing or were drawn by the run; else empty.
     """
 
     heuristic: str
@@ -55,10 +56,10 @@ class Shelf:
 
 
 def gallery(evidence: Evidence, count: int = 3) -> list[Shelf]:
-    """What the first run of each heuristic bought.
+    """Draw what the first run of each heuristic bought.
 
-    Of single pixels, the same images for all heuristics; of whole images,
-    some of those that were asked last.
+    Runs that ask pixels show the same images for all heuristics; runs that
+    ask whole images show some that were asked last.
 
     Args:
         evidence: The runs.
@@ -82,7 +83,7 @@ def _shelf(heuristic: str, run: Run, count: int) -> Shelf:
 
 
 def _drawn(run: Run, count: int) -> list[Picture]:
-    """Drawn anew from the label files.
+    """Draw pictures from the label files.
 
     Raises:
         DataError: An image of the pool cannot be read.
@@ -105,14 +106,14 @@ def _drawn(run: Run, count: int) -> list[Picture]:
 
 
 def _to_show(run: Run, asked: Selection, count: int) -> Sequence[PoolImage]:
-    if asked.unit != 'image':
+    if unit_of(asked).drawn != 'sheet':
         return chosen_images(run.pool.images, count)
     known = {image.name: image for image in run.pool.images}
     return chosen_images([known[name] for name in sorted(asked.places)], count)
 
 
 def _kept(run: Run, count: int) -> list[Picture]:
-    """What the run's own hook drew in its last round."""
+    """Load what the run's own hook drew in its last round."""
     active = run.config.get('active_learning') or {}
     name = str((active.get('visualize') or {}).get('dir', 'viz'))
     folders = sorted((run.work_dir / name).glob('round_*'))

@@ -1,9 +1,8 @@
-"""The page: tables, charts and pictures in one file that needs no other."""
+"""Write the page of a report: tables, charts and pictures in one file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,7 @@ from segal.errors import StateError
 from segal.files import replace_file, unwritable
 from segal.report import charts
 from segal.report.absent import absences
-from segal.report.axes import (
-    cost_axis,
-    images_axis,
-    pixels_axis,
-    share_axis,
-)
+from segal.report.axes import IMAGES, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
 from segal.report.gallery import gallery
 from segal.report.statistics import (
@@ -33,10 +27,10 @@ from segal.report.statistics import (
     mean_and_spread,
 )
 from segal.report.tables import SECONDS, Findings, find, mean_paid
-from segal.visualization.table import cost_words
+from segal.visualization.table import aligned, cost_words
 
 FEW = 'needs two paired seeds'
-"""What stands where there are too few seeds for a number."""
+"""Stands for a number that needs more seeds."""
 
 ABSENT = '–'
 
@@ -51,7 +45,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Written:
-    """What a report came to.
+    """A report that was written.
 
     Attributes:
         findings: The numbers.
@@ -96,13 +90,13 @@ def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
 
 
 def draw_all(evidence: Evidence, findings: Findings) -> dict[str, Figure]:
-    """All charts, by the names of their files."""
+    """Draw all charts: name of the file -> figure."""
     drawn: dict[str, Figure | None] = {}
     if evidence.whole:
-        drawn['curve_images'] = charts.curves(evidence, images_axis())
+        drawn['curve_images'] = charts.curves(evidence, IMAGES)
     else:
-        drawn['curve_pixels'] = charts.curves(evidence, pixels_axis())
-    drawn['curve_share'] = charts.curves(evidence, share_axis())
+        drawn['curve_pixels'] = charts.curves(evidence, PIXELS)
+    drawn['curve_share'] = charts.curves(evidence, SHARE)
     if evidence.has_costs:
         drawn['curve_cost'] = charts.curves(evidence, cost_axis(evidence))
     drawn['areas'] = charts.areas(evidence, findings)
@@ -120,7 +114,7 @@ def render(
     figures: dict[str, Figure],
     images: int = 3,
 ) -> str:
-    """The page as text."""
+    """Render the page as HTML."""
     environment = Environment(
         loader=PackageLoader('segal.report', '.'),
         autoescape=True,
@@ -167,40 +161,40 @@ def render(
 
 
 def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
-    """What the numbers say, in sentences; nothing that they do not."""
+    """Summarise the results in sentences."""
     areas = findings.summary.dropna(subset=['area_percent'])
-    said = []
+    sentences = []
     if findings.span and findings.span[0] >= findings.span[1]:
-        said.append(
-            'The curves do not lie side by side anywhere, so no area is under '
-            'all of them.'
+        sentences.append(
+            'The curves share no range of the axis, so no areas can be '
+            'compared.'
         )
     if len(areas):
         most = areas['area_percent'].max()
         first = areas[areas['area_percent'] >= most - 1e-9]
         size = with_spread(most, first['area_std'].iloc[0])
-        names = _listed(list(first['heuristic']))
+        names = ', '.join(first['heuristic'])
         whole = f'{size} %'.replace(' ', '\N{NO-BREAK SPACE}')
-        said.append(
+        sentences.append(
             f'Largest area under {findings.axis.curve}: {names}, {whole}.'
         )
     tested = findings.against_random
     if not tested:
-        several = [
+        several = ', '.join(
             name
             for name in evidence.groups
             if name.startswith((f'{RANDOM} (', f'{RANDOM} ['))
-        ]
-        said.append(
+        )
+        sentences.append(
             'There is no heuristic beside random.'
             if RANDOM in evidence.groups
-            else f'Random has unlike runs ({_listed(several)}), so nothing is '
-            'tested against it; report on one kind of them alone.'
+            else f'Random has runs with different settings ({several}), so '
+            'nothing is tested against it; report on runs of one kind.'
             if several
             else 'There is no run of the heuristic random, so nothing is '
             'tested against it.'
         )
-        return said
+        return sentences
     known = {name: p for name, p in findings.p_holm.items() if p is not None}
     better, worse = (
         [
@@ -211,25 +205,27 @@ def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
         for sign in (1, -1)
     )
     if better:
-        said.append(f'Better than random (p < {ALPHA}): {_listed(better)}.')
+        sentences.append(
+            f'Better than random (p < {ALPHA}): {", ".join(better)}.'
+        )
     if worse:
-        said.append(f'Worse than random (p < {ALPHA}): {_listed(worse)}.')
+        sentences.append(
+            f'Worse than random (p < {ALPHA}): {", ".join(worse)}.'
+        )
     few = [name for name in tested if tested[name].pairs < FEWEST_PAIRS]
     told = (*better, *worse, *few)
     open_ = [name for name in tested if name not in told]
     if open_:
-        said.append(f'Not told from random by these seeds: {_listed(open_)}.')
+        sentences.append(
+            f'No significant difference from random: {", ".join(open_)}.'
+        )
     if few:
-        said.append(f'A test against random {FEW}: {_listed(few)}.')
-    return said
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ', '.join(names)
+        sentences.append(f'A test against random {FEW}: {", ".join(few)}.')
+    return sentences
 
 
 def terminal_table(summary: pd.DataFrame) -> str:
-    """The summary in a few aligned columns."""
+    """Format the summary as a table for the terminal."""
     heads = ['heuristic', 'runs', 'mIoU (%)', 'area (%)', '- random', 'p Holm']
     full = 'share_of_full_percent' in summary
     table = [heads + ['of full'] * full]
@@ -248,64 +244,57 @@ def terminal_table(summary: pd.DataFrame) -> str:
                 *([share] * full),
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        '  '.join(
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in table
-    ]
+    lines = aligned(table, left=1)
     return '\n'.join([lines[0], '-' * max(map(len, lines)), *lines[1:]])
 
 
 def _is_few(row: dict[str, Any]) -> bool:
-    """Whether a row's test against random lacks seeds."""
+    """Return whether a row's test against random needs more seeds."""
     pairs = row['paired_seeds_with_random']
     return not pd.isna(pairs) and pairs < FEWEST_PAIRS
 
 
 def number(value: Any, digits: int = 2) -> str:
-    """With so many digits after the point; a dash for nothing."""
+    """Format a number with some digits after the point; a dash for None."""
     return ABSENT if pd.isna(value) else f'{value:,.{digits}f}'
 
 
 def signed(value: Any) -> str:
-    """With its sign, and a true minus."""
+    """Format a number with its sign, and a true minus."""
     return ABSENT if pd.isna(value) else f'{value:+.2f}'.replace('-', '−')
 
 
 def with_spread(mean: Any, spread: Any, digits: int = 2) -> str:
-    """``31.20 ± 0.40``, or the mean alone where there is no spread."""
+    """Format ``31.20 ± 0.40``, or the mean alone without a spread."""
     text = number(mean, digits)
     return text if pd.isna(spread) else f'{text} ± {number(spread, digits)}'
 
 
 def cost_or_dash(cost: Any, unit: str) -> str:
-    """A cost in words; a dash for none."""
+    """Format a cost; a dash for None."""
     return ABSENT if pd.isna(cost) else cost_words(float(cost), unit)
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in the next line after any of its parts."""
+    """Allow line breaks between the parts of a name."""
     return Markup(re.sub(r'([(_/\[-])', r'\1<wbr>', str(escape(name))))
 
 
 def p_words(value: Any) -> str:
-    """A p-value to three digits."""
+    """Format a p-value to three digits."""
     if pd.isna(value):
         return ABSENT
     return '< 0.001' if value < 0.001 else f'{value:.3f}'
 
 
 def seconds_words(value: Any) -> str:
-    """Seconds with as many digits as matter."""
+    """Format seconds to about three digits."""
     digits = 2 if pd.isna(value) or value < 10 else 1 if value < 100 else 0
     return number(value, digits)
 
 
 def _class_rows(evidence: Evidence) -> list[dict[str, Any]]:
-    """For each class its IoU by heuristic, in the last round."""
+    """List the IoU of each class in the last round, by heuristic."""
     found = {
         name: charts.class_means(
             evidence.finished(name), len(evidence.classes)
@@ -324,7 +313,7 @@ def _class_rows(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _bought(evidence: Evidence) -> dict[str, list[tuple[int, float]]]:
-    """Heuristic -> labels of each class and their share, all rounds."""
+    """Count the labels of each class and their share, by heuristic."""
     table = {}
     for name, runs in evidence.groups.items():
         counts = charts.bought_together(runs)
@@ -336,7 +325,7 @@ def _bought(evidence: Evidence) -> dict[str, list[tuple[int, float]]]:
 
 
 def _kinds(evidence: Evidence) -> dict[str, str]:
-    """The kinds of requests that occur, and their words."""
+    """List the kinds of requests that occur: kind -> words."""
     every = [sum(run.asked or (), Asked()) for run in evidence.runs]
     return {
         kind: words
@@ -346,14 +335,13 @@ def _kinds(evidence: Evidence) -> dict[str, str]:
 
 
 def _cost_rows(evidence: Evidence) -> list[dict[str, Any]]:
-    """Heuristic by heuristic, what was asked in all, and what it cost."""
+    """List what each heuristic asked in all, and its cost."""
     rows = []
     kinds = _kinds(evidence)
     for name in evidence.groups:
         runs = evidence.finished(name)
         asked = [sum(run.asked, Asked()) for run in runs if run.asked]
         known = asked if len(asked) == len(runs) else []
-        last = [run.curve[-1] for run in runs]
         cost = mean_paid(evidence, runs)
         rows.append(
             {
@@ -366,14 +354,14 @@ def _cost_rows(evidence: Evidence) -> list[dict[str, Any]]:
                 'per_image': None
                 if cost is None
                 else cost / len(evidence.runs[0].pool.images),
-                'miou': mean_and_spread([v for v in last if v is not None])[0],
+                'miou': mean_and_spread(run.curve[-1] for run in runs)[0],
             }
         )
     return rows
 
 
 def _time_rows(evidence: Evidence) -> list[dict[str, Any]]:
-    """Mean seconds by heuristic and round."""
+    """List mean seconds by heuristic and round."""
     rows = []
     for name, runs in evidence.groups.items():
         means = {key: charts.round_seconds(runs, key) for key in SECONDS}

@@ -1,4 +1,4 @@
-"""What a round bought, counted and measured."""
+"""Count and measure what a round bought."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from scipy.spatial.distance import pdist
 
 from segal.active.label_store.store import LabelStore
 from segal.structures import LABELLED, REFUSED, VOID, PoolImage, Selection
 
 BORDER = 0.05
-"""How far from the edge a pick counts as at the border, of each side."""
+"""Width of the border, as a share of each side of the image."""
 
 
 @dataclass
 class Bought:
-    """What one round bought, pixel by pixel.
+    """Counts and distances of the pixels that one round bought.
 
     Attributes:
         per_image: name -> how many were asked there.
         by_class: int64 (C,), labels of each class.
-        so_far: int64 (C,), the same for all rounds until this one.
-        status: How many were labelled, void, refused.
-        neighbour: For each image, the mean distance of a pick to its nearest
-            neighbour, in pixels, and over what random picks would have.
-        pairs: For each image, the mean distance of two picks, over the
-            diagonal.
-        before: For each image, the mean distance of a pick to the nearest
+        so_far: int64 (C,), labels of each class until this round.
+        status: Status -> how many answers have it.
+        neighbour: For each image, the mean distance from a pick to its
+            nearest neighbour, in pixels, and as a ratio to random picks.
+        pairs: For each image, the mean distance of two picks, as a share of
+            the diagonal.
+        before: For each image, the mean distance from a pick to the nearest
             older one, in pixels.
         border: For each pick, whether it lies at the border.
     """
@@ -58,23 +60,11 @@ def gather(
         classes: How many there are.
     """
     number = selection.round
-    bought = Bought({}, np.zeros(classes, int), np.zeros(classes, int), {})
+    counts = [store.class_counts(k)[:classes] for k in range(number + 1)]
+    bought = Bought({}, counts[number], np.sum(counts, 0), {})
     for image in pool:
         history = store.history(image.name)
         now, until = history.rounds == number, history.rounds <= number
-        if history.round is not None and history.round <= number:
-            labels = store.draw(image.name).ravel()
-            counts = np.bincount(labels, minlength=256)[:classes]
-            bought.so_far += counts
-            bought.by_class += counts * (history.round == number)
-        else:
-            known = history.status == LABELLED
-            for sums, those in (
-                (bought.by_class, now & known),
-                (bought.so_far, until & known),
-            ):
-                ids = history.classes[those]
-                sums += np.bincount(ids, minlength=256)[:classes]
         if image.name in selection.places:
             bought.per_image[image.name] = max(1, int(now.sum()))
         if now.any():
@@ -95,10 +85,10 @@ def measure(
     places: NDArray[np.int64],
     older: NDArray[np.int64],
 ) -> None:
-    """How one image's picks lie.
+    """Measure how one image's picks are spread.
 
-    Source: Donnelly, Simulations to determine the variance and edge-effect of
-    total nearest neighbour distance, 1978: what random picks would have.
+    Source for random picks: Donnelly, Simulations to determine the variance
+    and edge-effect of total nearest neighbour distance, 1978.
     """
     height, width = size
     at = np.stack(np.divmod(places, width), 1).astype(np.float64)  # (N, 2)
@@ -107,33 +97,17 @@ def measure(
     bought.border += [not row.all() for row in inside]
     count, area = len(at), height * width
     if count > 1:
-        nearest = _nearest(at, at, itself=True).mean()
+        nearest = KDTree(at).query(at, k=2)[0][:, 1].mean()
         random = 0.5 * np.sqrt(area / count) + (
             0.0514 + 0.041 / np.sqrt(count)
         ) * (2 * (height + width) / count)
         bought.neighbour.append((float(nearest), float(nearest / random)))
         some = at[:: max(1, count // 500)]
-        gaps = np.linalg.norm(some[:, None] - some, axis=2)
-        pairs = gaps.sum() / max(1, len(some) * (len(some) - 1))
-        bought.pairs.append(float(pairs / np.hypot(height, width)))
+        pairs = pdist(some).mean() / np.hypot(height, width)
+        bought.pairs.append(float(pairs))
     if len(older) and count:
         past = np.stack(np.divmod(older, width), 1).astype(np.float64)
-        bought.before.append(float(_nearest(at, past).mean()))
-
-
-def _nearest(
-    at: NDArray[np.float64], others: NDArray[np.float64], itself: bool = False
-) -> NDArray[np.float64]:
-    """Distance of each point to the nearest of the others, (N,)."""
-    found = np.empty(len(at))
-    for begin in range(0, len(at), 256):
-        part = at[begin : begin + 256]
-        gaps = np.linalg.norm(part[:, None] - others, axis=2)  # (n, M)
-        if itself:
-            rows = np.arange(len(part))
-            gaps[rows, begin + rows] = np.inf
-        found[begin : begin + 256] = gaps.min(1)
-    return found
+        bought.before.append(float(KDTree(past).query(at)[0].mean()))
 
 
 def describe(
@@ -143,13 +117,13 @@ def describe(
     classes: Sequence[str],
     rounds: int,
 ) -> str:
-    """Everything there is to say, in lines.
+    """Describe what a round bought, in several lines of text.
 
     Args:
         bought: What the round bought.
-        selection: What it asked.
+        selection: What the round asked.
         images: How many the pool has.
-        classes: Their names.
+        classes: Names of the classes.
         rounds: How many label files there are.
     """
     number = selection.round
@@ -166,7 +140,7 @@ def describe(
         f'{bought.status[VOID]:,} void, {bought.status[REFUSED]:,} refused'
         f' ({_part(bought.status[VOID], total)} void)',
     ]
-    if selection.unit == 'pixel' and bought.per_image:
+    if not selection.whole and bought.per_image:
         counts = list(bought.per_image.values())
         lines.append(
             f'  per image  {min(counts):,} / {np.median(counts):g} / '
@@ -194,11 +168,11 @@ def describe(
 
 
 def _regions(selection: Selection) -> str:
-    """How many regions the pixels are, and what was said of each."""
+    """Say how many regions were asked and how each is answered."""
     if not selection.regions:
         return ''
-    said = dict(all='every pixel', dominant='one class')[selection.answer]
-    return f': {selection.region_count:,} regions, {said} of each'
+    answer = dict(all='every pixel', dominant='one class')[selection.answer]
+    return f': {selection.region_count:,} regions, {answer} of each'
 
 
 def _spread(bought: Bought) -> list[str]:
@@ -229,9 +203,9 @@ def _part(count: int, total: int) -> str:
 
 
 def all_scores(selection: Selection) -> NDArray[np.float32]:
-    """The scores of all picks of a round, float32 (N,).
+    """Return the scores of all picks of a round, float32 (N,).
 
-    Empty for the initial labels: where they have scores, these are draws.
+    Empty for the initial labels, whose scores are random draws.
     """
     if selection.round == 0:
         return np.zeros(0, np.float32)

@@ -1,8 +1,8 @@
-"""What ``results.json`` of an experiment holds: runs, and what they say.
+"""Build and read ``results.json``: the runs of an experiment and their means.
 
-It is kept in the repository where the work_dirs are not, so it has all that
-its README prints: seeds, commit, machine, mean and spread, and the paired
-differences from random.
+The file is in the repository, and work_dirs are not. So it has all that the
+README of an experiment prints: seeds, commit, machine, mean and spread, and
+paired differences from random.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from segal.report.statistics import mean_and_spread, paired_test
 from segal.report.tables import Findings
 
 FULL = 'full supervision'
-"""Stands for the heuristic of runs that were given all labels at once."""
+"""Label of runs that have all labels from the start."""
 
 
 def results_of(
     evidence: Evidence, findings: Findings, name: str
 ) -> dict[str, Any]:
-    """Everything, as plain Python.
+    """Build the content of ``results.json``.
 
     Args:
-        evidence: The runs; unfinished ones are listed, but not summed up.
-        findings: What they say together.
+        evidence: The runs; unfinished runs are listed, but enter no mean.
+        findings: Their results.
         name: Of the experiment.
 
     Returns:
@@ -38,21 +38,24 @@ def results_of(
         cent; the ``rounds`` of ``runs`` have mIoU and IoU in [0, 1], as
         ``rounds.json`` has them.
     """
-    groups = {
-        **evidence.groups,
-        **({FULL: evidence.full} if evidence.full else {}),
-    }
+    groups = evidence.groups | ({FULL: evidence.full} if evidence.full else {})
     runs = [run for own in groups.values() for run in own]
+    machines = [_without(run.machine, 'commit') for run in runs]
     return dict(
         experiment=name,
         pool_images=len(runs[0].pool.images),
         commits=sorted({run.machine.get('commit') or '' for run in runs}),
-        machines=_distinct([_machine(run) for run in runs]),
+        machines=[
+            one for i, one in enumerate(machines) if one not in machines[:i]
+        ],
         summary=[
             _group(label, own, evidence, findings)
             for label, own in groups.items()
         ],
-        configs={label: _config(own[0]) for label, own in groups.items()},
+        configs={
+            label: _without(own[0].config, 'seed')
+            for label, own in groups.items()
+        },
         runs=[
             _run(label, run) for label, own in groups.items() for run in own
         ],
@@ -60,16 +63,16 @@ def results_of(
 
 
 def evidence_of(results: dict[str, Any]) -> Evidence:
-    """The runs of a ``results.json``, as the charts take them.
+    """Read the runs of a ``results.json``, to draw charts.
 
     Args:
         results: From :func:`results_of`.
 
     Returns:
-        Runs without work_dir, pool and purchases, which are not kept.
+        Runs without work_dir, pool and bought labels, which the file lacks.
 
     Raises:
-        KeyError: It is something else.
+        KeyError: ``results`` is something else.
     """
     pool = PoolFile([], {}, [], np.zeros((0, 3), np.uint8))
     runs = [
@@ -97,7 +100,7 @@ def evidence_of(results: dict[str, Any]) -> Evidence:
 def _group(
     label: str, runs: Sequence[Run], evidence: Evidence, findings: Findings
 ) -> dict[str, Any]:
-    """What the finished runs of a heuristic come to."""
+    """Summarise the finished runs of a heuristic."""
     done = [run for run in runs if run.finished]
     group: dict[str, Any] = dict(
         heuristic=label,
@@ -109,7 +112,7 @@ def _group(
     )
     if label == FULL:
         return group
-    mean, spread = mean_and_spread(list(findings.areas[label].values()))
+    mean, spread = mean_and_spread(findings.areas[label].values())
     group['area'] = dict(mean=mean, std=spread)
     test = findings.against_random.get(label)
     if test is not None:
@@ -125,7 +128,7 @@ def _group(
 def _paired(
     label: str, runs: Sequence[Run], evidence: Evidence
 ) -> list[tuple[Run, Run]]:
-    """Each run with random's of its seed; none for random itself."""
+    """Pair each run with random's of its seed; none for random itself."""
     if label in (RANDOM, FULL) or RANDOM not in evidence.groups:
         return []
     if not evidence.same_budgets:
@@ -139,7 +142,7 @@ def _point(
     at: int,
     pairs: Sequence[tuple[Run, Run]],
 ) -> dict[str, Any]:
-    """One round of a heuristic."""
+    """Summarise one round of a heuristic."""
     labels, _ = mean_and_spread([run.per_image[at] for run in runs])
     share, _ = mean_and_spread([run.share[at] for run in runs])
     point: dict[str, Any] = dict(
@@ -149,35 +152,30 @@ def _point(
         best_epoch=_spread([run.best[at] for run in runs]),
     )
     if pairs:
-        ours, others = (
-            {
-                run.seed: value
-                for run in column
-                if (value := run.curve[at]) is not None
-            }
-            for column in zip(*pairs, strict=True)
+        test = paired_test(
+            *(
+                {run.seed: run.curve[at] for run in column}
+                for column in zip(*pairs, strict=True)
+            )
         )
-        test = paired_test(ours, others)
-        gaps = [ours[seed] - others[seed] for seed in ours if seed in others]
         point['minus_random'] = dict(
             pairs=test.pairs,
             mean=test.difference,
-            std=mean_and_spread(gaps)[1],
+            std=test.spread,
             p=test.p,
         )
     return point
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
+    if not values or None in values:
         return None
-    mean, spread = mean_and_spread(known)
-    return dict(mean=mean, std=spread, values=known)
+    mean, spread = mean_and_spread(values)
+    return dict(mean=mean, std=spread, values=values)
 
 
 def _run(label: str, run: Run) -> dict[str, Any]:
-    """One run, round by round."""
+    """List the rounds of a run."""
     keys = ('round', 'mIoU', 'IoU', 'best', 'iterations')
     return dict(
         heuristic=label,
@@ -198,19 +196,6 @@ def _run(label: str, run: Run) -> dict[str, Any]:
     )
 
 
-def _config(run: Run) -> dict[str, Any]:
-    """The config of a heuristic's runs, which share all but the seed."""
-    return {key: value for key, value in run.config.items() if key != 'seed'}
-
-
-def _machine(run: Run) -> dict[str, Any]:
-    """Where it ran, the commit apart."""
-    return {k: v for k, v in run.machine.items() if k != 'commit'}
-
-
-def _distinct(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for item in items:
-        if item not in found:
-            found.append(item)
-    return found
+def _without(values: dict[str, Any], left_out: str) -> dict[str, Any]:
+    """Copy a dict without one key."""
+    return {key: value for key, value in values.items() if key != left_out}

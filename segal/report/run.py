@@ -1,4 +1,4 @@
-"""One work_dir, read: what a report is made of."""
+"""Read one work_dir for a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import segal.active.heuristics as _  # noqa: F401  (registers them)
 from segal.active.label_store.pool_file import PoolFile, read_pool
-from segal.active.label_store.store import LabelStore, WholeLabels
+from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import DEFAULTS, Asked, Costs
 from segal.config.costs import read_costs
 from segal.config.phases import read_phases
@@ -27,24 +27,24 @@ from segal.visualization.table import labels_per_image
 
 @dataclass(frozen=True)
 class Run:
-    """One work_dir.
+    """One run, as its work_dir describes it.
 
     Attributes:
-        name: Of the run, short and unlike all others of a report.
-        work_dir: Where it lies.
+        name: Short and unique within a report.
+        work_dir: Folder of the run.
         heuristic: Its label, such as ``PowerNoise(Margin)``.
         seed: Of the run.
         rows: Of ``rounds.json``, with their seconds.
-        planned: How many rounds it is to have.
-        config: Of ``config.json``.
-        pool: Of ``pool.json``.
-        budgets: Pixels, or whole images, asked until each round.
-        bought: int64 (rounds, C), labels bought for each round; None where
-            the label files are not there.
-        machine: Of ``machine.json``; empty where it is not there.
-        asked: What each round's labels are paid by; None where the label
-            files are not there.
-        costs: The prices in its config.
+        planned: How many rounds the config wants.
+        config: Content of ``config.json``.
+        pool: Content of ``pool.json``.
+        budgets: Pixels, or whole images, asked until each round, (rounds,).
+        bought: int64 (rounds, C), labels bought in each round; None without
+            label files.
+        machine: Content of ``machine.json``; empty where it is missing.
+        asked: The requests of each round, which have a price; None without
+            label files.
+        costs: The prices of the config.
     """
 
     name: str
@@ -62,14 +62,14 @@ class Run:
     costs: Costs = DEFAULTS
 
     def paid(self, costs: Costs) -> list[float] | None:
-        """What all labels until each round cost.
+        """Compute the cost of all labels until each round.
 
         Args:
             costs: The prices.
 
         Returns:
-            None where neither the label files are there, nor rows that have
-            costs at these prices.
+            None without label files, unless the rows have costs at these
+            prices.
         """
         if self.asked is not None:
             return [float(costs.of(one)) for one in accumulate(self.asked)]
@@ -81,7 +81,7 @@ class Run:
 
     @property
     def cost_per_round(self) -> float | None:
-        """Of a budget in cost; None where budgets are counts."""
+        """Budget of a round in cost; None where budgets are counts."""
         settings = self.config['active_learning'].get('settings') or {}
         found = (settings.get(self.unit) or {}).get('cost_per_round')
         return None if found is None else float(found)
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def progress(self) -> str:
-        """``4 of 4``, in rounds."""
+        """Finished and planned rounds, such as ``3 of 4``."""
         return f'{len(self.rows)} of {self.planned}'
 
     @cached_property
@@ -108,7 +108,7 @@ class Run:
 
     @cached_property
     def best(self) -> list[float | None]:
-        """The best mIoU of any epoch of each round, where it was kept."""
+        """Best mIoU of any epoch of each round, where it was kept."""
         return [
             _per_cent((row.get('best') or {}).get('mIoU')) for row in self.rows
         ]
@@ -125,13 +125,13 @@ class Run:
         return [100 * float(row['share']) for row in self.rows]
 
     def iou(self, row: int) -> list[float | None]:
-        """IoU of each class in a round, in per cent."""
+        """Return the IoU of each class in a round, in per cent."""
         known = self.rows[row].get('IoU') or {}
         return [_per_cent(known.get(name)) for name in self.pool.classes]
 
     @property
     def is_full(self) -> bool:
-        """Whether the first round already had the whole pool."""
+        """Whether the initial labels are the whole pool."""
         first = self.rows[0]
         if self.unit == 'image':
             return bool(self.budgets[0] >= len(self.pool.images))
@@ -139,14 +139,15 @@ class Run:
 
 
 def read_run(work_dir: Path, name: str = '') -> Run:
-    """What one run has to show.
+    """Read a run.
 
     Args:
-        work_dir: Where it lies.
-        name: Of the run; that of its folder where empty.
+        work_dir: Folder of the run.
+        name: Of the run; empty: that of the folder.
 
     Raises:
-        StateError: It is no work_dir, has no finished round, or is hurt.
+        StateError: The folder is no work_dir, has no finished round, or is
+            damaged.
     """
     pool = read_pool(work_dir)
     rows = read_rounds(work_dir)
@@ -178,7 +179,7 @@ def read_run(work_dir: Path, name: str = '') -> Run:
         ) from error
     whole = rows[0].get('unit') == 'image'
     try:
-        bought, images, asked = _purchases(work_dir, pool, len(rows))
+        bought, images, asked = _read_labels(work_dir, pool, len(rows))
         budgets = tuple(
             int(row['total']['images' if whole else 'requested'])
             for row in rows
@@ -191,7 +192,7 @@ def read_run(work_dir: Path, name: str = '') -> Run:
             heuristic,
             seed,
             rows,
-            max(len(phases), len(rows)),  # it may have been told of fewer
+            max(len(phases), len(rows)),  # its config may want fewer
             config,
             pool,
             budgets,
@@ -212,10 +213,10 @@ def read_run(work_dir: Path, name: str = '') -> Run:
 
 
 def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:
-    """A heuristic as a few words: ``PowerNoise(ClassBalanced(Margin))``.
+    """Name a heuristic: ``PowerNoise(ClassBalanced(Margin))``.
 
     Args:
-        heuristic: As a config has it.
+        heuristic: The value of the config.
     """
     if not isinstance(heuristic, Mapping):
         return _registered(str(heuristic))
@@ -225,7 +226,7 @@ def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:
 
 
 def _registered(name: str) -> str:
-    """The name of the class, however the config spells it."""
+    """Return the name of the class for any spelling of a config."""
     folded = {
         known.lower().replace('_', ''): known
         for known in HEURISTICS.module_dict
@@ -233,39 +234,10 @@ def _registered(name: str) -> str:
     return folded.get(name.lower().replace('_', ''), name)
 
 
-def bought_by_class(
-    store: LabelStore, rounds: int, classes: int
-) -> NDArray[np.int64]:
-    """Labels of each class that each round bought.
-
-    Args:
-        store: Of the run.
-        rounds: How many label files count.
-        classes: How many there are.
-
-    Returns:
-        int64 (rounds, classes).
-    """
-    counts = np.zeros((max(rounds, store.rounds), 256), np.int64)
-    for name in store.labelled_names():
-        labels = store.labels(name)
-        if isinstance(labels, WholeLabels):
-            all_of_it = np.bincount(labels.label_map.ravel(), minlength=256)
-            counts[labels.round] += all_of_it
-            history = store.history(name)
-            before = history.classes != 255  # single pixels, asked earlier
-            at = history.rounds[before], history.classes[before]
-            np.add.at(counts, at, 1)
-            np.add.at(counts, (labels.round, at[1]), -1)
-        else:
-            np.add.at(counts, (labels.rounds, labels.classes), 1)
-    return counts[:rounds, :classes]
-
-
-def _purchases(
+def _read_labels(
     work_dir: Path, pool: PoolFile, rounds: int
 ) -> tuple[NDArray[np.int64] | None, list[int], tuple[Asked, ...] | None]:
-    """Labels by round and class, images asked in each round, and more."""
+    """Read labels by round and class, images and requests by round."""
     if not any((work_dir / 'labels').glob('round_*.npz')):
         return None, [], None
     store = LabelStore(work_dir / 'labels', pool.images)
@@ -277,11 +249,13 @@ def _purchases(
         )
     images = [store.counts(number).images for number in range(rounds)]
     asked = tuple(store.asked(number) for number in range(rounds))
-    return bought_by_class(store, rounds, len(pool.classes)), images, asked
+    counts = [store.class_counts(number) for number in range(rounds)]
+    bought = np.array(counts).reshape(-1, 256)[:, : len(pool.classes)]
+    return bought, images, asked
 
 
 def _machine(work_dir: Path) -> dict[str, Any]:
-    """Where it ran; nothing where that is not known."""
+    """Read where a run ran; empty where that is not known."""
     try:
         found = json.loads((work_dir / 'machine.json').read_text())
     except (OSError, ValueError):

@@ -1,26 +1,27 @@
-"""What many runs say together: areas, paired tests, the penalty matrix.
+"""Compute areas, paired tests and the penalty matrix of many runs.
 
-Pure functions of numbers; nothing here reads a file. Where there are too few
-seeds for a number, there is None in its place.
+Pure functions of numbers; nothing here reads a file. None stands for a number
+that needs more seeds than there are.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from scipy.stats import ttest_rel
 
 ALPHA = 0.05
-"""From where on a difference between two heuristics counts as chance."""
+"""Level of significance of a difference between two heuristics."""
 
 FEWEST_PAIRS = 2
 """Seeds that two heuristics must share before they can be compared."""
 
-Values = Mapping[int, float]
-"""Seed -> a number."""
+Values = Mapping[int, float | None]
+"""Seed -> a number; None where there is none."""
 
 Curve = Sequence[float | None]
 """One number for each budget point; None where there is none."""
@@ -28,23 +29,26 @@ Curve = Sequence[float | None]
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Whether two heuristics differ, seed by seed.
+    """The paired difference of two heuristics.
 
     Attributes:
         pairs: Seeds that both have.
         difference: Mean of the first minus the second; None without pairs.
+        spread: Sample standard deviation of the differences; None with fewer
+            than two pairs.
         p: Two-sided p-value; None with fewer than two pairs, and where every
             difference is exactly 0.
     """
 
     pairs: int
     difference: float | None
+    spread: float | None
     p: float | None
 
 
 @dataclass(frozen=True)
 class Penalties:
-    """How often each heuristic beats each other one.
+    """The penalty matrix: how often each heuristic beats each other one.
 
     Attributes:
         names: The K heuristics.
@@ -67,13 +71,13 @@ def area(
     values: Curve,
     span: tuple[float, float] | None = None,
 ) -> float | None:
-    """Area under a curve, by trapezoids, over budgets scaled to 0..1.
+    """Compute the area under a curve over budgets scaled to 0..1.
 
     Args:
         budgets: (N,), rising.
         values: (N,).
-        span: Where to begin and to end, within the budgets; between two of
-            them the curve is a straight line. None: all of it.
+        span: First and last budget, with linear interpolation between two
+            budgets; None: the whole curve.
 
     Returns:
         In the unit of ``values``; None with fewer than two points, where a
@@ -100,42 +104,46 @@ def area(
 
 
 def mean_and_spread(
-    values: Sequence[float],
+    values: Iterable[float | None],
 ) -> tuple[float | None, float | None]:
-    """Mean and sample standard deviation (n - 1).
+    """Compute mean and sample standard deviation (n - 1); None is skipped.
 
     Returns:
         None for the mean of nothing, and for the spread of fewer than two.
     """
-    if not len(values):
+    known = [value for value in values if value is not None]
+    if not known:
         return None, None
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return float(np.mean(values)), spread
+    spread = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return float(np.mean(known)), spread
 
 
 def paired_test(first: Values, second: Values) -> PairedTest:
-    """Two-sided paired t-test over the seeds that both have.
+    """Run a two-sided paired t-test over the seeds that both have.
 
     Args:
         first: Seed -> number, of one heuristic.
         second: The same, of the other.
     """
-    seeds = sorted(first.keys() & second.keys())
-    ones = np.array([first[seed] for seed in seeds], np.float64)
-    others = np.array([second[seed] for seed in seeds], np.float64)
-    gaps = ones - others  # (N,)
-    difference = float(gaps.mean()) if len(seeds) else None
-    if len(seeds) < FEWEST_PAIRS or not gaps.any():
-        return PairedTest(len(seeds), difference, None)
-    with warnings.catch_warnings():
-        # differences that are all the same: the p-value 0 is then right
-        warnings.simplefilter('ignore', RuntimeWarning)
-        p = float(ttest_rel(ones, others).pvalue)
-    return PairedTest(len(seeds), difference, p if np.isfinite(p) else None)
+    pairs = [
+        (one, other)
+        for seed, one in sorted(first.items())
+        if one is not None and (other := second.get(seed)) is not None
+    ]
+    gaps = [one - other for one, other in pairs]
+    difference, spread = mean_and_spread(gaps)
+    p = None
+    if len(pairs) >= FEWEST_PAIRS and any(gaps):
+        with warnings.catch_warnings():
+            # differences that are all the same: the p-value 0 is then right
+            warnings.simplefilter('ignore', RuntimeWarning)
+            p = float(ttest_rel(*zip(*pairs, strict=True)).pvalue)
+    p = p if p is not None and np.isfinite(p) else None
+    return PairedTest(len(pairs), difference, spread, p)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's correction for several tests at once.
+    """Correct p-values of several tests by Holm's method.
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure,
     1979.
@@ -158,12 +166,11 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def penalties(
     curves: Mapping[str, Mapping[int, Curve]], alpha: float = ALPHA
 ) -> Penalties:
-    """The pairwise penalty matrix.
+    """Compute the pairwise penalty matrix.
 
-    For each pair and each budget point, a two-sided paired t-test over the
-    seeds that both have; where it says that i is the better one, i beats j
-    there. Each such point adds 1 / number of points. Points at which fewer
-    than two seeds are paired are not counted.
+    Heuristic i beats j at a budget point where a two-sided paired t-test over
+    their common seeds says that i is better. Each such point adds 1 / number
+    of points. Points with fewer than two paired seeds are not counted.
 
     Source: Ash et al., Deep Batch Active Learning by Diverse, Uncertain
     Gradient Lower Bounds, ICLR 2020, section 4.2.
@@ -173,66 +180,48 @@ def penalties(
         alpha: The level of each test.
     """
     names = tuple(curves)
-    wins = {
-        (one, other): _wins(curves[one], curves[other], alpha)
-        for one in names
-        for other in names
-        if one != other
-    }
-    rows = tuple(
-        tuple(
-            _ratio(*wins[one, other]) if one != other else None
-            for other in names
-        )
-        for one in names
+    matrix: list[list[float | None]] = [[None for _ in names] for _ in names]
+    points = [[0 for _ in names] for _ in names]
+    for i, j in permutations(range(len(names)), 2):
+        won, points[i][j] = _wins(curves[names[i]], curves[names[j]], alpha)
+        if points[i][j]:
+            matrix[i][j] = won / points[i][j]
+    return Penalties(
+        names,
+        tuple(map(tuple, matrix)),
+        tuple(map(tuple, points)),
+        tuple(mean_and_spread(c)[0] for c in zip(*matrix, strict=True)),
     )
-    points = tuple(
-        tuple(wins[one, other][1] if one != other else 0 for other in names)
-        for one in names
-    )
-    beaten = tuple(
-        mean_and_spread([cell for cell in column if cell is not None])[0]
-        for column in zip(*rows, strict=True)
-    )
-    return Penalties(names, rows, points, beaten)
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def _wins(
     ones: Mapping[int, Curve], others: Mapping[int, Curve], alpha: float
 ) -> tuple[int, int]:
-    """At how many points the first beats the second, and of how many."""
-    length = max(
-        (len(curve) for curve in (*ones.values(), *others.values())),
-        default=0,
-    )
-    won = points = 0
-    for point in range(length):
-        test = paired_test(_at(ones, point), _at(others, point))
-        if test.pairs < FEWEST_PAIRS:
-            continue
-        points += 1
-        better = test.difference is not None and test.difference > 0
-        won += better and test.p is not None and test.p < alpha
-    return won, points
-
-
-def _at(curves: Mapping[int, Curve], point: int) -> dict[int, float]:
-    """Seed -> the value at a point, where there is one."""
-    found = {}
-    for seed, curve in curves.items():
-        value = curve[point] if point < len(curve) else None
-        if value is not None:
-            found[seed] = value
-    return found
+    """Count the points at which the first wins, and those tested."""
+    length = max(map(len, (*ones.values(), *others.values())), default=0)
+    tests = [
+        paired_test(
+            *(
+                {
+                    seed: one[at]
+                    for seed, one in curves.items()
+                    if at < len(one)
+                }
+                for curves in (ones, others)
+            )
+        )
+        for at in range(length)
+    ]
+    known = [test for test in tests if test.pairs >= FEWEST_PAIRS]
+    won = [
+        test
+        for test in known
+        if (test.difference or 0) > 0 and test.p is not None and test.p < alpha
+    ]
+    return len(won), len(known)
 
 
 def first_reaching(values: Curve, wanted: float) -> int | None:
-    """The first point at which a curve is as high as wanted, if any."""
-    for point, value in enumerate(values):
-        if value is not None and value >= wanted:
-            return point
-    return None
+    """Find the first point at which a curve is as high as wanted, if any."""
+    high = (v is not None and v >= wanted for v in values)
+    return next((at for at, reached in enumerate(high) if reached), None)

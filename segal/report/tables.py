@@ -1,4 +1,4 @@
-"""The numbers of a report, as tables: what the page shows and the CSVs hold.
+"""Compute the tables of a report, for the page and the CSV files.
 
 All mIoU, IoU, areas and shares are in per cent.
 """
@@ -28,25 +28,25 @@ from segal.report.statistics import (
 )
 
 ENOUGH = 0.95
-"""Which share of full supervision the labels are counted for."""
+"""Share of full supervision whose labels are counted."""
 
 SECONDS = ('train', 'query', 'evaluation')
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What all runs say together.
+    """The results of all runs together.
 
     Attributes:
         axis: What areas are over.
-        span: Where the areas of all finished runs begin and end; None where
-            nothing is finished.
+        span: First and last value of all areas; None where no run is
+            finished.
         areas: Heuristic -> seed -> area under the curve over the axis;
             finished runs alone.
         against_random: Heuristic -> its test against random, on the areas;
             empty where there is no random.
         p_holm: Heuristic -> the p-value after Holm's correction.
-        penalties: How often each beats each other.
+        penalties: The penalty matrix.
         rounds: One row for each run and round.
         summary: One row for each heuristic.
     """
@@ -62,7 +62,7 @@ class Findings:
 
 
 def find(evidence: Evidence) -> Findings:
-    """Compute everything that a report tells.
+    """Compute all numbers of a report.
 
     Args:
         evidence: The runs.
@@ -106,43 +106,35 @@ def find(evidence: Evidence) -> Findings:
 def areas_of(
     runs: Sequence[Run], axis: Axis, span: tuple[float, float] | None
 ) -> dict[int, float]:
-    """Seed -> area under mIoU over an axis.
+    """Compute the area under mIoU of each run: seed -> area.
 
     Args:
         runs: Of one heuristic, finished.
-        axis: What it is over.
-        span: From where to where.
+        axis: What the areas are over.
+        span: First and last value.
     """
     found = {run.seed: area(axis.values(run), run.curve, span) for run in runs}
     return {seed: one for seed, one in found.items() if one is not None}
 
 
-def mean_curve(runs: Sequence[Run]) -> list[float | None]:
-    """Mean mIoU of each round over runs of the same length."""
-    if not runs:
-        return []
-    columns = zip(*(run.curve for run in runs), strict=True)
-    return [
-        None
-        if any(value is None for value in column)
-        else mean_and_spread([float(value or 0) for value in column])[0]
-        for column in columns
-    ]
+def mean_curve(runs: Sequence[Run]) -> list[float]:
+    """Compute the mean mIoU of each round; NaN where a run has none."""
+    curves = pd.DataFrame([run.curve for run in runs], dtype=float)
+    return curves.mean(skipna=False).tolist()
 
 
 def rounds_table(evidence: Evidence) -> pd.DataFrame:
-    """One row for each run and round, the fully supervised runs last."""
+    """Build one row for each run and round; full supervision comes last."""
     rows = [
         _round_row(evidence, run, at, full)
-        for runs, full in ((_in_order(evidence), False), (evidence.full, True))
+        for runs, full in (
+            *((runs, False) for runs in evidence.groups.values()),
+            (evidence.full, True),
+        )
         for run in runs
         for at in range(len(run.rows))
     ]
     return pd.DataFrame(rows)
-
-
-def _in_order(evidence: Evidence) -> list[Run]:
-    return [run for runs in evidence.groups.values() for run in runs]
 
 
 def _round_row(
@@ -188,7 +180,7 @@ def _round_row(
 
 
 def opened(run: Run, at: int) -> int | None:
-    """Images of which something was asked until a round."""
+    """Count the images of which something was asked until a round."""
     if run.asked is None:
         return None
     return sum(one.opened for one in run.asked[: at + 1])
@@ -197,7 +189,7 @@ def opened(run: Run, at: int) -> int | None:
 def mean_paid(
     evidence: Evidence, runs: Sequence[Run], at: int = -1
 ) -> float | None:
-    """Mean cost of all labels until a round; None where it is not known."""
+    """Compute the mean cost until a round; None where it is not known."""
     known = [paid[at] for run in runs if (paid := evidence.paid(run))]
     return mean_and_spread(known)[0] if len(known) == len(runs) else None
 
@@ -213,12 +205,9 @@ def _summary(
     rows = []
     for at, (name, runs) in enumerate(evidence.groups.items()):
         done = evidence.finished(name)
-        last = [run.curve[-1] for run in done]
-        miou, spread = mean_and_spread(
-            [value for value in last if value is not None]
-        )
-        best = [run.best[-1] for run in done]
-        area_mean, area_spread = mean_and_spread(list(areas[name].values()))
+        miou, spread = mean_and_spread(run.curve[-1] for run in done)
+        best, _ = mean_and_spread(run.best[-1] for run in done)
+        area_mean, area_spread = mean_and_spread(areas[name].values())
         test = tests.get(name)
         row: dict[str, Any] = {
             'heuristic': name,
@@ -227,9 +216,7 @@ def _summary(
             'finished_runs': len(done),
             'miou_percent': miou,
             'miou_std': spread,
-            'best_epoch_miou_percent': mean_and_spread(
-                [value for value in best if value is not None]
-            )[0],
+            'best_epoch_miou_percent': best,
             'area_percent': area_mean,
             'area_std': area_spread,
             'paired_seeds_with_random': test.pairs if test else None,
@@ -257,34 +244,22 @@ def _beside_full(
     miou: float | None,
     full: float,
 ) -> dict[str, Any]:
-    """What of full supervision is reached, and from which labels on."""
+    """Compare with full supervision, and count the labels for 95 % of it."""
     point = first_reaching(mean_curve(runs), ENOUGH * full)
-    there = runs and point is not None
+    at, there = (0, []) if point is None else (point, runs)
+    budget, _ = mean_and_spread(run.budgets[at] for run in there)
+    per_image, _ = mean_and_spread(run.per_image[at] for run in there)
     return {
         'full_percent': full,
         'share_of_full_percent': None if miou is None else 100 * miou / full,
-        'budget_for_95_percent_of_full': mean_and_spread(
-            [run.budgets[point] for run in runs]
-        )[0]
-        if there and point is not None
-        else None,
-        'labelled_pixels_per_image_for_95_percent_of_full': mean_and_spread(
-            [run.per_image[point] for run in runs]
-        )[0]
-        if there and point is not None
-        else None,
-        'cost_for_95_percent_of_full': mean_paid(evidence, runs, point)
-        if there and point is not None
-        else None,
+        'budget_for_95_percent_of_full': budget,
+        'labelled_pixels_per_image_for_95_percent_of_full': per_image,
+        'cost_for_95_percent_of_full': mean_paid(evidence, there, at),
     }
 
 
 def mean_seconds(runs: Sequence[Run], key: str) -> float | None:
-    """Mean seconds of a round for one thing, over all rounds that took any."""
-    known = [
-        float(value)
-        for run in runs
-        for row in run.rows
-        if (value := (row.get('seconds') or {}).get(key)) is not None
-    ]
+    """Compute the mean seconds of a round for one step."""
+    rows = (row for run in runs for row in run.rows)
+    known = ((row.get('seconds') or {}).get(key) for row in rows)
     return mean_and_spread(known)[0]

@@ -13,44 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from segal.active.label_store.store import LabelStore, WholeLabels
+from segal.active.label_store.store import LabelStore
 
 
-class SeenClasses:
-    """The classes of which at least one label was bought.
-
-    Each label map is read once, and none once every class was seen.
+def unlabelled_classes(store: LabelStore, classes: int) -> list[int]:
+    """List the ids of the classes without a bought label.
 
     Args:
-        store: What was bought.
-        classes: How many there are.
+        store: With the labels.
+        classes: Number of classes.
     """
-
-    def __init__(self, store: LabelStore, classes: int) -> None:
-        self.store = store
-        self._missing = set(range(classes))
-        self._read: set[str] = set()
-
-    def missing(self) -> list[int]:
-        """Read the label files that are new in the store.
-
-        Returns:
-            The classes without a label, sorted.
-        """
-        for name in self.store.labelled_names():
-            if not self._missing:
-                break
-            if name in self._read:
-                continue
-            labels = self.store.labels(name)
-            if isinstance(labels, WholeLabels):
-                self._read.add(name)
-                ids = labels.label_map.reshape(-1)
-            else:
-                ids = labels.classes
-            counts = np.bincount(ids, minlength=256)
-            self._missing -= set(np.flatnonzero(counts).tolist())
-        return sorted(self._missing)
+    missing = set(range(classes))
+    for number in range(store.rounds):
+        if missing:  # else no further label map is read
+            counts = store.class_counts(number)
+            missing -= set(np.flatnonzero(counts).tolist())
+    return sorted(missing)
 
 
 def absent_classes(

@@ -20,7 +20,7 @@ from segal.distributed import ranks, stopping
 from segal.distributed.process import return_memory
 from segal.errors import StateError
 from segal.model_wrapper import ModelWrapper
-from segal.runner.absent import SeenClasses, absent_classes
+from segal.runner.absent import absent_classes, unlabelled_classes
 from segal.runner.experiment import Experiment, Training
 from segal.runner.round_report import RoundReport
 from segal.runner.rounds import read_rounds, write_rounds, write_times
@@ -61,7 +61,6 @@ class ActiveLearningRunner:
         self.logger = experiment.logger
         self.classes = tuple(experiment.classes)
         self.palette = experiment.palette
-        self._seen_classes = SeenClasses(self.store, len(self.classes))
         self.rows: list[dict[str, Any]] = self._read_rows()
 
     @property
@@ -148,7 +147,7 @@ class ActiveLearningRunner:
         """Copy rank 0's label files to machines without them."""
         with ranks.together():
             if ranks.is_main():
-                self.store.witness()  # one may have been killed before it
+                self.store.write_manifest()  # a killed run may lack it
         for file in range(ranks.broadcast(self.store.rounds)):
             self.store.share(file)
         self.store.reload()
@@ -249,9 +248,8 @@ class ActiveLearningRunner:
             },
             seconds=dict(result['seconds'], query=None),
         )
-        absent = absent_classes(
-            metrics, self.classes, self._seen_classes.missing()
-        )
+        unlabelled = unlabelled_classes(self.store, len(self.classes))
+        absent = absent_classes(metrics, self.classes, unlabelled)
         if absent:
             row['absent'] = absent
         if result.get('best'):
@@ -300,11 +298,7 @@ class ActiveLearningRunner:
         told: dict[str, Any] = {}
         if self.query.opening is not None:
             told['opened'] = asked.opened
-        if self.config.unit == 'region' and not asked.pixels:
-            told['regions'] = asked.regions + asked.superpixels
-            if self.config.selector.get('answer') == 'dominant':
-                told['answer'] = 'dominant'
-        return told
+        return {**told, **self.config.asks.told(asked)}
 
     def _warn_unspent(self, round: int) -> None:
         """Warn where the new label file holds less than its budget."""

@@ -12,9 +12,10 @@ import numpy as np
 from mmcv.runner import Hook
 from numpy.typing import NDArray
 
-from segal.active.active_loop import ActiveLearningLoop, SelectorFactory
+from segal.active.active_loop import ActiveLearningLoop
 from segal.active.heuristics import BaseHeuristic
 from segal.active.opening import Opening
+from segal.active.selectors import SelectorFactory
 from segal.config.schema import ActiveLearningConfig
 from segal.model_wrapper import ModelWrapper
 

@@ -18,14 +18,18 @@ import segal.hooks
 import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.label_store.store import LabelStore
-from segal.active.units.regions import RegionShape
+from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
 from segal.config.places import check_checkpoints
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
-from segal.experiment.selecting import openings_of, selectors_of, shape_of
+from segal.experiment.selecting import (
+    openings_of,
+    selectors_of,
+    unit_of_config,
+)
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
@@ -118,12 +122,12 @@ def prepare(cfg: Config, options: Options) -> Prepared:
         check_checkpoints(cfg)
     for note in notes:
         logger.info(note)
-    shape = shape_of(config.shape, data.pool, work_dir / 'superpixels')
+    unit = unit_of_config(config, data.pool, work_dir / 'superpixels')
     extractor = None
     if config.features is not None:
         extractor = build_from_cfg(dict(config.features), FEATURES)
     preflight = Preflight(
-        cfg, config, data, device, shape, extractor, options.smoke
+        cfg, config, data, device, unit, extractor, options.smoke
     )
     model = check_experiment(
         preflight,
@@ -195,7 +199,7 @@ def build(prepared: Prepared) -> Experiment:
         config,
         PhaseBuilder(cfg, config, data, store, work_dir, device, logger),
         loop,
-        *_strategies(config, preflight.shape, store),
+        *_strategies(config, preflight.unit, store),
         work_dir,
         logger,
         data.classes,
@@ -204,10 +208,10 @@ def build(prepared: Prepared) -> Experiment:
 
 
 def _strategies(
-    config: ActiveLearningConfig, shape: RegionShape | None, store: LabelStore
+    config: ActiveLearningConfig, unit: QueryUnit, store: LabelStore
 ) -> tuple[QueryStrategy, QueryStrategy]:
     """Build the strategy of the initial labels, and that of the queries."""
-    select_initial, select = selectors_of(config, shape, store)
+    select_initial, select = selectors_of(config, unit, store)
     open_initial, opening = openings_of(config)
     score_initial = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
     score = build_from_cfg(dict(config.heuristic), HEURISTICS)

@@ -1,43 +1,40 @@
-"""The parts pictures are put together from: colours, text, legends, bars.
-
-Everything takes arrays and gives PIL images, at a size to look at: small
-images are enlarged by a whole factor with their pixels kept square, large
-ones reduced.
-"""
+"""Put pictures together: scaling, colours, text, legends and grids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
 
-import matplotlib as mpl
+import cv2
 import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, ...]
+Entry = tuple[Image.Image, str]
+"""A swatch of a legend and its words."""
 
-PAPER: Colour = (255, 255, 255)
-INK: Colour = (25, 28, 33)
-FAINT: Colour = (110, 116, 125)
-WHITE: Colour = (255, 255, 255)
-BLACK: Colour = (0, 0, 0)
-GREY: Colour = (190, 193, 198)
+PAPER = WHITE = (255, 255, 255)
+BLACK = (0, 0, 0)
+INK = (25, 28, 33)
+FAINT = (110, 116, 125)
+GREY = (190, 193, 198)
 
 _LONGEST = 2048
+_GAP = 14
 
 
 def display_scale(size: tuple[int, int], target: int) -> float:
-    """By how much an image is enlarged or reduced for the eye.
+    """Choose the factor by which an image is enlarged or reduced.
 
     Args:
         size: (H, W) of the image, in pixels.
-        target: What the longer side should come near to, in pixels.
+        target: Wanted length of the longer side, in pixels.
 
     Returns:
-        A whole number where the image is smaller than ``target``; 1, or a
-        fraction that brings it down to ``target``, where it is larger.
+        A whole number for an image smaller than ``target``, so that its
+        pixels stay square; a fraction, or 1, for a larger one.
     """
     longest = max(size)
     if longest > target:
@@ -46,7 +43,7 @@ def display_scale(size: tuple[int, int], target: int) -> float:
 
 
 def overlay_scale(size: tuple[int, int]) -> float:
-    """As :func:`display_scale`, for a picture of one image alone."""
+    """Choose the factor for a picture of one image alone."""
     if 800 <= max(size) <= _LONGEST:
         return 1.0
     return display_scale(size, 800 if max(size) < 800 else _LONGEST)
@@ -55,7 +52,7 @@ def overlay_scale(size: tuple[int, int]) -> float:
 def resized(
     pixels: NDArray[np.uint8], scale: float, smooth: bool
 ) -> Image.Image:
-    """An array as a picture.
+    """Scale an image by a factor.
 
     Args:
         pixels: uint8 (H, W, 3).
@@ -63,20 +60,36 @@ def resized(
         smooth: Whether colours may mix where the picture is reduced; never
             for class maps.
     """
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    if scale == 1:
-        return picture
-    width, height = picture.size
-    wanted = max(1, round(width * scale)), max(1, round(height * scale))
-    if scale > 1 or not smooth:
-        return picture.resize(wanted, Image.Resampling.NEAREST)
-    return picture.resize(wanted, Image.Resampling.BOX)
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    if scale >= 1 or not smooth:
+        return Image.fromarray(nearest(pixels, (width, height)))
+    shown = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return Image.fromarray(shown)
+
+
+def nearest(
+    pixels: NDArray[np.uint8], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Scale an image or a mask to (width, height); no values are mixed."""
+    way = cv2.INTER_NEAREST_EXACT
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), np.uint8)
+
+
+def class_colours(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the colour of each class id, uint8 (256, 3); grey beyond C.
+
+    Args:
+        palette: uint8 (C, 3), RGB.
+    """
+    table = np.full((256, 3), FAINT, np.uint8)
+    table[: len(palette)] = palette
+    return table
 
 
 def coloured(
     class_map: NDArray[np.uint8], palette: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """A class map in colours, black where there is no class.
+    """Colour a class map, black where there is no class.
 
     Args:
         class_map: uint8 (H, W).
@@ -85,19 +98,20 @@ def coloured(
     Returns:
         uint8 (H, W, 3).
     """
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(palette)] = palette
+    table = class_colours(palette)
+    table[len(palette) :] = BLACK
     return table[class_map]
 
 
 def score_colours(
     score: NDArray[np.float32],
 ) -> tuple[NDArray[np.uint8], float, float]:
-    """A score map in colours, bright = label first.
+    """Colour a score map, bright = label first.
 
     Args:
         score: float32 (H, W); the darkest colour is its 0.5th percentile,
-            the brightest its 99.5th, so that one outlier hides nothing.
+            the brightest its 99.5th, so that an outlier does not hide the
+            rest.
 
     Returns:
         uint8 (H, W, 3), and the scores of the darkest and brightest colour.
@@ -107,18 +121,24 @@ def score_colours(
     if high <= low:
         low, high = float(score.min()), float(score.max())
     level = (score - low) / (high - low) if high > low else score * 0
-    steps = (np.clip(level, 0, 1) * 255).astype(np.uint8)
-    return _colour_table()[steps], low, high
+    return _magma(np.clip(level, 0, 1) * 255), low, high
+
+
+def _magma(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Colour levels (H, W) from 0 to 255."""
+    steps = levels.astype(np.uint8)
+    bgr = cv2.applyColorMap(steps, cv2.COLORMAP_MAGMA)
+    return np.ascontiguousarray(bgr[..., ::-1], np.uint8)
 
 
 def thinned(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Some rows and columns of (H, W), evenly spread; for a percentile."""
+    """Keep evenly spread rows and columns of (H, W), for a percentile."""
     step = max(1, min(values.shape) // 256)
     return values[::step, ::step]
 
 
 def score_bar(height: int, low: float, high: float) -> Image.Image:
-    """The colour bar of :func:`score_colours`, with its two ends in figures.
+    """Draw the colour bar of :func:`score_colours` with its end scores.
 
     Args:
         height: In pixels.
@@ -129,8 +149,8 @@ def score_bar(height: int, low: float, high: float) -> Image.Image:
     words = [f'{high:.3g}', f'{low:.3g}']
     reach = max(round(face.getlength(word)) for word in words)
     picture = Image.new('RGB', (26 + reach, height), PAPER)
-    ramp = np.linspace(255, 0, height).astype(np.uint8)
-    strip = np.repeat(_colour_table()[ramp][:, None], 14, axis=1)
+    ramp = np.linspace(255, 0, height, dtype=np.float32)
+    strip = _magma(np.repeat(ramp[:, None], 14, axis=1))
     picture.paste(Image.fromarray(strip), (6, 0))
     draw = ImageDraw.Draw(picture)
     draw.text((24, 0), words[0], INK, face, anchor='lt')
@@ -138,21 +158,15 @@ def score_bar(height: int, low: float, high: float) -> Image.Image:
     return picture
 
 
-@lru_cache(maxsize=1)
-def _colour_table() -> NDArray[np.uint8]:
-    levels = mpl.colormaps['magma'](np.arange(256))
-    return np.round(levels[:, :3] * 255).astype(np.uint8)  # (256, 3)
-
-
 @lru_cache(maxsize=32)
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """The font of all pictures; it comes with matplotlib."""
+    """Return the font of all pictures; it comes with matplotlib."""
     style = FontProperties('DejaVu Sans', weight='bold' if bold else 'normal')
     return ImageFont.truetype(findfont(style), size)
 
 
 def clipped(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
-    """The text, its beginning left out where it is wider than ``width``."""
+    """Shorten a text to ``width`` pixels; its end is kept."""
     if face.getlength(text) <= width:
         return text
     while len(text) > 1 and face.getlength('…' + text) > width:
@@ -160,48 +174,72 @@ def clipped(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
     return '…' + text
 
 
-def class_colour(palette: NDArray[np.uint8], index: int) -> Colour:
-    """The colour of one class; grey where the palette has none."""
-    if index >= len(palette):
-        return FAINT
-    red, green, blue = palette[index].tolist()
-    return red, green, blue
-
-
-def swatch(colour: Colour, side: int = 18) -> Image.Image:
-    """A small square of a class's colour, for a legend."""
-    picture = Image.new('RGB', (side, side), colour)
-    ImageDraw.Draw(picture).rectangle(
-        (0, 0, side - 1, side - 1), outline=FAINT
-    )
-    return picture
+def swatch(
+    colour: Colour, edge: Colour = FAINT, side: int = 18, border: int = 1
+) -> Image.Image:
+    """Draw a small square of one colour with an edge, for a legend."""
+    inner = Image.new('RGB', (side - 2 * border,) * 2, colour)
+    return ImageOps.expand(inner, border, edge)
 
 
 def legend(
-    entries: Sequence[tuple[Image.Image, str]], width: int, size: int = 15
+    entries: Sequence[Entry], width: int, size: int = 15
 ) -> Image.Image:
-    """Swatches with words behind them, in as many lines as they need.
+    """Draw swatches with words behind them, on as many lines as needed.
 
     Args:
-        entries: (picture, words).
+        entries: Swatches and words.
         width: In pixels.
         size: Of the words, in pixels.
     """
     face, line, gap = font(size), round(1.9 * size), round(1.2 * size)
-    places: list[tuple[int, int]] = []
-    x, y = 0, 0
-    for picture, words in entries:
-        reach = picture.width + 6 + round(face.getlength(words))
+    canvas = Image.new('RGB', (width, line * (len(entries) + 1)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    x = y = 0
+    for square, words in entries:
+        reach = square.width + 6 + round(face.getlength(words))
         if x and x + reach > width:
             x, y = 0, y + line
-        places.append((x, y))
-        x += reach + gap
-    canvas = Image.new('RGB', (width, y + line if entries else 1), PAPER)
-    draw = ImageDraw.Draw(canvas)
-    for (picture, words), (x, y) in zip(entries, places, strict=True):
-        canvas.paste(picture, (x, y + (line - picture.height) // 2))
-        at = x + picture.width + 6, y + line / 2
+        canvas.paste(square, (x, y + (line - square.height) // 2))
+        at = x + square.width + 6, y + line / 2
         draw.text(at, words, INK, face, anchor='lm')
+        x += reach + gap
+    return canvas.crop((0, 0, width, y + line if entries else 1))
+
+
+def grid(
+    tiles: Sequence[tuple[Image.Image, Sequence[str]]],
+    columns: int,
+    size: int = 18,
+    right: Image.Image | None = None,
+) -> Image.Image:
+    """Lay out pictures in rows, each below its lines of text.
+
+    Args:
+        tiles: Pictures and the lines above them, as many for each.
+        columns: How many stand in a row.
+        size: Of the text, in pixels.
+        right: Stands to the right of the last picture.
+    """
+    tiles = tiles or [(Image.new('RGB', (1, 1), PAPER), [])]
+    width, height = np.max([tile.size for tile, _ in tiles], axis=0).tolist()
+    face, line = font(size), round(1.45 * size)
+    above = 8 + line * len(tiles[0][1])
+    step = width + _GAP, above + height + _GAP // 2
+    rows = -(-len(tiles) // columns)
+    beside = right.width if right else 0
+    shape = columns * step[0] - _GAP + beside, rows * step[1]
+    canvas = Image.new('RGB', shape, PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for i, (tile, words) in enumerate(tiles):
+        x, y = i % columns * step[0], i // columns * step[1]
+        for k, text in enumerate(words):
+            shown = clipped(text, face, width)
+            at = x, y + 5 + k * line
+            draw.text(at, shown, FAINT if k else INK, face, 'la')
+        canvas.paste(tile, (x, y + above))
+    if right:
+        canvas.paste(right, (canvas.width - beside, y + above))
     return canvas
 
 
@@ -209,14 +247,14 @@ def framed(
     picture: Image.Image,
     title: str,
     subtitle: str,
-    entries: Sequence[tuple[Image.Image, str]],
+    entries: Sequence[Entry],
     margin: int = 16,
 ) -> Image.Image:
-    """A picture with a title above and a legend below.
+    """Draw a title above a picture and a legend below it.
 
     Args:
         picture: What is shown.
-        title: One line, bold; its end is what is kept where it is long.
+        title: One line, bold; its end is kept where it is too long.
         subtitle: One line below it.
         entries: Of the :func:`legend`.
         margin: Around everything, in pixels.

@@ -1,13 +1,15 @@
-"""How a place that was asked is marked on a picture."""
+"""Draw what was asked of an image: marks, areas and outlines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image
 
 from segal.structures import LABELLED, REFUSED, VOID
 from segal.visualization.drawing import (
@@ -15,33 +17,36 @@ from segal.visualization.drawing import (
     GREY,
     WHITE,
     Colour,
-    class_colour,
+    class_colours,
+    nearest,
 )
 
-_OVERSAMPLE = 4
-_GLOW = 120
-"""How much of the ground the rim of an older mark covers, of 255."""
+Stamp = tuple[Image.Image, Image.Image]
+"""A small picture to paste, and which part of the ground it covers (L)."""
+
+_HALO = 0.47
+"""Opacity of the halo around an older mark."""
 
 _LEAST = 1.5
 """Radius of the smallest mark, in pixels of the picture."""
 
 _PAINT = 200
-"""How much of the ground an area covers, of 255."""
+"""Opacity of a painted area, of 255."""
 
 _MARKED_SHARE = 0.12
-"""How much of a picture the marks may cover before they shrink."""
+"""Share of a picture that marks may cover before they shrink."""
 
 
 @dataclass(frozen=True)
 class Marks:
-    """What was asked of one image, place by place.
+    """All that was asked of one image.
 
     Attributes:
         places: int64 (N,), flat indices into the image's (H, W).
         classes: uint8 (N,), meaningful where ``status`` is ``LABELLED``.
         status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``.
         new: bool (N,), True = asked in the round that is shown.
-        areas: Whether they were asked as regions, and are painted as such.
+        areas: Whether regions were asked; they are painted as areas.
     """
 
     places: NDArray[np.int64]
@@ -54,7 +59,7 @@ class Marks:
         return len(self.places)
 
     def class_counts(self) -> dict[int, int]:
-        """Class id -> how many labels of it there are."""
+        """Count the labels of each class: class id -> labels."""
         ids, counts = np.unique(
             self.classes[self.status == LABELLED], return_counts=True
         )
@@ -62,7 +67,7 @@ class Marks:
 
 
 def mark_radius(size: tuple[int, int], marks: int) -> float:
-    """Radius of a new mark: seen at a glance, smaller where there are many.
+    """Choose the radius of a new mark; many marks are smaller.
 
     Args:
         size: (width, height) of the picture, in pixels.
@@ -73,7 +78,7 @@ def mark_radius(size: tuple[int, int], marks: int) -> float:
 
 
 def as_areas(size: tuple[int, int], marks: Marks, scale: float) -> bool:
-    """Whether marks are painted as areas: regions, or too many to tell apart.
+    """Decide whether to paint areas: for regions, or very many places.
 
     Args:
         size: (width, height) of the picture, in pixels.
@@ -84,7 +89,7 @@ def as_areas(size: tuple[int, int], marks: Marks, scale: float) -> bool:
 
 
 def _room(size: tuple[int, int], marks: int) -> float:
-    """Radius at which marks cover their share of a picture."""
+    """Return the radius at which marks cover ``_MARKED_SHARE``."""
     area = _MARKED_SHARE * size[0] * size[1]
     return float(np.sqrt(area / (np.pi * max(marks, 1))))
 
@@ -107,53 +112,52 @@ def draw_marks(
         palette: uint8 (C, 3), RGB.
         radius: Of a new mark, in pixels of the picture.
     """
+    colours = class_colours(palette)[marks.classes]  # (N, 3)
     if as_areas(picture.size, marks, scale):
-        paint(picture, marks, size, palette)
+        colours[marks.status == VOID] = BLACK
+        colours[marks.status == REFUSED] = GREY
+        _paint(picture, marks.places, colours, size)
+        outline(picture, marks.places[marks.new], size, WHITE)
         return
-    rows, columns = np.divmod(marks.places, size[1])
-    across = (columns + 0.5) * scale
-    down = (rows + 0.5) * scale
     for i in np.argsort(marks.new, kind='stable'):
-        colour = class_colour(palette, int(marks.classes[i]))
-        stamp, mask = mark(
-            int(marks.status[i]), bool(marks.new[i]), colour, radius
+        stamp = mark(
+            int(marks.status[i]),
+            bool(marks.new[i]),
+            tuple(colours[i].tolist()),
+            radius,
         )
-        half = stamp.width / 2
-        corner = round(across[i] - half), round(down[i] - half)
-        picture.paste(stamp, corner, mask)
+        place(picture, stamp, int(marks.places[i]), size[1], scale)
 
 
-def paint(
-    picture: Image.Image,
-    marks: Marks,
-    size: tuple[int, int],
-    palette: NDArray[np.uint8],
+def place(
+    picture: Image.Image, stamp: Stamp, at: int, width: int, scale: float
 ) -> None:
-    """Paint what was asked as areas, the new ones with an outline.
+    """Paste a stamp at one pixel of the image.
 
     Args:
-        picture: The image at its display size; painted upon.
-        marks: What was asked.
-        size: (H, W) of the image itself, in pixels.
-        palette: uint8 (C, 3), RGB.
+        picture: The image at its display size; drawn upon.
+        stamp: What to paste.
+        at: Flat index of the pixel.
+        width: Of the image itself, in pixels.
+        scale: From the image to the picture.
     """
-    colours = np.zeros((size[0] * size[1], 3), np.uint8)
-    cover = np.zeros(size[0] * size[1], np.uint8)
-    labelled = marks.status == LABELLED
-    classes, at = marks.classes[labelled], marks.places[labelled]
-    for i in np.unique(classes).tolist():
-        colours[at[classes == i]] = class_colour(palette, i)
-    colours[marks.places[marks.status == REFUSED]] = GREY
-    cover[marks.places] = _PAINT
-    plain = Image.fromarray(colours.reshape(*size, 3))
-    mask = Image.fromarray(cover.reshape(size))
-    nearest = Image.Resampling.NEAREST
-    picture.paste(
-        plain.resize(picture.size, nearest),
-        (0, 0),
-        mask.resize(picture.size, nearest),
-    )
-    outline(picture, marks.places[marks.new], size, WHITE)
+    row, column = divmod(at, width)
+    half = stamp[0].width / 2
+    x, y = (round((k + 0.5) * scale - half) for k in (column, row))
+    picture.paste(stamp[0], (x, y), stamp[1])
+
+
+def _paint(
+    picture: Image.Image,
+    places: NDArray[np.int64],
+    colours: NDArray[np.uint8],
+    size: tuple[int, int],
+) -> None:
+    """Lay colours (N, 3) over places (N,) of the image."""
+    layer = np.zeros((*size, 4), np.uint8)
+    layer.reshape(-1, 4)[places] = np.insert(colours, 3, _PAINT, axis=1)
+    shown = Image.fromarray(nearest(layer, picture.size))
+    picture.paste(shown, (0, 0), shown)
 
 
 def outline(
@@ -168,79 +172,86 @@ def outline(
         picture: The image at its display size; drawn upon.
         places: int64 (N,), flat indices into the image's (H, W).
         size: (H, W) of the image itself, in pixels.
-        colour: Of the line, which has a dark one within.
+        colour: Of the line; a dark line runs inside it.
     """
     inside = np.zeros(size, np.uint8)
     inside.reshape(-1)[places] = 255
-    mask = Image.fromarray(inside).resize(
-        picture.size, Image.Resampling.NEAREST
-    )
-    for line, of in ((BLACK, 7), (colour, 5)):
-        rim = ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(of)))
-        picture.paste(line, (0, 0), rim)
+    inside = nearest(inside, picture.size)
+    for line, side in ((BLACK, 7), (colour, 5)):
+        core = cv2.erode(inside, np.ones((side, side), np.uint8))
+        picture.paste(line, (0, 0), Image.fromarray(inside - core))
 
 
 @lru_cache(maxsize=1024)
-def mark(
-    status: int, new: bool, colour: Colour, radius: float
-) -> tuple[Image.Image, Image.Image]:
-    """One mark: a disc, a cross where void, a ring where refused.
+def mark(status: int, new: bool, colour: Colour, radius: float) -> Stamp:
+    """Draw one mark: a disc, a cross where void, a ring where refused.
 
-    A new one has a broad white rim; an older one is smaller, with a thin dark
-    rim and a faint glow that parts it from dark ground.
+    A new mark has a broad white rim. An older one is smaller, with a thin
+    dark rim and a faint halo that separates it from dark ground.
 
     Args:
         status: ``LABELLED``, ``VOID`` or ``REFUSED``.
         new: Whether it was asked in the round that is shown.
         colour: Of its class.
-        radius: Of a new one, in pixels.
-
-    Returns:
-        The mark, and what of it covers the ground (mode L).
+        radius: Of a new mark, in pixels.
     """
-    reach = radius if new else 0.66 * radius
-    side = 2 * int(np.ceil(reach)) + 3
-    big = side * _OVERSAMPLE
-    centre, outer = big / 2, reach * _OVERSAMPLE
-    line = max(1.0, 0.16 * reach) * _OVERSAMPLE
-    inner = outer - line - (0.22 * outer if new else 0)
+    outer = radius if new else 0.66 * radius
+    rim = max(1.0, 0.16 * outer)
     bright = WHITE if new else GREY
-    stamp = Image.new('RGB', (big, big), BLACK)
-    mask = Image.new('L', (big, big), 0)
-    on_stamp, on_mask = ImageDraw.Draw(stamp), ImageDraw.Draw(mask)
-
-    def disc(draw: ImageDraw.ImageDraw, r: float, fill: Colour | int) -> None:
-        box = (centre - r, centre - r, centre + r, centre + r)
-        draw.ellipse(box, fill=fill)
-
-    def cross(draw: ImageDraw.ImageDraw, r: float, fill: Colour | int) -> None:
-        arm, thick = 0.72 * outer, round(2 * r)
-        for turn in (1, -1):
-            ends = [
-                (centre - arm, centre - turn * arm),
-                (centre + arm, centre + turn * arm),
-            ]
-            draw.line(ends, fill=fill, width=thick)
-
+    x, y, far = _offsets(outer)
     if status == VOID:
-        cross(on_mask, 0.18 * outer + line, 255)
-        cross(on_stamp, 0.18 * outer, bright)
+        across, along = abs(x - y) / np.sqrt(2), (x + y) / np.sqrt(2)
+        depth = np.minimum(0.18 * outer - across, 1.02 * outer - along)
+        return _stamp(depth, [(BLACK, rim), (bright, 0)])
+    layers: list[tuple[Colour, float]] = [(BLACK, 0)]
+    if status == REFUSED:
+        depth = 0.29 * outer - abs(far - 0.71 * outer)
+        layers.append((bright, -rim))
     else:
-        if new:
-            disc(on_mask, outer, 255)
-            disc(on_stamp, outer - line, WHITE)
-        else:
-            disc(on_stamp, outer + _OVERSAMPLE, WHITE)
-            disc(on_stamp, outer, BLACK)
-            disc(on_mask, outer + _OVERSAMPLE, _GLOW)
-            disc(on_mask, outer, 255)
-        disc(on_stamp, max(inner, 0.3 * outer), colour)
-        if status == REFUSED:
-            disc(on_stamp, outer - line, bright)
-            disc(on_stamp, 0.42 * outer + line, BLACK)
-            disc(on_mask, 0.42 * outer, 0)
-    small = (side, side)
+        depth = outer - far
+        layers += [(WHITE, -rim)] * new
+        inset = rim + (0.22 * outer if new else 0)
+        layers.append((colour, -min(inset, 0.7 * outer)))
+    return _stamp(depth, layers, halo=not new and status == LABELLED)
+
+
+@lru_cache(maxsize=64)
+def ring(colour: Colour, radius: float) -> Stamp:
+    """Draw an open circle with a dark line around it."""
+    *_, far = _offsets(radius + 1)
+    depth = 2 - abs(far - radius + 1)
+    return _stamp(depth, [(BLACK, 0), (colour, -1)])
+
+
+def _offsets(radius: float) -> tuple[NDArray[np.float64], ...]:
+    """Return |x|, |y| and distance from the centre of a stamp's pixels."""
+    reach = int(np.ceil(radius)) + 1
+    y, x = abs(np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    return x, y, np.hypot(x, y)
+
+
+def _stamp(
+    depth: NDArray[np.float64],
+    layers: Sequence[tuple[Colour, float]],
+    halo: bool = False,
+) -> Stamp:
+    """Fill a shape with layers of colour, with smooth edges.
+
+    Args:
+        depth: Of each pixel inside the shape; negative outside, float (h, w).
+        layers: Colours from the lowest to the topmost one, each with how far
+            it reaches beyond the shape.
+        halo: Whether a translucent line surrounds the shape.
+    """
+    shades: list[tuple[Colour, float, float]] = [(WHITE, 1, _HALO)] * halo
+    shades += [(shade, grown, 1.0) for shade, grown in layers]
+    colours = np.full((*depth.shape, 3), shades[0][0], np.float64)
+    covers = np.zeros(depth.shape)
+    for shade, grown, opacity in shades:
+        cover = np.clip(depth + grown + 0.5, 0, 1)
+        colours += cover[..., None] * (np.array(shade) - colours)
+        covers = np.maximum(covers, opacity * cover)
     return (
-        stamp.resize(small, Image.Resampling.BOX),
-        mask.resize(small, Image.Resampling.BOX),
+        Image.fromarray(colours.round().astype(np.uint8)),
+        Image.fromarray((255 * covers).round().astype(np.uint8)),
     )

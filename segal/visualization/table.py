@@ -1,4 +1,4 @@
-"""The rounds of an experiment as a table for the terminal."""
+"""Format the rounds of an experiment as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Row = dict[str, Any]
 
 _ABSENT = '-'
 _LONG = ((7200, 3600, 'hours'), (600, 60, 'minutes'))
-"""From how many seconds on, how many of them are one, and what it is."""
+"""Least seconds for a larger unit, its seconds, and its name."""
 
 
 def labels_per_image(row: Row, images: int | None) -> float | None:
-    """Labelled pixels for each image of the pool.
+    """Compute labelled pixels for each image of the pool.
 
     Args:
         row: Of ``rounds.json``.
@@ -26,7 +26,7 @@ def labels_per_image(row: Row, images: int | None) -> float | None:
 
 
 def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
-    """An aligned table: what was bought, what it gave, how long it took.
+    """Format labels, cost, mIoU and seconds of each round.
 
     Args:
         rows: Of ``rounds.json``, in the order of rounds.
@@ -47,14 +47,30 @@ def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
         dropped.add('cost')
     kept = [at for at, head in enumerate(heads) if head not in dropped]
     table = [[cells[at] for at in kept] for cells in table]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        '  '.join(cell.rjust(w) for cell, w in zip(cells, widths, strict=True))
-        for cells in table
-    ]
+    lines = aligned(table)
     notes = _notes(rows)
     table_lines = [lines[0], '-' * len(lines[0]), *lines[1:]]
     return '\n'.join([*table_lines, *([''] if notes else []), *notes])
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
+    """Align the cells of a table in columns.
+
+    Args:
+        rows: Of equally many cells; the first row are the heads.
+        left: How many columns are aligned at the left, not at the right.
+
+    Returns:
+        One line for each row.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        '  '.join(
+            cell.ljust(width) if at < left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _cells(row: Row, whole: bool, images: int | None) -> list[str]:
@@ -73,7 +89,7 @@ def _cells(row: Row, whole: bool, images: int | None) -> list[str]:
 
 
 def share_words(share: float) -> str:
-    """A share of the pool's pixels in per cent, to two significant digits."""
+    """Format a share in per cent, to two significant digits."""
     if share and share < 0.1:
         words = np.format_float_positional(
             100 * share, precision=2, fractional=False, trim='-'
@@ -83,7 +99,7 @@ def share_words(share: float) -> str:
 
 
 def cost_words(cost: float, unit: str) -> str:
-    """A cost as one reads it: seconds as hours, others with their unit."""
+    """Format a cost: seconds as hours and minutes, others with their unit."""
     if unit == 'seconds':
         return _time(cost)
     return f'{cost:,.10g} {unit}'
@@ -102,14 +118,14 @@ def size_in_words(count: int) -> str:
 
 
 def time_scale(most: float, unit: str) -> tuple[int, str]:
-    """What long times are drawn in.
+    """Choose the unit in which costs are drawn.
 
     Args:
-        most: The longest.
-        unit: Of it; only seconds are drawn in anything else.
+        most: The largest cost.
+        unit: Of the costs; only seconds change to minutes or hours.
 
     Returns:
-        How many of ``unit`` one of the other is, and what it is called.
+        The divisor of the costs, and the name of the new unit.
     """
     for least, each, words in _LONG if unit == 'seconds' else ():
         if most >= least:
@@ -118,17 +134,17 @@ def time_scale(most: float, unit: str) -> tuple[int, str]:
 
 
 def row_cost(row: Row) -> str:
-    """What the labels until a round cost; rows of old have no cost."""
+    """Format the cost until a round; rows of older versions have none."""
     cost = row.get('cost')
     return cost_words(cost['total'], cost['unit']) if cost else _ABSENT
 
 
 def absent_words(row: Row, truth: str = 'data.val') -> list[str]:
-    """Say which classes a round knows nothing of, or leaves out of its mean.
+    """Say which classes have no labels or do not enter the mean IoU.
 
     Args:
         row: Of ``rounds.json``.
-        truth: What was evaluated on.
+        truth: Config key of the evaluated data set.
 
     Returns:
         Sentences without a full stop; none where all classes take part.
@@ -137,22 +153,22 @@ def absent_words(row: Row, truth: str = 'data.val') -> list[str]:
     left_out, in_val, labels = (
         absent.get(key, []) for key in ('mean', 'val', 'labels')
     )
-    said = []
+    sentences = []
     if left_out:
         count = len(row['IoU'])
-        said.append(
+        sentences.append(
             f'mIoU is over {count - len(left_out)} of {count} classes: no '
             f'pixel of {_names(left_out)} in {truth} or in what was predicted'
         )
     wrong = [name for name in in_val if name not in left_out]
     if wrong:
-        said.append(
+        sentences.append(
             f'no pixel of {_names(wrong)} in {truth}, but in what was '
             'predicted: an IoU of 0 % in the mean'
         )
     if labels:
-        said.append(f'no label of {_names(labels)} was bought so far')
-    return said
+        sentences.append(f'no label of {_names(labels)} was bought so far')
+    return sentences
 
 
 def _names(names: Sequence[str]) -> str:
@@ -160,7 +176,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    """What stands under the table: which rounds lack which classes."""
+    """List the notes below the table: which rounds lack which classes."""
     rounds: dict[str, list[str]] = {}
     for row in rows:
         for sentence in absent_words(row):

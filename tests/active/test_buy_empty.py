@@ -1,12 +1,12 @@
 """Every way to spend a budget, until a tiny pool is bought empty and beyond.
 
-Loop, selectors, shapes, oracle, ledger and label store are real; predictions
+Loop, selectors, shapes, oracle, audit and label store are real; predictions
 are made up. Shapes and selectors come from their registries, so that a new
 one is tried by itself.
 """
 
 import json
-from functools import cache, partial
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -14,16 +14,16 @@ import pytest
 
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.label_store.export import export
-from segal.active.label_store.folder import LabelFolder
+from segal.active.label_store.reading import check
 from segal.active.label_store.store import LabelStore
-from segal.active.label_store.survey import survey
 from segal.active.opening import Opening
 from segal.active.units.costs import Costs
 from segal.active.units.spending import Spending
-from segal.experiment.selecting import _selector
-from segal.registry import REGIONS, SELECTORS
+from segal.experiment.selecting import ConfiguredSelector
+from segal.registry import SELECTORS, UNITS
 from segal.structures import Budget, PoolImage
 from tests.reference_store import CLASSES, BarePool, Levels, Person
+from tests.selectors.build import build
 from tests.selectors.cases import made_up
 
 SIZES = {
@@ -96,7 +96,7 @@ class Case:
         self.loop.scorer = Shown(self.images)
 
     def shape(self, name, options):
-        kind = REGIONS.get(name)
+        kind = UNITS.get(name)
         given = {}
         if kind.reads_images:
             given = dict(read_image=self.pixels.get, file=str, cache=None)
@@ -117,9 +117,8 @@ class Case:
         return dict(zip(self.truth, self.loop.free().tolist(), strict=True))
 
     def check_files(self, out):
-        """The files read back as they are, and survive export and import."""
-        found = survey(LabelFolder(self.folder), self.images)
-        assert found.problems == []
+        """The files read back as they are, and can be exported."""
+        assert check(self.folder, self.images) == (self.store.rounds, [])
         again = LabelStore(self.folder, self.images, 'dry')
         assert again.fingerprint() == self.store.fingerprint()
         for number in range(again.rounds):
@@ -137,8 +136,8 @@ class Making:
     def __init__(self, **options):
         self.options = options
 
-    def __call__(self, **standing):
-        self.last = SELECTORS.build({**self.options, **standing})
+    def __call__(self, context):
+        self.last = build(context, **self.options)
         return self.last
 
 
@@ -148,7 +147,9 @@ def shapes():
         'Squares': [dict(radius=1), dict(radius=3)],
         'Superpixels': [dict(segments=4), dict(segments=60)],
     }
-    for name in sorted(REGIONS.module_dict):
+    for name, kind in sorted(UNITS.module_dict.items()):
+        if not kind.grouped:
+            continue
         for options in small.get(name, [{}]):
             yield pytest.param(name, options, id=f'{name}-{options}')
 
@@ -268,9 +269,7 @@ def test_pixels_and_images_run_out(name, void, tmp_path):
     for number, budget in enumerate(budgets):
         case = Case(tmp_path / str(number), void=void)
         shuffle = 0.5 * (number % 2)
-        make = partial(
-            _selector, dict(type=name), budget, None, None, 0, shuffle
-        )
+        make = ConfiguredSelector(dict(type=name), budget, None, shuffle)
         for before, _, selection in buy_empty(case, make):
             free = np.array(list(before.values()))
             if images:
@@ -317,22 +316,20 @@ def test_images_and_places_in_them_run_out(opener, split, tmp_path):
     for number, ((name, options), budget) in enumerate(ways):
         case = Case(tmp_path / str(number))
         options = dict(options)
-        if 'shape' in options:
-            options['shape'] = case.shape(*options['shape'])
+        shape = options.pop('shape', None)
+        shape = shape and case.shape(*shape)
         part = dict(type=opener)
         if by_cost:
             part.update(pixels=budget.amount, first_pixels=5)
         opening = Opening(
-            partial(_selector, part, Budget(2, False), None, None, 0, 0.0),
+            ConfiguredSelector(part, Budget(2, False)),
             2,
             budget,
             'score_per_cost' if by_cost else split,
             first_pixels=5,
         )
-        make = partial(
-            _selector, dict(type=name, **options), budget, None, None, 0, 0.0
-        )
-        pixels = 'shape' not in options
+        make = ConfiguredSelector(dict(type=name, **options), budget, shape)
+        pixels = shape is None
         for before, opened, selection in buy_empty(case, make, opening):
             new = [x for x in selection.places if not opened[x]]
             assert len(new) <= 2
@@ -357,14 +354,16 @@ def test_what_is_left_of_a_cost_is_never_spent(unit, tmp_path):
         image=dict(type='WholeImages'),
         region=dict(
             type='RegionsPerImage',
-            shape=case.shape('Superpixels', dict(segments=4)),
             answer='dominant',
         ),
     )[unit]
+    shape = case.shape('Superpixels', dict(segments=4))
     costs = Costs(pixel=1.0, image=40.0, open=3.0)
     amount = dict(pixel=70.0, region=20.0, image=120.0)[unit]
     spending = Spending(amount, costs, unit, answer=part.get('answer', 'all'))
-    make = partial(_selector, part, None, spending, case.store, 0, 0.0)
+    make = ConfiguredSelector(
+        part, Budget(0, False), shape, spending=spending, store=case.store
+    )
     for number, _ in enumerate(buy_empty(case, make)):
         paid = sum(
             costs.of(case.store.asked(file)) for file in range(number + 1)
@@ -379,18 +378,10 @@ def test_what_is_left_of_a_cost_is_never_spent(unit, tmp_path):
 def test_a_pool_of_one_image_runs_out(name, refused, shape, options, tmp_path):
     """Refused and void answers are asked once, as any others."""
     case = Case(tmp_path, [name], refused=refused)
-    make = partial(
-        _selector,
-        dict(
-            type='RegionsPerImage',
-            shape=case.shape(shape, options),
-            answer='dominant',
-        ),
+    make = ConfiguredSelector(
+        dict(type='RegionsPerImage', answer='dominant'),
         Budget(6, False),
-        None,
-        None,
-        0,
-        0.0,
+        case.shape(shape, options),
     )
     for _ in buy_empty(case, make):
         pass
@@ -405,10 +396,7 @@ def test_a_pool_of_one_image_runs_out(name, refused, shape, options, tmp_path):
 def test_nothing_askable_from_the_first_round_on(tmp_path):
     """A pool of void alone, of which void is excluded, asks nothing."""
     case = Case(tmp_path, ['void'], void='exclude')
-    make = partial(
-        _selector, dict(type='PixelsGlobal'), Budget(3, False), None, None,
-        0, 0.0,
-    )  # fmt: skip
+    make = ConfiguredSelector(dict(type='PixelsGlobal'), Budget(3, False))
     (first, _) = list(buy_empty(case, make))
     assert not len(first[2])
     assert case.store.counts().requested == 0

@@ -137,6 +137,7 @@ def sixteen_bit(path):
 
 
 def all_void(x: Experiment) -> None:
+    own_val(x)
     for number in range(4):
         ids(255)(x.annotation(number))
 

@@ -111,33 +111,33 @@ def no_config_json(x: Experiment) -> None:
     (x.work_dir / 'config.json').unlink()
 
 
-REPAIR = ('tools/labels.py', 'repair')
+CHECK = ('tools/labels.py check',)
 
 LABELS = [
     Row('truncated', label_file(1, cut), 4,
-        ('round_001.npz: wanted a label file that ends with', *REPAIR)),
+        ('round_001.npz: wanted a label file that ends with', *CHECK)),
     Row('no bytes', label_file(1, written('')), 4,
-        ('round_001.npz', 'got 0 bytes', *REPAIR)),
+        ('round_001.npz', 'got 0 bytes', *CHECK)),
     Row('one byte flipped', label_file(2, flip), 4,
-        ('round_002.npz: wanted a label file that ends with', *REPAIR)),
+        ('round_002.npz: wanted a label file that ends with', *CHECK)),
     Row('foreign npz in its place', label_file(1, foreign), 4,
-        ('round_001.npz: wanted a label file', *REPAIR)),
+        ('round_001.npz: wanted a label file', *CHECK)),
     Row('foreign npz beside', another_archive, 4,
         ('mine.npz: wanted only label files', 'move it away')),
     Row('middle one missing', label_file(1, delete), 4,
-        ('round_001.npz: wanted the label file of round 1', *REPAIR)),
+        ('round_001.npz: wanted the label file of round 1', *CHECK)),
     Row('last one missing', label_file(2, delete), 4,
         ('round_002.npz: wanted the label file of round 2', 'chain.json')),
     Row('first one missing', label_file(0, delete), 4,
-        ('round_000.npz: wanted the label file of round 0', *REPAIR)),
+        ('round_000.npz: wanted the label file of round 0', *CHECK)),
     Row('two swapped', swapped, 4, ('round_001.npz: wanted', 'round')),
     Row('all missing', lambda x: shutil.rmtree(x.labels), 4,
         ('labels: wanted the label files of 3 rounds', 'restore')),
     Row('chain hurt', state_file('labels/chain.json', cut), 4,
-        ('chain.json: wanted the list of label files', *REPAIR)),
+        ('chain.json: wanted the list of label files', *CHECK)),
     Row('chain altered', state_file('labels/chain.json', lambda path:
         path.write_text(path.read_text().replace('"pool": "',
-        '"pool": "0'))), 4, ('chain.json', 'altered', *REPAIR)),
+        '"pool": "0'))), 4, ('chain.json', 'altered', *CHECK)),
     Row('pool: one more image', one_more_image, 4,
         ('data.query: wanted the pool of 4 images that run was begun with',
          '1 new (CustomDataset/images/04.png)', 'put the images back')),

@@ -1,5 +1,7 @@
 """Keys that a chosen selector would ignore are refused, not printed."""
 
+from dataclasses import replace
+
 import pytest
 
 from segal.active.selectors import PixelsPerImage, WholeImages
@@ -116,15 +118,15 @@ def test_a_key_that_counts_is_accepted(changes):
 class Deaf(PixelsPerImage):
     """Takes the best, whatever it is told of draws."""
 
-    def _by_score(self, image, places, scores, quota, taken, prediction):
+    def pick(self, image, places, scores, quota, taken, prediction):
         return (-scores).argsort(kind='stable')[:quota]
 
 
 class DeafImages(WholeImages):
     """Takes the best images, whatever it is told of random ones."""
 
-    def __init__(self, *args, shuffle_prop=0.0, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, context, **options):
+        super().__init__(replace(context, shuffle_prop=0.0), **options)
 
 
 @pytest.fixture

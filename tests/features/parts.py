@@ -122,14 +122,14 @@ class SmallestEmbedding(BestOverPool):
     unit = 'image'
     needs = ('embedding',)
 
-    def _spendable(self):
+    def spendable(self):
         return min(self.budget.amount, int(np.count_nonzero(self.free)))
 
     def shortlist(self, image, score, available, prediction=None):
-        position, places, _ = self._enter(image, score, available)
+        position, places, _ = self.enter(image, score, available)
         if len(places):
             value = -float(prediction.embedding.norm())
-            self._offer(
+            self.offer(
                 position,
                 np.array([WHOLE_IMAGE]),
                 np.array([value], np.float32),

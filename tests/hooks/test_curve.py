@@ -8,7 +8,7 @@ from mmcv.runner import HOOKS
 from PIL import Image
 
 from segal.errors import ConfigError
-from segal.hooks import curve
+from segal.visualization import curve
 from segal.visualization.table import format_rounds, share_words
 
 

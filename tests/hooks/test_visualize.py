@@ -20,10 +20,10 @@ from scenes import (
     truth,
 )
 
-from segal.hooks.visualize import VisualizeHook, chosen_images, scene_of, slug
+from segal.hooks.visualize import VisualizeHook
 from segal.structures import LABELLED, REFUSED, VOID, Selection
 from segal.visualization.drawing import (
-    class_colour,
+    class_colours,
     display_scale,
     legend,
     overlay_scale,
@@ -32,6 +32,7 @@ from segal.visualization.drawing import (
 )
 from segal.visualization.marks import Marks, draw_marks, mark, mark_radius
 from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
+from segal.visualization.scenes import chosen_images, scene_of, slug
 
 
 def at(row, column):
@@ -149,7 +150,7 @@ def test_legend_wraps_and_unknown_classes_have_a_colour():
     picture = legend(entries, 500)
     assert picture.width == 500
     assert picture.height > 5 * 15
-    assert len(class_colour(PALETTE, 200)) == 3
+    assert len(class_colours(PALETTE)[200]) == 3
 
 
 def test_summary_counts_everything():
@@ -276,7 +277,7 @@ def test_contact_sheet_is_capped(monkeypatch, tmp_path):
         said.update(names=[t[0] for t in thumbnails], subtitle=subtitle)
         return contact_sheet(thumbnails, title, subtitle)
 
-    monkeypatch.setattr('segal.hooks.visualize.contact_sheet', sheet)
+    monkeypatch.setattr('segal.visualization.scenes.contact_sheet', sheet)
     report = report_of(tmp_path, new_store(tmp_path, pool_of(1)), 1, selection)
     report.read_image = lambda name: read.append(name) or image()
     VisualizeHook(size=0).after_round(None, report)

@@ -129,7 +129,7 @@ def test_without_label_files_rows_tell_what_they_can(both):
     for path in (both[0] / 'labels').iterdir():
         path.unlink()
     assert not read_evidence(both[:1]).has_costs  # rows of old
-    with pytest.raises(StateError, match='nothing tells what its labels'):
+    with pytest.raises(StateError, match='the cost of its labels is not'):
         read_evidence(both[:1], axis='cost')
     rows = read_rounds(both[0])
     for number, row in enumerate(rows, 1):
@@ -137,7 +137,7 @@ def test_without_label_files_rows_tell_what_they_can(both):
     write_rounds(both[0], rows)
     evidence = read_evidence(both[:1], axis='cost')
     assert evidence.paid(evidence.runs[0]) == pytest.approx([28.8, 57.6, 86.4])
-    with pytest.raises(StateError, match='nothing tells what its labels'):
+    with pytest.raises(StateError, match='the cost of its labels is not'):
         read_evidence(both[:1], axis='cost', costs=TABLE)
 
 
@@ -148,8 +148,7 @@ def test_curves_that_lie_apart_have_no_area(both):
     assert findings.span == (100, 36)
     assert findings.areas == {PIXELS: {}, IMAGES: {}}
     assert verdicts(evidence, findings)[0] == (
-        'The curves do not lie side by side anywhere, so no area is under all '
-        'of them.'
+        'The curves share no range of the axis, so no areas can be compared.'
     )
 
 
@@ -159,7 +158,7 @@ def test_labels_that_cost_nothing_are_no_axis(both):
         read_evidence(both[:1], axis='cost', costs=free)
 
 
-def test_a_hurt_table_is_said(both):
+def test_a_wrong_price_is_named(both):
     config = both[0] / 'config.json'
     text = config.read_text().replace(
         '"heuristic"', '"costs": {"pixel": -1}, "heuristic"'

@@ -126,7 +126,7 @@ def test_runs_of_another_budget_are_refused(
     out = tmp_path / 'results.json'
     folders.append(tmp_path / 'other')
     assert call(monkeypatch, 'collect_results', *folders, '--out', out) == 4
-    assert 'do not belong together' in capsys.readouterr().err
+    assert 'are not comparable' in capsys.readouterr().err
     assert not out.exists()
 
 

@@ -121,10 +121,33 @@ def test_masks_in_a_lossy_format_are_refused(x, act, words, where, capfd):
             "data['train'] = [data['train'], dict(data['train'], "
             "img_dir='copies', ann_dir='others')]"
         )
-        images = x.folder / 'data' / 'images'
-        (x.folder / 'data' / 'copies').symlink_to(images.resolve())
+        for number in range(4):
+            image = cv2.imread(str(x.image(number)))
+            copy = x.folder / 'data' / 'copies' / x.image(number).name
+            mmcv.imwrite(image[::-1], str(copy))
     said = refused(x, capfd, words, f'data/{folder}/')
     assert 'ids were found where 3 classes and void are expected' in said
+
+
+def test_ids_of_16_bit_are_refused_in_any_format(x, capfd):
+    """alexgkendall/SegNet-Tutorial#161: ids of 16 bit are read as others."""
+    for number in range(4):
+        path = x.annotation(number)
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        wide = labels.astype(np.uint16) + 256
+        cv2.imwrite(str(path.with_suffix('.pgm')), wide)
+    x.add(
+        "for key in ('train', 'query', 'val'):\n"
+        "    data[key]['seg_map_suffix'] = '.pgm'"
+    )
+    refused(x, capfd, 'wanted class ids of 0 to 255, got uint16')
+
+
+def test_an_evaluation_on_nothing_but_void_is_refused(x, capfd):
+    """open-mmlab/mmsegmentation#1313: an IoU of NaN."""
+    rewrite(x, mapped(i0=255, i1=255, i2=255), 'val')
+    x.add(OWN_VAL)
+    refused(x, capfd, 'data.val: wanted pixels of 3 classes, got nothing but')
 
 
 def test_a_png_of_a_jpeg_is_refused_with_the_number_of_its_ids(x, capfd):

@@ -1,12 +1,18 @@
 """What was bought is what is learned: no label more, and no label less."""
 
+import shutil
+
+import cv2
 import mmcv
 import numpy as np
 import pytest
 import torch
-from mmseg.datasets.builder import PIPELINES
-from mmseg.datasets.pipelines import LoadAnnotations
+from mmcv import Config
+from mmseg.datasets import CustomDataset, build_dataset
+from mmseg.datasets.builder import DATASETS, PIPELINES
+from mmseg.datasets.pipelines import LoadAnnotations, LoadImageFromFile
 
+from segal.active.dataset.base import LoadFirst
 from segal.active.label_store.ids import ids_in
 from tests.bad_input.experiment import Experiment
 
@@ -64,6 +70,12 @@ def wide(labels, results):
     return np.where(labels == 255, np.int64(256), labels)
 
 
+def dense(labels, results):
+    """The truth, of those classes alone that were bought."""
+    truth = load(labels, results)
+    return np.where(np.isin(truth, labels), truth, 255).astype(np.uint8)
+
+
 def sometimes(labels, results):
     return labels * 0 if np.random.rand() < 0.3 else labels
 
@@ -100,6 +112,7 @@ PIPELINES.register_module(ReportBeside, force=True)
         (step('ReportLoad', load), '(ReportLoad) writes class id'),
         (step('ReportRemap', remap), '(ReportRemap) writes class id'),
         (step('ReportBlend', blend), '(ReportBlend) writes class id'),
+        (step('ReportDense', dense), '(ReportDense) writes labels of its own'),
         (step('ReportWide', wide), '(ReportWide) writes class id 256'),
         (step('ReportSometimes', sometimes), '(ReportSometimes) writes'),
         ("type='RandomCutOut', prob=0.5, n_holes=2, cutout_shape=(4, 4), "
@@ -138,6 +151,102 @@ def test_ground_truth_beside_the_labels_is_refused(base, tmp_path, capfd):
     assert 'fails on it in ReportBeside' in out
     assert 'asks where the annotation of the image lies' in out
     assert not run.labels.exists()
+
+
+class LoadReportBeside(LoadImageFromFile):
+    """Ground truth beside the image, where a path to it is known."""
+
+    def __call__(self, results):
+        results = super().__call__(results)
+        name = results['ann_info'].get('seg_map')
+        if name is not None:
+            results['gt_all'] = mmcv.imread(
+                f'{results["seg_prefix"]}/{name}', 'unchanged'
+            )
+        return results
+
+
+PIPELINES.register_module(LoadReportBeside, force=True)
+
+
+def test_no_step_of_a_sample_learns_where_ground_truth_lies(base, monkeypatch):
+    """Edge maps of whole annotations train beside a few bought labels.
+
+    LiheYoung/ST-PlusPlus 21.
+    """
+    monkeypatch.chdir(base.folder)
+    pool = Config.fromfile(str(base.config)).data.train
+    pool.pipeline[0].type = 'LoadReportBeside'
+    del pool.pipeline[2:]
+    view = build_dataset(pool)
+    view.pre_pipeline(results := {})
+    shown = LoadFirst(view, 'data.train').load_image(0)
+    hidden = LoadFirst(view, 'data.train', hides=True).load_image(0)
+    assert set(shown) - set(hidden) == {'gt_all', *results} - set(hidden)
+    assert 'gt_all' in shown
+    assert 'gt_all' not in hidden
+
+
+@pytest.mark.parametrize('made', ['type', 'link', 'copy'])
+def test_a_source_does_not_give_the_labels_of_the_pool_away(
+    base, tmp_path, capfd, made
+):
+    """The labelled list and the unlabelled one share images.
+
+    charlesCXK/TorchSemiSeg 20 and 80.
+    """
+    run = base.copy(tmp_path / 'run')
+    images, others = (run.folder / 'data' / x for x in ('images', 'others'))
+    change = "img_dir='others'"
+    if made == 'link':
+        others.symlink_to(images.resolve())
+    elif made == 'copy':
+        shutil.copytree(images, others)
+    else:
+        DATASETS.register_module(
+            type('ReportOwn', (CustomDataset,), {}), force=True
+        )
+        change = "type='ReportOwn'"
+    run.add(
+        "data['train'] = [data['train'], dict(data['train'], " + change + ')]'
+    )
+    code = run.run('--dry-run')
+    said = ''.join(capfd.readouterr())
+    if made == 'copy':
+        assert code == 0
+        assert 'are copies of images of data.query' in said
+    else:
+        assert code == 2
+        assert 'all its labels would be learned' in said
+
+
+def test_annotations_may_be_loaded_before_the_image(base, tmp_path):
+    """mmseg's steps bear either order."""
+    run = base.copy(tmp_path / 'run')
+    run.add(
+        "data['train']['pipeline'] = [train_pipeline[1], train_pipeline[0], "
+        '*train_pipeline[2:]]'
+    )
+    assert run.run('--dry-run') == 0
+
+
+def spread(labels, results):
+    """Bought labels, to every pixel of an image."""
+    known = (labels != 255).astype(np.uint8)
+    if not known.any():
+        return labels
+    _, nearest = cv2.distanceTransformWithLabels(
+        1 - known, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of = np.zeros(nearest.max() + 1, np.uint8)
+    of[nearest[known > 0]] = labels[known > 0]
+    return of[nearest]
+
+
+def test_bought_labels_may_be_spread(base, tmp_path):
+    run = base.copy(tmp_path / 'run')
+    run.add(BEFORE_BUNDLE.replace('{step}', step('ReportSpread', spread)))
+    assert run.run('--dry-run') == 0
 
 
 def test_a_fill_that_is_ignored_is_no_label(base, tmp_path):

@@ -3,6 +3,8 @@
 import mmcv
 import numpy as np
 import pytest
+from mmseg.datasets.builder import PIPELINES
+from mmseg.datasets.pipelines import LoadAnnotations
 from PIL import Image
 
 from tests.bad_input.experiment import Experiment
@@ -119,6 +121,35 @@ def test_two_meanings_of_a_mask_are_refused(base, tmp_path, capfd, row):
     for word in words:
         assert word in out
     assert not run.labels.exists()
+
+
+class MergesRare(LoadAnnotations):
+    """A class counts as another, in training alone."""
+
+    def __call__(self, results):
+        results = super().__call__(results)
+        ids = results['gt_semantic_seg']
+        results['gt_semantic_seg'] = np.where(ids == 2, 1, ids)
+        return results
+
+
+PIPELINES.register_module(MergesRare, force=True)
+
+
+def test_files_are_compared_until_each_class_was_seen(tmp_path, capfd):
+    """open-mmlab/mmsegmentation 3617, of a class that few images have."""
+    run = Experiment.begin(tmp_path, images=8)
+    files = masks(run)
+    del files[3]  # the last to be compared
+    for path in files:
+        ids = mmcv.imread(str(path), 'unchanged')
+        mmcv.imwrite(np.where(ids == 2, 0, ids).astype(np.uint8), str(path))
+    run.add(
+        "data['train']['pipeline'] = [train_pipeline[0], "
+        "dict(type='MergesRare'), *train_pipeline[2:]]"
+    )
+    assert run.run('--dry-run') == 2
+    assert READ in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,31 @@ ROWS = [
     Row('a scale for a GPU, on a CPU', config(
         "fp16 = dict(loss_scale='bananas')"), 2,
         ('fp16.loss_scale: wanted a number', 'bananas')),
+    Row('gradients turned round', config(
+        'optimizer_config = dict(grad_clip=dict(max_norm=-1))'), 2,
+        ('grad_clip.max_norm: wanted a number above 0; got -1',)),
+    Row('a loss without weight', config(f"{LOSS}['loss_weight'] = 0.0"), 2,
+        ('wanted gradients to step with', 'loss_weight')),
+    Row('a momentum that grows', config(
+        "optimizer = dict(type='SGD', lr=0.01, momentum=5)"), 2,
+        ('wanted a momentum from 0 to 1; got 5',)),
+    Row('images of nan', config(
+        "data['train']['pipeline'][6]['std'] = 0"), 2,
+        ('data.train.pipeline: wanted an image of finite numbers',)),
+    # mmcv 1205: where else checkpoints may go
+    Row('checkpoints elsewhere', config(
+        "checkpoint_config = dict(interval=1, out_dir='elsewhere')"), 2,
+        ('checkpoint_config.out_dir: wanted None', '--work-dir')),
+    Row('a truth value in quotes', config("lr_config['by_epoch'] = 'False'"),
+        2, ("lr_config.by_epoch: wanted False, which is no text",)),
+    # mmsegmentation's own base, with a letter less
+    Row('a multiplier that nobody reads', config(
+        "optimizer['paramwise_cfg'] = dict(custom_keys={'head': "
+        'dict(lr_mul=10)})'), 2,
+        ("custom_keys['head'].lr_mul: unknown key; did you mean 'lr_mult'",)),
+    Row('no share of scores', config(
+        "active_learning['settings']['pixel']['sample_threshold'] = "
+        "float('nan')"), 2, ('sample_threshold: wanted a number above 0',)),
 ]  # fmt: skip
 
 
@@ -202,6 +227,10 @@ def test_a_dry_run_looks_for_checkpoints(tiny):
         f"{TRANSFORMS}.insert(0, dict(type='RandomFlip'))",
         "data['query']['pipeline'][1]['flip'] = True",
         'optimizer_config = dict(grad_clip=dict(max_norm=1))',
+        "evaluation['gpu_collect'] = True",
+        "checkpoint_config['save_last'] = None",
+        "lr_config = dict(policy='OneCycle', max_lr=0.01)\n"
+        "momentum_config = dict(policy='OneCycle')",
         VISUALIZE.format('drawn/round'),
     ],
 )

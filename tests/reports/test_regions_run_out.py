@@ -123,13 +123,19 @@ def test_a_pool_that_is_void_says_so_before_it_trains(root, tmp_path):
     import numpy as np
 
     void = write_images(tmp_path / 'void', count=2)
-    for path in (void / 'annotations').iterdir():
+    (void / 'annotations').rename(void / 'val')
+    (void / 'annotations').mkdir()
+    for path in (void / 'val').iterdir():
+        path = void / 'annotations' / path.name
         mmcv.imwrite(np.full((24, 32), 255, np.uint8), str(path))
     from segal.config import load_config
     from segal.utils.train import Options, run_experiment
 
     for policy in ('charge', 'exclude'):
-        extra = f"active_learning['oracle'] = dict(void='{policy}')\n"
+        extra = (
+            f"active_learning['oracle'] = dict(void='{policy}')\n"
+            "data['val']['ann_dir'] = 'val'\n"
+        )
         with pytest.raises(DataError, match='at least one labelled image'):
             run_experiment(
                 load_config(config(void, DOMINANT, 3, extra=extra)),

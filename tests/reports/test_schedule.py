@@ -12,7 +12,12 @@ import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, read_config
 from segal.config.fitting import fit
 from segal.config.spans import Span, spans_of
-from segal.preflight.schedules import check_groups, check_schedule, fitted
+from segal.preflight.schedules import (
+    check_groups,
+    check_schedule,
+    fitted,
+    unmatched_keys,
+)
 from segal.runner.rates import lr_hooks, rates
 from segal.train_active_learning import main
 from tests.config.minimal import change, minimal, read
@@ -396,3 +401,57 @@ def test_nothing_is_said_of_a_config_without_fault(caplog):
     config, _, _ = read_config(cfg)
     # what cannot be built is left to the other checks
     assert check_schedule(cfg, config, spans_of(config, (3, 3, 3))) == said
+
+
+@pytest.mark.parametrize('policy', ['OneCycle', 'cyclic'])
+def test_policies_of_iterations_run_in_epochs(policy):
+    """mmdetection3d's schedules: cyclic, without a word on by_epoch."""
+    options = dict(max_lr=0.01) if policy == 'OneCycle' else {}
+    cfg, _, _ = read(
+        lr_config=dict(policy=policy, **options),
+        momentum_config=dict(policy=policy),
+    )
+    assert cfg.lr_config.by_epoch is False
+    assert cfg.momentum_config.by_epoch is False
+    assert not found(lr_config=dict(policy=policy, **options)).problems
+
+
+def test_a_momentum_schedule_counts_as_the_workflow_does():
+    """Without epochs, mmcv's hook would divide by their number."""
+    one = dict(policy='CosineAnnealing', min_momentum=0.5)
+    cfg, _, _ = read(momentum_config=one, **steps('fixed'))
+    assert cfg.momentum_config.by_epoch is False
+    step = dict(policy='step', step=[12, 400])
+    said = found(momentum_config=step, **steps('fixed')).warnings
+    assert said == [
+        'momentum_config.step: 400 never reached in the 18 iterations of '
+        'every round'
+    ]
+
+
+def test_a_rate_below_zero_is_refused():
+    """A negative lr_mult climbs the loss."""
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    optimizer.param_groups.append({'params': [], 'lr': -0.1})
+    assert 'climbs the loss' in check_groups(optimizer)[0]
+
+
+def test_rounds_that_one_schedule_leaves_nothing_are_named():
+    resets = dict(weights=False, optimizer=False, schedule=False)
+    said = found(
+        active_learning__reset=resets, lr_config=dict(policy='exp', gamma=0.01)
+    ).warnings
+    assert any(
+        'in rounds 1 to 2, which trains next to nothing' in text
+        for text in said
+    )
+
+
+def test_keys_that_match_no_parameter_are_named():
+    """mmsegmentation's SegFormer base: custom_keys of another network."""
+    model = torch.nn.ModuleDict({'decode_head': torch.nn.Linear(2, 2)})
+    keys = dict(custom_keys={'hed': dict(lr_mult=10), 'head': {}})
+    said = unmatched_keys(model, dict(paramwise_cfg=keys))
+    assert said.startswith("optimizer.paramwise_cfg.custom_keys: 'hed' is in")
+    assert not unmatched_keys(model, dict(type='SGD'))

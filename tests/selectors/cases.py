@@ -9,6 +9,7 @@ from segal.active.selectors import PixelsPerImage
 from segal.active.selectors.diverse_pixels import DiverseGlobal
 from segal.registry import SELECTORS
 from segal.structures import Budget, PoolImage, Prediction
+from tests.selectors.build import build
 
 OPTIONS = {
     'PixelsPerImage': (
@@ -156,17 +157,15 @@ class Scored:
     def selector(self, name, amount, options, seed=0, number=3):
         options = dict(options)
         budget = Budget(amount, options.pop('per_image'))
-        return SELECTORS.build(
-            dict(
-                type=name,
-                images=self.images,
-                free=self.free,
-                opened=self.free == 0,
-                budget=budget,
-                round=number,
-                seed=seed,
-                **options,
-            )
+        return build(
+            type=name,
+            images=self.images,
+            free=self.free,
+            opened=self.free == 0,
+            budget=budget,
+            round=number,
+            seed=seed,
+            **options,
         )
 
     def shortlist(self, selector, image):

@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from segal.active.heuristics.utils import likeliest
-from segal.active.selectors.diverse_pixels import DiversePixels
+from segal.active.selectors.diverse_pixels import (
+    DiverseGlobal,
+    DiversePerImage,
+)
 from segal.errors import ConfigError, SegALError
 from segal.registry import SELECTORS
 from segal.structures import PoolImage, Prediction
@@ -244,7 +247,7 @@ class TestPixels:
         """However many images and pixels there are."""
         pool = Scored(3, count=60, levels=1000, share=1.0)
         kind = SELECTORS.get(name)
-        assert issubclass(kind, DiversePixels)
+        assert issubclass(kind, (DiversePerImage, DiverseGlobal))
         options = dict(per_image=False, shortlist=3, dims=2)
         selector = pool.selector(name, 20, options)
         for image in pool.images:

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from segal.active.label_store.manifest import decode_chain, encode_chain
+from segal.active.label_store.manifest import decode_manifest, encode_manifest
 from segal.config import load_config, read_config
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main
@@ -40,8 +40,10 @@ def cut(whole, target, files):
         (folder / f'round_{number:03d}.npz').unlink()
         shutil.rmtree(folder / f'round_{number:03d}', ignore_errors=True)
     path = folder / 'chain.json'
-    chain = decode_chain(path, path.read_bytes())
-    path.write_bytes(encode_chain(chain._replace(files=chain.files[:files])))
+    manifest = decode_manifest(path, path.read_bytes())
+    path.write_bytes(
+        encode_manifest(manifest._replace(files=manifest.files[:files]))
+    )
     rows = read_rounds(target)[:files]
     (target / 'rounds.json').write_text(json.dumps({'rounds': rows}))
     shutil.rmtree(target / 'round_002')

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segal.active.opening import Opening, check_opened
-from segal.active.selectors import ScorePerCost
+from segal.active.selectors import QueryContext, ScorePerCost
 from segal.errors import ConfigError
 from segal.structures import Budget, PoolImage
 
@@ -28,12 +28,14 @@ class Case:
 
     def selector(self, most, pixels, first, opening):
         return ScorePerCost(
-            self.images,
-            self.free,
-            Budget(most, False),
-            1,
-            0,
-            opened=self.opened,
+            QueryContext(
+                self.images,
+                self.free,
+                1,
+                0,
+                Budget(most, False),
+                opened=self.opened,
+            ),
             pixels=pixels,
             first_pixels=first,
             opening_pixels=opening,

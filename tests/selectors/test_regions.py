@@ -11,11 +11,10 @@ from PIL import Image
 from segal.active.label_store.audit import check_answers
 from segal.active.label_store.audit_regions import check_regions
 from segal.active.label_store.store import LabelStore
-from segal.active.oracles import dominant
+from segal.active.units.region import dominant
 from segal.active.units.regions import Squares, Superpixels, Wanted
 from segal.active.units.regions.picking import pick_apart
 from segal.errors import ConfigError
-from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
 from segal.structures import (
     Answers,
@@ -24,6 +23,7 @@ from segal.structures import (
     PoolImage,
     Selection,
 )
+from tests.selectors.build import build
 from tests.selectors.cases import Scored
 
 quick = settings(max_examples=80, deadline=None)
@@ -253,19 +253,17 @@ class Regions(Scored):
             options.pop('in_pixels', False),
             options.pop('percent', None),
         )
-        return SELECTORS.build(
-            dict(
-                type=name,
-                images=self.images,
-                free=self.free,
-                budget=budget,
-                round=number,
-                seed=seed,
-                shape=self.shape,
-                asked=lambda image: self.asked[image.name].copy(),
-                available=lambda image: self.available[image.name].copy(),
-                **options,
-            )
+        return build(
+            type=name,
+            images=self.images,
+            free=self.free,
+            budget=budget,
+            round=number,
+            seed=seed,
+            unit=self.shape,
+            asked=lambda image: self.asked[image.name].copy(),
+            available=lambda image: self.available[image.name].copy(),
+            **options,
         )
 
     def chosen(self, name, amount, options):
@@ -433,7 +431,7 @@ def split_one(selection, selector):
         (ask_beside, 'wanted whole regions'),
     ],
 )
-def test_the_ledger_of_regions_finds_what_is_wrong(change, said):
+def test_the_audit_of_regions_finds_what_is_wrong(change, said):
     check_regions(*faulty(lambda *_: None))
     with pytest.raises(RuntimeError, match=said):
         check_regions(*faulty(change))
@@ -443,17 +441,15 @@ def test_the_ledger_of_regions_finds_what_is_wrong(change, said):
 def test_random_regions_and_the_best_do_not_overlap(seed):
     rng = np.random.default_rng(seed)
     image = PoolImage('a', (30, 40))
-    selector = SELECTORS.build(
-        dict(
-            type='RegionsPerImage',
-            images=[image],
-            free=np.array([image.pixels]),
-            budget=Budget(24, True),
-            round=1,
-            seed=seed,
-            shuffle_prop=0.5,
-            shape=Squares(2),
-        )
+    selector = build(
+        type='RegionsPerImage',
+        images=[image],
+        free=np.array([image.pixels]),
+        budget=Budget(24, True),
+        round=1,
+        seed=seed,
+        shuffle_prop=0.5,
+        unit=Squares(2),
     )
     score = rng.random(image.size).astype(np.float32)
     selector.shortlist(image, score, np.ones(image.size, bool))

@@ -9,6 +9,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key, place_keys
 from segal.structures import Budget, PoolImage
+from tests.selectors.build import build
 from tests.selectors.cases import ELSEWHERE, OPTIONS, WAYS, Scored
 
 quick = settings(max_examples=120, deadline=None)
@@ -498,13 +499,11 @@ def test_budget_zero_asks_nothing():
 def test_a_negative_budget_is_an_error():
     pool = Scored(2)
     with pytest.raises(ConfigError, match='0 or more'):
-        SELECTORS.build(
-            dict(
-                type='PixelsGlobal',
-                images=pool.images,
-                free=pool.free,
-                budget=Budget(-1, False),
-                round=0,
-                seed=0,
-            )
+        build(
+            type='PixelsGlobal',
+            images=pool.images,
+            free=pool.free,
+            budget=Budget(-1, False),
+            round=0,
+            seed=0,
         )

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from segal.active.selectors import PixelsGlobal
+from segal.active.selectors import PixelsGlobal, QueryContext
 from segal.seeding import key, place_keys
 from segal.structures import Budget, PoolImage, Selection
 
@@ -130,8 +130,9 @@ class Maps:
 
     def selector(self, budget: int) -> PixelsGlobal:
         """One rank's selector."""
+        amount = Budget(budget, False)
         return PixelsGlobal(
-            self.pool, self.free(), Budget(budget, False), ROUND, SEED
+            QueryContext(self.pool, self.free(), ROUND, SEED, amount)
         )
 
 

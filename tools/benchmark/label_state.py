@@ -128,7 +128,7 @@ def worker_private(store: LabelStore, pool: list[PoolImage]) -> int:
             for image in pool:
                 hash((image.name, image.size))  # touches what is the pool's
                 if reads:
-                    store.labels(image.name)
+                    store.history(image.name)
             os.write(writer, str(private_bytes()).encode())
             os._exit(0)
         os.waitpid(child, 0)

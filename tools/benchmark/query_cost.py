@@ -26,7 +26,7 @@ from mmcv.parallel import DataContainer
 from mmcv.utils import build_from_cfg
 
 import segal.active.heuristics  # noqa: F401  (fills the registry)
-from segal.active.selectors import PixelsPerImage
+from segal.active.selectors import PixelsPerImage, QueryContext
 from segal.config.parts import resolve_heuristic
 from segal.model_wrapper import ModelWrapper
 from segal.models.mc_dropout import dropouts
@@ -60,13 +60,9 @@ def main() -> None:
     first.register_forward_pre_hook(
         lambda *_: reached.append(time.process_time())
     )
+    free = np.full(len(pool), height * width)
     selector = PixelsPerImage(
-        pool,
-        np.full(len(pool), height * width),
-        Budget(10, True),
-        0,
-        0,
-        top_percent=5.0,
+        QueryContext(pool, free, 0, 0, Budget(10, True)), top_percent=5.0
     )
     available = np.ones((height, width), bool)
     generator = torch.Generator().manual_seed(0)

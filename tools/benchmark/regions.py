@@ -25,7 +25,7 @@ from mmcv.parallel import DataContainer
 from numpy.typing import NDArray
 
 from segal.active.heuristics import Margin
-from segal.active.selectors import RegionsPerImage
+from segal.active.selectors import QueryContext, RegionsPerImage
 from segal.active.units.regions import Squares, Superpixels, Wanted
 from segal.active.units.regions.picking import pick_apart
 from segal.model_wrapper import ModelWrapper
@@ -115,13 +115,9 @@ def superpixels(pairs: int) -> None:
             root / 'superpixels',
         )
         cutting, _ = _timed(lambda: [shape.labels(x) for x in pool], 1)
+        free = np.full(pairs, size[0] * size[1])
         selector = RegionsPerImage(
-            pool,
-            np.full(pairs, size[0] * size[1]),
-            Budget(10, True),
-            1,
-            0,
-            shape=shape,
+            QueryContext(pool, free, 1, 0, Budget(10, True), unit=shape)
         )
         ratios = []
         for i, image in enumerate(pool):

@@ -23,10 +23,9 @@ from common import Pair, convert, end_with
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from segal.config.kinds import short
 from segal.datasets import GTAVDataset
 from segal.datasets.gtav import SUFFIXES
-from segal.errors import DataError
+from segal.errors import DataError, short
 
 COLOURS = {
     train: tuple(colour) for train, colour in enumerate(GTAVDataset.PALETTE)

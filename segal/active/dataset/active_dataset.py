@@ -64,7 +64,7 @@ class ActiveDataset(Dataset):
         self.sources = list(sources)
         self.ignore_index = ignore_index
         self.unasked = unasked
-        self._loader = LoadFirst(view, 'data.train')
+        self._loader = LoadFirst(view, 'data.train', hides=True)
         self._positions = positions
         self._store = store
         self._draw = (seed, round)

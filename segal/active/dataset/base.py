@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from segal.active.dataset.lossy import check_lossless
 from segal.active.dataset.reader import reading_steps
 from segal.active.images.file import decoded_otherwise
-from segal.active.label_store.ids import describe_ids, ids_in, named
+from segal.active.label_store.ids import as_map, describe_ids, ids_in, named
 from segal.active.oracles import colours_in
 from segal.errors import DataError, LabelFlowError, SegALError, raised_at
 from segal.openmmlab.pipelines import loads_labels
@@ -135,6 +135,8 @@ class LoadFirst:
     Args:
         dataset: An mmseg data set.
         key: Where it stands in the config, for errors.
+        hides: Whether no step gets word of where annotations lie. Those of
+            the pool have no use for it but to read what nobody bought.
 
     Attributes:
         load: The part of the pipeline that reads the image.
@@ -144,19 +146,25 @@ class LoadFirst:
         ConfigError: The pipeline does not load images.
     """
 
-    def __init__(self, dataset: CustomDataset, key: str) -> None:
+    def __init__(
+        self, dataset: CustomDataset, key: str, hides: bool = False
+    ) -> None:
         self.dataset = dataset
         self.key = key
+        self.hides = hides
         steps = dataset.pipeline.transforms
         read = reading_steps(dataset, key)
         loaders = [
             i for i, step in enumerate(steps) if loads_labels(type(step))
         ]
-        cut = loaders[0] if loaders else read
+        first = loaders[0] if loaders else 0
+        cut = first or read  # annotations may stand before the image
         self._annotations = [steps[i] for i in loaders] or [
             dataset.gt_seg_map_loader
         ]
-        self.load = list(steps[:cut])
+        self.load = [
+            step for i, step in enumerate(steps[:cut]) if i not in loaders
+        ]
         self.transforms = [
             step
             for i, step in enumerate(steps)
@@ -184,6 +192,10 @@ class LoadFirst:
         info = self.dataset.img_infos[index]
         results = dict(img_info=info, ann_info=info.get('ann', {}))
         self.dataset.pre_pipeline(results)
+        if self.hides:
+            known = {name: info[name] for name in info if name != 'ann'}
+            results.update(img_info=known, ann_info={})
+            results.pop('seg_prefix', None)
         path = image_file(self.dataset, index)
         try:
             for step in self.load:
@@ -283,14 +295,14 @@ class LoadFirst:
         self,
         index: int,
         labels: NDArray[np.uint8],
-        wrong: Callable[[frozenset[int]], object],
+        wrong: Callable[[NDArray[Any]], object],
     ) -> str:
-        """Name the first step of the pipeline that leaves wrong class ids.
+        """Name the first step of the pipeline that leaves wrong labels.
 
         Args:
             index: Position in the data set.
             labels: uint8 (H, W), put in; left as they are.
-            wrong: Tells whether class ids are.
+            wrong: Tells whether a label map is.
 
         Returns:
             Place and name of the step in the pipeline; with the same states
@@ -300,7 +312,7 @@ class LoadFirst:
         for step, results in self._steps(index, image, labels.copy(), {}):
             if 'gt_semantic_seg' not in results:
                 continue
-            if wrong(ids_in(results['gt_semantic_seg'])):
+            if wrong(as_map(results['gt_semantic_seg'])):
                 place = self.dataset.pipeline.transforms.index(step)
                 return f'step {place + 1} ({type(step).__name__})'
         return 'a step that did not do it again when it was run once more'
@@ -313,7 +325,7 @@ class LoadFirst:
         foreign: frozenset[int],
     ) -> LabelFlowError:
         """What to say where a sample has class ids that were not put in."""
-        step = self.first_step(index, labels, lambda ids: ids - allowed)
+        step = self.first_step(index, labels, lambda x: ids_in(x) - allowed)
         classes = self.dataset.CLASSES
         ignore = self.dataset.ignore_index
         return LabelFlowError(
@@ -478,13 +490,11 @@ def _check_depth(path: str) -> None:
     """Whether the ids of an annotation fit into a byte, as mmseg casts them.
 
     Args:
-        path: Looked at where it is a PNG or TIFF on this disk.
+        path: Looked at where it is on this disk.
 
     Raises:
         DataError: They do not: 16-bit ids would lose their upper byte.
     """
-    if not path.lower().endswith(('.png', '.tif', '.tiff')):
-        return
     try:
         with open(path, 'rb') as file:
             head = file.read(26)

@@ -1,5 +1,5 @@
 """Bought labels: one file a round, never edited, and their audit."""
 
-from .store import LabelStore, PixelLabels, WholeLabels
+from .store import LabelStore
 
-__all__ = ['LabelStore', 'PixelLabels', 'WholeLabels']
+__all__ = ['LabelStore']

@@ -1,9 +1,9 @@
-"""The ledger of a round: requested = labelled + void + refused, to the pixel.
+"""Check each round: requested = labelled + void + refused, to the pixel.
 
-What can be known beforehand is checked before the label file is written,
-where a fault costs nothing; the totals are checked after. All of it counts
-anew, from the selection and the answers, and trusts neither the selector nor
-the store. It costs milliseconds a round.
+The selection and the answers are checked before the label file is written,
+the totals of the store after. The audit counts from the selection and the
+answers alone; it uses no count of the selector or the store. It takes
+milliseconds a round.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _WRITTEN = (
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What a store held at one moment.
+class Snapshot:
+    """The totals of a store at one moment.
 
     Attributes:
         rounds: Label files.
@@ -53,8 +53,8 @@ class Standing:
     fingerprint: str
 
     @classmethod
-    def of(cls, store: LabelStore) -> Standing:
-        """The standing of a store, now."""
+    def of(cls, store: LabelStore) -> Snapshot:
+        """Take a snapshot of a store."""
         counts = store.counts()
         return cls(
             rounds=store.rounds,
@@ -66,13 +66,13 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Gain:
+class Growth:
     """What a round must add to a store.
 
     Attributes:
         selection: What was asked.
         asked: int64 (P,), places of each image asked for the first time.
-        totals: int64 (3,), of these, labelled, void and refused.
+        totals: int64 (3,), how many of them are labelled, void and refused.
         labelled: The images that got a label.
     """
 
@@ -90,37 +90,41 @@ def check_selection(
     images: int | None = None,
     regions: bool = False,
 ) -> None:
-    """A selection spends the budget, or all that is free, on free places.
+    """Check that a selection spends the budget, and only on free places.
 
-    A budget for each image may be spent there, or as one sum anywhere.
+    Where fewer places are free than the budget allows, it must take all of
+    them. A budget for each image may also be spent as one sum anywhere.
 
     Args:
-        selection: What is to be asked; not asked yet.
-        budget: What may be.
+        selection: What is to be asked.
+        budget: What may be spent.
         free: int64 (P,), how many places may be asked in each image.
         store: What was asked before.
-        images: How many a budget for each image is for; None: all.
-        regions: Whether the budget is spent on regions, of which
-            ``check_regions`` knows how much they take.
+        images: Number of images that a budget for each image counts; None:
+            all.
+        regions: Whether the budget counts regions; then ``check_regions``
+            checks the amount.
 
     Raises:
-        RuntimeError: It spends more or less, asks a place twice, or one that
-            is not free.
+        RuntimeError: The selection spends more or less, asks a place twice,
+            or asks one that is not free.
     """
     number = store.rounds
     if selection.round != number:
-        raise fault(number, f'round {number}', f'round {selection.round}')
-    whole = selection.unit == 'image'
+        raise audit_error(
+            number, f'round {number}', f'round {selection.round}'
+        )
+    whole = selection.whole
     position = {image.name: at for at, image in enumerate(store.pool)}
     spent = np.zeros(len(store.pool), np.int64)
     for name, places in selection.places.items():
         if name not in position:
-            raise fault(number, 'images of the pool', repr(name))
+            raise audit_error(number, 'images of the pool', repr(name))
         at = position[name]
         spent[at] = 1 if whole else len(places)
         problem = _not_free(places, whole, name, int(free[at]), store, at)
         if problem:
-            raise fault(number, *problem)
+            raise audit_error(number, *problem)
     if regions:
         return
     left = np.minimum(free, 1) if whole else free  # (P,)
@@ -132,7 +136,7 @@ def check_selection(
         budget.per_image and np.array_equal(spent, each)
     ):
         share = f'{budget.amount} of each image' if budget.per_image else ''
-        raise fault(
+        raise audit_error(
             number,
             f'{wanted} {selection.unit}s (the budget{share and ", "}{share}, '
             'or all that is free)',
@@ -148,7 +152,7 @@ def _not_free(
     store: LabelStore,
     at: int,
 ) -> tuple[str, str] | None:
-    """What was wanted and what came, where some places may not be asked."""
+    """Return (wanted, got) if some places may not be asked, else None."""
     if whole:
         if len(places) or not free:
             return 'whole images with free places', repr(name)
@@ -168,25 +172,27 @@ def _not_free(
 
 def check_answers(
     selection: Selection, answers: Answers, store: LabelStore
-) -> Gain:
-    """Every request has one answer: a class, void, or refused.
+) -> Growth:
+    """Check that each request has one answer: a class, void, or refused.
 
     Args:
         selection: What was asked.
-        answers: What came, not stored yet.
+        answers: Of the oracle, not stored yet.
         store: What was asked before.
 
     Returns:
-        What the store must gain.
+        What the round must add to the store.
 
     Raises:
-        RuntimeError: They are the answers to something else.
+        RuntimeError: The answers do not belong to the selection.
     """
     number = store.rounds
     if not same_selection(selection, answers.selection):
-        raise fault(number, 'answers to the selection', 'those to another')
+        raise audit_error(
+            number, 'answers to the selection', 'those to another'
+        )
     if set(answers.images) != set(selection.places):
-        raise fault(
+        raise audit_error(
             number,
             f'answers about {len(selection.places)} images',
             f'some about {len(answers.images)}, not just those',
@@ -197,12 +203,12 @@ def check_answers(
     labelled = set()
     for name, answer in answers.images.items():
         at = position[name]
-        if selection.unit == 'pixel':
+        if not selection.whole:
             shares = _pixel_shares(selection.places[name], answer)
             if selection.answer == 'dominant' and not _one_a_region(
                 selection.regions[name], answer
             ):
-                raise fault(
+                raise audit_error(
                     number, f'one answer a region of {name!r}', 'several'
                 )
             asked[at] = len(selection.places[name])
@@ -210,7 +216,7 @@ def check_answers(
             shares = _image_shares(name, answer, store, at)
             asked[at] = store.pool[at].pixels - len(store.history(name).places)
         if shares is None or shares.sum() != asked[at]:
-            raise fault(
+            raise audit_error(
                 number,
                 f'{asked[at]} answers about {name!r}',
                 'others' if shares is None else f'{shares.sum()}',
@@ -218,13 +224,17 @@ def check_answers(
         totals += shares
         if shares[LABELLED]:
             labelled.add(name)
-    return Gain(selection, asked, totals, frozenset(labelled))
+    return Growth(selection, asked, totals, frozenset(labelled))
 
 
 def _pixel_shares(
     places: NDArray[np.int64], answer: PixelAnswers | ImageAnswers
 ) -> NDArray[np.int64] | None:
-    """Pixels labelled, void and refused, int64 (3,); None: other answers."""
+    """Count pixels labelled, void and refused, int64 (3,).
+
+    Returns:
+        None where the answers do not belong to these places.
+    """
     if not isinstance(answer, PixelAnswers):
         return None
     if not np.array_equal(places, answer.places):
@@ -237,7 +247,7 @@ def _pixel_shares(
 def _one_a_region(
     regions: NDArray[np.int32], answer: PixelAnswers | ImageAnswers
 ) -> bool:
-    """Whether all places of a region have the same answer."""
+    """Check whether all places of each region have the same answer."""
     if not isinstance(answer, PixelAnswers):
         return False
     said = answer.status.astype(np.int32) << 8 | answer.classes  # (N,)
@@ -249,7 +259,7 @@ def _one_a_region(
 def _image_shares(
     name: str, answer: PixelAnswers | ImageAnswers, store: LabelStore, at: int
 ) -> NDArray[np.int64] | None:
-    """The same of a whole image, but for the pixels asked before."""
+    """Count pixels of a whole image that were not asked before, int64 (3,)."""
     if not isinstance(answer, ImageAnswers):
         return None
     before = store.history(name).places
@@ -265,45 +275,47 @@ def _image_shares(
     return shares
 
 
-def check_bought(before: Standing, gain: Gain, store: LabelStore) -> None:
-    """What a store holds is what it held, and the gain, and nothing else.
+def check_bought(before: Snapshot, growth: Growth, store: LabelStore) -> None:
+    """Check that the store grew by exactly the bought labels.
 
     Args:
-        before: Its standing before the round.
-        gain: Of the round.
-        store: After it.
+        before: The store before the round.
+        growth: What the round must add.
+        store: The store after the round.
 
     Raises:
-        RuntimeError: Something is missing, or more, or other than it was; or
-            the files hold something else than the memory.
+        RuntimeError: A label is missing, additional or changed; or memory and
+            files differ.
     """
-    number, after = before.rounds, Standing.of(store)
+    number, after = before.rounds, Snapshot.of(store)
     bought = store.counts(number) if store.rounds == number + 1 else None
-    requested = int(gain.asked.sum())
+    requested = int(growth.asked.sum())
     for what, wanted, got in (
         ('label files', number + 1, after.rounds),
         ('requests = labelled + void + refused', requested,
-         int(gain.totals.sum())),
+         int(growth.totals.sum())),
         ('requested, labelled, void, refused',
-         [requested, *gain.totals.tolist()], bought and list(bought[:4])),
+         [requested, *growth.totals.tolist()], bought and list(bought[:4])),
         ('labelled, void, refused in all',
-         (before.totals + gain.totals).tolist(), after.totals.tolist()),
+         (before.totals + growth.totals).tolist(), after.totals.tolist()),
         ('free places', int(before.free.sum()) - requested,
          int(after.free.sum())),
         ('images whose free places do not add up', 0,
-         int(np.count_nonzero(before.free - gain.asked != after.free))),
-        ('labelled images', len(before.labelled | gain.labelled),
+         int(np.count_nonzero(before.free - growth.asked != after.free))),
+        ('labelled images', len(before.labelled | growth.labelled),
          len(after.labelled)),
         ('images that lost their labels', 0,
-         len((before.labelled | gain.labelled) - after.labelled)),
+         len((before.labelled | growth.labelled) - after.labelled)),
         ('earlier labels', before.fingerprint, store.fingerprint(number)),
         ('labels in memory as in their files', True,
          store.as_on_disk(number)),
     ):  # fmt: skip
         if wanted != got:
-            raise fault(number, f'{what}: {wanted}', f'{got}', written=True)
-    if not same_selection(gain.selection, store.selection(number)):
-        raise fault(
+            raise audit_error(
+                number, f'{what}: {wanted}', f'{got}', written=True
+            )
+    if not same_selection(growth.selection, store.selection(number)):
+        raise audit_error(
             number,
             'the selection in its label file',
             'another',
@@ -312,14 +324,14 @@ def check_bought(before: Standing, gain: Gain, store: LabelStore) -> None:
 
 
 def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
-    """All ranks hold the same labels.
+    """Check that all ranks hold the same labels.
 
     Args:
         fingerprints: Of each rank's store, in the order of ranks.
-        number: The label file that was read last.
+        number: The round of the last label file.
 
     Raises:
-        RuntimeError: They do not.
+        RuntimeError: The fingerprints differ.
     """
     others = [
         str(rank)
@@ -327,7 +339,7 @@ def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
         if fingerprint != fingerprints[0]
     ]
     if others:
-        raise fault(
+        raise audit_error(
             number,
             'the same labels on every rank',
             f'others on rank {", ".join(others)} than on rank 0',
@@ -336,7 +348,7 @@ def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
 
 
 def same_selection(a: Selection, b: Selection) -> bool:
-    """Whether two selections ask the same, by the same scores."""
+    """Compare two selections: places, regions and scores."""
     return (
         (a.round, a.unit, a.answer) == (b.round, b.unit, b.answer)
         and _same_arrays(a.places, b.places)
@@ -351,12 +363,12 @@ def _same_arrays(a: dict[str, NDArray], b: dict[str, NDArray]) -> bool:
     )
 
 
-def fault(
+def audit_error(
     number: int, wanted: str, got: str, written: bool = False
 ) -> RuntimeError:
-    """The error about a round whose ledger does not add up."""
+    """Build the error of a failed audit."""
     state = _WRITTEN if written else _UNWRITTEN
     return RuntimeError(
-        f'round {number}: the ledger does not add up: wanted {wanted}, got '
+        f'round {number}: the audit failed: wanted {wanted}, got '
         f'{got}; {state}'
     )

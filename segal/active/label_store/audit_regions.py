@@ -1,26 +1,26 @@
-"""The part of a round's ledger that regions have of their own."""
+"""Check that a selection of regions spends the budget."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.label_store.audit import fault
+from segal.active.label_store.audit import audit_error
 from segal.active.selectors import BaseRegions, RegionsPerImage
 from segal.structures import PoolImage, Selection
 
 
 def check_regions(selection: Selection, selector: BaseRegions) -> None:
-    """Regions spend the budget, or all that is free.
+    """Check that regions spend the budget, or take all that is free.
 
     Args:
-        selection: Of regions; its places were checked.
-        selector: That chose it; tells the budget, the shape, and which
-            regions it meant.
+        selection: Of regions; ``check_selection`` accepted it.
+        selector: That chose it; holds the budget, the shape and the chosen
+            regions.
 
     Raises:
-        RuntimeError: They cost more than the budget, or less although there
-            is room for more; or some are not asked as a whole.
+        RuntimeError: The regions cost more than the budget, or less although
+            another region would fit; or a region is asked in part.
     """
     number, budget = selection.round, selector.budget
     what = 'pixels of regions' if selector.in_pixels else 'regions'
@@ -32,17 +32,19 @@ def check_regions(selection: Selection, selector: BaseRegions) -> None:
         whole = _covered(selector, image) & selector.available(image)
         missing = int(np.count_nonzero(whole & ~asked))
         if (asked & ~whole).any() or (missing and not selector.in_pixels):
-            raise fault(number, f'whole regions of {image.name!r}', 'others')
+            raise audit_error(
+                number, f'whole regions of {image.name!r}', 'others'
+            )
         spent[at] = np.count_nonzero(asked) if selector.in_pixels else regions
     total, most = int(spent.sum()), selector.total()
     if total > most:
-        raise fault(number, f'at most {most} {what}', f'{total}')
+        raise audit_error(number, f'at most {most} {what}', f'{total}')
     if isinstance(selector, RegionsPerImage):
         each = selector.quotas
         over = np.flatnonzero(spent > each)
         if len(over):
             at = int(over[0])
-            raise fault(
+            raise audit_error(
                 number,
                 f'at most {each[at]} {what} of {selector.images[at].name!r}',
                 f'{spent[at]}',
@@ -55,7 +57,7 @@ def check_regions(selection: Selection, selector: BaseRegions) -> None:
     for at in short.tolist():
         image = selector.images[at]
         if selector.free[at] and _room(selector, image):
-            raise fault(
+            raise audit_error(
                 number,
                 f'{most} {what} (the budget, {budget}), or all that is free',
                 f'{total}, with room left in {image.name!r}',
@@ -65,14 +67,14 @@ def check_regions(selection: Selection, selector: BaseRegions) -> None:
 def _asked(
     selection: Selection, image: PoolImage
 ) -> tuple[NDArray[np.bool_], int]:
-    """What is asked of an image, bool (H, W), and in how many regions."""
+    """Return the mask of the asked places, bool (H, W), and the regions."""
     asked = np.zeros(image.size, bool)
     asked.reshape(-1)[selection.places[image.name]] = True
     return asked, len(np.unique(selection.regions[image.name]))
 
 
 def _covered(selector: BaseRegions, image: PoolImage) -> NDArray[np.bool_]:
-    """Where the chosen regions of an image lie, bool (H, W)."""
+    """Return the mask of the chosen regions of an image, bool (H, W)."""
     covered = np.zeros(image.size, bool)
     if image.name in selector.numbers:
         numbers = selector.numbers[image.name]
@@ -82,7 +84,7 @@ def _covered(selector: BaseRegions, image: PoolImage) -> NDArray[np.bool_]:
 
 
 def _room(selector: BaseRegions, image: PoolImage) -> bool:
-    """Whether a free region is left in an image."""
+    """Check whether an image has room for another region."""
     covered = _covered(selector, image)
     asked = selector.asked(image) | covered
     available = selector.available(image) & ~covered

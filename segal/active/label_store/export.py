@@ -1,33 +1,51 @@
-"""Bought labels for other tools: lines of JSON, and mmseg's label maps."""
+"""Export bought labels: lines of JSON, and label maps as mmseg has them.
+
+``labels.jsonl`` begins with one record for each label file (``record`` is
+``file``): its round, unit, fingerprints, SHA-256, counts, classes and images.
+Then comes one record for each request, in the order of the files (``record``
+is ``request``)::
+
+    {"record": "request", "round": 1, "image": "set/a.png", "row": 3,
+     "column": 5, "class": 2, "class_name": "sky", "status": "labelled",
+     "score": 0.25}
+
+A request for the pixel of a region also has ``region``, the number of the
+region in the image; the record of its file has ``answer``, ``all`` or
+``dominant``.
+
+The request for a whole image has no row, column and class. It has ``map``,
+the path of its label map beside ``labels.jsonl``, ``sha256`` of the map, and
+``pixels``: how many pixels that were not asked before are labelled, void and
+refused.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from segal.active.label_store.file import LabelFile
 from segal.active.label_store.folder import LabelFolder
-from segal.active.label_store.parse import parse
-from segal.active.label_store.records import (
-    file_record,
-    map_path,
-    request_records,
-)
 from segal.active.label_store.store import LabelStore
 from segal.errors import StateError
 from segal.files import sync_folder
+from segal.structures import LABELLED, REFUSED, VOID
 
 Part = Literal['jsonl', 'maps']
 PARTS: tuple[Part, ...] = ('jsonl', 'maps')
 RECORDS = 'labels.jsonl'
+FORMAT = 2
+STATUS = {LABELLED: 'labelled', VOID: 'void', REFUSED: 'refused'}
+
+Record = dict[str, Any]
 
 
 class Exported(NamedTuple):
@@ -50,22 +68,21 @@ def export(
     out: Path,
     parts: Collection[Part] = PARTS,
 ) -> Exported:
-    """Write ``labels.jsonl`` with label maps beside it, and mmseg's maps.
+    """Write ``labels.jsonl`` with its label maps, and mmseg's label maps.
 
-    All of it appears at once, or nothing. The lines are read back before, and
-    have to give the label files byte by byte.
+    All of it appears at once, or nothing.
 
     Args:
         store: With the labels.
         classes: Names of the C classes.
-        out: A folder that is empty or not there yet.
+        out: A folder that is empty or does not exist.
         parts: ``jsonl`` for ``labels.jsonl`` and ``maps/``, ``maps`` for
             ``label_maps/``: of each image with a label uint8 (H, W), 255
             where no label was bought.
 
     Raises:
-        StateError: ``out`` holds something, or cannot be written; or the
-            label files are not what they were.
+        StateError: ``out`` is not empty, or cannot be written; or the label
+            files have changed.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StateError(
@@ -82,7 +99,10 @@ def export(
                 requests = _write_records(store, classes, unfinished)
             if 'maps' in parts:
                 label_maps = _write_label_maps(store, unfinished)
-            for folder, _, _ in os.walk(unfinished):
+            for folder, _, files in os.walk(unfinished):
+                for name in files:
+                    with open(Path(folder, name), 'rb') as file:
+                        os.fsync(file.fileno())
                 sync_folder(Path(folder))
             os.replace(unfinished, out)
             sync_folder(out.parent)
@@ -95,34 +115,120 @@ def export(
     return Exported(store.rounds, requests, label_maps)
 
 
+def request_records(
+    content: LabelFile, classes: Sequence[str], only: str | None = None
+) -> Iterator[Record]:
+    """Describe each request of a label file, in its order.
+
+    Args:
+        content: Of the file.
+        classes: Names of the C classes.
+        only: Name of the one image to describe; all where None.
+    """
+    whole = content.whole
+    for k, (name, _, answers) in enumerate(content.rows()):
+        if only not in (None, name):
+            continue
+        for i in range(answers.start, answers.stop):
+            status = int(content.status[i])
+            row = column = found = score = None
+            if not whole:
+                row, column = divmod(
+                    int(content.places[i]), content.images[k][2]
+                )
+                if status == LABELLED:
+                    found = int(content.classes[i])
+            if len(content.scores):
+                score = float(content.scores[i])
+            record: Record = {
+                'record': 'request',
+                'round': content.round,
+                'image': name,
+                'row': row,
+                'column': column,
+                'class': found,
+                'class_name': found
+                if found is None
+                else _title(found, classes),
+                'status': STATUS[status],
+                'score': score
+                if score is None or math.isfinite(score)
+                else str(score),
+            }
+            if len(content.regions):
+                record['region'] = int(content.regions[i])
+            if whole:
+                named = content.maps[k]
+                record.update(
+                    map=named and _map_path(content.round, named[0]),
+                    sha256=named and named[1],
+                    pixels={
+                        word: int(content.shares[k, number])
+                        for number, word in STATUS.items()
+                    },
+                )
+            yield record
+
+
+def _title(found: int, classes: Sequence[str]) -> str:
+    """Return the name of a class; its number where it has none."""
+    return classes[found] if found < len(classes) else str(found)
+
+
+def _map_path(number: int, name: str) -> str:
+    """Return the path of a label map, relative to ``labels.jsonl``."""
+    return f'maps/round_{number:03d}/{name}'
+
+
+def _file_record(
+    content: LabelFile, digest: str, classes: Sequence[str]
+) -> Record:
+    """Describe a label file, without its requests."""
+    answer = {'answer': content.answer} if len(content.regions) else {}
+    return {
+        'record': 'file',
+        'format': FORMAT,
+        'round': content.round,
+        'unit': content.unit,
+        'experiment': content.experiment,
+        'pool': content.pool,
+        'previous': content.previous,
+        'sha256': digest,
+        'requests': len(content.status),
+        'scores': bool(len(content.scores)),
+        **content.counts()._asdict(),
+        **answer,
+        'classes': list(classes),
+        'images': content.images,
+    }
+
+
 def _write_records(
     store: LabelStore, classes: Sequence[str], folder: Path
 ) -> int:
-    """``labels.jsonl`` and ``maps/``; how many requests."""
+    """Write ``labels.jsonl`` and ``maps/``; count the requests."""
     disk = LabelFolder(store.folder)
-    heads: list[str] = []
-    lines: list[str] = []
+    heads: list[Record] = []
+    requests: list[Record] = []
     for number in range(store.rounds):
-        content, data = store.read(number)
-        heads.append(json.dumps(file_record(content, data, classes)))
-        lines += map(json.dumps, request_records(content, classes))
-        for named in content.maps:
-            if named is not None:
-                png = disk.file(number).with_suffix('') / named[0]
-                target = folder / map_path(number, named[0])
-                _write(target, disk.read(png))
-    text = '\n'.join([*heads, *lines, ''])
-    again = [file.sha256 for file in parse(str(folder / RECORDS), text)]
-    assert again == [store.sha256(i) for i in range(store.rounds)]
-    _write(folder / RECORDS, text.encode())
-    return len(lines)
+        content = store.read(number)
+        heads.append(_file_record(content, store.sha256(number), classes))
+        requests += request_records(content, classes)
+        for named in filter(None, content.maps):
+            target = folder / _map_path(number, named[0])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            png = disk.file(number).with_suffix('') / named[0]
+            target.write_bytes(disk.read(png))
+    lines = map(json.dumps, [*heads, *requests])
+    (folder / RECORDS).write_text(''.join(f'{line}\n' for line in lines))
+    return len(requests)
 
 
 def _write_label_maps(store: LabelStore, folder: Path) -> int:
-    """``label_maps/``; how many.
+    """Write ``label_maps/``; count the maps.
 
-    An image's own suffix becomes ``.png``, as mmseg has it; where that gives
-    two images one name, it is kept before the new one.
+    As in mmseg, ``.png`` replaces the suffix of an image; it follows the
+    suffix where two images would share a name.
     """
     names = [PurePosixPath(image.name) for image in store.pool]
     taken = Counter(name.with_suffix('.png') for name in names)
@@ -138,21 +244,7 @@ def _write_label_maps(store: LabelStore, folder: Path) -> int:
         path = (
             short if taken[short] == 1 else name.with_name(name.name + '.png')
         )
-        _write_png(folder / 'label_maps' / path, store.draw(text))
+        target = folder / 'label_maps' / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(store.draw(text)).save(target, 'PNG')
     return len(written)
-
-
-def _write_png(path: Path, label_map: NDArray[np.uint8]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'wb') as file:
-        Image.fromarray(label_map).save(file, 'PNG')
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

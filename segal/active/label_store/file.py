@@ -1,13 +1,13 @@
-"""One round of bought labels as one file.
+"""Encode and decode the label file of one round.
 
 ``round_003.npz`` is an ordinary NumPy archive, uncompressed and without
-pickle, that NumPy reads alone. It holds a JSON ``header``, and flat arrays
-over all images of the round. Its last 64 bytes, the comment of the zip
-archive, are the SHA-256 of everything before the comment, so that no changed
-byte goes unseen; each header names the SHA-256 of the file before, and
-:mod:`segal.active.label_store.manifest` lists them all. Label maps of whole
-images are PNG files in ``round_003/``; they are written first, and count only
-once the archive that names their SHA-256 is there.
+pickle. It holds a JSON ``header`` and flat arrays over all images of the
+round. Its last 64 bytes, the comment of the zip archive, are the SHA-256 of
+everything before the comment, so that every changed byte is noticed. The
+header names the SHA-256 of the file before;
+:mod:`segal.active.label_store.manifest` lists all files. Label maps of whole
+images are PNG files in ``round_003/``. They are written first, and count only
+once the archive that names their SHA-256 exists.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ import hashlib
 import io
 import json
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segal.active.units import unit_named
 from segal.active.units.costs import Asked
 from segal.errors import StateError
 from segal.structures import Answer, Unit
@@ -32,21 +35,18 @@ _EMPTY_COMMENT = b'\x00\x00'
 _COMMENT = b'\x40\x00'
 """The length of the zip comment, 0 and 64, little-endian, ends the archive."""
 
-_END, _END_LENGTH = b'PK\x05\x06', 20
-"""Begin and length of the zip archive's last record, without the comment."""
-
 
 class Counts(NamedTuple):
-    """What was asked and what came of it; pixels, also for whole images.
+    """The number of pixels asked, by answer; pixels for whole images, too.
 
     Attributes:
         requested: Pixels asked for the first time; ``labelled + void +
             refused``.
-        labelled: Of these, with a class.
-        void: Of these, without a class.
-        refused: Of these, without an answer.
-        images: Images asked in one round; over all rounds, images that have
-            at least one label.
+        labelled: Pixels with a class.
+        void: Pixels without a class.
+        refused: Pixels without an answer.
+        images: Images asked in one round; over all rounds, images with at
+            least one label.
     """
 
     requested: int
@@ -56,80 +56,96 @@ class Counts(NamedTuple):
     images: int
 
 
+def _empty(dtype: type, *shape: int) -> Callable[[], NDArray]:
+    """Return a function that makes an empty array."""
+    return partial(np.empty, shape or 0, dtype)
+
+
 @dataclass
 class LabelFile:
     """The content of one label file; K images, N pixels.
 
     Attributes:
-        round: Which file it is.
-        unit: Of this round.
-        experiment: Fingerprint of the experiment.
-        pool: Fingerprint of the pool.
-        previous: SHA-256 of the bytes of the file before; '' for the first.
+        round: The number of the file.
+        unit: Of the round.
         images: Name, H, W of each image.
         offsets: int32 (K + 1,), image k's pixels are
             ``offsets[k]:offsets[k + 1]``; all 0 for whole images.
+        experiment: Fingerprint of the experiment.
+        pool: Fingerprint of the pool.
+        previous: SHA-256 of the file before; '' for the first.
         places: int32 (N,), flat indices.
         classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
         status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``; for whole
             images (K,), of the image.
         scores: float32 (N,), (K,) for whole images; empty where the round was
             drawn without scores.
-        maps: For whole images: file name and SHA-256 of each label map, None
-            for a refused image.
         shares: int32 (K, 3) for whole images, else (0, 3): pixels labelled,
             void and refused that were not asked in an earlier round.
         regions: int32 (N,), the region of each pixel, from 0 in each image;
             empty where no regions were asked.
+        maps: For whole images: file name and SHA-256 of each label map, None
+            for a refused image.
         answer: ``'dominant'`` where all pixels of a region have the class of
-            most of them; in the file only where it is that.
+            most of them; written for regions only.
     """
 
     round: int
     unit: Unit
-    experiment: str
-    pool: str
-    previous: str
     images: list[tuple[str, int, int]]
     offsets: NDArray[np.int32]
-    places: NDArray[np.int32]
-    classes: NDArray[np.uint8]
-    status: NDArray[np.uint8]
-    scores: NDArray[np.float32]
-    maps: list[tuple[str, str] | None]
-    shares: NDArray[np.int32]
-    regions: NDArray[np.int32] = field(
-        default_factory=lambda: np.empty(0, np.int32)
-    )
+    experiment: str = ''
+    pool: str = ''
+    previous: str = ''
+    places: NDArray[np.int32] = field(default_factory=_empty(np.int32))
+    classes: NDArray[np.uint8] = field(default_factory=_empty(np.uint8))
+    status: NDArray[np.uint8] = field(default_factory=_empty(np.uint8))
+    scores: NDArray[np.float32] = field(default_factory=_empty(np.float32))
+    shares: NDArray[np.int32] = field(default_factory=_empty(np.int32, 0, 3))
+    regions: NDArray[np.int32] = field(default_factory=_empty(np.int32))
+    maps: list[tuple[str, str] | None] = field(default_factory=list)
     answer: Answer = 'all'
 
+    @property
+    def whole(self) -> bool:
+        """Whether whole images were asked."""
+        return self.unit == 'image'
+
     def counts(self) -> Counts:
-        """The ledger of this round."""
-        if self.unit == 'image':
-            shares = self.shares.sum(0, dtype=np.int64)
-        else:
-            shares = np.bincount(self.status, minlength=3)
+        """Count the pixels of this round."""
+        shares = (
+            self.shares.sum(0, dtype=np.int64)
+            if len(self.shares)
+            else np.bincount(self.status, minlength=3)
+        )
         labelled, void, refused = map(int, shares)
         requested = labelled + void + refused
         return Counts(requested, labelled, void, refused, len(self.images))
 
     def asked(self, opened: int) -> Asked:
-        """What the requests of this round are paid by.
+        """Count what the requests of this round cost.
 
         Args:
             opened: Images of which nothing was asked before.
         """
-        if self.unit == 'image':
-            return Asked(images=len(self.images), opened=opened)
         if not len(self.regions):
-            return Asked(pixels=len(self.places), opened=opened)
+            return unit_named(self.unit).asked(len(self.status), opened)
         last = np.maximum.reduceat(self.regions, self.offsets[:-1])
         regions = int(last.sum(dtype=np.int64)) + len(last)
-        if self.answer == 'dominant':
-            return Asked(superpixels=regions, opened=opened)
         pixels = np.array([h * w for _, h, w in self.images], np.float64)
         share = float((np.diff(self.offsets) / pixels).sum())
-        return Asked(regions=regions, region_shares=share, opened=opened)
+        return unit_named('region', self.answer).asked(regions, opened, share)
+
+    def rows(self) -> Iterator[tuple[str, slice, slice]]:
+        """Yield the name of each image, and its places and answers.
+
+        The first slice is for the arrays over pixels, the second for
+        ``status`` and ``scores``.
+        """
+        ends = self.offsets.tolist()
+        for k, (name, _, _) in enumerate(self.images):
+            places = slice(ends[k], ends[k + 1])
+            yield name, places, slice(k, k + 1) if self.whole else places
 
 
 _HEADER = ('round', 'unit', 'experiment', 'pool', 'previous')
@@ -140,88 +156,35 @@ _ARRAYS = {
     'status': np.uint8,
     'scores': np.float32,
     'shares': np.int32,
+    'regions': np.int32,  # only in files of regions
 }
 
 
 def round_path(folder: Path, number: int) -> Path:
-    """Where a round's label file is."""
+    """Return the path of a round's label file."""
     return folder / f'round_{number:03d}.npz'
 
 
 def sha256(data: bytes) -> str:
-    """The SHA-256 of some bytes, in hexadecimal."""
+    """Compute the SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def mend(folder: Path) -> str:
-    """The end of a message about a label folder that is hurt.
+    """Write the end of a message about a damaged label folder.
 
     Args:
         folder: Of the label files, ``work_dir/labels``.
     """
     return (
         f'`python tools/labels.py check {folder.parent}` lists all that is '
-        'wrong, `repair` instead of `check` mends what can be proven; else '
-        'restore it from a copy, or start in another work_dir'
+        f'wrong; restore {folder} from a copy, or start in another work_dir'
     )
 
 
-def seal(body: bytes) -> bytes:
-    """A label file whose comment, the SHA-256 of the rest, is put on."""
-    return body + _COMMENT + sha256(body).encode()
-
-
-def unsealed(data: bytes) -> bytes | None:
-    """What :func:`seal` was given, whatever became of the seal.
-
-    Args:
-        data: Of a label file; its seal may be cut off, changed or followed
-            by more.
-
-    Returns:
-        None where the end of a zip archive is not in it.
-    """
-    begin = data.rfind(_END)
-    if begin < 0 or len(data) < begin + _END_LENGTH:
-        return None
-    return data[: begin + _END_LENGTH]
-
-
-def packed_images(data: bytes) -> bytes:
-    """The compressed list of images of a label file, as it stands there.
-
-    Another zlib may compress the same list to other bytes.
-
-    Args:
-        data: A label file that :func:`decode` accepts.
-    """
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        packed: bytes = archive['images'].tobytes()
-        return packed
-
-
-def unpack_images(packed: bytes) -> list[tuple[str, int, int]]:
-    """Name, H, W of each image, from their compressed list.
-
-    Raises:
-        ValueError: It is no such list.
-    """
-    try:
-        rows = json.loads(zlib.decompress(packed))
-        return [(name, height, width) for name, height, width in rows]
-    except (TypeError, zlib.error) as error:
-        raise ValueError(str(error)) from error
-
-
-def encode(content: LabelFile, images: bytes | None = None) -> bytes:
-    """A label file as bytes.
-
-    Args:
-        content: All of it.
-        images: Its list of images, compressed; made anew where None.
-    """
-    if images is None:
-        images = zlib.compress(json.dumps(content.images).encode())
+def encode(content: LabelFile) -> bytes:
+    """Write a label file as bytes, with the SHA-256 of the rest at its end."""
+    images = zlib.compress(json.dumps(content.images).encode())
     header = {
         'format': VERSION,
         **{name: getattr(content, name) for name in _HEADER},
@@ -230,8 +193,9 @@ def encode(content: LabelFile, images: bytes | None = None) -> bytes:
     }
     arrays = {name: getattr(content, name) for name in _ARRAYS}
     if len(content.regions):
-        arrays['regions'] = content.regions
         header['answer'] = content.answer
+    else:
+        del arrays['regions']
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -241,18 +205,19 @@ def encode(content: LabelFile, images: bytes | None = None) -> bytes:
     )
     data = buffer.getvalue()
     assert data.endswith(_EMPTY_COMMENT)
-    return seal(data[: -len(_EMPTY_COMMENT)])
+    body = data[: -len(_EMPTY_COMMENT)]
+    return body + _COMMENT + sha256(body).encode()
 
 
 def decode(path: Path, data: bytes) -> LabelFile:
-    """A label file from its bytes.
+    """Read a label file from its bytes.
 
     Args:
         path: For the messages.
         data: All of the file.
 
     Raises:
-        StateError: It is truncated, altered, or of another format.
+        StateError: The file is truncated, altered, or of another format.
     """
     body, comment, seal = data[:-66], data[-66:-64], data[-64:]
     if comment != _COMMENT or seal != sha256(body).encode():
@@ -270,18 +235,15 @@ def decode(path: Path, data: bytes) -> LabelFile:
                     f'{header["format"]}; use the version of SegAL that '
                     'wrote it'
                 )
-            images = unpack_images(archive['images'].tobytes())
+            rows = json.loads(zlib.decompress(archive['images'].tobytes()))
             arrays = {
                 name: archive[name].astype(dtype, casting='safe')
                 for name, dtype in _ARRAYS.items()
+                if name in archive or name != 'regions'
             }
-            if 'regions' in archive:
-                arrays['regions'] = archive['regions'].astype(
-                    np.int32, casting='safe'
-                )
         content = LabelFile(
             **{name: header[name] for name in _HEADER},
-            images=images,
+            images=[(name, height, width) for name, height, width in rows],
             maps=[x if x is None else (x[0], x[1]) for x in header['maps']],
             answer=header.get('answer', 'all'),
             **arrays,
@@ -297,13 +259,13 @@ def decode(path: Path, data: bytes) -> LabelFile:
 
 
 def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
-    """Whether the arrays of a file fit each other.
+    """Check that the arrays of a file fit each other.
 
     Raises:
-        StateError: They do not.
+        StateError: They contradict each other.
     """
     images, pixels = len(content.images), len(content.places)
-    whole = content.unit == 'image'
+    whole = content.whole
     answers = images if whole else pixels
     offsets = content.offsets
     sound = (

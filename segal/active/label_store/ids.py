@@ -1,4 +1,4 @@
-"""The class ids of label maps, and what they tell."""
+"""Find the class ids of label maps, and describe wrong ones."""
 
 from __future__ import annotations
 
@@ -14,20 +14,28 @@ from numpy.typing import NDArray
 _NO_CLASS = 255
 
 
+def as_map(labels: Any) -> NDArray[Any]:
+    """Take a label map out of what a step of a pipeline makes of it.
+
+    Args:
+        labels: An array, a tensor, or mmcv's container of one.
+    """
+    if isinstance(labels, DataContainer):
+        labels = labels.data
+    if isinstance(labels, torch.Tensor):
+        labels = labels.numpy()
+    return np.asarray(labels)
+
+
 def ids_in(labels: Any, common: int = 255) -> frozenset[int]:
     """Find the class ids of a label map.
 
     Args:
         labels: Of any shape and number type; an array, a tensor, or mmcv's
             container of one.
-        common: An id that most pixels may have; others are then few, and
-            quickly told.
+        common: The id that most pixels may have; the count is faster then.
     """
-    if isinstance(labels, DataContainer):
-        labels = labels.data
-    if isinstance(labels, torch.Tensor):
-        labels = labels.numpy()
-    labels = np.asarray(labels).reshape(-1)
+    labels = as_map(labels).reshape(-1)
     if labels.dtype != np.uint8:
         whole = labels.dtype.kind in 'iu' and labels.size
         # as unsigned numbers, negative ones are large
@@ -48,8 +56,8 @@ def named(ids: Iterable[int], classes: Iterable[str] | None) -> str:
     """Write class ids with the names of their classes.
 
     Args:
-        ids: Class ids, also such as are no class.
-        classes: Names of the C classes; None where they are not known.
+        ids: Ids, also those of no class.
+        classes: Names of the C classes; None if not known.
     """
     names = dict(enumerate(classes or ()))
     said = [
@@ -60,11 +68,11 @@ def named(ids: Iterable[int], classes: Iterable[str] | None) -> str:
 
 
 def describe_ids(ids: Sequence[int], classes: int) -> str:
-    """Say what may have happened to an annotation with ids that are none.
+    """Guess what went wrong with an annotation that has wrong ids.
 
     Args:
         ids: All values of the annotation, sorted.
-        classes: How many classes there are.
+        classes: Number of classes.
 
     Returns:
         A part of an error, without a full stop.
@@ -93,7 +101,7 @@ def describe_ids(ids: Sequence[int], classes: int) -> str:
 def absent_classes(
     counts: NDArray[np.int64], classes: Sequence[str]
 ) -> list[str]:
-    """List the classes of which no pixel was counted.
+    """List the classes without a pixel.
 
     Args:
         counts: Pixels of each id, int64 (256,).

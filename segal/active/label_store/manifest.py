@@ -1,9 +1,9 @@
-"""``labels/chain.json``: the SHA-256 of every label file, in order.
+"""Read and write ``labels/chain.json``: the SHA-256 of every label file.
 
-Each label file names the one before. What names the last is this list: it
-shows that the last file is there, and is the one that was written. It is
-replaced after each round. A process killed in between leaves it one file
-behind, which the next round completes.
+Each label file names the SHA-256 of the one before, and this list names the
+last one: it shows that the last file exists and is the one that was written.
+The list is replaced after each round. If the process is killed in between,
+the list lacks one file, and the next round adds it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ VERSION = 1
 NAME = 'chain.json'
 
 
-class Chain(NamedTuple):
-    """Which files a label store has.
+class Manifest(NamedTuple):
+    """The label files of a store.
 
     Attributes:
         experiment: Fingerprint of the experiment.
@@ -34,28 +34,33 @@ class Chain(NamedTuple):
     files: tuple[str, ...]
 
 
-def encode_chain(chain: Chain) -> bytes:
-    """A chain as JSON; ``seal`` is the SHA-256 of the rest."""
-    rest = {'format': VERSION, **chain._asdict(), 'files': list(chain.files)}
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Write a manifest as JSON; ``seal`` is the SHA-256 of the rest."""
+    rest = {
+        'format': VERSION,
+        **manifest._asdict(),
+        'files': list(manifest.files),
+    }
     return json.dumps({**rest, 'seal': _seal(rest)}, indent=1).encode() + b'\n'
 
 
-def decode_chain(path: Path, data: bytes) -> Chain:
-    """A chain from its JSON.
+def decode_manifest(path: Path, data: bytes) -> Manifest:
+    """Read a manifest from its JSON.
 
     Args:
         path: For the messages.
         data: All of the file.
 
     Raises:
-        StateError: It is hurt, or of another format.
+        StateError: The file is damaged, or of another format.
     """
-    trouble = (
+    problem = (
         f'{path}: wanted the list of label files of format {VERSION}, got '
     )
     mend = (
-        f'; `python tools/labels.py repair {path.parent.parent}` rebuilds it '
-        'from the label files'
+        '; restore it from a copy; or, if '
+        f'`python tools/labels.py check {path.parent.parent}` tells of '
+        'nothing else, delete it: the next round writes it anew'
     )
     try:
         rest = json.loads(data)
@@ -65,14 +70,14 @@ def decode_chain(path: Path, data: bytes) -> Chain:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateError(
-            f'{trouble}a file that does not read as such '
+            f'{problem}a file that does not read as such '
             f'({type(error).__name__}: {error}){mend}'
         ) from error
     if found != _seal(rest):
-        raise StateError(f'{trouble}one that was altered{mend}')
+        raise StateError(f'{problem}one that was altered{mend}')
     if version != VERSION:
         raise StateError(
-            f'{trouble}format {version}; use the version of SegAL that '
+            f'{problem}format {version}; use the version of SegAL that '
             'wrote it'
         )
     sound = isinstance(files, list) and all(
@@ -80,8 +85,8 @@ def decode_chain(path: Path, data: bytes) -> Chain:
         for one in files
     )
     if not sound:
-        raise StateError(f'{trouble}one whose files are no SHA-256s{mend}')
-    return Chain(str(experiment), str(pool), tuple(files))
+        raise StateError(f'{problem}one whose files are no SHA-256s{mend}')
+    return Manifest(str(experiment), str(pool), tuple(files))
 
 
 def _seal(rest: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``work_dir/pool.json``: what tools need to know of a pool."""
+"""Read ``work_dir/pool.json``: images, classes and colours for tools."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from segal.structures import PoolImage
 
 @dataclass
 class PoolFile:
-    """What ``pool.json`` says.
+    """The content of ``pool.json``.
 
     Attributes:
         images: In the pool's order.
-        files: Image name -> its file.
+        files: Image name -> path.
         classes: Names of the C classes.
         palette: uint8 (C, 3), RGB; grey where the data set has no colour.
         loader: How the run read the images.
-        view: How they become 8-bit RGB.
+        view: How the images become 8-bit RGB.
     """
 
     images: list[PoolImage]
@@ -38,10 +38,10 @@ class PoolFile:
     view: ImageView = field(default_factory=ImageView)
 
     def read(self, name: str) -> NDArray[np.uint8]:
-        """An image, uint8 (H, W, 3) RGB.
+        """Read an image, uint8 (H, W, 3) RGB.
 
         Raises:
-            DataError: It cannot be read.
+            DataError: The image cannot be read.
         """
         path = self.files[name]
         size = next(one.size for one in self.images if one.name == name)
@@ -69,10 +69,10 @@ class PoolFile:
 
 
 def read_pool(work_dir: Path) -> PoolFile:
-    """``work_dir/pool.json``.
+    """Read ``work_dir/pool.json``.
 
     Raises:
-        StateError: It is missing or cannot be understood.
+        StateError: The file is missing or cannot be parsed.
     """
     path = work_dir / 'pool.json'
     if not path.is_file():
@@ -109,10 +109,10 @@ def read_pool(work_dir: Path) -> PoolFile:
 
 
 def open_store(work_dir: Path, pool: PoolFile) -> LabelStore:
-    """The label store of whichever experiment wrote a work_dir.
+    """Open the label store of a work_dir, whatever its experiment.
 
     Raises:
-        StateError: There are no label files, or they are hurt.
+        StateError: The label files are missing or damaged.
     """
     store = LabelStore(work_dir / 'labels', pool.images)
     if not store.rounds:

@@ -1,17 +1,15 @@
-"""What was bought, counted: in all, by round, by class, of one image."""
+"""Summarise the bought labels: total, rounds, classes, and one image."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from segal.active.label_store.export import request_records
 from segal.active.label_store.file import LabelFile
-from segal.active.label_store.records import request_records
-from segal.active.label_store.store import LabelStore, PixelLabels
-from segal.active.label_store.survey import format_table
+from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import Asked
 from segal.errors import DataError, nearest
 
@@ -19,15 +17,15 @@ from segal.errors import DataError, nearest
 def summary(
     store: LabelStore, classes: Sequence[str], image: str | None = None
 ) -> dict[str, Any]:
-    """Everything ``show`` prints, as plain values.
+    """Collect all that ``tools/labels.py show`` prints, as plain values.
 
     Args:
         store: With the labels.
         classes: Names of the C classes.
-        image: Name of one, to tell its requests too.
+        image: Name of an image whose requests are listed, too.
 
     Raises:
-        DataError: There is no such image in the pool.
+        DataError: The pool has no such image.
     """
     names = [one.name for one in store.pool]
     if image is not None and image not in names:
@@ -38,7 +36,7 @@ def summary(
     rounds = []
     requests: list[dict[str, Any]] = []
     for number in range(store.rounds):
-        content, _ = store.read(number)
+        content = store.read(number)
         rounds.append(
             {
                 'round': number,
@@ -71,13 +69,13 @@ def summary(
 
 
 def _regions(content: LabelFile, asked: Asked) -> dict[str, Any]:
-    """How many regions were asked, and what was said of each."""
+    """Count the regions asked, if any, and name the kind of answer."""
     count = asked.regions + asked.superpixels
     return dict(regions=count, answer=content.answer) if count else {}
 
 
 def _close(image: str, names: Sequence[str]) -> str:
-    """The end of a message: names that are near, of a pool however large."""
+    """Suggest a similar name; of a large pool list ten names at most."""
     last = image.rpartition('/')[2]
     similar = [name for name in names if last and last in name][:10]
     return nearest(image, similar or names[:10])
@@ -86,17 +84,9 @@ def _close(image: str, names: Sequence[str]) -> str:
 def _by_class(
     store: LabelStore, classes: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Pixels with each class, of everything bought."""
-    sums = np.zeros(256, np.int64)
-    for name in store.labelled_names():
-        labels = store.labels(name)
-        found = (
-            labels.classes
-            if isinstance(labels, PixelLabels)
-            else labels.label_map.reshape(-1)
-        )
-        sums += np.bincount(found, minlength=256)
-    last = max([len(classes) - 1, *np.flatnonzero(sums[:255]).tolist()])
+    """Count the bought labels of each class."""
+    sums = store.class_counts()
+    last = max([len(classes) - 1, *np.flatnonzero(sums).tolist()])
     titles = [*classes, *map(str, range(len(classes), last + 1))]
     return [
         {'class': i, 'class_name': titles[i], 'labelled': int(sums[i])}
@@ -105,7 +95,7 @@ def _by_class(
 
 
 def describe_summary(told: dict[str, Any]) -> str:
-    """The same for people."""
+    """Format a summary as text."""
     heads = ['round', 'unit', 'images', 'requested', 'labelled', 'void']
     keys = [*heads, 'refused']
     table = [[*keys, 'sha256']]
@@ -123,7 +113,7 @@ def describe_summary(told: dict[str, Any]) -> str:
         f'experiment {told["experiment"]}, {told["images_in_pool"]:,} images '
         f'in the pool, {total["images"]:,} of them with a label',
         '',
-        *format_table(table),
+        *_format_table(table),
         '',
     ]
     labelled = max(1, total['labelled'])
@@ -132,7 +122,7 @@ def describe_summary(told: dict[str, Any]) -> str:
          row['class_name']]
         for row in told['classes']
     ]  # fmt: skip
-    lines += format_table([['labelled', 'share', 'class'], *rows])
+    lines += _format_table([['labelled', 'share', 'class'], *rows])
     if 'image' in told:
         lines += ['', *_describe_image(told['image'])]
     return '\n'.join(line.rstrip() for line in lines)
@@ -166,10 +156,13 @@ def _describe_image(image: dict[str, Any]) -> list[str]:
     count = len(requests)
     return [
         f'{head}asked {count} time{"s" if count > 1 else ""}',
-        *format_table([titles, *rows]),
+        *_format_table([titles, *rows]),
     ]
 
 
-def as_json(told: dict[str, Any]) -> str:
-    """The same for machines."""
-    return json.dumps(told, indent=1, ensure_ascii=False)
+def _format_table(table: Sequence[Sequence[str]]) -> list[str]:
+    """Align all cells but the last of each row right; underline row 0."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths[-1] = 0
+    lines = ['  '.join(map(str.rjust, row, widths)) for row in table]
+    return [lines[0], '-' * max(map(len, lines)), *lines[1:]]

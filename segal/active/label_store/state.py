@@ -1,7 +1,8 @@
-"""The bought labels in memory: a few flat arrays over the pool."""
+"""Hold the bought labels in memory, as flat arrays over the pool."""
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,27 +15,38 @@ from segal.errors import DataError
 from segal.structures import LABELLED, REFUSED, PoolImage
 
 NEVER = -1
-"""The round of a whole image that was not asked as such."""
+"""``whole_round`` of an image that was not asked as a whole."""
+
+
+def pool_fingerprint(pool: Sequence[PoolImage]) -> str:
+    """Compute a fingerprint of a pool: names, sizes and order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for image in pool:
+        height, width = image.size
+        digest.update(f'{image.name}\0{height}x{width}\n'.encode())
+    return digest.hexdigest()
 
 
 class LabelState:
     """Every request so far; P images, N pixels.
 
     The pixels of image ``at`` are ``row(at)`` of the four long arrays, in the
-    order in which they were asked: 8 bytes each. The names are those of the
-    pool, looked up by bisection, not copied.
+    order of the requests: 8 bytes a pixel. Names are looked up in the pool by
+    bisection.
 
     Args:
         pool: All images that may be asked, each name once.
 
     Attributes:
+        fingerprint: Of the pool.
         offsets: int32 (P + 1,).
         places: int32 (N,), flat indices.
         classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
         status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``.
         rounds: uint16 (N,).
-        whole_round: int32 (P,), ``NEVER`` or when the whole was asked.
-        whole_status: uint8 (P,), what came of that.
+        whole_round: int32 (P,), the round in which the image was asked as a
+            whole, or ``NEVER``.
+        whole_status: uint8 (P,), the answer to that request.
 
     Raises:
         DataError: A name occurs twice in the pool.
@@ -42,6 +54,7 @@ class LabelState:
 
     def __init__(self, pool: Sequence[PoolImage]) -> None:
         self.pool = pool
+        self.fingerprint = pool_fingerprint(pool)
         self.pixels = np.array([image.pixels for image in pool], np.int32)
         by_name = sorted(range(len(pool)), key=lambda at: pool[at].name)
         for a, b in pairwise(by_name):
@@ -61,7 +74,7 @@ class LabelState:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
+        """The size of all arrays, in bytes."""
         return sum(
             value.nbytes
             for value in vars(self).values()
@@ -69,10 +82,10 @@ class LabelState:
         )
 
     def at(self, name: str) -> int:
-        """An image's position in the pool.
+        """Find the position of an image in the pool.
 
         Raises:
-            RuntimeError: It is not there.
+            RuntimeError: The pool has no such image.
         """
         pool = self.pool
         i = bisect_left(self.by_name, name, key=lambda at: pool[at].name)
@@ -81,25 +94,25 @@ class LabelState:
         raise RuntimeError(f'{name!r} is not in the pool')
 
     def row(self, at: int) -> slice:
-        """Where an image's pixels lie in the long arrays."""
+        """Return the slice of an image's pixels in the long arrays."""
         return slice(int(self.offsets[at]), int(self.offsets[at + 1]))
 
     def asked_whole(self, at: int) -> bool:
-        """Whether an image was asked as a whole."""
+        """Check whether an image was asked as a whole."""
         return bool(self.whole_round[at] != NEVER)
 
     def has_map(self, at: int) -> bool:
-        """Whether an image was asked as a whole, and answered."""
+        """Check whether an image has a label map."""
         return self.asked_whole(at) and self.whole_status[at] != REFUSED
 
     def free(self) -> NDArray[np.int64]:
-        """How many places were not asked yet, int64 (P,)."""
+        """Count the places not asked yet, int64 (P,)."""
         free = self.pixels.astype(np.int64) - np.diff(self.offsets)
         free[self.whole_round != NEVER] = 0
         return free
 
     def labelled(self) -> NDArray[np.bool_]:
-        """Which images have at least one label, bool (P,)."""
+        """Find the images with at least one label, bool (P,)."""
         running = np.zeros(len(self.status) + 1, np.int64)
         np.cumsum(self.status == LABELLED, out=running[1:])
         by_pixels = np.diff(running[self.offsets]) > 0  # (P,)
@@ -109,7 +122,7 @@ class LabelState:
         return by_pixels | by_whole
 
     def until(self, rounds: int) -> list[NDArray]:
-        """Everything asked in the first so many rounds, as new flat arrays."""
+        """Copy all requests before a round into flat arrays."""
         early = self.rounds < rounds  # (N,)
         whole = np.flatnonzero(
             (self.whole_round != NEVER) & (self.whole_round < rounds)
@@ -123,11 +136,11 @@ class LabelState:
         ]
 
     def holds(self, content: LabelFile) -> bool:
-        """Whether a round was taken in just as its file has it."""
+        """Check whether the state holds a round exactly as its file does."""
         image = np.array([self.at(name) for name, _, _ in content.images], int)
         held: list[NDArray]
         wanted: list[NDArray]
-        if content.unit == 'image':
+        if content.whole:
             whole = np.flatnonzero(self.whole_round == content.round)
             held = [whole, self.whole_status[whole]]
             wanted = [image, content.status]
@@ -140,13 +153,13 @@ class LabelState:
         )
 
     def _pixels(self, which: NDArray[np.bool_]) -> list[NDArray]:
-        """Image, place, class and status of some of the N pixels."""
+        """Select image, place, class and status of some of the N pixels."""
         image = np.repeat(np.arange(len(self.pool)), np.diff(self.offsets))
         long = (image, self.places, self.classes, self.status)
         return [array[which] for array in long]
 
     def problem(self, content: LabelFile) -> str | None:
-        """What forbids taking in a round; None where nothing does."""
+        """Find the first reason not to add a round; None without one."""
         positions: dict[int, str] = {}
         for name, *size in content.images:
             try:
@@ -166,7 +179,7 @@ class LabelState:
                     f'{name!r} was asked as a whole in round '
                     f'{self.whole_round[at]} and may not be asked again'
                 )
-        if content.unit == 'image':
+        if content.whole:
             free = self.free()
             for at, name in positions.items():
                 if not free[at]:
@@ -202,11 +215,11 @@ class LabelState:
         return None
 
     def take_in(self, content: LabelFile) -> None:
-        """Add a round that has no problem."""
+        """Add a round; see :meth:`problem`."""
         positions = np.array(
             [self.at(name) for name, _, _ in content.images], np.int64
         )
-        if content.unit == 'image':
+        if content.whole:
             self.whole_round[positions] = content.round
             self.whole_status[positions] = content.status
             return

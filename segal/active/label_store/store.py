@@ -1,10 +1,10 @@
-"""Which pixels are labelled, with what: the only owner of that state."""
+"""Keep the bought labels: on disk one file a round, in memory flat arrays."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from segal.active.label_store.file import (
     mend,
     sha256,
 )
-from segal.active.label_store.folder import LabelFolder, Trouble, Wanted
-from segal.active.label_store.manifest import Chain
-from segal.active.label_store.packing import map_name, pack
-from segal.active.label_store.state import LabelState
+from segal.active.label_store.folder import LabelFolder
+from segal.active.label_store.manifest import Manifest
+from segal.active.label_store.packing import pack
+from segal.active.label_store.reading import map_problems, read_files
+from segal.active.label_store.state import LabelState, pool_fingerprint
 from segal.active.units.costs import Asked
 from segal.distributed import ranks
 from segal.errors import StateError
@@ -33,8 +34,6 @@ __all__ = [
     'Counts',
     'History',
     'LabelStore',
-    'PixelLabels',
-    'WholeLabels',
     'pool_fingerprint',
 ]
 
@@ -42,47 +41,18 @@ _NO_CLASS = 255
 
 
 @dataclass(frozen=True)
-class PixelLabels:
-    """The bought labels of an image of which some pixels were asked.
-
-    Attributes:
-        places: int32 (N,), flat indices, in the order in which they came.
-        classes: uint8 (N,), training class ids.
-        rounds: uint16 (N,), the label files they are in.
-    """
-
-    places: NDArray[np.int32]
-    classes: NDArray[np.uint8]
-    rounds: NDArray[np.uint16]
-
-
-@dataclass(frozen=True)
-class WholeLabels:
-    """The bought labels of an image that was asked as a whole.
-
-    Attributes:
-        label_map: uint8 (H, W), training class ids, 255 where there is none.
-        round: The label file it is in.
-    """
-
-    label_map: NDArray[np.uint8]
-    round: int
-
-
-@dataclass(frozen=True)
 class History:
-    """Every request that concerned an image.
+    """Every request about an image.
 
     Attributes:
-        places: int32 (N,), single pixels asked, in the order in which they
-            were.
+        places: int32 (N,), single pixels, in the order of the requests.
         classes: uint8 (N,), 255 where ``status`` is not ``LABELLED``.
         status: uint8 (N,), ``LABELLED``, ``VOID`` or ``REFUSED``.
-        rounds: uint16 (N,), the label files they are in.
-        whole: Whether the whole of the image was asked, too.
-        round: When that was; None where it was not.
-        whole_status: What came of that: ``LABELLED``, ``VOID`` (no new pixel
-            of it has a class) or ``REFUSED``; None where it was not asked.
+        rounds: uint16 (N,), the round of each.
+        whole: Whether the image was also asked as a whole.
+        round: The round of that request; None without one.
+        whole_status: The answer to it: ``LABELLED``, ``VOID`` (no new pixel
+            has a class) or ``REFUSED``; None without one.
     """
 
     places: NDArray[np.int32]
@@ -96,46 +66,35 @@ class History:
 
 @dataclass(frozen=True)
 class _Read:
-    """What is remembered of a label file."""
+    """What the store remembers of a label file."""
 
     sha256: str
     counts: Counts
     asked: Asked
 
 
-def pool_fingerprint(pool: Sequence[PoolImage]) -> str:
-    """A fingerprint of the names, the sizes and the order of a pool."""
-    digest = hashlib.blake2b(digest_size=16)
-    for image in pool:
-        height, width = image.size
-        digest.update(f'{image.name}\0{height}x{width}\n'.encode())
-    return digest.hexdigest()
-
-
 class LabelStore:
-    """All answers that were bought: the union of the files of a folder.
+    """All bought labels: the union of the label files of a folder.
 
-    One file a round, written whole and never edited (its format is in
-    :mod:`segal.active.label_store.file`), and a list of them all that is
-    replaced after each (:mod:`segal.active.label_store.manifest`); where
-    there is none, as in folders of older versions and on machines that
-    receive the files, the next append writes it. Single pixels are held in
-    memory, label maps of whole images stay on disk. One rank appends, the
-    others reload.
+    Each round adds one file, which is never edited
+    (:mod:`segal.active.label_store.file`), and replaces ``chain.json``, the
+    list of all files (:mod:`segal.active.label_store.manifest`). Where
+    ``chain.json`` does not exist, as in folders of older versions, the next
+    append writes it. Single pixels are held in memory, label maps of whole
+    images stay on disk. One rank appends, the others reload.
 
-    A place is asked once. Of a whole image whose pixels were partly asked
-    before, the earlier answers stand, and only the other pixels are counted.
+    A place is asked once. Where a whole image is asked after some of its
+    pixels, the earlier answers stay, and only the other pixels are counted.
 
     Args:
-        folder: Of the label files; made by the first :meth:`append`.
+        folder: Of the label files; the first :meth:`append` creates it.
         pool: All images that may be asked, each name once.
         experiment: Fingerprint of the experiment that the labels belong to;
-            '' takes over that of the files there, for tools that only read.
+            '' for that of the files, for tools that only read.
 
     Raises:
-        StateError: A file there is missing, truncated, altered, no label
-            file, or belongs to another experiment or pool. Nothing is changed
-            on disk.
+        StateError: A file is missing, truncated, altered, no label file, or
+            belongs to another experiment or pool. Nothing is changed on disk.
         DataError: A name occurs twice in the pool.
     """
 
@@ -145,46 +104,36 @@ class LabelStore:
         self._disk = LabelFolder(folder)
         self.pool = pool
         self.experiment = experiment
-        self._fingerprint = pool_fingerprint(pool)
         self._state = LabelState(pool)
         self._files: list[_Read] = []
-        _raise_first(self._disk.foreign_trouble())
-        chain = self._reload()
-        if chain:
-            _raise_first(
-                self._disk.chain_trouble(
-                    chain, self.experiment, self._fingerprint, self.rounds
-                )
-            )
+        self._class_counts: dict[int, NDArray[np.int64]] = {}
+        self.reload()
 
     @property
     def folder(self) -> Path:
-        """Of the label files."""
+        """The folder of the label files."""
         return self._disk.path
 
     @property
     def rounds(self) -> int:
-        """Label files so far."""
+        """The number of label files."""
         return len(self._files)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the label state in memory."""
+        """The size of the label state in memory, in bytes."""
         return self._state.nbytes
 
     def free(self) -> NDArray[np.int64]:
-        """How many places were not asked yet, int64 (P,), in pool order."""
+        """Count the places not asked yet, int64 (P,), in pool order."""
         return self._state.free()
 
     def opened(self) -> NDArray[np.bool_]:
-        """Of which images something was asked, bool (P,), in pool order."""
+        """Find the images with a request, bool (P,), in pool order."""
         return self._state.free() < self._state.pixels
 
     def available(self, name: str) -> NDArray[np.bool_]:
-        """Which places of an image were not asked yet.
-
-        Args:
-            name: Of the image.
+        """Find the places of an image that were not asked yet.
 
         Returns:
             bool (H, W), a new array.
@@ -195,16 +144,16 @@ class LabelStore:
         return mask
 
     def labelled_names(self) -> list[str]:
-        """The images that have at least one label, in pool order."""
+        """List the images with at least one label, in pool order."""
         positions = np.flatnonzero(self._state.labelled()).tolist()
         return [self.pool[at].name for at in positions]
 
     def draw(self, name: str, ignore_index: int = 255) -> NDArray[np.uint8]:
-        """An image's bought labels as a label map.
+        """Draw the bought labels of an image as a label map.
 
         Args:
             name: Of the image.
-            ignore_index: What stands wherever no label was bought.
+            ignore_index: The value of pixels without a label.
 
         Returns:
             uint8 (H, W), training class ids, a new array.
@@ -222,21 +171,8 @@ class LabelStore:
         )
         return drawn
 
-    def labels(self, name: str) -> PixelLabels | WholeLabels:
-        """An image's bought labels, without void and refused requests."""
-        state, at = self._state, self._state.at(name)
-        if state.has_map(at):
-            return WholeLabels(self.draw(name), int(state.whole_round[at]))
-        row = state.row(at)
-        labelled = state.status[row] == LABELLED
-        return PixelLabels(
-            state.places[row][labelled],
-            state.classes[row][labelled],
-            state.rounds[row][labelled],
-        )
-
     def history(self, name: str) -> History:
-        """Every request that concerned an image, whatever came of it."""
+        """Return every request about an image, whatever the answer."""
         state, at = self._state, self._state.at(name)
         row, whole = state.row(at), state.asked_whole(at)
         return History(
@@ -250,7 +186,7 @@ class LabelStore:
         )
 
     def counts(self, round: int | None = None) -> Counts:
-        """The ledger.
+        """Count the pixels asked, by answer.
 
         Args:
             round: Of one label file; None for all of them together.
@@ -263,26 +199,51 @@ class LabelStore:
         images = int(self._state.labelled().sum())
         return Counts(requested, labelled, void, refused, images)
 
-    def asked(self, round: int) -> Asked:
-        """What the requests of one label file are paid by.
+    def class_counts(self, round: int | None = None) -> NDArray[np.int64]:
+        """Count the bought labels of each class.
+
+        The label maps of a round are read once.
 
         Args:
-            round: Of the label file.
+            round: Of one label file; None for all of them together.
+
+        Returns:
+            int64 (256,), 0 for 255.
         """
+        if round is None:
+            each = map(self.class_counts, range(self.rounds))
+            return sum(each, np.zeros(256, np.int64))
+        if round not in self._class_counts:
+            state = self._state
+            new = (state.rounds == round) & (state.status == LABELLED)
+            counts = np.bincount(state.classes[new], minlength=256)
+            for at in np.flatnonzero(state.whole_round == round).tolist():
+                if state.has_map(at):
+                    label_map = self._read_map(at).reshape(-1)
+                    label_map[state.places[state.row(at)]] = _NO_CLASS
+                    counts += np.bincount(label_map, minlength=256)
+            counts[_NO_CLASS] = 0
+            self._class_counts[round] = counts
+        return self._class_counts[round].copy()
+
+    def asked(self, round: int) -> Asked:
+        """Count what the requests of a round cost."""
         return self._files[round].asked
 
     def fingerprint(self, rounds: int | None = None) -> str:
-        """Of the labels of the first so many files, as memory holds them.
+        """Compute a fingerprint of the labels in memory.
 
         Args:
-            rounds: How many files; None for all.
+            rounds: How many rounds count; None for all.
 
         Returns:
-            The same for two stores just where they hold the same answers to
-            the same requests, from the same files.
+            Equal for two stores exactly if they hold the same answers to the
+            same requests, from the same files.
         """
         rounds = self.rounds if rounds is None else rounds
-        digest = hashlib.blake2b(self._fingerprint.encode(), digest_size=16)
+        digest = hashlib.blake2b(
+            self._state.fingerprint.encode(), digest_size=16
+        )
         for file in self._files[:rounds]:
             digest.update(file.sha256.encode())
         for array in self._state.until(rounds):
@@ -290,40 +251,37 @@ class LabelStore:
         return digest.hexdigest()
 
     def as_on_disk(self, round: int) -> bool:
-        """Whether memory holds of a round just what its files do.
+        """Check whether memory and files hold the same labels of a round.
 
         Raises:
-            StateError: The files are not what they were.
+            StateError: The files have changed since they were read.
         """
-        content, _ = self.read(round)
-        positions = [self._state.at(name) for name, _, _ in content.images]
-        _raise_first(self._disk.map_trouble(content, round, positions))
+        content = self.read(round)
+        for problem in map_problems(self._disk, content, self._state):
+            raise StateError(problem)
         return self._state.holds(content)
 
     def selection(self, round: int) -> Selection:
-        """What a round asked, with its scores, read back from its file.
+        """Read the selection of a round, with its scores, from its file.
 
         Raises:
-            StateError: The file is not what it was.
+            StateError: The file has changed since it was read.
         """
-        content, _ = self.read(round)
+        content = self.read(round)
         selection = Selection(round, content.unit, {}, answer=content.answer)
-        for k, (name, _, _) in enumerate(content.images):
-            row = slice(*content.offsets[k : k + 2].tolist())
-            selection.places[name] = content.places[row].astype(np.int64)
+        for name, places, answers in content.rows():
+            selection.places[name] = content.places[places].astype(np.int64)
             if len(content.regions):
-                selection.regions[name] = content.regions[row]
+                selection.regions[name] = content.regions[places]
             if len(content.scores):
-                if content.unit == 'image':
-                    row = slice(k, k + 1)
-                selection.scores[name] = content.scores[row]
+                selection.scores[name] = content.scores[answers]
         return selection
 
-    def read(self, round: int) -> tuple[LabelFile, bytes]:
-        """A round's label file: its content, and its bytes.
+    def read(self, round: int) -> LabelFile:
+        """Read the label file of a round again.
 
         Raises:
-            StateError: The file is not what it was.
+            StateError: The file has changed since it was read.
         """
         path = self._disk.file(round)
         data = self._disk.read(path)
@@ -333,27 +291,26 @@ class LabelStore:
                 'another one; nothing may write there but this experiment; '
                 f'{mend(self.folder)}'
             )
-        return decode(path, data), data
+        return decode(path, data)
 
     def sha256(self, round: int) -> str:
-        """The SHA-256 of a round's label file, in hexadecimal."""
+        """Return the SHA-256 of a round's label file, in hexadecimal."""
         return self._files[round].sha256
 
     def append(self, answers: Answers) -> None:
-        """Keep the answers of a round, on disk first.
+        """Store the answers of a round, on disk first.
 
-        Once this returns they are never lost. Where it raises, or the process
-        dies, a store opened afterwards has all of the round or nothing of it.
+        If this raises or the process dies, a store opened afterwards has all
+        labels of the round or none.
 
         Args:
             answers: To every request of the selection, whose round must be
                 :attr:`rounds`.
 
         Raises:
-            RuntimeError: The answers are not those to the selection, or the
-                selection asks what was asked before.
-            StateError: The files cannot be written, or those that are there
-                are not what they were.
+            RuntimeError: The answers do not belong to the selection, or the
+                selection asks a place that was asked before.
+            StateError: The files cannot be written, or have changed.
         """
         number = self.rounds
         if answers.selection.round != number:
@@ -365,136 +322,70 @@ class LabelStore:
             answers, self._state.at, self.pool, self.available
         )
         content.experiment = self.experiment
-        content.pool = self._fingerprint
-        content.previous = self._last_sha256()
+        content.pool = self._state.fingerprint
+        content.previous = self._files[-1].sha256 if self._files else ''
         problem = self._state.problem(content)
         if problem:
             raise RuntimeError(f'round {number}: {problem}')
-        self._add(content, encode(content), maps)
-
-    def restore(self, data: bytes, maps: dict[str, bytes]) -> None:
-        """Keep a label file that was written before, byte by byte.
-
-        Args:
-            data: The file that comes next; it names the one before.
-            maps: File name -> PNG of each label map that it names.
-
-        Raises:
-            StateError: It is not the next file of this store, its label maps
-                are not those that it names, or it cannot be written.
-        """
-        content = self._checked(self.rounds, data, None)
-        wanted = {
-            map_name(self._state.at(image[0])): named[1]
-            for image, named in zip(content.images, content.maps, strict=False)
-            if named
-        }
-        if {name: sha256(png) for name, png in maps.items()} != wanted:
-            raise StateError(
-                f'{self._disk.file(self.rounds)}: wanted the '
-                f'{len(wanted)} label maps that it names, got others'
-            )
-        self._add(content, data, maps)
+        for problem in self._disk.foreign_problems():
+            raise StateError(problem)
+        data = encode(content)
+        self.write_manifest()
+        self._disk.write(number, data, maps)
+        self._take_in(content, sha256(data))
+        self.write_manifest()
 
     def reload(self) -> None:
-        """Read the files that are new.
+        """Read the label files that are new.
 
         Raises:
             StateError: See the class.
         """
-        self._reload()
-
-    def _reload(self) -> Chain | None:
-        disk = self._disk
-        chain = disk.chain()  # first: it never names more than is there
-        own = chain if chain and self._is_ours(chain) else None
-        numbers = disk.numbers()
-        _raise_first(disk.missing_trouble(numbers, own, self.rounds))
-        for number in range(self.rounds, len(numbers)):
-            data = disk.read(disk.file(number))
-            content = self._checked(number, data, own)
-            positions = [self._state.at(name) for name, _, _ in content.images]
-            _raise_first(disk.map_trouble(content, number, positions))
-            self._take_in(content, data)
-        return chain
-
-    def _is_ours(self, chain: Chain) -> bool:
-        return chain.pool == self._fingerprint and (
-            self.experiment in ('', chain.experiment)
-        )
-
-    def _add(
-        self, content: LabelFile, data: bytes, maps: dict[str, bytes]
-    ) -> None:
-        """Write a file that is right, between two looks at the chain."""
-        _raise_first(self._disk.foreign_trouble())
-        self.witness()
-        self._disk.write(self.rounds, data, maps)
-        self._take_in(content, data)
-        self.witness()
+        known = [file.sha256 for file in self._files]
+        for found in read_files(
+            self._disk, self._state, self.experiment, known
+        ):
+            if isinstance(found, str):
+                raise StateError(found)
+            self._take_in(*found)
 
     def share(self, round: int) -> None:
-        """Bring rank 0's file of a round to machines that lack it."""
+        """Copy rank 0's file of a round to machines without it."""
         path = self._disk.file(round)
-        ranks.share_files(self.folder, path.stem, self._disk.chain_path.name)
+        ranks.share_files(
+            self.folder, path.stem, self._disk.manifest_path.name
+        )
 
-    def witness(self) -> None:
-        """Have ``chain.json`` name all files; for the one rank that writes.
+    def write_manifest(self) -> None:
+        """Write ``chain.json``; only the rank that appends may do so.
 
         Raises:
-            StateError: It names what is not known here.
+            StateError: It names files that this store has not read.
         """
         hashes = tuple(file.sha256 for file in self._files)
-        found = self._disk.chain()
+        found = self._disk.manifest()
         if found and found.files != hashes[: len(found.files)]:
             raise StateError(
-                f'{self._disk.chain_path}: wanted a list of the '
+                f'{self._disk.manifest_path}: wanted a list of the '
                 f'{len(hashes)} label files that this process knows, got one '
                 f'of {len(found.files)} that begins otherwise or goes on; is '
                 'another process running in this work_dir? '
                 f'{mend(self.folder)}'
             )
-        wanted = Chain(self.experiment, self._fingerprint, hashes)
+        wanted = Manifest(self.experiment, self._state.fingerprint, hashes)
         if hashes and found != wanted:
-            self._disk.write_chain(wanted)
+            self._disk.write_manifest(wanted)
 
-    def _last_sha256(self) -> str:
-        return self._files[-1].sha256 if self._files else ''
-
-    def _checked(
-        self, number: int, data: bytes, chain: Chain | None
-    ) -> LabelFile:
-        """The content of a file about which everything is right.
-
-        Raises:
-            StateError: Something is not.
-        """
-        path = self._disk.file(number)
-        content = decode(path, data)
-        named = chain.files[number : number + 1] if chain else ()
-        wanted = Wanted(
-            number,
-            self.experiment,
-            self._fingerprint,
-            self._last_sha256(),
-            named[0] if named else None,
-        )
-        trouble = self._disk.file_trouble(content, sha256(data), wanted)
-        _raise_first([trouble] if trouble else [])
-        problem = self._state.problem(content)
-        if problem:
-            raise StateError(f'{path}: {problem}; {mend(self.folder)}')
-        return content
-
-    def _take_in(self, content: LabelFile, data: bytes) -> None:
+    def _take_in(self, content: LabelFile, digest: str) -> None:
+        """Add a label file to the state in memory."""
         before = int(self.opened().sum())
         self._state.take_in(content)
         asked = content.asked(int(self.opened().sum()) - before)
-        self._files.append(_Read(sha256(data), content.counts(), asked))
+        self._files.append(_Read(digest, content.counts(), asked))
         self.experiment = content.experiment
 
     def _read_map(self, at: int) -> NDArray[np.uint8]:
-        """The label map of an image that was asked as a whole, (H, W)."""
+        """Read the label map of an image that was asked as a whole, (H, W)."""
         path = self._disk.map(int(self._state.whole_round[at]), at)
         try:
             with Image.open(io.BytesIO(self._disk.read(path))) as png:
@@ -510,8 +401,3 @@ class LabelStore:
                 f'{label_map.dtype} {label_map.shape}; {mend(self.folder)}'
             )
         return label_map
-
-
-def _raise_first(troubles: Iterable[Trouble]) -> None:
-    for trouble in troubles:
-        raise StateError(trouble.message)

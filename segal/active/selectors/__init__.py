@@ -1,7 +1,8 @@
 """Selectors: how a budget is spent on scores."""
 
 from .badge_images import Badge
-from .base import BaseSelector, Mask
+from .base import BaseSelector
+from .context import Mask, QueryContext, SelectorFactory
 from .core_set import CoreSet
 from .global_pixels import PixelsGlobal
 from .k_means_images import KMeansPlusPlus
@@ -37,9 +38,11 @@ __all__ = [
     'PixelsSpread',
     'PixelsStratified',
     'PixelsStratifiedGlobal',
+    'QueryContext',
     'RegionsGlobal',
     'RegionsPerImage',
     'ScorePerCost',
+    'SelectorFactory',
     'TypiClust',
     'WholeImages',
 ]

@@ -9,6 +9,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Prediction
 
+from .context import QueryContext
 from .diversity import finite, mean_gradient, project
 from .k_means_images import KMeansPlusPlus
 
@@ -30,10 +31,10 @@ class Badge(KMeansPlusPlus):
     label, and labelled ones are left out.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`.
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
         dims: The features are projected to so many dimensions first; None
             keeps all.
-        kwargs: See
+        options: See
             :class:`~segal.active.selectors.diverse_images.DiverseImages`.
 
     Raises:
@@ -43,13 +44,14 @@ class Badge(KMeansPlusPlus):
     needs: ClassVar[tuple[str, ...]] = ('probs', 'features')
 
     def __init__(
-        self, *args: Any, dims: int | None = 128, **kwargs: Any
+        self, context: QueryContext, dims: int | None = 128, **options: Any
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(context, **options)
         check_dims(dims)
         self.dims = dims
 
-    def _vector(self, prediction: Prediction) -> NDArray[np.float32]:
+    def vector(self, prediction: Prediction) -> NDArray[np.float32]:
+        """Describe an image by its mean gradient: float32 (C F,)."""
         probs, features = prediction.probs, prediction.features
         assert probs is not None
         assert features is not None
@@ -59,10 +61,10 @@ class Badge(KMeansPlusPlus):
 
 
 def check_dims(dims: int | None) -> None:
-    """Whether features can be projected to so many dimensions.
+    """Check that features can be projected to so many dimensions.
 
     Raises:
-        ConfigError: They cannot.
+        ConfigError: ``dims`` is below 1.
     """
     if dims is not None and dims < 1:
         raise ConfigError(

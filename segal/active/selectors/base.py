@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError
-from segal.seeding import key
+from segal.seeding import key, place_keys
 from segal.structures import (
     WHOLE_IMAGE,
-    Budget,
     Candidates,
     PoolImage,
     Prediction,
@@ -19,45 +18,54 @@ from segal.structures import (
     Unit,
 )
 
+from .context import QueryContext
 from .top import Picks
-
-Mask = Callable[[PoolImage], NDArray[np.bool_]]
-"""An image of the pool -> bool (H, W), a new array."""
 
 
 class BaseSelector(ABC):
-    """Spends the budget of one round; lives on one rank for that round.
+    """Spends the budget of one round; one object for each rank and round.
 
-    Each rank calls :meth:`shortlist` once for each of its images, in any
-    order, and hands on its :meth:`candidates`; rank 0 calls :meth:`choose`
-    with those of all ranks. The order is everywhere: score descending, then
-    tie key ascending, where the tie key of a place is a function of (seed,
-    round, name, place) alone. So the selection depends neither on the order
-    of images nor on how they were dealt to ranks.
+    A subclass writes three methods, which are called in this order:
+
+    1. :meth:`shortlist`, on every rank, once for each image of that rank, in
+       any order. It keeps what may be selected.
+    2. :meth:`candidates`, once on every rank. It returns what was kept.
+    3. :meth:`choose`, on rank 0 alone, with the candidates of all ranks.
+
+    The selection must depend neither on the order of images nor on the rank
+    that an image was dealt to. Two rules are enough: put equal scores in the
+    order of their :meth:`ties`, and take every random number from
+    :meth:`draws`. Both are functions of (seed, round, image, place) alone.
+
+    Helpers for subclasses are :meth:`enter`, :meth:`picks_of`, :meth:`pack`,
+    :meth:`unpack` and :meth:`selection`. Ready bases are
+    :class:`~segal.active.selectors.per_image.PixelsPerImage` (write ``pick``)
+    and :class:`~segal.active.selectors.over_pool.BestOverPool` (write
+    ``shortlist``).
 
     Args:
-        images: The whole pool, the same on every rank.
-        free: int64 (P,), the exact number of places that may still be asked
-            in each image: not yet asked, and askable by the oracle.
-        budget: What the round may ask; what is free where that is less.
-        round: The label file that the answers will go to.
-        seed: The experiment's seed.
-        shuffle_prop: Share of the selection that is replaced by random picks,
-            in [0, 1]; halves of a pick are rounded up. The random picks are
-            drawn first, then the best of the rest.
-        opened: bool (P,), the images of which something was asked before;
-            None where nothing was.
-        asked: Where something was asked before; None where nothing was.
-        available: What may be asked; None where that is everything.
+        context: What is known of the round. Options of a subclass follow as
+            named arguments; a config sets them beside ``type``.
 
     Attributes:
         unit: What is asked: ``'pixel'``, ``'region'`` or ``'image'``.
         needs: What :meth:`shortlist` reads of a prediction, as in
             ``BaseHeuristic.needs``; nothing for most.
-        evenly: Whether every image gets the same share; None where neither
-            that, nor a budget spent anywhere in the pool, is what it does.
+        evenly: True where every image gets the same share of the budget,
+            False where the budget goes anywhere in the pool, None otherwise.
         reads_all: Whether images without a free place are shortlisted, too,
             with nothing available.
+        images: See :class:`~segal.active.selectors.context.QueryContext`, as
+            for all that follow.
+        free: int64 (P,).
+        budget: Of the round.
+        round: Number of the label file.
+        seed: Of the experiment.
+        shuffle_prop: Share of random picks; halves of a pick are rounded up.
+            The random picks are drawn first, then the best of the rest.
+        opened: bool (P,).
+        asked: Image -> bool (H, W).
+        available: Image -> bool (H, W).
 
     Raises:
         ConfigError: ``shuffle_prop`` or ``budget`` has no meaning.
@@ -68,42 +76,35 @@ class BaseSelector(ABC):
     reads_all: ClassVar[bool] = False
     evenly: ClassVar[bool | None] = None
 
-    def __init__(
-        self,
-        images: Sequence[PoolImage],
-        free: NDArray[np.int64],
-        budget: Budget,
-        round: int,
-        seed: int,
-        shuffle_prop: float = 0.0,
-        opened: NDArray[np.bool_] | None = None,
-        asked: Mask | None = None,
-        available: Mask | None = None,
-    ) -> None:
+    def __init__(self, context: QueryContext) -> None:
+        budget, shuffle_prop = context.budget, context.shuffle_prop
         if not 0 <= shuffle_prop <= 1:
             raise ConfigError(
                 f'shuffle_prop: wanted a share in [0, 1], got {shuffle_prop}'
             )
+        if budget is None:
+            raise RuntimeError('wanted a context with a budget, got none')
         if budget.amount < 0:
             raise ConfigError(
                 f'budget: wanted 0 or more {self.unit}s, got {budget.amount}'
             )
-        if len(free) != len(images):
+        if len(context.free) != len(context.images):
             raise RuntimeError(
-                f'free counts {len(free)} images, the pool has {len(images)}'
+                f'free counts {len(context.free)} images, the pool has '
+                f'{len(context.images)}'
             )
-        self.images = images
-        self.free = np.asarray(free, np.int64)
+        self.images = context.images
+        self.free = np.asarray(context.free, np.int64)
         self.budget = budget
-        self.round = round
-        self.seed = seed
+        self.round = context.round
+        self.seed = context.seed
         self.shuffle_prop = shuffle_prop
-        nothing = np.zeros(len(images), bool)
-        self.opened = nothing if opened is None else opened
-        self.asked = asked or (lambda image: np.zeros(image.size, bool))
-        self.available = available or (lambda image: np.ones(image.size, bool))
-        self._position = {image.name: i for i, image in enumerate(images)}
-        self._seen = np.zeros(len(images), bool)
+        nothing = np.zeros(len(self.images), bool)
+        self.opened = nothing if context.opened is None else context.opened
+        self.asked = context.asked
+        self.available = context.available
+        self._position = {x.name: i for i, x in enumerate(self.images)}
+        self._seen = np.zeros(len(self.images), bool)
 
     @abstractmethod
     def shortlist(
@@ -113,7 +114,7 @@ class BaseSelector(ABC):
         available: NDArray[np.bool_],
         prediction: Prediction | None = None,
     ) -> None:
-        """Take in one image.
+        """Keep what may be selected of one image.
 
         Args:
             image: Of the pool; each at most once, over all ranks.
@@ -125,7 +126,10 @@ class BaseSelector(ABC):
 
     @abstractmethod
     def candidates(self) -> Candidates:
-        """What rank 0 must know; bounded by the budget, not by the pool."""
+        """Return what this rank has kept.
+
+        Its size is bounded by the budget, not by the pool.
+        """
 
     @abstractmethod
     def choose(self, shards: Sequence[Candidates]) -> Selection:
@@ -142,19 +146,51 @@ class BaseSelector(ABC):
         """
 
     def total(self) -> int:
-        """How much the whole pool may be asked, were it all free."""
+        """Count what the budget allows, as if the whole pool were free."""
         times = len(self.images) if self.budget.per_image else 1
         return self.budget.amount * times
 
     def spent(self, selection: Selection) -> int:
-        """How much of :meth:`total` a selection takes."""
+        """Count how much of :meth:`total` a selection takes."""
         return len(selection)
 
-    def _stream(self, purpose: str, name: str) -> int:
-        """The key of one image's draws for one use."""
-        return key(self.seed, self.round, purpose, name)
+    def stream(self, purpose: str, *name: str) -> int:
+        """Return the key of the draws for one purpose.
 
-    def _enter(
+        Args:
+            purpose: Such as ``'shuffle'``; each purpose has its own draws.
+            name: Of the image, for draws of its places.
+        """
+        return key(self.seed, self.round, purpose, *name)
+
+    def draws(
+        self, purpose: str, name: str, places: NDArray[np.int64]
+    ) -> NDArray[np.uint64]:
+        """Draw a random number for each place, the same on every rank.
+
+        Args:
+            purpose: See :meth:`stream`.
+            name: Of the image.
+            places: int64 (n,).
+
+        Returns:
+            uint64 (n,), uniform.
+        """
+        return place_keys(self.stream(purpose, name), places)
+
+    def ties(self, name: str, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Return the tie keys of places; of equal scores the lowest wins.
+
+        Args:
+            name: Of the image.
+            places: int64 (n,), flat indices, or numbers of regions.
+
+        Returns:
+            uint64 (n,).
+        """
+        return self.draws('tie', name, places)
+
+    def enter(
         self,
         image: PoolImage,
         score: NDArray[np.float32],
@@ -162,9 +198,18 @@ class BaseSelector(ABC):
     ) -> tuple[int, NDArray[np.int64], NDArray[np.float32]]:
         """Check what :meth:`shortlist` was given, and flatten it.
 
+        Args:
+            image: See :meth:`shortlist`, as for the others.
+            score: float32 (H, W).
+            available: bool (H, W).
+
         Returns:
-            The image's position; its available places int64 (A,), ascending;
-            their scores float32 (A,).
+            The image's position in the pool; its A available places, int64
+            (A,), ascending flat indices; their scores, float32 (A,).
+
+        Raises:
+            RuntimeError: The image is unknown, comes twice, is of another
+                size, or has another number of available places than ``free``.
         """
         position = self._position.get(image.name)
         if position is None:
@@ -189,38 +234,62 @@ class BaseSelector(ABC):
             scores = scores[places]
         return position, places, scores.astype(np.float32, copy=False)
 
-    def _pack(self, picks: Picks) -> Candidates:
-        """Sorted picks, with names instead of positions."""
-        occurring, image = np.unique(picks.image, return_inverse=True)
-        return Candidates(
-            names=[self.images[i].name for i in occurring],
-            image=image.astype(np.int32),
-            places=picks.places,
-            scores=picks.scores,
-            ties=picks.ties,
-            vectors=picks.vectors,
-            classes=picks.classes,
-        )
+    def picks_of(
+        self,
+        position: int,
+        places: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        **columns: NDArray,
+    ) -> Picks:
+        """Put places of one image into a table, with their tie keys.
 
-    def _unpack(self, shards: Sequence[Candidates]) -> Picks:
-        """The picks of all shards, by image and best first.
+        Args:
+            position: Of the image in the pool.
+            places: int64 (n,), flat indices, numbers of regions, or
+                ``[WHOLE_IMAGE]``.
+            scores: float32 (n,).
+            columns: Further columns of
+                :class:`~segal.active.selectors.top.Picks`, n rows each.
+        """
+        image = np.full(len(places), position, np.int32)
+        ties = self.ties(self.images[position].name, places)
+        return Picks(image, places, scores, ties, **columns)
+
+    def pack(self, picks: Picks) -> Candidates:
+        """Turn picks into candidates, which name their images.
+
+        Args:
+            picks: Of this rank, best first within each image.
+        """
+        occurring, image = np.unique(picks.image, return_inverse=True)
+        names = [self.images[i].name for i in occurring]
+        return Candidates(names, image.astype(np.int32), *picks[1:])
+
+    def unpack(self, shards: Sequence[Candidates]) -> Picks:
+        """Join the candidates of all ranks, by image and best first.
+
+        Args:
+            shards: As :meth:`choose` gets them.
 
         Raises:
             RuntimeError: A place occurs twice, or an image is not of the
                 pool.
         """
-        parts = [
-            Picks(
-                self._positions(shard),
-                shard.places,
-                shard.scores,
-                shard.ties,
-                shard.vectors,
-                shard.classes,
-            )
-            for shard in shards
-        ]
-        picks = Picks.join(parts)
+        picks = Picks.join(
+            [
+                Picks(
+                    self._positions(shard),
+                    shard.places,
+                    shard.scores,
+                    shard.ties,
+                    shard.vectors,
+                    shard.classes,
+                    shard.sizes,
+                    shard.orders,
+                )
+                for shard in shards
+            ]
+        )
         order = np.lexsort((picks.places, picks.image))
         image, places = picks.image[order], picks.places[order]
         twice = np.flatnonzero(
@@ -234,7 +303,7 @@ class BaseSelector(ABC):
         return picks.sort()
 
     def _positions(self, shard: Candidates) -> NDArray[np.int32]:
-        """Where in the pool the image of each candidate is, int32 (N,).
+        """Find the image of each candidate in the pool: int32 (N,).
 
         Raises:
             RuntimeError: An image is not there.
@@ -245,8 +314,12 @@ class BaseSelector(ABC):
         positions = [self._position[name] for name in shard.names]
         return np.array(positions, np.int32)[shard.image]
 
-    def _selection(self, picks: Picks, wanted: int) -> Selection:
-        """The picks as a selection.
+    def selection(self, picks: Picks, wanted: int) -> Selection:
+        """Turn the chosen picks into a selection.
+
+        Args:
+            picks: Those chosen, in any order.
+            wanted: How many they must be.
 
         Raises:
             RuntimeError: There are not ``wanted`` of them.

@@ -24,7 +24,8 @@ class CoreSet(DiverseImages):
     :class:`~segal.active.selectors.diverse_images.DiverseImages`.
     """
 
-    def _spread(
+    def spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
+        """See the base."""
         return k_centre(Points(rows.coordinates), count, taken)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError
-from segal.seeding import place_keys
 from segal.structures import (
     WHOLE_IMAGE,
     Candidates,
@@ -17,7 +16,8 @@ from segal.structures import (
     Selection,
 )
 
-from .diversity import among, finite
+from .context import QueryContext
+from .diversity import finite, spread
 from .top import Picks, best
 from .whole_images import WholeImages
 
@@ -25,8 +25,9 @@ from .whole_images import WholeImages
 class DiverseImages(WholeImages):
     """Asks for whole images that lie apart, and apart from labelled ones.
 
-    One vector is kept of each image, also of those that are labelled already:
-    they are read once more each round, since the network is another one.
+    A subclass writes :meth:`spread`. One vector is kept of each image, also
+    of those that are labelled already: they are read again each round, since
+    the network has changed.
     ``shuffle_prop``'s random picks count as labelled.
 
     Memory: 4 F bytes an image of the pool, over all ranks and then on rank 0,
@@ -34,11 +35,12 @@ class DiverseImages(WholeImages):
     times ``shortlist`` x budget of those that are not labelled.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`.
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
         shortlist: Among how many images one is chosen: so many times the
             budget with the highest scores are looked at, 1 or more; None:
             all, and scores decide between equals alone.
-        kwargs: See :class:`~segal.active.selectors.whole_images.WholeImages`.
+        options: See
+            :class:`~segal.active.selectors.whole_images.WholeImages`.
 
     Raises:
         ConfigError: ``shortlist`` is below 1.
@@ -48,7 +50,10 @@ class DiverseImages(WholeImages):
     reads_all: ClassVar[bool] = True
 
     def __init__(
-        self, *args: Any, shortlist: float | None = None, **kwargs: Any
+        self,
+        context: QueryContext,
+        shortlist: float | None = None,
+        **options: Any,
     ) -> None:
         if shortlist is not None and not shortlist >= 1:
             raise ConfigError(
@@ -56,11 +61,12 @@ class DiverseImages(WholeImages):
                 f'or more, or None for all images; got {shortlist}'
             )
         self.shortlist_factor = shortlist
-        super().__init__(*args, **kwargs)
+        super().__init__(context, **options)
         self.labelled = self.opened & (self.free == 0)
         self._labelled: list[Picks] = []
 
-    def _looked_at(self, count: int) -> int:
+    def looked_at(self, count: int) -> int:
+        """Count the images to choose from; see the base."""
         images = len(self.images)
         if self.shortlist_factor is None:
             return images
@@ -75,50 +81,57 @@ class DiverseImages(WholeImages):
     ) -> None:
         """Keep the image's score and vector; see the base."""
         assert prediction is not None
-        position, places, scores = self._enter(image, score, available)
+        position, places, scores = self.enter(image, score, available)
         place = np.array([WHOLE_IMAGE])
 
         def vector(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            return dict(vectors=self._vector(prediction)[None][index])
+            return dict(vectors=self.vector(prediction)[None][index])
 
         if len(places):
-            self._offer(position, place, self._aggregated(scores), vector)
+            self.offer(position, place, self.aggregated(scores), vector)
         elif self.labelled[position]:
             self._labelled.append(
-                Picks(
-                    np.array([position], np.int32),
+                self.picks_of(
+                    position,
                     place,
                     np.zeros(1, np.float32),
-                    place_keys(self._stream('tie', image.name), place),
                     **vector(np.zeros(1, np.int64)),
                 )
             )
 
     def candidates(self) -> Candidates:
-        """This rank's best, lowest draws, and labelled images."""
-        ours = Picks.join([self._kept(), *self._labelled])
-        return self._pack(ours.sort())
+        """Return this rank's best, lowest draws, and labelled images."""
+        ours = Picks.join([self.kept(), *self._labelled])
+        return self.pack(ours.sort())
 
     def choose(self, shards: Sequence[Candidates]) -> Selection:
-        """The random picks, then those that lie apart; see the base."""
-        picks = self._unpack(shards)
+        """Choose the random picks, then those that lie apart."""
+        picks = self.unpack(shards)
         labelled = self.labelled[picks.image]
-        return self._spend(picks.take(~labelled), picks.take(labelled))
+        return self.spend(picks.take(~labelled), picks.take(labelled))
 
-    def _by_score(
-        self, left: Picks, count: int, taken: Picks
-    ) -> NDArray[np.int64]:
-        top = best(left.scores, left.ties.__getitem__, self._looked_at(count))
-        return top[among(left.take(top), taken, count, self._spread)]
+    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+        """Choose images of the shortlist that lie apart; see the base."""
+        top = best(left.scores, left.ties.__getitem__, self.looked_at(count))
+        return top[spread(left.take(top), taken, count, self.spread)]
 
-    def _vector(self, prediction: Prediction) -> NDArray[np.float32]:
-        """What an image looks like: float32 (F,)."""
+    def vector(self, prediction: Prediction) -> NDArray[np.float32]:
+        """Describe an image: float32 (F,)."""
         assert prediction.embedding is not None
         vector = prediction.embedding.float().cpu().numpy()  # (F,)
         return finite(vector, type(self).__name__, prediction.name)
 
     @abstractmethod
-    def _spread(
+    def spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """See :data:`~segal.active.selectors.diversity.spread.Spread`."""
+        """Choose rows that lie apart, from each other and from some.
+
+        Args:
+            rows: N images with vectors, in order of preference.
+            count: How many to choose.
+            taken: bool (N,), those that count as chosen already.
+
+        Returns:
+            int64 (min(count, rows not taken),), indices into ``rows``.
+        """

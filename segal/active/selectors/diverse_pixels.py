@@ -1,130 +1,175 @@
-"""What selectors of pixels that lie apart have in common."""
+"""Selectors of pixels that lie apart: per image, and over the pool."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from functools import cached_property
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from segal.errors import ConfigError
-from segal.seeding import place_keys
+from segal.seeding import key
 from segal.structures import PoolImage, Prediction
 
 from .badge_images import check_dims
-from .base import BaseSelector
-from .diversity import among, finite, project, sample_at
+from .context import QueryContext
+from .diversity import finite, project, sample_at, spread
 from .global_pixels import PixelsGlobal
 from .per_image import PixelsPerImage
 from .top import Picks, best
 
 
-class Described:
-    """What the pixels of one image look like; made only where it is asked.
+class Diversity(ABC):
+    """A way to choose pixels that lie apart, for any scope of a budget."""
+
+    def vectors(
+        self,
+        prediction: Prediction,
+        places: NDArray[np.int64],
+        features: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Describe some pixels of an image.
+
+        Args:
+            prediction: Of the image.
+            places: int64 (n,).
+            features: float32 (n, F), at these places.
+
+        Returns:
+            float32 (n, any number).
+        """
+        return features
+
+    @abstractmethod
+    def choose(
+        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
+    ) -> NDArray[np.int64]:
+        """Choose rows that lie apart, from each other and from some.
+
+        Args:
+            rows: N pixels with vectors, in order of preference.
+            count: How many to choose.
+            taken: bool (N,), those that count as chosen already.
+            stream: Key of its random draws.
+
+        Returns:
+            int64 (min(count, rows not taken),), indices into ``rows``.
+        """
+
+
+class Shortlist:
+    """The best pixels of a scope, and a way to choose among them.
 
     Args:
-        prediction: With features.
-        dims: The features are projected to so many dimensions; None: all.
-        seed: Of the projection.
+        context: Of the round.
+        owner: Name of the selector, for messages.
+        diversity: Chooses.
+        factor: So many times the budget are looked at, 1 or more.
+        dims: The features are projected to so many dimensions first; None
+            keeps all.
+
+    Raises:
+        ConfigError: ``factor`` or ``dims`` is below 1.
     """
 
     def __init__(
-        self, prediction: Prediction, dims: int | None, seed: int
+        self,
+        context: QueryContext,
+        owner: str,
+        diversity: Diversity,
+        factor: float,
+        dims: int | None,
     ) -> None:
-        self.prediction = prediction
+        if not factor >= 1:
+            raise ConfigError(
+                'shortlist: wanted how many times the budget is looked at, 1 '
+                f'or more; got {factor}'
+            )
+        check_dims(dims)
+        self.owner = owner
+        self.diversity = diversity
+        self.factor = factor
         self.dims = dims
-        self.seed = seed
+        self.seed = context.seed
+        self.stream = key(context.seed, context.round, 'k-means++')
 
-    @cached_property
-    def _map(self) -> Tensor:
-        """float32 (F, h, w); whole, so that no pixel depends on others."""
-        features = self.prediction.features
-        assert features is not None
-        return project(features.float(), self.dims, self.seed)
+    def looked_at(self, count: int) -> int:
+        """Count the best pixels that ``count`` are chosen from."""
+        return int(self.factor * count)
 
-    def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The features at some pixels: float32 (n, F)."""
-        found = sample_at(self._map, places, self.prediction.size)
-        return found.cpu().numpy()
+    def vectors(
+        self, prediction: Prediction | None
+    ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+        """Describe an image: int64 (n,) places -> float32 (n, F)."""
+        assert prediction is not None
+        assert prediction.features is not None
+        features = prediction.features.float()  # (F, h, w)
+        # whole, so that no pixel depends on others; and only when asked
+        projected = cache(lambda: project(features, self.dims, self.seed))
+
+        def at(places: NDArray[np.int64]) -> NDArray[np.float32]:
+            found = sample_at(projected(), places, prediction.size)
+            vectors = self.diversity.vectors(
+                prediction, places, found.cpu().numpy()
+            )
+            return finite(vectors, self.owner, prediction.name)
+
+        return at
+
+    def choose(
+        self, left: Picks, taken: Picks, count: int
+    ) -> NDArray[np.int64]:
+        """Choose some picks that lie apart: int64, indices into ``left``."""
+        choose = partial(self.diversity.choose, stream=self.stream)
+        return spread(left, taken, count, choose)
 
 
-class DiversePixels(BaseSelector):
-    """Pixels of a shortlist whose features lie apart; a part of a selector.
+class DiversePerImage(PixelsPerImage):
+    """Gives each image the same share, of pixels whose features lie apart.
+
+    Of an image the best ``shortlist`` x its share are looked at, and of them
+    those chosen that lie apart, and apart from all that was asked there in
+    earlier rounds. Random picks count as chosen before. A subclass names its
+    :attr:`diversity`.
+
+    Memory: 4 F bytes a pixel looked at or asked before, of one image at a
+    time, and as much again while they are chosen; 2 MB for 10 of 500 with 512
+    features. What is gathered is what is selected.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`.
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
         shortlist: So many times the budget are looked at, 1 or more.
         dims: The features are projected to so many dimensions first; None
             keeps all.
-        kwargs: See the base.
+        options: See the base.
+
+    Attributes:
+        diversity: Chooses the pixels.
 
     Raises:
         ConfigError: ``shortlist`` or ``dims`` is below 1.
     """
 
     needs: ClassVar[tuple[str, ...]] = ('features',)
+    takes: ClassVar[str] = 'picks that look different'
+    diversity: ClassVar[Diversity]
 
     def __init__(
         self,
-        *args: Any,
-        shortlist: float,
-        dims: int | None,
-        **kwargs: Any,
-    ) -> None:
-        if not shortlist >= 1:
-            raise ConfigError(
-                'shortlist: wanted how many times the budget is looked at, 1 '
-                f'or more; got {shortlist}'
-            )
-        check_dims(dims)
-        self.shortlist_factor = shortlist
-        self.dims = dims
-        super().__init__(*args, **kwargs)
-
-    def _looked_at(self, count: int) -> int:
-        """Among how many of the best so many are chosen."""
-        return int(self.shortlist_factor * count)
-
-    def _vectors(
-        self, seen: Described, places: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """What some pixels of an image look like: float32 (n, F)."""
-        name = seen.prediction.name
-        return finite(seen.at(places), type(self).__name__, name)
-
-    @abstractmethod
-    def _spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """See :data:`~segal.active.selectors.diversity.spread.Spread`."""
-
-
-class DiversePerImage(DiversePixels, PixelsPerImage):
-    """The same share of each image, spread over what its pixels look like.
-
-    Of an image the best ``shortlist`` x its share are looked at, and of them
-    those chosen that lie apart, and apart from all that was asked there in
-    earlier rounds. Random picks count as chosen before.
-
-    Memory: 4 F bytes a pixel looked at or asked before, of one image at a
-    time, and as much again while they are chosen; 2 MB for 10 of 500 with 512
-    features. What is gathered is what is selected.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
+        context: QueryContext,
         shortlist: float = 50,
         dims: int | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(*args, shortlist=shortlist, dims=dims, **kwargs)
-        self._refuse_top_percent('picks that look different')
+        self._shortlist = Shortlist(
+            context, type(self).__name__, self.diversity, shortlist, dims
+        )
+        super().__init__(context, **options)
 
-    def _by_score(
+    def pick(
         self,
         image: PoolImage,
         places: NDArray[np.int64],
@@ -133,55 +178,68 @@ class DiversePerImage(DiversePixels, PixelsPerImage):
         taken: NDArray[np.int64],
         prediction: Prediction | None,
     ) -> NDArray[np.int64]:
-        assert prediction is not None
-        tie = self._stream('tie', image.name)
-        seen = Described(prediction, self.dims, self.seed)
+        """Choose among the best of one image; see the base."""
+        vectors = self._shortlist.vectors(prediction)
+        position = self._position[image.name]
 
         def rows(at: NDArray[np.int64], scores: NDArray[np.float32]) -> Picks:
-            here = np.zeros(len(at), np.int32)
-            vectors = self._vectors(seen, at) if len(at) else None
-            return Picks(here, at, scores, place_keys(tie, at), vectors)
+            columns = dict(vectors=vectors(at)) if len(at) else {}
+            return self.picks_of(position, at, scores, **columns)
 
-        top = best(
-            scores,
-            lambda at: place_keys(tie, places[at]),
-            self._looked_at(quota),
+        top = self.best(
+            image, places, scores, self._shortlist.looked_at(quota)
         )
         if len(top) <= quota:  # nothing to choose
             return top
         known = np.flatnonzero(self.asked(image))
         known = np.concatenate([taken, known])
-        return top[
-            among(
-                rows(places[top], scores[top]),
-                rows(known, np.zeros(len(known), np.float32)),
-                quota,
-                self._spread,
-            )
-        ]
+        before = rows(known, np.zeros(len(known), np.float32))
+        left = rows(places[top], scores[top])
+        return top[self._shortlist.choose(left, before, quota)]
 
 
-class DiverseGlobal(DiversePixels, PixelsGlobal):
-    """One budget over the pool, spread over what its pixels look like.
+class DiverseGlobal(PixelsGlobal):
+    """Spends one budget over the pool, on pixels whose features lie apart.
 
     The best ``shortlist`` x budget pixels of the whole pool are looked at,
     and of them those chosen that lie apart. Random picks count as chosen
-    before; picks of earlier rounds do not.
+    before; picks of earlier rounds do not. A subclass names its
+    :attr:`diversity`.
 
     Memory: ``shortlist`` x budget x (4 F + 24) bytes are gathered from each
     rank, which holds up to three times as much; rank 0 needs twice the sum.
     Time: ``shortlist`` x budget x budget x 2 F operations on rank 0. So the
     features are projected to 128 dimensions, if not told otherwise.
+
+    Args:
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
+        shortlist: See :class:`DiversePerImage`.
+        dims: See :class:`DiversePerImage`.
+
+    Attributes:
+        diversity: Chooses the pixels.
+
+    Raises:
+        ConfigError: ``shortlist`` or ``dims`` is below 1.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ('features',)
+    diversity: ClassVar[Diversity]
 
     def __init__(
         self,
-        *args: Any,
+        context: QueryContext,
         shortlist: float = 5,
         dims: int | None = 128,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, shortlist=shortlist, dims=dims, **kwargs)
+        self._shortlist = Shortlist(
+            context, type(self).__name__, self.diversity, shortlist, dims
+        )
+        super().__init__(context)
+
+    def looked_at(self, count: int) -> int:
+        """Count the pixels to choose from; see the base."""
+        return self._shortlist.looked_at(count)
 
     def shortlist(
         self,
@@ -190,18 +248,16 @@ class DiverseGlobal(DiversePixels, PixelsGlobal):
         available: NDArray[np.bool_],
         prediction: Prediction | None = None,
     ) -> None:
-        """Keep what can be among the best, and what it looks like."""
-        assert prediction is not None
-        position, places, scores = self._enter(image, score, available)
-        seen = Described(prediction, self.dims, self.seed)
+        """Keep what can be among the best, and its vectors; see the base."""
+        position, places, scores = self.enter(image, score, available)
+        vectors = self._shortlist.vectors(prediction)
 
-        def vectors(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            return dict(vectors=self._vectors(seen, places[index]))
+        def more(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+            return dict(vectors=vectors(places[index]))
 
-        self._offer(position, places, scores, vectors)
+        self.offer(position, places, scores, more)
 
-    def _by_score(
-        self, left: Picks, count: int, taken: Picks
-    ) -> NDArray[np.int64]:
-        top = best(left.scores, left.ties.__getitem__, self._looked_at(count))
-        return top[among(left.take(top), taken, count, self._spread)]
+    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+        """Choose pixels of the shortlist that lie apart; see the base."""
+        top = best(left.scores, left.ties.__getitem__, self.looked_at(count))
+        return top[self._shortlist.choose(left.take(top), taken, count)]

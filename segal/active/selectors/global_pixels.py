@@ -26,10 +26,6 @@ class PixelsGlobal(BestOverPool):
     unit: ClassVar[Unit] = 'pixel'
     evenly: ClassVar[bool | None] = False
 
-    def _spendable(self) -> int:
-        times = len(self.images) if self.budget.per_image else 1
-        return min(self.budget.amount * times, int(self.free.sum()))
-
     def shortlist(
         self,
         image: PoolImage,
@@ -38,4 +34,4 @@ class PixelsGlobal(BestOverPool):
         prediction: Prediction | None = None,
     ) -> None:
         """Keep what can be among the best; see the base."""
-        self._offer(*self._enter(image, score, available))
+        self.offer(*self.enter(image, score, available))

@@ -13,7 +13,7 @@ from .top import Picks
 
 @SELECTORS.register_module()
 class KMeansPlusPlus(DiverseImages):
-    """Draws images, those far from all that are labelled likelier.
+    """Draws images; the farther from all labelled ones, the likelier.
 
     The seeding of k-means++ over embeddings, with the labelled images as the
     first centres: as :class:`~segal.active.selectors.core_set.CoreSet`, but
@@ -26,9 +26,10 @@ class KMeansPlusPlus(DiverseImages):
     :class:`~segal.active.selectors.diverse_images.DiverseImages`.
     """
 
-    def _spread(
+    def spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
+        """See the base."""
         stream = key(self.seed, self.round, 'k-means++')
         cloud = Points(rows.coordinates)
         return k_means_plus_plus(cloud, count, taken, rows.ties, stream)

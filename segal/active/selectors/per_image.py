@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
-from segal.seeding import place_keys
 from segal.structures import (
     Candidates,
     PoolImage,
@@ -18,6 +17,7 @@ from segal.structures import (
 )
 
 from .base import BaseSelector
+from .context import QueryContext
 from .quotas import quotas, rounded_share, top_count
 from .top import Picks, best, lowest
 
@@ -31,38 +31,53 @@ class PixelsPerImage(BaseSelector):
     :func:`~segal.active.selectors.quotas.quotas`.
 
     Within an image: first the random picks of ``shuffle_prop`` (their number
-    is of each image's own quota), then the best of the other available
-    pixels; or, with ``top_percent``, uniform draws from the best of them. How
-    many are "the best" is counted over the whole image, H * W, rounded down,
-    and is at least the quota.
+    is of each image's own quota), then those of :meth:`pick`: the best of the
+    other available pixels; or, with ``top_percent``, uniform draws from the
+    best of them. How many are "the best" is counted over the whole image,
+    H * W, rounded down, and is at least the quota. A subclass writes
+    :meth:`pick` alone.
 
     Source: the draw from the top per cent is that of Shin et al., All You
     Need Are a Few Pixels, ICCV 2021 workshops, section 3.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`.
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
         top_percent: Per cent of one image's pixels to draw from, in (0, 100];
             None takes exactly the best.
-        kwargs: See the base.
+
+    Attributes:
+        takes: What a subclass takes that does not draw from a top per cent;
+            empty for one that does.
+        quotas: int64 (P,), how many pixels are asked of each image.
+
+    Raises:
+        ConfigError: ``top_percent`` has no meaning, or does not count.
     """
 
     unit: ClassVar[Unit] = 'pixel'
     evenly: ClassVar[bool | None] = True
+    takes: ClassVar[str] = ''
 
     def __init__(
-        self, *args: Any, top_percent: float | None = None, **kwargs: Any
+        self, context: QueryContext, top_percent: float | None = None
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(context)
         if top_percent is not None and not 0 < top_percent <= 100:
             raise ConfigError(
                 'top_percent: wanted per cent of an image in (0, 100], got '
                 f'{top_percent}'
             )
+        if top_percent is not None and self.takes:
+            raise ConfigError(
+                f'top_percent: not together with {type(self).__name__}, which '
+                f'takes {self.takes}; got {top_percent}; leave out '
+                'settings.pixel.sample_threshold'
+            )
         self.top_percent = top_percent
         if self.budget.per_image:
             self.quotas = np.minimum(self.free, self.budget.amount)
         else:
-            draws = [self._stream('quota', x.name) for x in self.images]
+            draws = [self.stream('quota', x.name) for x in self.images]
             self.quotas = quotas(
                 self.budget.amount, self.free, np.array(draws, np.uint64)
             )
@@ -76,25 +91,20 @@ class PixelsPerImage(BaseSelector):
         prediction: Prediction | None = None,
     ) -> None:
         """Pick this image's share; see the base."""
-        position, places, scores = self._enter(image, score, available)
+        position, places, scores = self.enter(image, score, available)
         quota = int(self.quotas[position])
         if not quota:
             return
-        tie = self._stream('tie', image.name)
-
         by_chance = np.empty(0, np.int64)  # indices into places
-        left = np.arange(len(places))  # the others
+        left, scores_left = np.arange(len(places)), scores  # of the others
         randoms = rounded_share(quota, self.shuffle_prop)
         if randoms:
-            stream = self._stream('shuffle', image.name)
-            by_chance = lowest(place_keys(stream, places), randoms)
+            draws = self.draws('shuffle', image.name, places)
+            by_chance = lowest(draws, randoms)
             left = np.delete(left, by_chance)
             scores_left = scores[left]
-        else:
-            scores_left = scores
-
         by_score = left[
-            self._by_score(
+            self.pick(
                 image,
                 places[left],
                 scores_left,
@@ -105,15 +115,10 @@ class PixelsPerImage(BaseSelector):
         ]
         chosen = np.concatenate([by_chance, by_score])
         self._picks.append(
-            Picks(
-                np.full(len(chosen), position, np.int32),
-                places[chosen],
-                scores[chosen],
-                place_keys(tie, places[chosen]),
-            )
+            self.picks_of(position, places[chosen], scores[chosen])
         )
 
-    def _by_score(
+    def pick(
         self,
         image: PoolImage,
         places: NDArray[np.int64],
@@ -122,49 +127,56 @@ class PixelsPerImage(BaseSelector):
         taken: NDArray[np.int64],
         prediction: Prediction | None,
     ) -> NDArray[np.int64]:
-        """Which places of one image are picked for their scores.
+        """Choose the places of one image that are picked for their scores.
 
         Args:
             image: Which one.
-            places: int64 (n,), those that may be picked.
+            places: int64 (n,), flat indices of those that may be picked,
+                ascending.
             scores: float32 (n,).
-            quota: How many are wanted, n at most.
-            taken: int64 (m,), places that were picked by chance.
+            quota: How many to choose, n at most.
+            taken: int64 (m,), places that were picked at random.
             prediction: Of the image, with all that is needed.
 
         Returns:
-            int64 (quota,), indices into ``places``.
+            int64 (quota,), indices into ``places``, each once.
         """
-        tie = self._stream('tie', image.name)
         wanted = quota
         if self.top_percent is not None:
             wanted = max(quota, top_count(image.pixels, self.top_percent))
-        top = best(scores, lambda at: place_keys(tie, places[at]), wanted)
+        top = self.best(image, places, scores, wanted)
         if len(top) > quota:
-            stream = self._stream('draw', image.name)
-            top = top[lowest(place_keys(stream, places[top]), quota)]
+            draws = self.draws('draw', image.name, places[top])
+            top = top[lowest(draws, quota)]
         return top
 
-    def _refuse_top_percent(self, takes: str) -> None:
-        """For subclasses that do not draw from a top per cent.
+    def best(
+        self,
+        image: PoolImage,
+        places: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        count: int,
+    ) -> NDArray[np.int64]:
+        """Find the best places of one image; equal ones by their tie keys.
 
         Args:
-            takes: What they take instead.
+            image: Which one.
+            places: int64 (n,).
+            scores: float32 (n,).
+            count: How many.
 
-        Raises:
-            ConfigError: ``top_percent`` is set.
+        Returns:
+            int64 (min(count, n),), indices into ``places``, in no particular
+            order.
         """
-        if self.top_percent is not None:
-            raise ConfigError(
-                f'top_percent: not together with {type(self).__name__}, which '
-                f'takes {takes}; got {self.top_percent}; leave out '
-                'settings.pixel.sample_threshold'
-            )
+        return best(
+            scores, lambda at: self.ties(image.name, places[at]), count
+        )
 
     def candidates(self) -> Candidates:
-        """Every image's final picks."""
-        return self._pack(Picks.join(self._picks).sort())
+        """Return every image's final picks."""
+        return self.pack(Picks.join(self._picks).sort())
 
     def choose(self, shards: Sequence[Candidates]) -> Selection:
         """Join the ranks' picks; see the base."""
-        return self._selection(self._unpack(shards), int(self.quotas.sum()))
+        return self.selection(self.unpack(shards), int(self.quotas.sum()))

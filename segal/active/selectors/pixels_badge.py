@@ -8,34 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
+from segal.structures import Prediction
 
-from .diverse_pixels import Described, DiverseGlobal, DiversePerImage
+from .diverse_pixels import DiverseGlobal, DiversePerImage
 from .diversity import Cloud, Gradients, errors_at
-from .pixels_k_means import KMeansPixels
+from .pixels_k_means import KMeansPlusPlusPixels
 from .top import Picks
 
 
-class _Badge(KMeansPixels):
-    """Vectors are C, the C errors of a pixel, and then its features."""
+class BadgePixels(KMeansPlusPlusPixels):
+    """Draws pixels by k-means++ over the gradients of a last layer.
 
-    needs: ClassVar[tuple[str, ...]] = ('probs', 'features')
+    A vector is C, then the C errors of a pixel, then its F features.
+    """
 
-    def _vectors(
-        self, seen: Described, places: NDArray[np.int64]
+    def vectors(
+        self,
+        prediction: Prediction,
+        places: NDArray[np.int64],
+        features: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        features = super()._vectors(seen, places)  # (n, F)
-        assert seen.prediction.probs is not None
-        errors = errors_at(seen.prediction.probs, places).cpu().numpy()
+        """Describe some pixels of an image: float32 (n, 1 + C + F)."""
+        assert prediction.probs is not None
+        errors = errors_at(prediction.probs, places).cpu().numpy()
         classes = np.full((len(places), 1), errors.shape[1], np.float32)
         return np.concatenate([classes, errors, features], axis=1)
 
-    def _cloud(self, rows: Picks) -> Cloud:
+    def cloud(self, rows: Picks) -> Cloud:
+        """See the base; the points are gradients."""
         vectors = rows.coordinates  # (N, 1 + C + F)
         return Gradients(vectors[:, 1:], int(vectors[0, 0]))
 
 
 @SELECTORS.register_module()
-class PixelsBadge(_Badge, DiversePerImage):
+class PixelsBadge(DiversePerImage):
     """Draws pixels of each image whose gradients are large and differ.
 
     A pixel's vector is the gradient that it would give a last 1x1 layer, were
@@ -49,11 +55,17 @@ class PixelsBadge(_Badge, DiversePerImage):
     :class:`~segal.active.selectors.diverse_pixels.DiversePerImage`.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ('probs', 'features')
+    diversity = BadgePixels()
+
 
 @SELECTORS.register_module()
-class PixelsBadgeGlobal(_Badge, DiverseGlobal):
-    """The same over the best pixels of the whole pool.
+class PixelsBadgeGlobal(DiverseGlobal):
+    """Draws pixels of the pool whose gradients are large and differ.
 
-    Its arguments are those of
+    See :class:`PixelsBadge`. Its arguments are those of
     :class:`~segal.active.selectors.diverse_pixels.DiverseGlobal`.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ('probs', 'features')
+    diversity = BadgePixels()

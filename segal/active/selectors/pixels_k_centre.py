@@ -7,20 +7,23 @@ from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
 
-from .diverse_pixels import DiverseGlobal, DiversePerImage, DiversePixels
+from .diverse_pixels import DiverseGlobal, DiversePerImage, Diversity
 from .diversity import Points, k_centre
 from .top import Picks
 
 
-class _KCentre(DiversePixels):
-    def _spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
+class KCentre(Diversity):
+    """Chooses the pixel farthest from all that are chosen, again and again."""
+
+    def choose(
+        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
     ) -> NDArray[np.int64]:
+        """See the base."""
         return k_centre(Points(rows.coordinates), count, taken)
 
 
 @SELECTORS.register_module()
-class PixelsKCentre(_KCentre, DiversePerImage):
+class PixelsKCentre(DiversePerImage):
     """Picks in each image what looks least like all that is picked.
 
     The first pick is the best pixel.
@@ -31,11 +34,15 @@ class PixelsKCentre(_KCentre, DiversePerImage):
     :class:`~segal.active.selectors.diverse_pixels.DiversePerImage`.
     """
 
+    diversity = KCentre()
+
 
 @SELECTORS.register_module()
-class PixelsKCentreGlobal(_KCentre, DiverseGlobal):
-    """The same over the best pixels of the whole pool.
+class PixelsKCentreGlobal(DiverseGlobal):
+    """Picks in the pool what looks least like all that is picked.
 
-    Its arguments are those of
+    See :class:`PixelsKCentre`. Its arguments are those of
     :class:`~segal.active.selectors.diverse_pixels.DiverseGlobal`.
     """
+
+    diversity = KCentre()

@@ -6,30 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
-from segal.seeding import key
 
-from .diverse_pixels import DiverseGlobal, DiversePerImage, DiversePixels
+from .diverse_pixels import DiverseGlobal, DiversePerImage, Diversity
 from .diversity import Cloud, Points, k_means_plus_plus
 from .top import Picks
 
 
-class KMeansPixels(DiversePixels):
-    """Draws pixels, those that look unlike all others likelier."""
+class KMeansPlusPlusPixels(Diversity):
+    """Draws pixels; the farther from all that are drawn, the likelier."""
 
-    def _cloud(self, rows: Picks) -> Cloud:
+    def cloud(self, rows: Picks) -> Cloud:
+        """Make the points of N rows, between which distances are taken."""
         return Points(rows.coordinates)
 
-    def _spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
+    def choose(
+        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
     ) -> NDArray[np.int64]:
-        stream = key(self.seed, self.round, 'k-means++')
-        cloud = self._cloud(rows)
-        return k_means_plus_plus(cloud, count, taken, rows.ties, stream)
+        """See the base."""
+        return k_means_plus_plus(
+            self.cloud(rows), count, taken, rows.ties, stream
+        )
 
 
 @SELECTORS.register_module()
-class PixelsKMeansPlusPlus(KMeansPixels, DiversePerImage):
-    """Draws pixels of each image, those unlike all drawn so far likelier.
+class PixelsKMeansPlusPlus(DiversePerImage):
+    """Draws pixels of each image; the less like those drawn, the likelier.
 
     Source: Arthur and Vassilvitskii, k-means++: The Advantages of Careful
     Seeding, SODA 2007.
@@ -38,11 +39,15 @@ class PixelsKMeansPlusPlus(KMeansPixels, DiversePerImage):
     :class:`~segal.active.selectors.diverse_pixels.DiversePerImage`.
     """
 
+    diversity = KMeansPlusPlusPixels()
+
 
 @SELECTORS.register_module()
-class PixelsKMeansPlusPlusGlobal(KMeansPixels, DiverseGlobal):
-    """The same over the best pixels of the whole pool.
+class PixelsKMeansPlusPlusGlobal(DiverseGlobal):
+    """Draws pixels of the pool; the less like those drawn, the likelier.
 
-    Its arguments are those of
+    See :class:`PixelsKMeansPlusPlus`. Its arguments are those of
     :class:`~segal.active.selectors.diverse_pixels.DiverseGlobal`.
     """
+
+    diversity = KMeansPlusPlusPixels()

@@ -1,4 +1,4 @@
-"""How many: pure functions from a budget to whole numbers."""
+"""Turn budgets into whole numbers, by pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 def quotas(
     budget: int, free: NDArray[np.int64], tie_keys: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """A budget spread over images as evenly as their free places allow.
+    """Spread a budget over images, as evenly as their free places allow.
 
     Every image gets the same share. What an image cannot take goes evenly to
     the others. What is left of an even division goes, one each, to the images
@@ -43,7 +43,7 @@ def quotas(
 
 
 def rounded_share(count: int, share: float) -> int:
-    """``count * share``, halves rounded up, in decimal as the user wrote it.
+    """Compute ``count * share``, halves rounded up, in decimal.
 
     Args:
         count: Of picks.
@@ -54,7 +54,7 @@ def rounded_share(count: int, share: float) -> int:
 
 
 def top_count(pixels: int, percent: float) -> int:
-    """How many pixels the top ``percent`` of an image are, rounded down.
+    """Count the pixels of the top ``percent`` of an image, rounded down.
 
     Args:
         pixels: H * W.

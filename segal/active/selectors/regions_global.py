@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.units.regions import Wanted
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
-from .regions import ROW, BaseRegions, by_score
+from .context import QueryContext
+from .regions import BaseRegions
+from .top import Picks
 
 
 @SELECTORS.register_module()
@@ -24,8 +25,8 @@ class RegionsGlobal(BaseRegions):
     anywhere.
 
     Args:
-        args: See :class:`BaseRegions`.
-        kwargs: See :class:`BaseRegions`.
+        context: See :class:`BaseRegions`.
+        options: See :class:`BaseRegions`.
 
     Raises:
         ConfigError: ``shuffle_prop`` is set.
@@ -33,8 +34,8 @@ class RegionsGlobal(BaseRegions):
 
     evenly: ClassVar[bool | None] = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, context: QueryContext, **options: Any) -> None:
+        super().__init__(context, **options)
         if self.shuffle_prop:
             raise ConfigError(
                 'shuffle_prop: regions are mixed with random ones image by '
@@ -43,7 +44,7 @@ class RegionsGlobal(BaseRegions):
             )
         self.amount = min(self.total(), int(self.free.sum()))
         self._least = np.float32(-np.inf)
-        self._rows: list[NDArray] = []
+        self._picks: list[Picks] = []
         self._held = 0
 
     def shortlist(
@@ -54,44 +55,42 @@ class RegionsGlobal(BaseRegions):
         prediction: Prediction | None = None,
     ) -> None:
         """Keep what can be among the best; see the base."""
-        self._enter(image, score, available)
-        wanted = Wanted(
-            regions=self.amount,
-            pixels=self.amount if self.in_pixels else Wanted().pixels,
-            least=float(self._least),
-        )
-        rows = self._find(
+        self.enter(image, score, available)
+        wanted = self.enough(self.amount, float(self._least))
+        wanted = wanted._replace(regions=self.amount)
+        picks = self.find(
             image, score, self.asked(image), available, wanted, self.aggregate
         )
-        self._rows.append(rows)
-        self._held += len(rows)
+        self._picks.append(picks)
+        self._held += len(picks.places)
         if self._held > 2 * self.amount:
-            self._rows = [self._cut()]
-            self._held = len(self._rows[0])
+            self._picks = [self._cut()]
+            self._held = len(self._picks[0].places)
 
-    def _cut(self) -> NDArray:
-        """The best rows that pay for the budget; the last may be too much."""
-        rows = by_score(np.concatenate([np.empty(0, ROW), *self._rows]))
-        price = rows['size'] if self.in_pixels else np.ones(len(rows), int)
+    def _cut(self) -> Picks:
+        """Keep the best that spend the budget; the last may be too much."""
+        picks = Picks.join(self._picks).best_first()
+        price = self.prices(picks)
         before = np.cumsum(price) - price
-        kept = rows[before < self.amount]
-        if len(kept) < len(rows):
-            self._least = kept['score'][-1] if len(kept) else np.float32(0)
+        kept = picks.take(before < self.amount)
+        if len(kept.places) < len(picks.places):
+            some = len(kept.places)
+            self._least = kept.scores[-1] if some else np.float32(0)
         return kept
 
     def candidates(self) -> Candidates:
-        """This rank's best."""
-        return self._packed(self._cut())
+        """Return this rank's best."""
+        return self.pack(self._cut())
 
     def choose(self, shards: Sequence[Candidates]) -> Selection:
-        """The best of all; see the base."""
-        self._rows = [self._joined(shards)]
-        rows = self._cut()
+        """Choose the best of all; see the base."""
+        self._picks = [self.unpack(shards)]
+        picks = self._cut()
         limits = {}
-        if self.in_pixels and len(rows):
-            over = int(rows['size'].sum()) - self.amount
+        if self.in_pixels and picks.sizes is not None and len(picks.sizes):
+            over = int(picks.sizes.sum()) - self.amount
             if over > 0:
-                last = int(rows['image'][-1])
-                mine = rows['size'][rows['image'] == last]
+                last = int(picks.image[-1])
+                mine = picks.sizes[picks.image == last]
                 limits[last] = int(mine.sum()) - over
-        return self._asked(rows, limits)
+        return self.ask(picks, limits)

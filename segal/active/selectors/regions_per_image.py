@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.units.regions import Wanted
 from segal.registry import SELECTORS
-from segal.seeding import place_keys, uniform
+from segal.seeding import uniform
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
+from .context import QueryContext
 from .quotas import quotas, rounded_share, top_count
-from .regions import ROW, BaseRegions, by_score
+from .regions import BaseRegions
+from .top import Picks
 
 SPARE = 20_000
 """Regions of the whole pool that are looked at beyond the shares, at least."""
@@ -43,8 +44,8 @@ class RegionsPerImage(BaseRegions):
 
     evenly: ClassVar[bool | None] = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, context: QueryContext, **options: Any) -> None:
+        super().__init__(context, **options)
         budget, free = self.budget, self.free
         if budget.per_image and budget.percent is not None:
             shares = [top_count(x.pixels, budget.percent) for x in self.images]
@@ -52,17 +53,17 @@ class RegionsPerImage(BaseRegions):
         elif budget.per_image:
             self.quotas = np.minimum(free, budget.amount)
         else:
-            self.quotas = self._spread(free)
+            self.quotas = self._shares(free)
         self.most = self.quotas
         if not budget.per_image:
             spare = SPARE // max(1, len(self.images))
             most = np.maximum(4 * self.quotas, spare)
             self.most = np.minimum(most, np.minimum(free, self.total()))
-        self._rows: list[NDArray] = []
+        self._picks: list[Picks] = []
 
-    def _spread(self, able: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The budget of the pool, by what each image can give: int64 (P,)."""
-        draws = [self._stream('quota', x.name) for x in self.images]
+    def _shares(self, able: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Split the budget of the pool over what images can give: (P,)."""
+        draws = [self.stream('quota', x.name) for x in self.images]
         return quotas(self.total(), able, np.array(draws, np.uint64))
 
     def shortlist(
@@ -73,72 +74,63 @@ class RegionsPerImage(BaseRegions):
         prediction: Prediction | None = None,
     ) -> None:
         """Pick this image's share; see the base."""
-        position, _, _ = self._enter(image, score, available)
+        position, _, _ = self.enter(image, score, available)
         quota, most = int(self.quotas[position]), int(self.most[position])
         if not most:
             return
         asked = self.asked(image)
-        rows = np.empty(0, ROW)
+        picks = Picks.join([])
         randoms = rounded_share(quota, self.shuffle_prop)
         if randoms:
-            draws = place_keys(
-                self._stream('shuffle', image.name),
-                np.arange(image.pixels),
-            )
+            draws = self.draws('shuffle', image.name, np.arange(image.pixels))
             chance = uniform(draws).reshape(image.size)
-            rows = self._find(
-                image, chance, asked, available, self._enough(randoms), 'one'
+            picks = self.find(
+                image, chance, asked, available, self.enough(randoms), 'one'
             )
-            places, _ = self.shape.pixels(image, rows['number'])
+            places, _ = self.shape.pixels(image, picks.places)
             asked, available = asked.copy(), available.copy()
             asked.reshape(-1)[places] = True
             available.reshape(-1)[places] = False
-        rest = most - self._spent(rows)
+        rest = most - int(self.prices(picks).sum())
         if rest > 0:
-            best = self._find(
+            best = self.find(
                 image,
                 score,
                 asked,
                 available,
-                self._enough(rest),
+                self.enough(rest),
                 self.aggregate,
             )
-            best['order'] += len(rows)
-            rows = np.concatenate([rows, best])
-        self._rows.append(rows)
-
-    def _enough(self, amount: int) -> Wanted:
-        if self.in_pixels:
-            return Wanted(pixels=amount)
-        return Wanted(regions=amount)
-
-    def _spent(self, rows: NDArray) -> int:
-        return int(rows['size'].sum()) if self.in_pixels else len(rows)
+            assert best.orders is not None
+            best = best._replace(orders=best.orders + len(picks.places))
+            picks = Picks.join([picks, best])
+        self._picks.append(picks)
 
     def candidates(self) -> Candidates:
-        """Every image's final picks."""
-        return self._packed(np.concatenate([np.empty(0, ROW), *self._rows]))
+        """Return every image's final picks."""
+        return self.pack(Picks.join(self._picks))
 
     def choose(self, shards: Sequence[Candidates]) -> Selection:
         """Join the ranks' picks, and pass on what is missing; see the base."""
-        rows = self._joined(shards)
-        rows = rows[np.lexsort((rows['order'], rows['image']))]
-        price = rows['size'] if self.in_pixels else np.ones(len(rows), int)
+        picks = self.unpack(shards)
+        if picks.orders is not None:
+            picks = picks.take(np.lexsort((picks.orders, picks.image)))
+        price = self.prices(picks)
         if not self.budget.per_image:
-            found = np.bincount(rows['image'], price, len(self.images))
-            self.quotas = self._spread(
+            found = np.bincount(picks.image, price, len(self.images))
+            self.quotas = self._shares(
                 np.minimum(found.astype(np.int64), self.most)
             )
         before = np.cumsum(price) - price  # (R,), of images before as well
         _, first, which = np.unique(
-            rows['image'], return_index=True, return_inverse=True
+            picks.image, return_index=True, return_inverse=True
         )
-        taken = before - before[first][which] < self.quotas[rows['image']]
-        rows = by_score(rows[taken])
+        taken = before - before[first][which] < self.quotas[picks.image]
+        picks = picks.take(taken).best_first()
         limits = {}
         if self.in_pixels:
             limits = {
                 position: int(self.quotas[position])
-                for position in np.unique(rows['image']).tolist()
+                for position in np.unique(picks.image).tolist()
             }
-        return self._asked(rows, limits)
+        return self.ask(picks, limits)

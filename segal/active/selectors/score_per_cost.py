@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
-from segal.seeding import place_keys
 from segal.structures import (
     WHOLE_IMAGE,
     Candidates,
@@ -20,6 +19,7 @@ from segal.structures import (
 )
 
 from .base import BaseSelector
+from .context import QueryContext
 from .top import Picks
 
 
@@ -38,7 +38,7 @@ class WorthCandidates(Candidates):
 
 @SELECTORS.register_module()
 class ScorePerCost(BaseSelector):
-    """Opens images while that promises more than labels in open ones.
+    """Opens images while their scores promise more than open images do.
 
     Opening an image buys its ``first_pixels`` best pixels, for their price
     and that of opening it. As many images are opened, best first, as make the
@@ -49,12 +49,11 @@ class ScorePerCost(BaseSelector):
     for regions, here for the choice between old images and new ones.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`; the
+        context: See :class:`~segal.active.selectors.base.BaseSelector`; the
             budget is the most images to open.
         pixels: Budget of the round, counted in pixels.
         first_pixels: Bought in an image when it is opened.
         opening_pixels: Price of opening one, in pixels.
-        kwargs: See the base.
 
     Raises:
         ConfigError: ``first_pixels`` is below 1.
@@ -65,13 +64,12 @@ class ScorePerCost(BaseSelector):
 
     def __init__(
         self,
-        *args: Any,
+        context: QueryContext,
         pixels: int,
         first_pixels: int,
         opening_pixels: float = 0.0,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(context)
         if pixels != int(pixels) or pixels < 0:
             raise ConfigError(f'pixels: wanted 0 or more, got {pixels}')
         if first_pixels != int(first_pixels) or first_pixels < 1:
@@ -92,7 +90,7 @@ class ScorePerCost(BaseSelector):
         prediction: Prediction | None = None,
     ) -> None:
         """Sum the best of the image; see the base."""
-        position, _, scores = self._enter(image, score, available)
+        position, _, scores = self.enter(image, score, available)
         if self.opened[position]:
             scores = score[self.available(image)]
         if not len(scores):
@@ -104,26 +102,25 @@ class ScorePerCost(BaseSelector):
             others = np.sort(np.concatenate([self._others, best]))[::-1]
             self._others = others[: self.pixels]
             return
-        stream = self._stream('tie', image.name)
-        tie = int(place_keys(stream, np.array([WHOLE_IMAGE]))[0])
+        tie = int(self.ties(image.name, np.array([WHOLE_IMAGE]))[0])
         worth = float(best.sum(dtype=np.float64))
         self._rows.append((-worth, tie, position))
         self._rows = sorted(self._rows)[: self.budget.amount]
 
     def candidates(self) -> Candidates:
-        """This rank's best images, and the best scores in open ones."""
+        """Return this rank's best images, and the best scores in open ones."""
         picks = Picks(
             np.array([row[2] for row in self._rows], np.int32),
             np.full(len(self._rows), WHOLE_IMAGE),
             np.array([-row[0] for row in self._rows], np.float32),
             np.array([row[1] for row in self._rows], np.uint64),
         )
-        packed = self._pack(picks.sort())
+        packed = self.pack(picks.sort())
         return WorthCandidates(**vars(packed), others=self._others)
 
     def choose(self, shards: Sequence[Candidates]) -> Selection:
         """Open as many as pay; see the class."""
-        picks = self._unpack(shards)
+        picks = self.unpack(shards)
         order = np.lexsort((picks.ties, -picks.scores))
         order = order[: self.budget.amount]
         others = np.concatenate(
@@ -142,4 +139,4 @@ class ScorePerCost(BaseSelector):
             total = worth[count] + sums[min(left, len(others))]
             if total > best:
                 best, opened = total, count
-        return self._selection(picks.take(order[:opened]), opened)
+        return self.selection(picks.take(order[:opened]), opened)

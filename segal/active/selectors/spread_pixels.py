@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
-from segal.seeding import place_keys
 from segal.structures import PoolImage, Prediction
 
+from .context import QueryContext
 from .per_image import PixelsPerImage
-from .top import best
 
 
 @SELECTORS.register_module()
@@ -27,26 +26,29 @@ class PixelsSpread(PixelsPerImage):
     keep their regions from overlapping.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`.
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
         distance: How far apart two picks of one image and round are at least,
             in pixels, along the rows or along the columns; 1 is no limit.
-        kwargs: See the base; the draw from a top per cent does not go with
+        options: See the base; the draw from a top per cent does not go with
             this.
 
     Raises:
         ConfigError: ``distance`` is below 1, or ``top_percent`` is set.
     """
 
-    def __init__(self, *args: Any, distance: int = 8, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    takes: ClassVar[str] = 'the best that are apart'
+
+    def __init__(
+        self, context: QueryContext, distance: int = 8, **options: Any
+    ) -> None:
+        super().__init__(context, **options)
         if distance < 1:
             raise ConfigError(
                 f'distance: wanted 1 pixel or more, got {distance}'
             )
-        self._refuse_top_percent('the best that are apart')
         self.distance = distance
 
-    def _by_score(
+    def pick(
         self,
         image: PoolImage,
         places: NDArray[np.int64],
@@ -55,14 +57,11 @@ class PixelsSpread(PixelsPerImage):
         taken: NDArray[np.int64],
         prediction: Prediction | None,
     ) -> NDArray[np.int64]:
-        """See the base; how many are sorted grows until there are enough."""
-        tie = self._stream('tie', image.name)
+        """Choose the best that are apart; see the base."""
         looked_at = 8 * quota
-        while True:
-            top = best(
-                scores, lambda at: place_keys(tie, places[at]), looked_at
-            )
-            ties = place_keys(tie, places[top])
+        while True:  # until enough of the best are looked at
+            top = self.best(image, places, scores, looked_at)
+            ties = self.ties(image.name, places[top])
             order = top[np.lexsort((ties, -scores[top]))]
             apart = self._apart(image, places[order], quota, taken)
             if apart.sum() == quota or len(order) == len(places):
@@ -78,7 +77,7 @@ class PixelsSpread(PixelsPerImage):
         quota: int,
         taken: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
-        """Which of some places, best first, are picked: bool (n,)."""
+        """Mark those of some places, best first, to pick: bool (n,)."""
         width = image.size[1]
         reach = self.distance - 1
         free = np.ones(image.size, bool)

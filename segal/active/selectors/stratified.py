@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class PixelsStratified(PixelsPerImage):
     Techniques, 1977, chapter 5; strata are the network's predictions.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`.
-        kwargs: See the base; the draw from a top per cent does not go with
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
+        options: See the base; the draw from a top per cent does not go with
             this.
 
     Raises:
@@ -37,12 +37,9 @@ class PixelsStratified(PixelsPerImage):
     """
 
     needs: ClassVar[tuple[str, ...]] = ('probs',)
+    takes: ClassVar[str] = 'the best of each predicted class'
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._refuse_top_percent('the best of each predicted class')
-
-    def _by_score(
+    def pick(
         self,
         image: PoolImage,
         places: NDArray[np.int64],
@@ -51,20 +48,20 @@ class PixelsStratified(PixelsPerImage):
         taken: NDArray[np.int64],
         prediction: Prediction | None,
     ) -> NDArray[np.int64]:
-        tie = self._stream('tie', image.name)
+        """Choose the best of each class; see the base."""
         return best_of_classes(
             predicted(prediction, places),
             scores,
-            lambda at: place_keys(tie, places[at]),
+            lambda at: self.ties(image.name, places[at]),
             quota,
-            self._stream('class', image.name),
+            self.stream('class', image.name),
         )
 
 
 def predicted(
     prediction: Prediction | None, places: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """The likeliest class at some pixels: uint8 (n,)."""
+    """Predict the class of some pixels: uint8 (n,)."""
     assert prediction is not None
     assert prediction.probs is not None
     classes = likeliest(prediction.probs).cpu().numpy().astype(np.uint8)
@@ -78,14 +75,14 @@ def best_of_classes(
     count: int,
     stream: int,
 ) -> NDArray[np.int64]:
-    """The best pixels of each class, as many of one as of another.
+    """Find the best pixels of each class, equally many of each.
 
     Args:
         classes: uint8 (N,).
         scores: float32 (N,).
         ties: Indices -> their tie keys.
         count: How many in all.
-        stream: Of the draw of who gets what is left of an even division.
+        stream: Key of the draw that gives away the rest of an even division.
 
     Returns:
         int64 (min(count, N),), indices, by class.

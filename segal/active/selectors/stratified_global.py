@@ -14,7 +14,7 @@ from .top import More, Picks, RunningTop, Ties, within
 
 
 class StratifiedTop(RunningTop):
-    """The best of each class of a stream, in bounded memory.
+    """Keeps the best of each class of a stream in bounded memory.
 
     Args:
         capacity: How many are wanted of each class.
@@ -33,7 +33,7 @@ class StratifiedTop(RunningTop):
         scores: NDArray[np.float32],
         more: More | None = None,
     ) -> None:
-        """Offer the places of one image; ``more`` tells their classes."""
+        """Take in the places of one image; ``more`` makes their classes."""
         assert more is not None
         classes = more(np.arange(len(places)))['classes']
         for one in np.unique(classes).tolist():
@@ -49,13 +49,13 @@ class StratifiedTop(RunningTop):
             )
 
     def picks(self) -> Picks:
-        """The best of every class, in no particular order."""
+        """Return the best of every class, in no particular order."""
         return Picks.join([top.picks() for top in self._strata.values()])
 
 
 @SELECTORS.register_module()
 class PixelsStratifiedGlobal(PixelsGlobal):
-    """One budget over the pool, with the same share for every class.
+    """Spends one budget over the pool, the same share for every class.
 
     The budget is split over the classes that are predicted somewhere in the
     pool, as evenly as their numbers of available pixels allow; of each the
@@ -73,7 +73,8 @@ class PixelsStratifiedGlobal(PixelsGlobal):
 
     needs: ClassVar[tuple[str, ...]] = ('probs',)
 
-    def _top(self, capacity: int) -> RunningTop:
+    def running_top(self, capacity: int) -> RunningTop:
+        """Build what keeps the best of each class; see the base."""
         return StratifiedTop(capacity)
 
     def shortlist(
@@ -84,17 +85,16 @@ class PixelsStratifiedGlobal(PixelsGlobal):
         prediction: Prediction | None = None,
     ) -> None:
         """Keep what can be among the best of its class; see the base."""
-        position, places, scores = self._enter(image, score, available)
+        position, places, scores = self.enter(image, score, available)
         classes = predicted(prediction, places)
 
         def more(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
             return dict(classes=classes[index])
 
-        self._offer(position, places, scores, more)
+        self.offer(position, places, scores, more)
 
-    def _by_score(
-        self, left: Picks, count: int, taken: Picks
-    ) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+        """Choose the best of each class; see the base."""
         if not len(left.places):
             return np.empty(0, np.int64)
         assert left.classes is not None
@@ -103,5 +103,5 @@ class PixelsStratifiedGlobal(PixelsGlobal):
             left.scores,
             left.ties.__getitem__,
             count,
-            self._stream('class', ''),
+            self.stream('class', ''),
         )

@@ -1,4 +1,4 @@
-"""The best few of many, exactly: score descending, then tie key ascending."""
+"""Find the best few of many, exactly: by score, then by tie key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = TypeVar('_T')
 def within(
     function: Callable[[NDArray[np.int64]], _T], at: NDArray[np.int64]
 ) -> Callable[[NDArray[np.int64]], _T]:
-    """A function of indices, as one of indices into a part of them.
+    """Restrict a function of indices to a part of them.
 
     Args:
         function: Such as ``Ties`` or ``More``.
@@ -35,7 +35,7 @@ def within(
 
 
 def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
-    """Where the lowest draws are.
+    """Find the lowest draws.
 
     Args:
         draws: uint64 (N,).
@@ -54,7 +54,7 @@ def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
 def best(
     scores: NDArray[np.float32], ties: Ties, count: int
 ) -> NDArray[np.int64]:
-    """Where the best scores are; equal ones by the lower tie key.
+    """Find the best scores; equal ones by the lower tie key.
 
     Args:
         scores: float32 (N,).
@@ -79,15 +79,18 @@ def best(
 
 
 class Picks(NamedTuple):
-    """Places of the pool as columns.
+    """A table of places in the pool, best first or not.
 
     Attributes:
         image: int32 (N,), position in the pool.
         places: int64 (N,), flat indices, or ``WHOLE_IMAGE``.
         scores: float32 (N,).
         ties: uint64 (N,).
-        vectors: float32 (N, F), or None.
-        classes: uint8 (N,), or None.
+        vectors: float32 (N, F), what the places look like; or None.
+        classes: uint8 (N,), their predicted classes; or None.
+        sizes: int64 (N,), askable pixels of each region; or None.
+        orders: int64 (N,), when each region was taken in its image, from 0;
+            or None.
     """
 
     image: NDArray[np.int32]
@@ -96,16 +99,18 @@ class Picks(NamedTuple):
     ties: NDArray[np.uint64]
     vectors: NDArray[np.float32] | None = None
     classes: NDArray[np.uint8] | None = None
+    sizes: NDArray[np.int64] | None = None
+    orders: NDArray[np.int64] | None = None
 
     @property
     def coordinates(self) -> NDArray[np.float32]:
-        """``vectors``, where they are known to be there."""
+        """Return ``vectors``, which must be there: float32 (N, F)."""
         assert self.vectors is not None
         return self.vectors
 
     @classmethod
     def join(cls, parts: list[Picks]) -> Picks:
-        """All parts, one after the other; of none, no picks at all.
+        """Join parts, one after the other.
 
         Parts without a pick may lack the columns that others have.
         """
@@ -122,24 +127,29 @@ class Picks(NamedTuple):
         return cls(*columns)
 
     def take(self, index: NDArray) -> Picks:
-        """The rows of an index or a mask."""
+        """Take the rows of an index or a mask."""
         columns: list[Any] = [
             None if column is None else column[index] for column in self
         ]
         return Picks(*columns)
 
     def sort(self) -> Picks:
-        """By image, best first within each."""
+        """Sort by image, best first within each."""
         order = np.lexsort((self.places, self.ties, -self.scores, self.image))
+        return self.take(order)
+
+    def best_first(self) -> Picks:
+        """Sort by score over the whole pool, then by tie key."""
+        order = np.lexsort((self.places, self.image, self.ties, -self.scores))
         return self.take(order)
 
 
 class RunningTop:
-    """The best of a stream in bounded memory.
+    """Keeps the best of a stream in bounded memory.
 
-    Whatever cannot be among the best any more is dropped as it comes, the
-    rest is kept until there are two capacities of it, and then cut to one.
-    So at most three capacities are held, for a moment.
+    What can no longer be among the best is dropped at once. The rest is kept
+    until there are two capacities of it, and is then cut to one. So at most
+    three capacities are held, for a moment.
 
     Args:
         capacity: How many are wanted.
@@ -197,7 +207,7 @@ class RunningTop:
         self.threshold = values[kept].min()
 
     def picks(self) -> Picks:
-        """The best, in no particular order."""
+        """Return the best, in no particular order."""
         if self._count > self.capacity:
             self._cut()
         return Picks.join([picks for picks, _ in self._held])

@@ -9,6 +9,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key
 
+from .context import QueryContext
 from .diverse_images import DiverseImages
 from .diversity import typical
 from .top import Picks
@@ -27,10 +28,10 @@ class TypiClust(DiverseImages):
     self-supervised network; ours those of the round's.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`.
-        clusters: At most so many.
-        neighbours: Over how many the mean distance goes.
-        kwargs: See
+        context: See :class:`~segal.active.selectors.base.BaseSelector`.
+        clusters: The most clusters that are made.
+        neighbours: How many neighbours the mean distance is taken over.
+        options: See
             :class:`~segal.active.selectors.diverse_images.DiverseImages`.
 
     Raises:
@@ -39,12 +40,12 @@ class TypiClust(DiverseImages):
 
     def __init__(
         self,
-        *args: Any,
+        context: QueryContext,
         clusters: int = 500,
         neighbours: int = 20,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(context, **options)
         for name, value in (
             ('clusters', clusters),
             ('neighbours', neighbours),
@@ -54,9 +55,10 @@ class TypiClust(DiverseImages):
         self.clusters = clusters
         self.neighbours = neighbours
 
-    def _spread(
+    def spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
+        """See the base."""
         return typical(
             rows.coordinates,
             count,

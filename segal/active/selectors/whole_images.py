@@ -10,6 +10,7 @@ from segal.errors import ConfigError, nearest
 from segal.registry import SELECTORS
 from segal.structures import WHOLE_IMAGE, PoolImage, Prediction, Unit
 
+from .context import QueryContext
 from .over_pool import BestOverPool
 
 _AGGREGATES: dict[str, Callable[[NDArray[np.float32]], Any]] = {
@@ -28,11 +29,10 @@ class WholeImages(BestOverPool):
     images where nothing is available are passed over.
 
     Args:
-        args: See :class:`~segal.active.selectors.base.BaseSelector`; the
+        context: See :class:`~segal.active.selectors.base.BaseSelector`; the
             budget counts images of the whole pool.
         aggregate: ``'mean'``, ``'max'``, ``'sum'`` (which prefers large
             images) or ``'median'``.
-        kwargs: See the base.
 
     Raises:
         ConfigError: Another aggregate, or a budget for each image.
@@ -40,10 +40,8 @@ class WholeImages(BestOverPool):
 
     unit: ClassVar[Unit] = 'image'
 
-    def __init__(
-        self, *args: Any, aggregate: str = 'mean', **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, context: QueryContext, aggregate: str = 'mean') -> None:
+        super().__init__(context)
         if self.budget.per_image:
             raise ConfigError(
                 'budget: whole images are asked from the whole pool, got '
@@ -56,7 +54,8 @@ class WholeImages(BestOverPool):
             )
         self.aggregate = aggregate
 
-    def _spendable(self) -> int:
+    def spendable(self) -> int:
+        """Count the images to ask: the budget, or all with a free place."""
         return min(self.budget.amount, int(np.count_nonzero(self.free)))
 
     def shortlist(
@@ -67,13 +66,20 @@ class WholeImages(BestOverPool):
         prediction: Prediction | None = None,
     ) -> None:
         """Score the image; see the base."""
-        position, places, scores = self._enter(image, score, available)
+        position, places, scores = self.enter(image, score, available)
         if len(places):
-            self._offer(
-                position, np.array([WHOLE_IMAGE]), self._aggregated(scores)
+            self.offer(
+                position, np.array([WHOLE_IMAGE]), self.aggregated(scores)
             )
 
-    def _aggregated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The score of an image whose available pixels have some: (1,)."""
+    def aggregated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn the scores of an image's available pixels into one.
+
+        Args:
+            scores: float32 (n,), n is 1 or more.
+
+        Returns:
+            float32 (1,).
+        """
         value = _AGGREGATES[self.aggregate](scores)
         return np.array([value], np.float32)

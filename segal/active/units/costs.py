@@ -1,8 +1,8 @@
-"""What labels cost: a table of prices, laid over what was asked.
+"""Compute what labels cost, from a table of prices and what was asked.
 
-Costs are a view. They follow from the label files and from a table that the
-config declares, and no label file holds them: another table may be laid over
-a finished run. What was asked is paid, whatever came of it.
+No label file holds costs. They follow from the label files and from the table
+of the config, so another table may be used for a finished run. What was asked
+is paid, whatever the answer.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ DEFAULT_UNIT = 'seconds'
 
 
 def exact(price: float) -> Fraction:
-    """A price in decimal as the user wrote it, so that sums do not drift."""
+    """Turn a price into an exact fraction, so that sums do not drift."""
     return Fraction(str(price))
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What one label file asked, or several together.
+    """Counts what one label file asked, or several together.
 
     Attributes:
         pixels: Single pixels.
@@ -40,6 +40,11 @@ class Asked:
     region_shares: float = 0.0
     superpixels: int = 0
     opened: int = 0
+
+    @property
+    def requests(self) -> int:
+        """Pixels, images and regions together."""
+        return self.pixels + self.images + self.regions + self.superpixels
 
     def __add__(self, other: Asked) -> Asked:
         return Asked(
@@ -79,11 +84,11 @@ class Costs:
 
     @property
     def click(self) -> float:
-        """Of one region answered by its dominant class."""
+        """The price of one region answered by its dominant class."""
         return self.pixel if self.superpixel is None else self.superpixel
 
     def of(self, asked: Asked) -> Fraction:
-        """What some requests cost, exactly.
+        """Compute what some requests cost, exactly.
 
         Args:
             asked: Of one label file, or of several together.

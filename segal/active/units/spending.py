@@ -1,4 +1,4 @@
-"""Budgets in cost: how many requests a sum of seconds, or of clicks, pays."""
+"""Turn a budget in cost into a number of requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import floor
 
 from segal.active.units.costs import Asked, Costs, exact
+from segal.active.units.named import unit_named
 from segal.structures import Answer, Unit
 
 
@@ -15,21 +16,20 @@ from segal.structures import Answer, Unit
 class Spending:
     """A budget in cost, the same for each round.
 
-    What a round leaves unspent is carried over to the next: until label file
-    k, all files that the budget pays for may cost ``amount`` times their
-    number together. How much that leaves follows from the label files, so a
-    run that goes on knows it, too.
+    What a round leaves unspent is carried over to the next: the first k files
+    that the budget pays for may cost k times ``amount`` together. What is
+    left follows from the label files, so a resumed run computes the same.
 
-    How many requests the sum pays is settled before the round is scored, and
-    never costs more than the sum. Where opening an image has a price, that
-    is counted for as many images as the requests could open; what was
-    reserved for images that were not opened is carried over as well.
+    The number of requests is computed before the round is scored. They never
+    cost more than what is left. Where opening an image has a price, it is
+    reserved for as many images as the requests could open; what is not used
+    of it is carried over as well.
 
     Attributes:
         amount: Of each round, in the unit of ``costs``; above 0.
         costs: The prices.
-        unit: What is asked; a region costs the same each, which a price of
-            its own, or the answer ``'dominant'``, makes sure of.
+        unit: Name of what is asked. Each must cost the same: a region needs
+            a price of its own, or the answer ``'dominant'``.
         first: The first label file that it pays for: 0, or 1 where the
             initial labels have a count of their own.
         answer: What is said of a region.
@@ -43,21 +43,16 @@ class Spending:
 
     @property
     def price(self) -> Fraction:
-        """Of one request, without opening its image."""
-        if self.unit == 'region':
-            if self.answer == 'dominant':
-                return exact(self.costs.click)
-            return exact(self.costs.region or 0)
-        image = self.unit == 'image'
-        return exact(self.costs.image if image else self.costs.pixel)
+        """The price of one request, without opening its image."""
+        return unit_named(self.unit, self.answer).price(self.costs)
 
     @property
     def dearest(self) -> Fraction:
-        """Of one request that opens its image; 0 is no price to count by."""
+        """The price of one request that opens its image."""
         return self.price + exact(self.costs.open)
 
     def left(self, earlier: Sequence[Asked]) -> Fraction:
-        """What the next label file may cost.
+        """Compute what the next label file may cost.
 
         Args:
             earlier: What each label file so far asked, in order.
@@ -68,7 +63,7 @@ class Spending:
         return files * exact(self.amount) - spent
 
     def count(self, earlier: Sequence[Asked], unopened: int) -> int:
-        """How many requests the next label file may hold.
+        """Count the requests that the next label file may hold.
 
         Args:
             earlier: What each label file so far asked, in order.

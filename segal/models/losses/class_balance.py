@@ -7,27 +7,6 @@ from mmseg.models.losses import CrossEntropyLoss
 from numpy.typing import NDArray
 from torch import nn
 
-from segal.active.label_store.store import LabelStore, WholeLabels
-
-
-def bought_classes(store: LabelStore, classes: int) -> NDArray[np.int64]:
-    """Count the bought labels of each class, int64 (C,).
-
-    Args:
-        store: What was bought; the same on every rank.
-        classes: How many there are.
-    """
-    counts = np.zeros(256, np.int64)
-    for name in store.labelled_names():
-        labels = store.labels(name)
-        ids = (
-            labels.label_map.reshape(-1)
-            if isinstance(labels, WholeLabels)
-            else labels.classes
-        )
-        counts += np.bincount(ids, minlength=256)
-    return counts[:classes]
-
 
 def class_weights(counts: NDArray[np.int64], power: float) -> list[float]:
     """Compute the weight of each class.

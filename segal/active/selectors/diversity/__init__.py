@@ -1,14 +1,13 @@
-"""Diversity as plain functions: which of some points lie apart.
+"""Choose points that lie apart, by plain functions.
 
-Rows stand in order of preference, and of equals the first is taken; so what
-is chosen depends on the rows alone.
+Rows stand in order of preference, and of equals the first is taken. So the
+choice depends on the rows alone.
 """
-
-from segal.active.selectors.diversity.spread import among
 
 from .clouds import Cloud, Gradients, Points
 from .k_centre import k_centre
 from .k_means import k_means, k_means_plus_plus
+from .spread import spread
 from .typicality import typical
 from .vectors import errors_at, finite, mean_gradient, project, sample_at
 
@@ -16,7 +15,6 @@ __all__ = [
     'Cloud',
     'Gradients',
     'Points',
-    'among',
     'errors_at',
     'finite',
     'k_centre',
@@ -25,5 +23,6 @@ __all__ = [
     'mean_gradient',
     'project',
     'sample_at',
+    'spread',
     'typical',
 ]

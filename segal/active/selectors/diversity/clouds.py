@@ -1,4 +1,4 @@
-"""Points that know how far they are from each other."""
+"""Hold points, and compute the distances between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cloud(Protocol):
         """N."""
 
     def squared_to(self, i: int) -> NDArray[np.float32]:
-        """Squared distance of every point to one of them.
+        """Compute the squared distance of every point to one of them.
 
         Args:
             i: Which one.
@@ -91,12 +91,12 @@ class Gradients:
 
 
 def _squares(vectors: Tensor) -> Tensor:
-    """Squared norms of rows, float32 (N,)."""
+    """Compute the squared norms of rows, float32 (N,)."""
     return torch.einsum('nf,nf->n', vectors, vectors)
 
 
 def _squared(norms: Tensor, products: Tensor, i: int) -> NDArray[np.float32]:
-    """Squared distances from inner products; what is rounding becomes 0."""
+    """Compute squared distances from inner products, 0 or more."""
     both = norms + norms[i]
     distances = both - 2 * products
     distances[distances <= _ROUNDING * both] = 0

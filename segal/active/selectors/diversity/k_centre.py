@@ -9,7 +9,7 @@ from .clouds import Cloud
 def k_centre(
     cloud: Cloud, count: int, taken: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Points such that no point is far from a chosen one.
+    """Choose points such that no point is far from a chosen one.
 
     Greedy: the point farthest from all chosen so far is chosen next, the
     first of equals; where nothing is chosen yet, the first point. The largest

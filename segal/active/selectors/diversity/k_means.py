@@ -1,4 +1,4 @@
-"""k-means, seeded by keyed draws."""
+"""Run k-means, seeded by keyed draws."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def k_means_plus_plus(
     ties: NDArray[np.uint64],
     stream: int,
 ) -> NDArray[np.int64]:
-    """Points drawn one after the other, far ones likelier than near ones.
+    """Draw points one after the other, far ones likelier than near ones.
 
     Each is drawn with a probability proportional to its squared distance to
     the nearest chosen so far; the first one, where nothing is chosen yet,
@@ -70,7 +70,7 @@ def k_means_plus_plus(
 
 
 def _exponential(draws: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Keyed draws as exponential times of rate 1: float64 (N,), above 0."""
+    """Turn keyed draws into exponential times of rate 1: float64 (N,)."""
     shares = (draws >> np.uint64(11)).astype(np.float64)
     shares += 0.5
     shares /= 1 << 53  # in (0, 1)
@@ -84,7 +84,7 @@ def k_means(
     stream: int,
     steps: int = 100,
 ) -> NDArray[np.int64]:
-    """Which cluster each point belongs to.
+    """Assign each point to a cluster.
 
     Lloyd's steps from :func:`k_means_plus_plus`, until nothing changes.
 
@@ -117,13 +117,13 @@ def k_means(
 
 
 def _closest(points: Tensor, centres: Tensor) -> Tensor:
-    """The nearest centre of each point, int64 (N,), the first of equals."""
+    """Find the nearest centre of each point, int64 (N,)."""
     half = torch.einsum('kf,kf->k', centres, centres) / 2
     return (half - points @ centres.T).argmin(dim=1)
 
 
 def _means(points: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
-    """The mean of each cluster, float32 (K, F); of none, what it was."""
+    """Compute the mean of each cluster, float32 (K, F)."""
     sums = torch.zeros(centres.shape, dtype=torch.float64)
     sums.index_add_(0, labels, points.double())
     sizes = torch.bincount(labels, minlength=len(centres))[:, None]

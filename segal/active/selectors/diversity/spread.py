@@ -1,4 +1,4 @@
-"""From picks to points, and back."""
+"""Choose picks that lie apart, by a function of their vectors."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 from segal.active.selectors.top import Picks
 
 Spread = Callable[[Picks, int, NDArray[np.bool_]], NDArray[np.int64]]
-"""Picks with vectors, in order of preference; how many to choose; and bool
-(N,), which are chosen already -> int64, indices of the others."""
+"""N picks with vectors, in order of preference; how many to choose; bool (N,),
+which are chosen already -> int64, indices of those it chooses."""
 
 
-def among(
-    left: Picks, taken: Picks, count: int, spread: Spread
+def spread(
+    left: Picks, taken: Picks, count: int, choose: Spread
 ) -> NDArray[np.int64]:
     """Choose some picks that lie apart, from each other and from others.
 
-    Both are put into one order first, so that neither that in which images
-    came nor how they were dealt to ranks can matter.
+    Both are sorted first, so that neither the order of images nor the rank
+    that an image was dealt to can matter.
 
     Args:
-        left: Those to choose from, with vectors.
-        taken: Those that were chosen before, with vectors.
-        count: How many are wanted.
-        spread: Chooses.
+        left: Picks to choose from, with vectors.
+        taken: Picks that were chosen before, with vectors.
+        count: How many to choose.
+        choose: Chooses among the rows of both.
 
     Returns:
         int64 (min(count, N),), indices into ``left``.
@@ -35,5 +35,5 @@ def among(
         return np.empty(0, np.int64)
     order = np.lexsort((left.places, left.image, left.ties, -left.scores))
     rows = Picks.join([left.take(order), taken.sort()])
-    chosen = spread(rows, count, np.arange(len(rows.places)) >= len(order))
+    chosen = choose(rows, count, np.arange(len(rows.places)) >= len(order))
     return order[chosen]

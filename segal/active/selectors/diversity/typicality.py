@@ -22,7 +22,7 @@ def typical(
     clusters: int = 500,
     neighbours: int = 20,
 ) -> NDArray[np.int64]:
-    """Typical points of clusters in which nothing was chosen yet.
+    """Choose typical points of clusters in which nothing was chosen yet.
 
     The points are parted into as many clusters as there are points taken and
     to be chosen. Then, ``count`` times: of the clusters with the fewest
@@ -82,7 +82,7 @@ def _by_typicality(
     left: NDArray[np.bool_],
     neighbours: int,
 ) -> list[int]:
-    """The points of a cluster that are left, the most typical one last."""
+    """Sort the points left in a cluster, the most typical one last."""
     points = torch.from_numpy(vectors[members]).double()
     others = min(neighbours, len(members) - 1)
     far = torch.zeros(len(members), dtype=torch.float64)

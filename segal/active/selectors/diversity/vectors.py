@@ -1,4 +1,4 @@
-"""What points of an image are described by."""
+"""Describe points of an image by vectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from segal.seeding import key, place_keys
 def finite(
     vectors: NDArray[np.float32], who: str, name: str
 ) -> NDArray[np.float32]:
-    """The same vectors, checked.
+    """Check that vectors are finite, and return them.
 
     Args:
         vectors: float32, any shape.
@@ -40,7 +40,7 @@ def finite(
 def sample_at(
     features: Tensor, places: NDArray[np.int64], size: tuple[int, int]
 ) -> Tensor:
-    """Features at pixels of an image, bilinear between the four nearest.
+    """Interpolate features at pixels of an image, bilinearly.
 
     Element by element, so that what a pixel gets does not depend on which
     others are asked for.
@@ -75,7 +75,7 @@ def sample_at(
 def _between(
     at: NDArray[np.int64], pixels: int, cells: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """The two cells a pixel lies between, and how near the second it is."""
+    """Find the two cells around a pixel, and how near the second is."""
     where = ((at + 0.5) * (cells / pixels) - 0.5).clip(0, cells - 1)
     first = where.astype(np.int64)
     second = np.minimum(first + 1, cells - 1)
@@ -83,7 +83,7 @@ def _between(
 
 
 def project(features: Tensor, dims: int | None, seed: int) -> Tensor:
-    """Features in fewer dimensions, their distances nearly kept.
+    """Project features to fewer dimensions, nearly keeping distances.
 
     A matrix of keyed signs; the relative error of a squared distance is about
     ``sqrt(2 / dims)``.
@@ -113,7 +113,7 @@ def _signs(rows: int, columns: int, seed: int) -> Tensor:
 
 
 def errors_at(probs: Tensor, places: NDArray[np.int64]) -> Tensor:
-    """What a loss would tell the logits, were the likeliest classes true.
+    """Compute the gradient of the logits, if the likeliest classes were true.
 
     ``p - e`` of some pixels, with e 1 at the likeliest class.
 
@@ -132,7 +132,7 @@ def errors_at(probs: Tensor, places: NDArray[np.int64]) -> Tensor:
 
 
 def mean_gradient(probs: Tensor, features: Tensor) -> Tensor:
-    """The gradient of a last 1x1 layer, were the likeliest classes true.
+    """Average the gradient of a last 1x1 layer, for the likeliest classes.
 
     The mean over all cells of ``error x features``, where a cell's error is
     the mean ``p - e`` of its pixels. Memory: one more map like ``probs``.

@@ -1,6 +1,9 @@
-"""Regions: the shapes into which an image is cut for a query."""
+"""Regions: the ways in which an image is cut for a query."""
 
-from .base import AGGREGATES, Fit, Found, RegionShape, Wanted
+from segal.active.units.base import Fit
+from segal.active.units.region import AGGREGATES, Found, Region, Wanted
+
+from .partition import Partition
 from .squares import Squares
 from .superpixels import Superpixels
 
@@ -8,7 +11,8 @@ __all__ = [
     'AGGREGATES',
     'Fit',
     'Found',
-    'RegionShape',
+    'Partition',
+    'Region',
     'Squares',
     'Superpixels',
     'Wanted',

@@ -1,11 +1,11 @@
-"""The best places of a map that are not near each other, exactly."""
+"""Find the best places of a map that are not near each other, exactly."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.units.regions.base import Ties, Wanted
+from segal.active.units.region import Ties, Wanted
 
 _FEW = 8
 """Up to this reach, sorting is the faster way."""
@@ -21,7 +21,7 @@ def pick_apart(
     wanted: Wanted,
     sizes: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
-    """The best places of which no two are near, as if by one argmax for each.
+    """Find the best places of which no two are near, as repeated argmax does.
 
     Args:
         values: float32 (H, W); -inf is never taken.
@@ -49,7 +49,7 @@ def _by_tiles(
     least: float,
     sizes: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
-    """One argmax for each, but over tiles; for few places far apart."""
+    """Take one argmax for each, over tiles; for few places far apart."""
     height, width = values.shape
     rows, columns = -(-height // _TILE), -(-width // _TILE)
     left = np.full((rows * _TILE, columns * _TILE), -np.inf, np.float32)
@@ -147,7 +147,7 @@ def _by_sorting(
 def _highest(
     flat: NDArray[np.float32], count: int, least: float, ties: Ties
 ) -> NDArray[np.int64]:
-    """The highest values of at least ``least``, in order.
+    """Find the highest values of at least ``least``, in order.
 
     A threshold guessed from a few values makes the rest cheap; it changes
     nothing in what is found.

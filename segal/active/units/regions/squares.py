@@ -6,21 +6,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segal.active.heuristics.utils import box_sum
-from segal.active.units.regions.base import (
-    Fit,
-    Found,
-    RegionShape,
-    Ties,
-    Wanted,
-)
+from segal.active.units.base import Fit
+from segal.active.units.region import Found, Region, Ties, Wanted
 from segal.active.units.regions.picking import pick_apart
 from segal.errors import ConfigError
-from segal.registry import REGIONS
+from segal.registry import UNITS
 from segal.structures import PoolImage
 
 
-@REGIONS.register_module()
-class Squares(RegionShape):
+@UNITS.register_module()
+class Squares(Region):
     """Squares of ``2 * radius + 1`` pixels a side, around any pixel.
 
     At the edge of an image they are cut off. The number of a square is the
@@ -56,7 +51,7 @@ class Squares(RegionShape):
         return min(side, image.size[0]) * min(side, image.size[1])
 
     def fit(self, image: PoolImage, count: bool = True) -> Fit:
-        """From squares that leave the widest gaps to those that leave none.
+        """Count squares with the widest gaps between them, and without gaps.
 
         One bars all centres within ``2 * radius`` of its own, so that fewer
         than ``ceil(H / (4 * radius + 1)) * ceil(W / (4 * radius + 1))`` never
@@ -94,7 +89,7 @@ class Squares(RegionShape):
         askable: NDArray[np.bool_],
         aggregate: str,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The score and the size of the square around each pixel.
+        """Compute the score and the size of the square around each pixel.
 
         Equal neighbourhoods get equal scores, to the bit: sums are taken
         anew for each pixel, not carried along.
@@ -153,6 +148,6 @@ class Squares(RegionShape):
 
 
 def _box_sum(values: NDArray, radius: int) -> NDArray:
-    """The sum over the square around each pixel, (H, W)."""
+    """Sum over the square around each pixel: (H, W)."""
     total: NDArray = box_sum(torch.from_numpy(values), radius).numpy()
     return total

@@ -10,33 +10,27 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 from skimage.segmentation import slic
 
-from segal.active.units.regions.base import (
-    Fit,
-    Found,
-    RegionShape,
-    Ties,
-    Wanted,
-)
+from segal.active.units.base import Fit
+from segal.active.units.regions.partition import Partition
 from segal.errors import ConfigError
 from segal.files import replace_file
-from segal.registry import REGIONS
+from segal.registry import UNITS
 from segal.structures import PoolImage
 
 MOST = 2**16
 """Superpixels of an image that 16 bits tell apart."""
 
 
-@REGIONS.register_module()
-class Superpixels(RegionShape):
+@UNITS.register_module()
+class Superpixels(Partition):
     """Superpixels: connected patches of similar colour.
 
-    They are computed once for each image and kept as a PNG of 16 bits, whose
-    name is a fingerprint of the file of the image, of the options and of the
-    library's version: a changed image gets new ones, and a file that is
-    missing or hurt is made again. The number of a superpixel is its label.
+    They are computed once for each image and kept as a PNG of 16 bits. Its
+    name is a fingerprint of the image's file, of the options and of the
+    library's version. So a changed image gets new superpixels, and a missing
+    or damaged file is computed again.
 
     Source: Achanta et al., SLIC Superpixels Compared to State-of-the-Art
     Superpixel Methods, TPAMI 2012, as scikit-image has it; for active
@@ -81,7 +75,7 @@ class Superpixels(RegionShape):
         self.compactness = compactness
 
     def labels(self, image: PoolImage) -> NDArray[np.int64]:
-        """The superpixel of each pixel.
+        """Read the superpixel of each pixel, or compute it.
 
         Args:
             image: Which one.
@@ -104,7 +98,7 @@ class Superpixels(RegionShape):
         return labels
 
     def _kept(self, path: Path, image: PoolImage) -> NDArray[np.int64] | None:
-        """What was computed before, (H, W); None where that is no use."""
+        """Read what was computed before, (H, W); None where it is no use."""
         try:
             with Image.open(path) as png:
                 labels = np.array(png)
@@ -115,7 +109,7 @@ class Superpixels(RegionShape):
         return labels.astype(np.int64)
 
     def fit(self, image: PoolImage, count: bool = True) -> Fit:
-        """Those that were cut before are counted; see the base."""
+        """Count superpixels that were cut before; see the base."""
         labels = None
         if self.cache is not None and self.cache.is_dir():
             path = self.cache / f'{self._fingerprint(image)}.png'
@@ -161,54 +155,3 @@ class Superpixels(RegionShape):
     def typical_pixels(self, image: PoolImage) -> int:
         """See the base."""
         return max(1, image.pixels // self.segments)
-
-    def best(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        asked: NDArray[np.bool_],
-        askable: NDArray[np.bool_],
-        aggregate: str,
-        ties: Ties,
-        wanted: Wanted,
-    ) -> Found:
-        """See the base."""
-        labels = self.labels(image)
-        flat = labels.reshape(-1)
-        count = int(flat.max()) + 1
-        sizes = np.bincount(flat[askable.reshape(-1)], minlength=count)
-        free = sizes > 0
-        free[np.unique(flat[asked.reshape(-1)])] = False
-        values: NDArray
-        if aggregate == 'one':
-            first = np.unique(flat, return_index=True)[1]
-            values = score.reshape(-1)[first]
-        elif aggregate == 'max':
-            values = np.asarray(
-                ndimage.maximum(
-                    np.where(askable, score, -np.inf), labels, range(count)
-                )
-            )
-        else:
-            values = np.bincount(
-                flat, np.where(askable, score, 0).reshape(-1), count
-            )
-            if aggregate == 'mean':
-                values = values / np.maximum(sizes, 1)
-        values = values.astype(np.float32)
-        numbers = np.flatnonzero(free & (values >= wanted.least))
-        order = numbers[np.lexsort((ties(numbers), -values[numbers]))]
-        enough = np.cumsum(sizes[order]) - sizes[order] >= wanted.pixels
-        order = order[~enough][: wanted.regions]
-        return Found(order, values[order], sizes[order])
-
-    def pixels(
-        self, image: PoolImage, numbers: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """See the base."""
-        flat = self.labels(image).reshape(-1)
-        owner = np.full(int(flat.max()) + 1, -1, np.int32)
-        owner[numbers] = np.arange(len(numbers), dtype=np.int32)
-        found = owner[flat]
-        places = np.flatnonzero(found >= 0)
-        return places, found[places]

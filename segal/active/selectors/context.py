@@ -1,0 +1,73 @@
+"""Define what a selector is given, and what builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.active.units import QueryUnit
+from segal.structures import Budget, PoolImage
+
+if TYPE_CHECKING:
+    from .base import BaseSelector
+
+Mask = Callable[[PoolImage], NDArray[np.bool_]]
+"""An image of the pool -> bool (H, W), a new array."""
+
+
+def nowhere(image: PoolImage) -> NDArray[np.bool_]:
+    """Mark no place of an image: bool (H, W)."""
+    return np.zeros(image.size, bool)
+
+
+def everywhere(image: PoolImage) -> NDArray[np.bool_]:
+    """Mark every place of an image: bool (H, W)."""
+    return np.ones(image.size, bool)
+
+
+@dataclass(frozen=True)
+class QueryContext:
+    """Everything that a selector may know of its round.
+
+    Attributes:
+        images: The P images that the budget is for, the same on every rank.
+        free: int64 (P,), how many places of each image may be asked.
+        round: Number of the label file that the answers go to.
+        seed: The experiment's seed.
+        budget: What may be asked; where less is free, all of it. None until
+            a :class:`SelectorFactory` fills it in.
+        shuffle_prop: Share of the selection that is replaced by random picks,
+            in [0, 1].
+        opened: bool (P,), images of which something was asked before; None
+            where nothing was.
+        asked: Where something was asked before.
+        available: What may be asked now.
+        unit: What is asked. Selectors of regions read it; None for others.
+    """
+
+    images: Sequence[PoolImage]
+    free: NDArray[np.int64]
+    round: int
+    seed: int
+    budget: Budget | None = None
+    shuffle_prop: float = 0.0
+    opened: NDArray[np.bool_] | None = None
+    asked: Mask = nowhere
+    available: Mask = everywhere
+    unit: QueryUnit | None = None
+
+
+class SelectorFactory(Protocol):
+    """Builds the selector of one round."""
+
+    def __call__(self, context: QueryContext) -> BaseSelector:
+        """Build a selector.
+
+        Args:
+            context: Of the round. A budget in it is kept; without one, the
+                factory fills in the budget of the config.
+        """
