@@ -2,16 +2,16 @@
 
 Usage: python tools/pretrain_ssl.py CONFIG --algorithm simsiam
 
-Of CONFIG, model.backbone and data.query count. The weights are taken by
+The tool reads model.backbone and data.query of CONFIG. To use the weights:
 
     runner = dict(pretrained='self-supervised', checkpoint='FILE.pth')
 
-and, to choose images by what they show,
+and, to choose images by their content,
 
     active_learning = dict(features=dict(
         type='MMSelfSup', config='FILE.py', checkpoint='FILE.pth'))
 
-The same command goes on where it was killed.
+The same command continues a training that was killed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LOGGER = logging.getLogger('segal.pretrain')
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -83,7 +83,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train and tell."""
+    """Train, and print the files."""
     request = Request(
         args.algorithm,
         args.epochs,
@@ -106,14 +106,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do it, and return the exit code."""
+    """Run the tool, and return the exit code."""
     args = parse(arguments)
     compat.apply()
     warnings.filterwarnings('ignore', message='The dataset part will be ref')
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.addHandler(logging.StreamHandler())
     _LOGGER.propagate = False  # mmcv silences the root's handlers
-    # else a line for each weight that is initialised
+    # mmcv would log a line for each weight that is initialised
     logging.getLogger('mmcv').addFilter(lambda x: x.levelno > logging.INFO)
     try:
         with listening():

@@ -1,4 +1,4 @@
-"""Which pixels, regions or images of a folder to label next, by a network.
+"""Choose the pixels, regions or images of a folder to label next.
 
 Usage: python tools/query.py CONFIG CHECKPOINT IMAGES_DIR --out DIR
 """
@@ -26,7 +26,7 @@ from segal.structures import Budget
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='of SegAL or of mmseg')
     parser.add_argument('checkpoint', type=Path)
@@ -104,7 +104,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _count(text: str) -> int:
-    """A number of things."""
+    """Read a number, 0 or more."""
     count = int(text)
     if count < 0:
         raise argparse.ArgumentTypeError(f'wanted 0 or more, got {text}')
@@ -112,7 +112,7 @@ def _count(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Query, write and tell."""
+    """Query, write the files and print the summary."""
     check_out(args.out, args.images_dir)
     unit, budget = 'pixel', Budget(10, True)
     for unit_of in ('pixel', 'region', 'image'):
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do it, and return the exit code."""
+    """Run the tool, and return the exit code."""
     args = parse(arguments)
     compat.apply()
     warnings.filterwarnings('ignore', message='When align_corners=True')

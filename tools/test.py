@@ -27,7 +27,7 @@ from segal.config import load_config, read_config
 from segal.errors import ConfigError, SegALError, nearest
 from segal.experiment.data import missing_paths
 from segal.experiment.trained import load_trained
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 from segal.preflight.training import METRICS
 from segal.runner.absent import absent_classes
 from segal.runner.rounds import plain
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def evaluate(args: argparse.Namespace) -> dict[str, float]:
-    """The metrics of a checkpoint on ``data.test``, or ``data.val``."""
+    """Compute the metrics of a checkpoint on ``data.test`` or ``data.val``."""
     import segal.utils.train  # noqa: F401  (fills the registries)
 
     cfg = load_config(args.config, args.cfg_options)
@@ -72,13 +72,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     missing = missing_paths(f'data.{name}', cfg.data[name])
     if missing:
         raise ConfigError(missing)
-    try:
+    with building(f'data.{name}', cfg.data[name]):
         dataset, notes = build_listed(cfg.data[name], dict(test_mode=True))
-    except SegALError:
-        raise
-    except Exception as error:
-        said = not_built(f'data.{name}', cfg.data[name], error)
-        raise ConfigError(said) from error
     for note in notes:
         get_root_logger().warning(f'data.{name}: {note}')
     if isinstance(dataset, CustomDataset):

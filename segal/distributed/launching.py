@@ -6,36 +6,29 @@ import atexit
 import gc
 import os
 import subprocess
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from mmcv.runner import get_dist_info
 
-from segal.distributed.ranks import LostRankError, patience
+from segal.distributed.ranks import LostRankError, is_timeout, patience
 from segal.errors import SegALError
 
 _LAST_PORT = 65535
 
 _VARIABLES = {
-    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'pytorch': 'RANK WORLD_SIZE LOCAL_RANK',
     'slurm': (
-        'SLURM_PROCID',
-        'SLURM_NTASKS',
-        'SLURM_LOCALID',
-        'SLURM_JOB_ID',
-        'SLURM_NODELIST',
+        'SLURM_PROCID SLURM_NTASKS SLURM_LOCALID SLURM_JOB_ID SLURM_NODELIST'
     ),
     'mpi': (
-        'OMPI_COMM_WORLD_RANK',
-        'OMPI_COMM_WORLD_SIZE',
-        'OMPI_COMM_WORLD_LOCAL_RANK',
-        'MASTER_ADDR',
+        'OMPI_COMM_WORLD_RANK OMPI_COMM_WORLD_SIZE '
+        'OMPI_COMM_WORLD_LOCAL_RANK MASTER_ADDR'
     ),
 }
-"""What each launcher leaves in the environment: rank, size, local rank first.
-"""
+"""Variables that each launcher sets: rank, size and local rank come first."""
 
 
 def init_process_group(
@@ -45,18 +38,21 @@ def init_process_group(
 ) -> None:
     """Join the process group: NCCL where there is a GPU, else gloo.
 
+    mmcv's ``init_dist`` needs a GPU, starts loader processes by ``spawn``,
+    and lets each Slurm task choose a port of its own.
+
     Args:
         launcher: ``'pytorch'`` (dist_train.sh, torchrun, or the same
             variables set by hand), ``'slurm'``, ``'mpi'``, or ``'none'`` for
-            a process of its own, which meets nobody.
+            a single process without a group.
         backend: Another backend than that; NCCL without a GPU becomes gloo.
-        timeout: How long one process waits for another; that of
-            :func:`~segal.distributed.ranks.patience` by default.
+        timeout: Longest wait for another process; by default that of
+            :func:`~segal.distributed.ranks.patience`.
 
     Raises:
-        SegALError: Nobody launched this, more processes than GPUs, or an
-            address or port that cannot be used.
-        LostRankError: The others did not come in time.
+        SegALError: Launcher variables are missing, there are more processes
+            than GPUs, or the address or port cannot be used.
+        LostRankError: The other processes did not come in time.
     """
     if launcher == 'none':
         return
@@ -75,13 +71,11 @@ def init_process_group(
     elif backend == 'nccl':
         backend = None
     backend = backend or ('nccl' if gpus else 'gloo')
-    timeout = timeout or patience()
     try:
-        dist.init_process_group(backend, 'env://', timeout=timeout)
+        dist.init_process_group(backend, timeout=timeout or patience())
     except (RuntimeError, ValueError, OSError) as error:
         where = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
-        trouble = LostRankError if _is_late(error) else SegALError
-        raise trouble(
+        raise (LostRankError if is_timeout(error) else SegALError)(
             f'the processes cannot meet at {where} (MASTER_ADDR, '
             f'MASTER_PORT): {str(error)[:300]}; see that all of them are '
             'started, that the address is that of the first machine, and '
@@ -91,18 +85,9 @@ def init_process_group(
     atexit.register(leave_process_group)
 
 
-def _is_late(error: Exception) -> bool:
-    said = str(error).lower()
-    return 'timed out' in said or 'timeout' in said
-
-
 def leave_process_group() -> None:
-    """Leave the process group; called by itself when Python ends.
-
-    Models wrapped in DDP go first: one that outlives its process group waits,
-    now and then for ever, for a thread that waits for Python's lock.
-    """
-    gc.collect()
+    """Leave the process group when Python ends."""
+    gc.collect()  # a DDP model that outlives its group may wait for ever
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -126,13 +111,12 @@ def read_launcher(launcher: str, env: MutableMapping[str, str]) -> None:
 
     Args:
         launcher: ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
-        env: The environment, read and completed.
+        env: The environment; read and completed.
 
     Raises:
-        SegALError: The launcher's variables are not there, or are no numbers
-            of a process.
+        SegALError: A variable is missing, is no number, or is too large.
     """
-    names = _VARIABLES[launcher]
+    names = _VARIABLES[launcher].split()
     missing = [name for name in names if name not in env]
     if missing:
         raise SegALError(
@@ -140,46 +124,33 @@ def read_launcher(launcher: str, env: MutableMapping[str, str]) -> None:
             'environment, got nothing; start with dist_train.sh, torchrun or '
             'tools/slurm_train.sh, or leave --launcher out'
         )
+    mend = 'start with dist_train.sh or torchrun, which set it'
+    for name in names[:3]:
+        if not env[name].isdecimal():
+            raise SegALError(
+                f'{name}: wanted a number, 0 or more; got {env[name]!r}; '
+                f'{mend}'
+            )
     rank, size, local_rank = (env[name] for name in names[:3])
-    _check_numbers(names, env)
+    if int(rank) >= int(size):
+        raise SegALError(
+            f'{names[0]}: wanted a number below {names[1]}={size}, got '
+            f'{rank}; {mend}'
+        )
     env.update(RANK=rank, WORLD_SIZE=size, LOCAL_RANK=local_rank)
     if launcher == 'slurm':
         if 'MASTER_ADDR' not in env:
             env['MASTER_ADDR'] = _first_host(env['SLURM_NODELIST'])
-        # The same on every node, another one for every job.
-        env.setdefault(
-            'MASTER_PORT', str(10000 + int(env['SLURM_JOB_ID']) % 20000)
-        )
+        # the same port on every node, a different one for every job
+        job = int(env['SLURM_JOB_ID'])
+        env.setdefault('MASTER_PORT', str(10000 + job % 20000))
     env.setdefault('MASTER_ADDR', '127.0.0.1')
-    env.setdefault('MASTER_PORT', '29500')
-    port = env['MASTER_PORT']
+    port = env.setdefault('MASTER_PORT', '29500')
     if not port.isdecimal() or int(port) > _LAST_PORT:
         raise SegALError(
             f'MASTER_PORT: wanted a number of 0 (any free port) to '
             f'{_LAST_PORT}; got {port!r}; correct it, or PORT for '
             'dist_train.sh'
-        )
-
-
-def _check_numbers(
-    names: Sequence[str], env: MutableMapping[str, str]
-) -> None:
-    """Check that rank, size and local rank can belong to one process.
-
-    Raises:
-        SegALError: They cannot.
-    """
-    for name in names[:3]:
-        if not env[name].isdecimal():
-            raise SegALError(
-                f'{name}: wanted a number, 0 or more; got {env[name]!r}; '
-                'start with dist_train.sh or torchrun, which set it'
-            )
-    rank, size = (int(env[name]) for name in names[:2])
-    if not rank < size:
-        raise SegALError(
-            f'{names[0]}: wanted a number below {names[1]}={size}, got '
-            f'{rank}; start with dist_train.sh or torchrun, which set both'
         )
 
 
@@ -194,12 +165,12 @@ def take_local_rank(
 ) -> list[str]:
     """Take the local rank out of the arguments, into the environment.
 
-    PyTorch's old launcher says ``--local-rank=1``, mmseg's tools know
-    ``--local_rank``, torchrun says neither.
+    PyTorch's old launcher passes ``--local-rank=1``; mmseg's tools read
+    ``--local_rank``; torchrun passes neither.
 
     Args:
-        arguments: Of the command line.
-        env: Gets ``LOCAL_RANK``, unless it has it.
+        arguments: The command line.
+        env: Gets ``LOCAL_RANK`` unless it is set.
     """
     kept = []
     for argument in arguments:

@@ -16,8 +16,7 @@ _PR_SET_PDEATHSIG = 1
 def return_memory() -> None:
     """Return unused memory of the allocator to the system.
 
-    glibc keeps pages that lie between pieces in use; over many rounds they
-    add up, and the process looks as if it grew.
+    glibc keeps free pages between pages in use; over many rounds they add up.
     """
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # glibc alone
     if trim is not None:
@@ -25,12 +24,10 @@ def return_memory() -> None:
 
 
 def end_with_parent() -> None:
-    """End a worker when torchrun ends, however that ends.
+    """End this worker when torchrun ends, also by SIGKILL (Linux only).
 
-    Killed with SIGKILL, torchrun cannot stop its workers, and they would go
-    on writing into the work_dir beside the run that replaces them. Call this
-    first in every worker. A process that torchrun did not start is left
-    alone: it may outlive the shell it came from. Linux only.
+    Otherwise the worker would write into the work_dir beside the run that
+    replaces it. A process that torchrun did not start may outlive its shell.
     """
     if 'TORCHELASTIC_RUN_ID' not in os.environ or sys.platform != 'linux':
         return

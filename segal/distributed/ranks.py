@@ -1,8 +1,8 @@
 """Exchange values between the processes (ranks) of a run.
 
-Objects travel over a gloo group of their own, so that they need no GPU and
-never mix with the gradients. Without ``torch.distributed`` everything here is
-the identity of one process.
+Objects are sent over a separate gloo group, so that they need no GPU and
+never mix with the gradients. In a single process every function returns its
+input.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _control: dist.ProcessGroup | None = None
 
 
 class LostRankError(SegALError):
-    """Another process of this run ended, or does not answer in time."""
+    """Report that another process of this run ended or does not answer."""
 
     exit_code = 5
 
@@ -57,23 +57,28 @@ def patience() -> timedelta:
     return timedelta(minutes=minutes)
 
 
+def is_timeout(error: BaseException) -> bool:
+    """Check whether a collective operation waited too long."""
+    said = f'{type(error).__name__}: {error}'.lower()
+    return 'timed out' in said or 'timeout' in said
+
+
 def lost_rank(error: BaseException, what: str) -> LostRankError | None:
     """Explain why a collective operation failed.
 
     Args:
-        error: What gloo or NCCL raised.
-        what: Where this process was waiting.
+        error: The error of gloo or NCCL.
+        what: The operation that waited, in words.
 
     Returns:
-        The error to raise; None where this one tells of something else.
+        The error to raise; None for an error with another cause.
     """
-    said = f'{type(error).__name__}: {error}'
-    if world_size() == 1 or not any(
-        word in said.lower()
-        for word in ('gloo', 'nccl', 'connection', 'timed out', 'timeout')
+    said = f'{type(error).__name__}: {error}'.lower()
+    late = is_timeout(error)
+    if world_size() == 1 or not (
+        late or any(word in said for word in ('gloo', 'nccl', 'connection'))
     ):
         return None
-    late = 'timed out' in said.lower() or 'timeout' in said.lower()
     return LostRankError(
         f'process {rank()} was waiting for the others {what}, '
         + (
@@ -254,7 +259,7 @@ def share_files(folder: Path, stem: str, *others: str) -> None:
     """Copy files of rank 0 to ranks that do not see its disk.
 
     Args:
-        folder: Where it lies, by the same path on every machine.
+        folder: Their folder, with the same path on every machine.
         stem: The file ``stem.npz`` and, if there is one, the folder ``stem``.
         *others: Names of further files.
     """

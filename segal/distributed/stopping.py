@@ -1,8 +1,8 @@
 """End a run at a safe point after SIGTERM or Ctrl-C.
 
-A signal only leaves a note; the run looks at it where nothing is half done
-(after an iteration, between two images of a query, between rounds), and ends
-there. A second signal ends the process at once.
+A signal is only recorded; the run checks the record at safe points (after an
+iteration, between two images of a query, between rounds), and ends there. A
+second signal ends the process at once.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from segal.errors import SegALError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE = 1.0
-"""Seconds within which the same wish may arrive twice: Ctrl-C reaches every
-process of a terminal, and a launcher passes it on once more."""
+"""Seconds within which a repeated signal counts as the same request: Ctrl-C
+reaches every process of a terminal, and a launcher passes it on again."""
 
 _asked: int = 0
 _since = 0.0
@@ -95,7 +95,7 @@ def check_together() -> None:
 def _note(number: int, frame: Any) -> None:
     global _asked, _since
     if os.getpid() != _ours:
-        return  # a loader's worker: it ends with the process that reads it
+        return  # a loader's worker, which ends with its parent
     if not _asked:
         _asked, _since = number, time.monotonic()
         if os.environ.get('RANK', '0') == '0':

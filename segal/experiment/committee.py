@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,15 @@ _FORMATS = (
 
 @dataclass(frozen=True)
 class Committee:
-    """Loads the further networks that predict beside a round's own.
+    """Load the further networks that predict beside a round's own.
 
     Attributes:
-        members: As the config declares them.
+        members: The members in the config.
         cfg: The translated config of the experiment.
         classes: Names of the C classes.
-        device: Where the networks shall lie.
-        earlier: Gives the network that a round of this run ended with.
-        logger: Told who came.
+        device: Device of the networks.
+        earlier: Returns the network at the end of a round of this run.
+        logger: Logs the members that were loaded.
     """
 
     members: Sequence[Member]
@@ -91,12 +92,7 @@ class Committee:
         ours = _pixel_steps(self.cfg.data.query.pipeline)
         pipeline, _ = test_pipeline_of(cfg)
         theirs = _pixel_steps(pipeline) or ours
-        longest = max(len(ours), len(theirs))
-        for index in range(longest):
-            step, other = (
-                steps[index] if index < len(steps) else None
-                for steps in (ours, theirs)
-            )
+        for step, other in zip_longest(ours, theirs):
             if step != other:
                 found.append(
                     f'{where}: wanted the query pipeline of this config, '
@@ -121,9 +117,9 @@ class Committee:
         """Load the further networks of a round's committee, on every rank.
 
         Args:
-            round: Whose own network is the first member.
-            asked: Whether labels are bought by what they say. Else they are
-                for pictures alone, and who is missing is left out.
+            round: The round whose own network is the first member.
+            asked: True: labels are bought by their predictions. False: they
+                are for pictures only, and missing members are left out.
 
         Raises:
             StateError: ``asked``, and a member is missing, hurt, or does not

@@ -49,17 +49,17 @@ class Data:
 
     @property
     def source_images(self) -> int:
-        """Images of all sources."""
+        """Count the images of all sources."""
         return sum(len(source) for source in self.sources.values())
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the C classes."""
+        """Return the names of the C classes."""
         return tuple(self.view.CLASSES or ())
 
     @property
     def palette(self) -> NDArray[np.uint8]:
-        """uint8 (C, 3), RGB."""
+        """Return the palette: uint8 (C, 3), RGB."""
         return np.asarray(self.view.PALETTE, np.uint8)
 
     def annotation(self, name: str) -> NDArray[np.uint8]:
@@ -165,7 +165,7 @@ def _keep_few(dataset: Any, count: int | None) -> None:
 
 
 def _no_pool(query: Any) -> list[str]:
-    """Say why ``data.query`` is no data set of mmseg's."""
+    """Check that ``data.query`` is an mmseg data set."""
     if query is None or isinstance(query, CustomDataset):
         return []
     return [
@@ -329,7 +329,7 @@ def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
     """List the folders and split files of a data set that are missing.
 
     Args:
-        key: Where the entry stands in the config.
+        key: Key of the entry in the config.
         entry: Config of the data set.
     """
     problems = []

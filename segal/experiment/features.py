@@ -16,10 +16,10 @@ from segal.features import BaseExtractor, Described, FrozenExtractor
 from segal.visualization.table import size_in_words
 
 FOLDER = 'features'
-"""Of a work_dir, where no other is named."""
+"""Folder in the work_dir, the default."""
 
 _BYTES = dict(embedding=4, features=2)
-"""Of one number on disk."""
+"""Bytes of one number on disk."""
 
 
 def needs_of(config: ActiveLearningConfig) -> set[str]:
@@ -58,7 +58,7 @@ def describe_first(
         extractor: Describes it.
         pool: With at least one image.
         device: Where.
-        logger: Told which weights were loaded.
+        logger: Logs which weights were loaded.
         weights: Whether they are loaded.
 
     Raises:
@@ -76,7 +76,7 @@ def cost(first: Described, pool: Pool, kinds: Collection[str]) -> str:
     Args:
         first: Of the first image; maps of others grow with their pixels.
         pool: The images.
-        kinds: What is kept of them.
+        kinds: Kinds of features that are cached.
     """
     said = []
     if 'embedding' in kinds:

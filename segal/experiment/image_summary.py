@@ -17,14 +17,14 @@ def show(
 
     Args:
         pool: The images.
-        channels: Those that are shown, if the config says so.
+        channels: The channels to show; None: the default.
         notes: Get a line on images that are not 8-bit colour.
 
     Returns:
-        What is wrong with the channels.
+        Problems of the channels.
 
     Raises:
-        DataError: A loader that destroys what is in the files.
+        DataError: The loader destroys values of the files.
     """
     problems = pool.show_channels(channels)
     if problems:

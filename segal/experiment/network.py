@@ -6,6 +6,7 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,30 +29,23 @@ from segal.models.whole_weights import fill_network, network_tensors
 from segal.seeding import seed_all
 
 
+@dataclass(frozen=True)
 class Networks:
-    """Builds networks, each from a copy of the config.
+    """Build networks, each from a copy of the config.
 
-    Args:
+    Attributes:
         cfg: Translated config.
         config: Its active learning, read.
         classes: Names of the C classes.
-        device: Where to train.
-        logger: Told which weights were loaded.
+        device: Device of the training.
+        logger: Logs which weights were loaded.
     """
 
-    def __init__(
-        self,
-        cfg: Config,
-        config: ActiveLearningConfig,
-        classes: tuple[str, ...],
-        device: torch.device,
-        logger: logging.Logger,
-    ) -> None:
-        self.cfg = cfg
-        self.config = config
-        self.classes = classes
-        self.device = device
-        self.logger = logger
+    cfg: Config
+    config: ActiveLearningConfig
+    classes: tuple[str, ...]
+    device: torch.device
+    logger: logging.Logger
 
     def build(self) -> nn.Module:
         """Build the network of the config, uninitialised."""
@@ -130,11 +124,10 @@ class Networks:
     def _source(self, backbone: nn.Module) -> tuple[str | None, bool]:
         """Find the first weights of a backbone.
 
-        Nowhere where ``load_from`` fills the whole network.
-
         Returns:
-            Path or address, None where there is none; and whether the
-            backbone converts them itself (Swin, ViT).
+            Path or address, None if there is none or ``load_from`` fills the
+            whole network; and whether the backbone converts the weights
+            itself (Swin, ViT).
         """
         if self.cfg.get('load_from'):
             return None, False
@@ -148,14 +141,14 @@ class Networks:
     def again(self, weights: Mapping[str, Tensor], where: str) -> nn.Module:
         """Build the network with the weights at the end of a round.
 
-        What hooks added to the round's own (EMA's second set) is left out.
+        Weights that hooks added (EMA's second set) are left out.
 
         Args:
             weights: Of the round's checkpoint.
             where: Its path, for the error.
 
         Raises:
-            StateError: They are of another network.
+            StateError: The weights belong to another network.
         """
         model = self.build()
         wanted = model.state_dict().keys()
@@ -228,21 +221,13 @@ class Networks:
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """Wrap the network as mmseg trains it."""
+        kind = self.device.type
+        ids = [torch.cuda.current_device()] if kind == 'cuda' else None
         if ranks.world_size() == 1:
-            ids = (
-                [torch.cuda.current_device()]
-                if (self.device.type == 'cuda')
-                else None
-            )
-            return build_dp(model, self.device.type, device_ids=ids)
-        ids = (
-            [torch.cuda.current_device()]
-            if (self.device.type == 'cuda')
-            else None
-        )
+            return build_dp(model, kind, device_ids=ids)
         return build_ddp(
             model,
-            self.device.type,
+            kind,
             device_ids=ids,
             broadcast_buffers=False,
             find_unused_parameters=self.cfg.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,31 +49,25 @@ from segal.runner.inner import (
 from segal.runner.rounds import plain
 
 
+@dataclass
 class Training:
     """One training phase, ready to run.
 
-    Args:
+    Attributes:
         runner: The inner runner, with its hooks.
         loader: Training batches.
         evaluation: The hook that evaluates.
         wrapper: The network, for the query.
     """
 
-    def __init__(
-        self,
-        runner: Any,
-        loader: DataLoader,
-        evaluation: EvaluationHook,
-        wrapper: ModelWrapper,
-    ) -> None:
-        self.runner = runner
-        self.loader = loader
-        self.evaluation = evaluation
-        self.wrapper = wrapper
+    runner: Any
+    loader: DataLoader
+    evaluation: EvaluationHook
+    wrapper: ModelWrapper
 
     @property
     def source_images(self) -> int:
-        """Images of labelled sources in the training set."""
+        """Count the images of labelled sources in the training set."""
         return self.loader.dataset.source_images  # type: ignore[attr-defined]
 
     def run(self) -> dict[str, Any]:
@@ -110,16 +105,16 @@ class Training:
 
 
 class PhaseBuilder:
-    """Builds the training phase of each round, for the outer runner.
+    """Build the training phase of each round, for the outer runner.
 
     Args:
         cfg: Translated config.
         config: Its active learning, read.
         data: The data sets.
-        store: What was bought.
+        store: The bought labels.
         work_dir: The experiment's folder.
-        device: Where to train.
-        logger: For everything that is said.
+        device: Device of the training.
+        logger: For all messages.
     """
 
     def __init__(
@@ -168,9 +163,9 @@ class PhaseBuilder:
         if round and not self.config.reset.optimizer:
             optimizer.load_state_dict(self._final(round - 1)['optimizer'])
         context = self._context(round, iterations, len(sampler))
-        length = self.config.phases[round].train
         by_epoch = self.config.by_epoch
         first = sum(self._lengths(round))
+        end = first + self.config.phases[round].train
         kind = RoundEpochRunner if by_epoch else RoundIterRunner
         runner = kind(
             model=network,
@@ -188,7 +183,7 @@ class PhaseBuilder:
                     round=round,
                 )
             ),
-            **{'max_epochs' if by_epoch else 'max_iters': first + length},
+            **{'max_epochs' if by_epoch else 'max_iters': end},
         )
         runner.context = context
         runner._iter = context.first_iter
@@ -198,7 +193,7 @@ class PhaseBuilder:
         if snapshot is not None:
             runner.count_from(snapshot)
             done = runner.iter - context.first_iter
-            if by_epoch:  # another number of processes has other epochs
+            if by_epoch:  # the epochs of another number of processes differ
                 done = (runner.epoch - first) * len(sampler)
             sampler.start_at(done)
             self.logger.info(
@@ -292,10 +287,7 @@ class PhaseBuilder:
         """Build the hooks that report a finished round."""
         return self.hooks.reporters()
 
-    def _train_loader(
-        self,
-        round: int,
-    ) -> tuple[DataLoader, BatchSampler]:
+    def _train_loader(self, round: int) -> tuple[DataLoader, BatchSampler]:
         """Build the loader of everything labelled so far."""
         options = {
             'workers_per_gpu': 2,
@@ -344,10 +336,7 @@ class PhaseBuilder:
         return loader, sampler
 
     def _context(
-        self,
-        round: int,
-        iterations: int,
-        per_epoch: int,
+        self, round: int, iterations: int, per_epoch: int
     ) -> RoundContext:
         """Locate the round in the experiment and in its schedule."""
         span = span_of(self.config, round, iterations, per_epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,30 +30,23 @@ from segal.hooks.snapshot import SnapshotHook
 from segal.hooks.visualize import VisualizeHook
 
 
+@dataclass(frozen=True)
 class PhaseHooks:
-    """Builds the hooks of each phase afresh.
+    """Build new hooks for each phase.
 
-    Args:
+    Attributes:
         cfg: Translated config.
         config: Its active learning, read.
         val: ``data.val``.
         work_dir: The experiment's folder.
-        device: Where to train.
+        device: Device of the training.
     """
 
-    def __init__(
-        self,
-        cfg: Config,
-        config: ActiveLearningConfig,
-        val: CustomDataset,
-        work_dir: Path,
-        device: torch.device,
-    ) -> None:
-        self.cfg = cfg
-        self.config = config
-        self.val = val
-        self.work_dir = work_dir
-        self.device = device
+    cfg: Config
+    config: ActiveLearningConfig
+    val: CustomDataset
+    work_dir: Path
+    device: torch.device
 
     def register(
         self, runner: Any, snapshot: dict[str, Any] | None
@@ -61,10 +55,10 @@ class PhaseHooks:
 
         Args:
             runner: The inner runner.
-            snapshot: What it goes on from, if anything.
+            snapshot: The snapshot to continue from, if any.
 
         Returns:
-            The one that evaluates.
+            The evaluation hook.
         """
         cfg = self.sections()
         span = runner.context.span
@@ -166,10 +160,9 @@ class PhaseHooks:
         return EvaluationHook(loader, indices, **options)
 
     def reporters(self) -> list[Hook]:
-        """Build the hooks that report a finished round.
+        """Build the hooks that report a round that this process did not train.
 
-        For a round that this process did not train; else they are those of
-        the phase.
+        A round that it trained is reported by the hooks of the phase.
         """
         hooks = []
         logs = copy.deepcopy(self.cfg.get('log_config') or {})
@@ -200,9 +193,7 @@ class PhaseHooks:
 
 
 def _global_iter(
-    hook: LoggerHook,
-    runner: Any,
-    inner_iter: bool = False,
+    hook: LoggerHook, runner: Any, inner_iter: bool = False
 ) -> int:
     """Count mmcv's ``get_iter`` over all rounds."""
     if hook.by_epoch and inner_iter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os.path as osp
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from segal.config.network import sync_bn_on_cpu
 from segal.errors import ConfigError
 from segal.model_wrapper import ModelWrapper
 from segal.models.whole_weights import fill_network, network_tensors
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import clean_query, drop_masks, entries
 
@@ -55,7 +55,7 @@ def load_trained(
         cfg: As loaded; of it ``model`` counts, and what the data sections
             say of classes. Nothing of ``data`` has to exist.
         checkpoint: Any that mmseg wrote, or a bare ``state_dict``.
-        device: Where the network shall lie.
+        device: Device of the network.
 
     Raises:
         ConfigError: The network cannot be built.
@@ -78,7 +78,7 @@ def build_plain(cfg: Config, device: torch.device) -> nn.Module:
 
     Args:
         cfg: As loaded; its ``model`` counts, and is changed in place.
-        device: Where the network shall lie; it is built on the CPU.
+        device: Later device of the network, which is built on the CPU.
 
     Raises:
         ConfigError: It cannot be built.
@@ -93,14 +93,12 @@ def build_plain(cfg: Config, device: torch.device) -> nn.Module:
     on_gpu = device.type == 'cuda'
     if not on_gpu:
         sync_bn_on_cpu(cfg)
-    try:
+    with building('model', section):
         model = build_segmentor(
             section,
             train_cfg=cfg.get('train_cfg'),
             test_cfg=cfg.get('test_cfg'),
         )
-    except Exception as error:
-        raise ConfigError(not_built('model', section, error)) from error
     return model if on_gpu else revert_sync_batchnorm(model)
 
 
@@ -159,14 +157,8 @@ def test_pipeline_of(cfg: Config) -> tuple[Any, list[str]]:
         ``data.val`` that has one, else ``test_pipeline``, without ground
         truth; None where there is none. And notes on what was translated.
     """
-    data = cfg.get('data')
-    found = None
-    for name in _SETS[:3] if isinstance(data, Mapping) else ():
-        for entry in entries(data.get(name)):
-            while isinstance(entry, Mapping) and 'dataset' in entry:
-                entry = entry['dataset']
-            if found is None and isinstance(entry, Mapping):
-                found = entry.get('pipeline')
+    pipelines = (entry.get('pipeline') for entry in _data_sets(cfg, _SETS[:3]))
+    found = next((one for one in pipelines if one is not None), None)
     found = found or cfg.get('test_pipeline')
     if not found:
         return None, []
@@ -175,10 +167,12 @@ def test_pipeline_of(cfg: Config) -> tuple[Any, list[str]]:
     return alone.data.query.pipeline, notes
 
 
-def _data_sets(cfg: Config) -> Iterator[Mapping[str, Any]]:
-    """List every data set of a config; inner ones in place of wrappers."""
+def _data_sets(
+    cfg: Config, names: Sequence[str] = _SETS
+) -> Iterator[Mapping[str, Any]]:
+    """List the data sets of a config; inner ones in place of wrappers."""
     data = cfg.get('data')
-    for name in _SETS if isinstance(data, Mapping) else ():
+    for name in names if isinstance(data, Mapping) else ():
         for entry in entries(data.get(name)):
             while isinstance(entry, Mapping) and 'dataset' in entry:
                 entry = entry['dataset']

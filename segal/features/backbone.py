@@ -39,7 +39,7 @@ class Backbone(FrozenExtractor):
 
     @property
     def backbone(self) -> dict[str, Any]:
-        """Config of the backbone; its weights are those of ``checkpoint``."""
+        """Return the config of the backbone, without its weights."""
         return dict(self._backbone)
 
     def build(self) -> nn.Module:

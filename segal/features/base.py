@@ -11,7 +11,7 @@ from segal.errors import ConfigError
 from .projection import project
 
 KINDS = ('embedding', 'features')
-"""What an extractor may say of an image: fields of a ``Prediction``."""
+"""Kinds of features: fields of a ``Prediction``."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class Described:
 
 
 class BaseExtractor(ABC):
-    """Describes images by numbers that need no label.
+    """Describe images by features, without labels.
 
     Args:
-        dims: Channels F that the map is brought down to, by a random
-            projection that is always the same; None: all that there are.
+        dims: Channels F of the reduced map, by a fixed random projection;
+            None: all channels.
 
     Attributes:
-        of_network: Whether it looks into the round's own network. Another
-            has a network that never changes, so that each image is looked at
-            once, and also before the first round.
+        of_network: True: the features come from the round's own network.
+            False: from a network that never changes, which sees each image
+            once, also before the first round.
 
     Raises:
         ConfigError: ``dims`` has no meaning.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import socket
 import struct
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError, StateError
-from segal.files import replace_file, replace_json
+from segal.files import replace_file
 
 from .base import Described
 
@@ -27,12 +28,12 @@ _LARGEST = float(np.finfo(np.float16).max)
 class FeatureCache:
     """Cache of one extractor's features: a file for each image and kind.
 
-    Nothing in it decides anything that could not be computed again: what is
-    missing, cut or altered counts as not there. Several runs, and all ranks
-    of them, may write into one folder at a time.
+    Everything in it can be computed again: a missing or damaged file counts
+    as missing. Several runs, with all their ranks, may write into one folder
+    at the same time.
 
     Args:
-        folder: Of the extractor: weights and options decide its name.
+        folder: Folder of the extractor, named by its weights and options.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,16 +53,14 @@ class FeatureCache:
                 f'none ({error.strerror}); correct '
                 'active_learning.features.cache'
             ) from error
-        replace_json(self.folder / f'about.json{_own()}', about)
-        os.replace(
-            self.folder / f'about.json{_own()}', self.folder / 'about.json'
-        )
+        text = json.dumps(about, indent=1) + '\n'
+        replace_shared(self.folder / 'about.json', text)
 
     def path(self, stem: str, kind: str) -> Path:
         """Return the path of an image's features.
 
         Args:
-            stem: What the image is known by here: a digest of its content.
+            stem: Key of the image: a digest of its content.
             kind: ``'embedding'`` or ``'features'``.
         """
         return self.folder / f'{stem}.{kind}'
@@ -97,12 +96,8 @@ class FeatureCache:
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)
         content = buffer.getvalue()
-        path = self.path(stem, kind)
-        own = path.with_name(path.name + _own())
-        replace_file(
-            own, _HEAD.pack(_MAGIC, len(content)) + content + _hash(content)
-        )
-        os.replace(own, path)
+        head = _HEAD.pack(_MAGIC, len(content))
+        replace_shared(self.path(stem, kind), head + content + _hash(content))
 
 
 def kept(
@@ -112,7 +107,7 @@ def kept(
 
     Args:
         described: By the extractor.
-        kinds: Which of both.
+        kinds: The kinds to encode.
 
     Returns:
         The embedding, float32 (D,); the map, float16 (F, h, w), beyond whose
@@ -139,6 +134,12 @@ def _hash(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_DIGEST).digest()
 
 
-def _own() -> str:
-    """Make a suffix of a name that no other process uses at this time."""
-    return f'.{socket.gethostname()}.{os.getpid()}'
+def replace_shared(path: Path, data: bytes | str) -> None:
+    """Replace a file that other processes may write at the same time.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    own = path.with_name(f'{path.name}.{socket.gethostname()}.{os.getpid()}')
+    replace_file(own, data)
+    os.replace(own, path)

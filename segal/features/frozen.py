@@ -7,6 +7,7 @@ import json
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import mmcv
@@ -19,16 +20,16 @@ from torch import Tensor, nn
 from segal.distributed import ranks
 from segal.errors import ConfigError, SegALError, StateError
 from segal.models.weights import load_backbone
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 
 from .base import BaseExtractor, Described
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
-"""Of RGB in 0 to 255."""
+"""Standard deviation, as the mean for RGB in 0 to 255."""
 
 VERSION = 1
-"""Goes up whenever the same options give other numbers."""
+"""Increased whenever the same options give other numbers."""
 
 _KEY = 'active_learning.features'
 
@@ -39,11 +40,11 @@ class FrozenExtractor(BaseExtractor):
     Args:
         checkpoint: Path or URL of the weights, of the backbone alone or of a
             network around it.
-        size: (H, W) that an image is resized to before it enters; None: as it
-            is, or what the backbone is made for (``img_size`` of a ViT).
-        mean: Of R, G and B in 0 to 255, taken off each pixel.
-        std: Of R, G and B, that each pixel is divided by.
-        level: Which of the backbone's outputs counts; -1 is the last.
+        size: (H, W) to which images are resized; None: their own size, or
+            that of the backbone (``img_size`` of a ViT).
+        mean: Mean of R, G and B, 0 to 255, for the normalisation.
+        std: Standard deviation of R, G and B, the same.
+        level: Index of the backbone's output; -1 is the last.
         dims: See the base.
         cache: Folder that several runs may share; None: in the work_dir.
 
@@ -76,7 +77,7 @@ class FrozenExtractor(BaseExtractor):
     @property
     @abstractmethod
     def backbone(self) -> dict[str, Any]:
-        """Config of the backbone, as its registry takes it."""
+        """Return the config of the backbone for its registry."""
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -113,10 +114,10 @@ class FrozenExtractor(BaseExtractor):
         """Build the network and load its weights.
 
         Args:
-            device: Where it shall run.
-            logger: Told which weights were loaded.
-            weights: Whether they are loaded; without them the numbers mean
-                nothing, but are as many.
+            device: Device of the network.
+            logger: Logs which weights were loaded.
+            weights: False: load none; only the shapes of the features are
+                then right.
 
         Raises:
             ConfigError: The backbone cannot be built.
@@ -131,14 +132,8 @@ class FrozenExtractor(BaseExtractor):
                 "describes images by the round's own network, which sees "
                 'all channels'
             )
-        try:
+        with building('backbone', self.backbone):
             backbone = self.build()
-        except SegALError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                not_built('backbone', self.backbone, error)
-            ) from error
         if device.type != 'cuda':
             backbone = revert_sync_batchnorm(backbone)
         if weights:
@@ -151,24 +146,19 @@ class FrozenExtractor(BaseExtractor):
         return FrozenNetwork(self, backbone, device)
 
 
+@dataclass(frozen=True)
 class FrozenNetwork:
     """A frozen extractor with its network.
 
-    Args:
+    Attributes:
         extractor: The options.
-        backbone: Filled, on its device, in eval mode.
+        backbone: With its weights, on its device, in eval mode.
         device: That device.
     """
 
-    def __init__(
-        self,
-        extractor: FrozenExtractor,
-        backbone: nn.Module,
-        device: torch.device,
-    ) -> None:
-        self.extractor = extractor
-        self.backbone = backbone
-        self.device = device
+    extractor: FrozenExtractor
+    backbone: nn.Module
+    device: torch.device
 
     def fingerprint(self) -> str:
         """Compute the fingerprint of weights and options: 32 hex digits."""

@@ -17,23 +17,23 @@ from segal.registry import FEATURES
 from .frozen import FrozenExtractor
 
 _MASKED = ('CAEViT', 'MAEViT', 'MaskFeatViT', 'SimMIMSwinTransformer')
-"""Backbones that hide a part of the image; mmcls's own, beneath, do not."""
+"""Backbones that mask a part of the image; their mmcls base classes do not."""
 
 
 @FEATURES.register_module()
 class MMSelfSup(FrozenExtractor):
     """The backbone of any algorithm of MMSelfSup.
 
-    What counts is its map, not what neck and head make of it. Backbones that
-    are trained on masked images see the whole of it here.
+    The features are the backbone's map, before neck and head. Backbones that
+    were trained on masked images see whole images here.
 
     Args:
         config: A config of MMSelfSup: a path, or its place among those that
             came with the package, such as
             ``'simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py'``.
         checkpoint: See the base.
-        mean: Of R, G and B in 0 to 255; None: as the config's Normalize says.
-        std: The same.
+        mean: Of R, G and B in 0 to 255; None: that of the config's Normalize.
+        std: Standard deviation, as ``mean``.
         **options: See the base.
     """
 
@@ -56,14 +56,14 @@ class MMSelfSup(FrozenExtractor):
 
     @property
     def backbone(self) -> dict[str, Any]:
-        """Config of the backbone; its weights are those of ``checkpoint``."""
+        """Return the config of the backbone, without its weights."""
         backbone = self.config.model.backbone.to_dict()
         backbone.pop('init_cfg', None)
         return backbone
 
     @property
     def with_sobel(self) -> bool:
-        """Whether the backbone sees edges, not colours."""
+        """Check whether the backbone sees edges, not colours."""
         return bool(self.config.model.get('with_sobel', False))
 
     def options(self) -> dict[str, Any]:

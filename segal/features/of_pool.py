@@ -31,20 +31,20 @@ from .stamps import Stamp, read_stamps, stamp, write_stamps
 
 
 class PoolFeatures:
-    """Adds embeddings and feature maps to predictions.
+    """Add embeddings and feature maps to predictions.
 
-    Those of a frozen network are read from a cache, which is filled first:
-    each rank describes its share of the pool, image by image. A run that is
-    killed goes on with what is missing; an image, weights or options that
-    have changed are others, and are described anew.
+    Features of a frozen network are read from a cache, which is filled first:
+    each rank extracts its share of the pool, image by image. A run that was
+    killed extracts only the missing features. A changed image, weight or
+    option has a new key, so its features are extracted again.
 
     Args:
         pool: The images.
-        extractor: Describes them.
-        device: Where its network shall run, and the numbers shall lie.
-        folder: Where they are kept.
+        extractor: Describes the images.
+        device: Device of the network and of the features.
+        folder: Folder of the cache.
         workers: Loader processes a rank.
-        logger: Told what is done.
+        logger: For messages.
     """
 
     def __init__(

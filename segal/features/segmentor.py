@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -17,10 +17,10 @@ from .base import KINDS, BaseExtractor
 
 @FEATURES.register_module()
 class Segmentor(BaseExtractor):
-    """The round's own network: the map that enters its last layer.
+    """The map that enters the last layer of the round's own network.
 
-    It is another one after each round, so nothing is kept; and there is none
-    before the first round.
+    It changes with each round, so nothing is cached; before the first round
+    there is none.
 
     Args:
         dims: See the base.
@@ -30,10 +30,10 @@ class Segmentor(BaseExtractor):
 
 
 class Tap:
-    """Records the input of the last classifier layer of a segmentor.
+    """Record the input of the last classifier layer of a segmentor.
 
-    That is the layer of the decode head that was run last among those whose
-    outputs are as many as the head's: ``conv_seg`` in nearly all of mmseg.
+    It is the last layer of the decode head with as many outputs as the head:
+    ``conv_seg`` in nearly all of mmseg.
 
     Args:
         model: An mmseg segmentor.
@@ -79,9 +79,8 @@ class Tap:
     def take(self, batch: dict[str, Any], device: torch.device) -> Tensor:
         """Return the map of the batch that the network has just predicted.
 
-        Where it saw the images in pieces (``slide``) or more than once (test
-        time augmentation), it looks once more at the whole of the first,
-        unmirrored view.
+        With sliding windows (``slide``) or test time augmentation, the
+        network runs once more on the whole of the first view without a flip.
 
         Args:
             batch: mmseg test batch.
@@ -116,28 +115,22 @@ class Tap:
         return seen.float()
 
 
+@dataclass
 class NetworkFeatures:
     """Features of the batch that the round's network has just predicted.
 
-    Args:
-        tap: Listening.
-        extractor: What makes both kinds of a map.
+    Attributes:
+        tap: The open tap.
+        extractor: Makes embedding and features of a map.
         device: Of the network.
-        needs: What is wanted.
+        needs: The kinds that are needed.
     """
 
-    def __init__(
-        self,
-        tap: Tap,
-        extractor: BaseExtractor,
-        device: torch.device,
-        needs: Collection[str],
-    ) -> None:
-        self.tap = tap
-        self.extractor = extractor
-        self.device = device
-        self.kinds = [kind for kind in KINDS if kind in needs]
-        self._maps: Tensor | None = None
+    tap: Tap
+    extractor: BaseExtractor
+    device: torch.device
+    needs: Collection[str]
+    _maps: Tensor | None = None
 
     def take(self, batch: dict[str, Any]) -> None:
         """Record the maps of a batch, right after it was predicted."""
@@ -147,7 +140,8 @@ class NetworkFeatures:
         """Add the features of an image of the batch to its prediction."""
         assert self._maps is not None
         described = self.extractor.describe(self._maps[index])
-        found = {kind: getattr(described, kind) for kind in self.kinds}
+        kinds = [kind for kind in KINDS if kind in self.needs]
+        found = {kind: getattr(described, kind) for kind in kinds}
         return replace(prediction, **found)
 
 

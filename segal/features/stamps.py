@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 from segal.errors import DataError
-from segal.files import replace_file
+
+from .cache import replace_shared
 
 FILE = 'images.json'
 
@@ -70,6 +70,4 @@ def write_stamps(folder: Path, stamps: Mapping[str, Stamp]) -> None:
     together = {**known, **stamps}
     if together == known:
         return
-    own = folder / f'{FILE}.{socket.gethostname()}.{os.getpid()}'
-    replace_file(own, json.dumps(together, sort_keys=True))
-    os.replace(own, folder / FILE)
+    replace_shared(folder / FILE, json.dumps(together, sort_keys=True))

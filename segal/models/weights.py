@@ -18,8 +18,7 @@ from segal.openmmlab.loading import load_file
 HEADS = re.compile(
     r'(^|\.)(fc|classifier|head|last_linear|norm_pre|aux)(\.|$)'
 )
-"""Classifiers at the end of a pretrained network, which no backbone needs."""
-
+"""Classifiers of a pretrained network, which no backbone needs."""
 
 CHECKPOINT = 'runner.checkpoint'
 """The key that names a backbone's first weights."""
@@ -35,7 +34,7 @@ def read_weights(
             ``torchvision://`` names. What is fetched is kept in torch's own
             cache (``$TORCH_HOME/hub/checkpoints``); a file put there serves
             machines without a network.
-        key: Where to name another, for errors.
+        key: Config key of the weights, for errors.
         wanted: Names of a backbone's weights; where all are there, they are
             taken as they are (UNet has an ``encoder.`` of its own).
 
@@ -98,10 +97,10 @@ def load_backbone(
     """Load pretrained weights into a backbone.
 
     Args:
-        backbone: As mmseg built it.
-        source: As for :func:`read_weights`.
-        logger: Told what was left over.
-        key: Where to name others, for errors.
+        backbone: A backbone that mmseg built.
+        source: See :func:`read_weights`.
+        logger: Logs weights that are left over.
+        key: Config key of the weights, for errors.
 
     Raises:
         StateError: A weight of the backbone is missing in the file, or has
@@ -212,7 +211,7 @@ def newest_whole(
 
     Args:
         paths: The one that is wanted first.
-        logger: Told of each that is passed over.
+        logger: Logs each checkpoint that cannot be read.
     """
     for path in paths:
         try:

@@ -1,10 +1,10 @@
 """Use mmseg configs as bases, without copying them.
 
-A plain training config, used as a base, says how long *it* trains. Merged
-key by key into a child, its ``max_iters``, its evaluation every 4000
-iterations or the ``momentum`` of its SGD would stay behind in sections that
-the child wrote for rounds. So those sections are set aside where such a base
-enters the chain, and joined with the child's by rules of their own.
+A plain training config has its own schedule. Merged key by key into a child,
+its ``max_iters``, its evaluation every 4000 iterations or the ``momentum`` of
+its SGD would stay in sections that the child wrote for rounds. So these
+sections of such a base are set aside, and merged with the child's sections by
+separate rules.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mmcv import Config
 from segal.errors import ConfigError
 
 OWN_ONLY = ('runner', 'evaluation', 'checkpoint_config')
-"""Sections of which the child's keys alone count."""
+"""Sections in which only the child's keys count."""
 
 SET_ASIDE = (*OWN_ONLY, 'lr_config', 'optimizer')
 _MARK = '__of_the_base__'
@@ -127,7 +127,7 @@ def bases_set_aside(top: str) -> Iterator[None]:
     """Make ``Config.fromfile`` set sections of bases aside in this block.
 
     Args:
-        top: The file that is read; it is nobody's base.
+        top: The file that is read, which is no base.
     """
     original = Config._file2dict
     top_path = Path(top).expanduser().resolve()

@@ -13,7 +13,7 @@ from mmcv.runner.optimizer import OPTIMIZERS
 from mmseg.datasets import DATASETS, PIPELINES
 from mmseg.models.builder import MODELS
 
-from segal.errors import ConfigError, nearest, raised_at, short
+from segal.errors import ConfigError, SegALError, nearest, raised_at, short
 
 _REGISTRIES = {
     registry.name: registry.module_dict
@@ -31,10 +31,10 @@ _TWICE = re.compile(
     r"(\w+): .*got multiple values for keyword argument '(\w+)'"
 )
 _ENDINGS = ('Dataset', 'Loss', 'Hook', 'Head')
-"""What people leave out."""
+"""Endings that people leave out."""
 
 _FEW = 20
-"""So many valid names are listed; of more, the nearest alone is named."""
+"""Valid names that are listed at most; of more, only the nearest."""
 
 
 def not_built(where: str, section: Any, error: Exception) -> str:
@@ -42,11 +42,11 @@ def not_built(where: str, section: Any, error: Exception) -> str:
 
     Args:
         where: Dotted path of the section.
-        section: What stands there.
-        error: What mmcv's ``build_from_cfg`` raised: the words of the
-            innermost part behind the names of all around it.
+        section: Its value.
+        error: The error of mmcv's ``build_from_cfg``: the innermost message
+            behind the names of all outer parts.
     """
-    if isinstance(error, ConfigError):  # it has told all there is to tell
+    if isinstance(error, ConfigError):  # it is explained already
         return '; '.join(f'{where}: {one}' for one in error.problems)
     said = _plain(error)
     unknown = _UNKNOWN.search(said)
@@ -59,7 +59,7 @@ def not_built(where: str, section: Any, error: Exception) -> str:
         )
     if unknown is None:
         kind = type(error).__name__
-        # a TypeError of a constructor tells it all by itself
+        # the message of a constructor's TypeError needs no name
         kind = '' if isinstance(error, (TypeError, KeyError)) else f'{kind}: '
         return (
             f'{where}: cannot be built: {kind}{said}; correct it (got '
@@ -71,6 +71,28 @@ def not_built(where: str, section: Any, error: Exception) -> str:
         f'{paths[0] if paths else where}.type: {name!r} is not registered'
         + _guess(name, unknown[2])
     )
+
+
+@contextmanager
+def building(where: str, section: Any) -> Iterator[None]:
+    """Explain why a part cannot be built in this block.
+
+    Args:
+        where: Dotted path of the section.
+        section: Its value.
+
+    Raises:
+        ConfigError: See :func:`not_built`; other errors of ours stay.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        problems = [f'{where}: {one}' for one in error.problems]
+        raise ConfigError(problems) from error
+    except SegALError:
+        raise
+    except Exception as error:
+        raise ConfigError(not_built(where, section, error)) from error
 
 
 def _plain(error: Exception) -> str:

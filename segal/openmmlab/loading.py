@@ -40,7 +40,7 @@ HARMLESS = [
     timedelta,
     timezone,
 ]
-"""What people put into a checkpoint's meta and cannot run code."""
+"""Types in the meta of checkpoints that cannot run code."""
 
 _FORCE_SAFE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 _FORCE_UNSAFE = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -51,7 +51,7 @@ def load_file(path: str | pathlib.Path, map_location: Any = 'cpu') -> Any:
 
     Args:
         path: The file.
-        map_location: As for :func:`torch.load`.
+        map_location: See :func:`torch.load`.
 
     Raises:
         StateError: The file is missing, hurt, or holds more than plain data.
@@ -64,7 +64,7 @@ def load_file(path: str | pathlib.Path, map_location: Any = 'cpu') -> Any:
 def safe_loading(name: str) -> Iterator[None]:
     """Make every ``torch.load`` in this block load plain data only.
 
-    Whatever the call itself asks for: mmcv downloads with
+    The call's own arguments do not matter: mmcv loads downloads with
     ``weights_only=False``.
 
     Args:

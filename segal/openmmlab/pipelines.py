@@ -11,7 +11,7 @@ from mmseg.datasets.builder import PIPELINES
 from mmseg.datasets.pipelines import LoadAnnotations
 
 TRUTH = ('gt_semantic_seg', 'mask')
-"""What a query pipeline may not collect."""
+"""Keys that a query pipeline may not collect."""
 
 _SETS = ('train', 'query', 'val', 'test')
 _RANDOM = {

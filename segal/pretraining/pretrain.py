@@ -29,11 +29,11 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.sampler import RoundBatchSampler
 from segal.config.network import sync_bn_on_cpu
 from segal.distributed import stopping
-from segal.errors import ConfigError, SegALError, StateError
+from segal.errors import ConfigError, StateError
 from segal.experiment.data import missing_paths
 from segal.files import replace_file, replace_json
 from segal.models.weights import load_backbone
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import clean_query, drop_masks, unwrap_datasets
 from segal.pretraining.ssl_config import (
@@ -48,7 +48,7 @@ from segal.runner.inner import save_checkpoint
 from segal.seeding import seed_all, seeded
 
 LARGEST_VIEW = 224
-"""Edge of a view where none is asked for, in pixels, at most."""
+"""Largest default edge of a view, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +104,22 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train the backbone of a config, or continue its training.
 
-    Beside the weights in ``out`` lie, under the same name, ``.py`` (the
-    config of MMSelfSup that they belong to), ``.json`` (what each epoch
-    brought) and, until it is done, ``.resume.pth``.
+    Three more files get the name of ``out``: ``.py`` (the config of
+    MMSelfSup), ``.json`` (the results of each epoch) and, until the training
+    is finished, ``.resume.pth``.
 
     Args:
-        cfg: As loaded; of it ``model.backbone`` and ``data.query`` count. No
-            annotation is read.
-        request: What is asked for.
+        cfg: As loaded; only ``model.backbone`` and ``data.query`` are read.
+            No annotation is read.
+        request: The options.
         out: The file of the weights.
-        logger: Told of each epoch.
+        logger: Logs each epoch.
 
     Returns:
-        What lies in the ``.json``.
+        The content of the ``.json``.
 
     Raises:
-        ConfigError: Everything that is wrong with the config or the request.
+        ConfigError: All problems of the config and the request.
         DataError: Images that cannot be read.
         StateError: ``out`` is of another training, or cannot be written.
     """
@@ -127,18 +127,13 @@ def pretrain(
     _check_colours(pool)
     sync_bn_on_cpu(cfg)
     backbone = backbone_of(cfg)
-    size = request.size or max(16, min(LARGEST_VIEW, _shortest(pool)))
+    shortest = min(min(image.size) for image in pool)
+    size = request.size or max(16, min(LARGEST_VIEW, shortest))
     files = [pool.file(image.name) for image in pool]
-    ssl = Config(
-        dict(
-            model=algorithm(
-                request.algorithm, backbone, channels_of(backbone)
-            ),
-            data=dict(train=views(files, size, cfg)),
-        )
-    )
-    training = _Training(ssl, pool, request, out, logger)
-    return training.run()
+    model = algorithm(request.algorithm, backbone, channels_of(backbone))
+    data = dict(train=views(files, size, cfg))
+    ssl = Config(dict(model=model, data=data))
+    return _Training(ssl, pool, request, out, logger).run()
 
 
 def _open(cfg: Config, request: Request) -> Pool:
@@ -146,10 +141,8 @@ def _open(cfg: Config, request: Request) -> Pool:
     problems = request.problems()
     data = cfg.get('data') or {}
     if not data.get('query'):
-        problems.append(
-            'data.query: required, the pool of images; got nothing'
-        )
-        raise ConfigError(problems)
+        said = 'data.query: required, the pool of images; got nothing'
+        raise ConfigError([*problems, said])
     unwrap_datasets(cfg)
     drop_masks(cfg)
     clean_query(cfg)
@@ -157,12 +150,8 @@ def _open(cfg: Config, request: Request) -> Pool:
     problems += missing_paths('data.query', query)
     if problems:
         raise ConfigError(problems)
-    try:
+    with building('data.query', query):
         dataset, notes = build_listed(query.copy(), dict(test_mode=True))
-    except SegALError:
-        raise
-    except Exception as error:
-        raise ConfigError(not_built('data.query', query, error)) from error
     for note in notes:
         get_root_logger().warning(f'data.query: {note}')
     return open_pool(dataset)
@@ -184,12 +173,8 @@ def _check_colours(pool: Pool) -> None:
         )
 
 
-def _shortest(pool: Pool) -> int:
-    return min(min(image.size) for image in pool)
-
-
 class _Keyed(Dataset):
-    """Views drawn from (seed, epoch, image), whichever process loads them."""
+    """Views that depend only on (seed, epoch, image)."""
 
     def __init__(self, dataset: Any, names: list[str], seed: int) -> None:
         self.dataset = dataset
@@ -206,15 +191,7 @@ class _Keyed(Dataset):
 
 
 class _Training:
-    """One training: network, optimizer, data, and its snapshot.
-
-    Args:
-        ssl: The config of MMSelfSup.
-        pool: The images.
-        request: What is asked for.
-        out: The file of the weights.
-        logger: Told of each epoch.
-    """
+    """One training: network, optimizer, data, and its snapshot."""
 
     def __init__(
         self,
@@ -257,7 +234,8 @@ class _Training:
         begin, before = time.monotonic(), len(self.epochs)
         for epoch in range(before, self.request.epochs):
             self.epochs.append(self._epoch(epoch, model, optimizer))
-            self._save(model, optimizer)
+            state = optimizer.state_dict()
+            self._save(model, self.snapshot, optimizer=state)
             spent = time.monotonic() - begin
             each = spent / (epoch + 1 - before)
             left = each * (self.request.epochs - epoch - 1)
@@ -292,18 +270,14 @@ class _Training:
         return model.to(self.device)
 
     def _optimizer(self, model: nn.Module) -> torch.optim.SGD:
-        """Build SGD; SimSiam's predictor keeps its learning rate."""
-        request = self.request
-        lr = request.lr or 0.05 * request.batch_size / 256
-        predictor: list[nn.Parameter] = []
-        others: list[nn.Parameter] = []
+        """Build SGD; SimSiam's predictor has a group of its own."""
+        groups: list[list[nn.Parameter]] = [[], []]
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                of_head = name.startswith('head.')
-                (predictor if of_head else others).append(parameter)
+                groups[name.startswith('head.')].append(parameter)
         return torch.optim.SGD(
-            [dict(params=others), dict(params=predictor)],
-            lr=lr,
+            [dict(params=group) for group in groups],
+            lr=self.request.lr or 0.05 * self.request.batch_size / 256,
             momentum=0.9,
             weight_decay=1e-4,
         )
@@ -314,43 +288,34 @@ class _Training:
         """Train one epoch.
 
         Returns:
-            The mean loss, and how far the images of the last batch lie apart
-            (see :func:`spread`).
+            The mean loss, and the :func:`spread` of the last batch.
         """
         loader = DataLoader(
             self.data,
             batch_sampler=self.sampler.batches(epoch),
             num_workers=self.request.workers,
         )
-        losses, last = [], None
+        losses = []
         total = self.request.epochs * len(self.sampler)
-        bar = tqdm(
-            loader,
-            desc=f'epoch {epoch + 1}',
-            unit='batch',
-            mininterval=1,
-            leave=False,
-        )
+        bar = tqdm(loader, f'epoch {epoch + 1}', leave=False, mininterval=1)
         model.train()
         for number, batch in enumerate(bar, epoch * len(self.sampler)):
             stopping.check()
             self._schedule(model, optimizer, number / total)
             pair = [view.to(self.device) for view in batch]
-            result = model.train_step(dict(img=pair), None)
+            loss = model.train_step(dict(img=pair), None)['loss']
             optimizer.zero_grad()
-            result['loss'].backward()
+            loss.backward()
             optimizer.step()
             if self.request.algorithm == 'byol':
                 model.momentum_update()
-            losses.append(float(result['loss'].detach()))
-            last = pair[0]
+            losses.append(float(loss.detach()))
         if not np.isfinite(losses).all():
             raise StateError(
                 f'epoch {epoch + 1}: the loss is NaN or infinite; lower --lr, '
                 'and write into another --out'
             )
-        assert last is not None
-        return dict(loss=float(np.mean(losses)), spread=spread(model, last))
+        return dict(loss=float(np.mean(losses)), spread=spread(model, pair[0]))
 
     def _schedule(
         self, model: Any, optimizer: torch.optim.Optimizer, done: float
@@ -359,22 +324,20 @@ class _Training:
         cosine = (1 + math.cos(math.pi * done)) / 2
         base = optimizer.defaults['lr']
         others, predictor = optimizer.param_groups
-        others['lr'] = base * cosine
-        fixed = self.request.algorithm == 'simsiam'
-        predictor['lr'] = base if fixed else base * cosine
-        if not fixed:
+        others['lr'] = predictor['lr'] = base * cosine
+        if self.request.algorithm == 'simsiam':
+            predictor['lr'] = base
+        else:
             model.momentum = 1 - (1 - model.base_momentum) * cosine
 
-    def _save(self, model: nn.Module, optimizer: Any) -> None:
-        """Return the state that a killed training continues from."""
-        save_checkpoint(
-            dict(
-                meta=dict(options=self.options, epochs=self.epochs),
-                state_dict=dict(weights_to_cpu(model.state_dict())),
-                optimizer=optimizer.state_dict(),
-            ),
-            self.snapshot,
+    def _save(self, network: nn.Module, path: Path, **more: Any) -> None:
+        """Write the weights of a network with the options and epochs."""
+        content = dict(
+            meta=dict(options=self.options, epochs=self.epochs),
+            state_dict=dict(weights_to_cpu(network.state_dict())),
+            **more,
         )
+        save_checkpoint(content, path)
 
     def _go_on(self, model: nn.Module, optimizer: Any) -> None:
         """Load the snapshot, if there is one."""
@@ -413,13 +376,7 @@ class _Training:
 
     def _finish(self, model: Any) -> dict[str, Any]:
         """Write the weights, and remove the snapshot."""
-        save_checkpoint(
-            dict(
-                meta=dict(options=self.options, epochs=self.epochs),
-                state_dict=dict(weights_to_cpu(model.backbone.state_dict())),
-            ),
-            self.out,
-        )
+        self._save(model.backbone, self.out)
         self.snapshot.unlink(missing_ok=True)
         report = dict(asdict(self.request), epochs_done=self.epochs)
         replace_json(self.out.with_suffix('.json'), report)
@@ -436,10 +393,10 @@ class _Training:
 
 @torch.no_grad()
 def spread(model: Any, images: Tensor) -> float:
-    """Measure how far a backbone keeps images apart: 0 when collapsed.
+    """Measure the spread of a backbone's embeddings: 0 when collapsed.
 
     Standard deviation of the normalised embeddings times the root of their
-    length, which is 1 for embeddings that point anywhere.
+    length; 1 for embeddings in random directions.
 
     Source: Chen and He, Exploring Simple Siamese Representation Learning,
     CVPR 2021, section 4.1.

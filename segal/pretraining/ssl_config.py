@@ -12,14 +12,14 @@ from mmcv.cnn.utils import revert_sync_batchnorm
 from mmseg.models.builder import MODELS
 
 from segal.errors import ConfigError
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 from segal.openmmlab.pipelines import walk
 
 Algorithm = Literal['simsiam', 'byol']
 ALGORITHMS: tuple[Algorithm, ...] = ('simsiam', 'byol')
 
 WIDEST = 2048
-"""Of a projector, in SimSiam's paper; a narrow backbone gets a narrower."""
+"""Width of SimSiam's projector in the paper; narrow backbones get less."""
 
 _BN = dict(type='BN1d')
 
@@ -50,15 +50,9 @@ def channels_of(backbone: Mapping[str, Any]) -> int:
     Raises:
         ConfigError: It cannot be built, or gives no map.
     """
-    try:
+    with building('model.backbone', backbone), torch.no_grad():
         network = revert_sync_batchnorm(MODELS.build(dict(backbone)))
-        network.eval()
-        with torch.no_grad():
-            maps = network(torch.zeros(1, 3, 64, 64))
-    except Exception as error:
-        raise ConfigError(
-            not_built('model.backbone', backbone, error)
-        ) from error
+        maps = network.eval()(torch.zeros(1, 3, 64, 64))
     last = maps[-1] if isinstance(maps, (list, tuple)) else maps
     if last.ndim != 4:
         raise ConfigError(
@@ -78,9 +72,9 @@ def algorithm(
     are four times the backbone's, as in theirs for a ResNet-50, or less.
 
     Args:
-        name: Which one.
-        backbone: Of :func:`backbone_of`.
-        channels: Of its last map.
+        name: The algorithm.
+        backbone: From :func:`backbone_of`.
+        channels: Channels of its last map.
     """
     wide = min(WIDEST, 4 * channels)
     out = wide if name == 'simsiam' else max(2, wide // 8)

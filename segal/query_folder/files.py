@@ -23,11 +23,11 @@ def check_out(out: Path, folder: Path) -> None:
     """Check that a query may write into a folder.
 
     Args:
-        out: Where to.
-        folder: The images.
+        out: The output folder.
+        folder: Folder of the images.
 
     Raises:
-        StateError: It is a file, holds something, lies in the folder of the
+        StateError: ``out`` is a file, is not empty, lies in the folder of the
             images, or cannot be made.
     """
     if out.resolve().is_relative_to(folder.resolve()):

@@ -25,12 +25,12 @@ from segal.config.parts import (
 )
 from segal.errors import ConfigError
 from segal.features import BaseExtractor
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 from segal.registry import FEATURES, HEURISTICS, SELECTORS
 from segal.structures import Budget
 
 MOST = 10**9
-"""What a budget may count."""
+"""Largest amount of a budget."""
 
 _SQUARES = dict(type='Squares')
 """The shape of regions where no other is named."""
@@ -129,7 +129,7 @@ class Parts:
 
     @property
     def needs(self) -> set[str]:
-        """What heuristic and selector read of predictions."""
+        """List what heuristic and selector read of predictions."""
         return {
             *needs('heuristic', self.heuristic),
             *needs('selector', self.selector),
@@ -277,12 +277,8 @@ def build_selector(parts: Parts, context: QueryContext) -> BaseSelector:
 
 
 def _build(role: str, part: Mapping[str, Any], registry: Registry) -> Any:
-    try:
+    with building(f'active_learning.{role}', part):
         return registry.build(dict(part))
-    except Exception as error:
-        raise ConfigError(
-            not_built(f'active_learning.{role}', part, error)
-        ) from error
 
 
 def parse_part(text: str, option: str) -> Any:

@@ -28,10 +28,10 @@ class Pick:
         row: From the top, from 0; None for a whole image, and for a region.
         column: From the left, from 0; the same.
         score: Higher = label first.
-        class_id: What it, or most of its pixels, is predicted as.
-        class_name: The name of that.
-        region: Its value in the map of its image; None where it is none.
-        map: Where that lies, seen from the output.
+        class_id: Predicted class of the pixel, or of most of its pixels.
+        class_name: The name of that class.
+        region: Its value in the map of its image; None for no region.
+        map: Path of that map, relative to the output.
         places: int64 (N,), the pixels of a region.
         box: First row, first column, last row and last column of a region.
     """
@@ -49,7 +49,7 @@ class Pick:
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Best first; of equal scores, by image and place."""
+        """Return the sort key: best first, then image and place."""
         place = self.box or (self.row or 0, self.column or 0)
         return (-self.score, self.image, *place)
 

@@ -30,7 +30,7 @@ class PickScene(Scene):
 
     @property
     def summary(self) -> str:
-        """How many picks, and the best score."""
+        """Write the number of picks and the best score."""
         if not len(self.marks):
             return f'{self.when}  ·  score {self.score:.4g}'
         many = 's' * (self.count != 1)

@@ -32,14 +32,14 @@ from segal.active.scoring import Scorer
 from segal.active.selectors import QueryContext
 from segal.active.units import QueryUnit
 from segal.config.kinds import Channels, accepts
-from segal.errors import ConfigError, DataError, SegALError, StateError
+from segal.errors import ConfigError, DataError, StateError
 from segal.experiment.features import features_folder
 from segal.experiment.image_summary import show
 from segal.experiment.selecting import shape_of
 from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 from segal.preflight.images import enter_alike
 from segal.query_folder.parts import (
     Parts,
@@ -61,8 +61,8 @@ keyed by it."""
 class ClassMaps:
     """The predicted class maps of all images, compressed.
 
-    A global budget is spent when all images were seen; only then is it known
-    which of their pixels are picks.
+    A global budget is spent after all images are scored; only then are the
+    picked pixels known.
     """
 
     classes: int
@@ -91,17 +91,17 @@ class Query:
     """A finished query.
 
     Attributes:
-        request: What was asked for.
-        parts: Who answered, as in a config.
+        request: The options.
+        parts: Heuristic, selector, shape and features, as in a config.
         trained: The network.
         scorer: Scores any of the images again.
         built: The heuristic.
         selection: The picks.
-        maps: What the images are predicted as.
+        maps: The predicted class maps.
         means: float32 (P,), the mean score of each image.
         seconds: Wall clock of describing, scoring and choosing.
-        notes: On what was translated in the config.
-        scratch: What was computed once for each image; goes with the query.
+        notes: On translated keys of the config.
+        scratch: Folder of features and superpixels; deleted with the query.
     """
 
     request: Request
@@ -118,7 +118,7 @@ class Query:
 
     @property
     def pool(self) -> Pool:
-        """The images."""
+        """Return the images."""
         return self.scorer.pool
 
     def path(self, name: str) -> str:
@@ -168,7 +168,12 @@ def _query_folder(
     cfg: Config, checkpoint: Path, folder: Path, request: Request
 ) -> Query:
     parts, problems = resolve_parts(cfg, request)
-    pipeline, notes = _pipeline(cfg, problems)
+    pipeline, notes = test_pipeline_of(cfg)
+    if not pipeline:
+        problems.append(
+            'data.query.pipeline: wanted a test pipeline there, in data.test, '
+            'in data.val or as test_pipeline; got none'
+        )
     problems += request.problems()
     if problems:
         raise ConfigError(problems)
@@ -234,14 +239,11 @@ def _channels(cfg: Config) -> Any:
 
 
 def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
-    """What images or annotations of a config end in.
+    """Read the suffixes of images or annotations of a config; empty if unset.
 
     Args:
         cfg: Of SegAL or of mmseg.
         key: ``'img_suffix'`` or ``'seg_map_suffix'``.
-
-    Returns:
-        Empty where it says nothing.
     """
     data = cfg.get('data')
     for name in ('query', 'test', 'val', 'train'):
@@ -357,11 +359,11 @@ def open_folder(
     """Open the images of a folder as a pool without annotations.
 
     Args:
-        folder: Searched, its subfolders too; what is hidden is left out.
-        pipeline: Of a test.
+        folder: Searched with its subfolders; hidden files are left out.
+        pipeline: The test pipeline.
         trained: The network.
-        notes: Gets a sentence on what is left out, or turned by its EXIF.
-        more: Suffixes of images beside the usual ones.
+        notes: Gets notes on files that are left out or turned by EXIF.
+        more: Further suffixes of images.
         maps: Suffixes of annotations, which may lie beside the images.
 
     Raises:
@@ -374,8 +376,18 @@ def open_folder(
             f'{"a file" if folder.exists() else "nothing there"} (seen from '
             f'{Path.cwd()}); correct the path'
         )
-    with listing() as listed:
-        dataset = _folder_set(folder, pipeline, trained, more, maps)
+    where = str(folder.absolute())
+    with listing() as listed, building('data.query.pipeline', pipeline):
+        dataset = CustomDataset(
+            pipeline,
+            img_dir=where,
+            data_root=where,  # no draw depends on the folder's place
+            img_suffix=(*(x for y in LOOKS for x in _cases(y)), *more),
+            seg_map_suffix=tuple(maps) or '.png',
+            classes=trained.classes,
+            palette=trained.palette,
+            test_mode=True,
+        )
     check(listed)
     if not len(dataset):
         raise DataError(
@@ -385,41 +397,3 @@ def open_folder(
     seen = look_at_orientations(dataset, str(folder))
     notes += listed.notes + seen.notes
     return open_pool(dataset, key=str(folder))
-
-
-def _folder_set(
-    folder: Path,
-    pipeline: Any,
-    trained: Trained,
-    more: Sequence[str],
-    maps: Sequence[str],
-) -> CustomDataset:
-    try:
-        return CustomDataset(
-            pipeline,
-            img_dir=str(folder.absolute()),
-            # the same: no draw depends on where the folder lies
-            data_root=str(folder.absolute()),
-            img_suffix=(*(x for y in LOOKS for x in _cases(y)), *more),
-            seg_map_suffix=tuple(maps) or '.png',
-            classes=trained.classes,
-            palette=trained.palette,
-            test_mode=True,
-        )
-    except SegALError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            not_built('data.query.pipeline', pipeline, error)
-        ) from error
-
-
-def _pipeline(cfg: Config, problems: list[str]) -> tuple[Any, list[str]]:
-    """Make the config's test pipeline without ground truth, with notes."""
-    found, notes = test_pipeline_of(cfg)
-    if not found:
-        problems.append(
-            'data.query.pipeline: wanted a test pipeline there, in data.test, '
-            'in data.val or as test_pipeline; got none'
-        )
-    return found, notes

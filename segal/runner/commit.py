@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-"""Of the checkout, where there is one."""
+"""Top folder of the checkout, if there is one."""
 
 CHANGED = ' with changes'
-"""Follows the commit where files differ from it."""
+"""Suffix of the commit if files differ from it."""
 
 
 def commit_of(folder: Path = ROOT) -> str | None:
@@ -19,8 +19,8 @@ def commit_of(folder: Path = ROOT) -> str | None:
         folder: Its top.
 
     Returns:
-        40 hexadecimal digits, and :data:`CHANGED` where tracked files differ;
-        None where the folder is no checkout, or git is not there.
+        40 hexadecimal digits, and :data:`CHANGED` if tracked files differ;
+        None if the folder is no checkout, or git is not installed.
     """
     if not (folder / '.git').exists():
         return None

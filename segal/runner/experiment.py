@@ -74,7 +74,7 @@ class RoundFactory(Protocol):
 
 @dataclass(frozen=True)
 class QueryStrategy:
-    """How labels are chosen.
+    """The parts that choose labels.
 
     Attributes:
         heuristic: Scores.
@@ -98,7 +98,7 @@ class Experiment:
         initial: Chooses the initial labels.
         query: Chooses the labels of each query.
         work_dir: The experiment's folder.
-        logger: Where messages go.
+        logger: For all messages.
         classes: Names of the C classes.
         palette: uint8 (C, 3), RGB.
     """

@@ -38,8 +38,8 @@ class RoundContext:
         work_dir: The experiment's folder, not the round's.
         step_offset: Iterations of all rounds before; the global step is this
             plus the inner runner's ``iter - first_iter``.
-        first_iter: Where the inner runner's count starts: 0, or the global
-            iteration where the schedule goes on.
+        first_iter: First iteration of the inner runner: 0, or the global
+            iteration where the schedule continues.
         schedule_iters: Length of the schedule in iterations, counted as the
             inner runner's ``iter``.
         schedule_epochs: The same in epochs, None by iteration.
@@ -93,17 +93,17 @@ class _RoundRunner(BaseRunner):
 
     @property
     def max_epochs(self) -> int | None:
-        """Length of the schedule, which may go on after this phase."""
+        """Return the length of the schedule, which may outlast the phase."""
         return self.context.schedule_epochs
 
     @property
     def max_iters(self) -> int | None:
-        """Length of the schedule, which may go on after this phase."""
+        """Return the length of the schedule, which may outlast the phase."""
         return self.context.schedule_iters
 
     @property
     def step(self) -> int:
-        """Global iterations behind us: it only grows, whatever the round."""
+        """Count the finished iterations of all rounds."""
         return self.context.step_offset + self.iter - self.context.first_iter
 
     def fit(self, loader: DataLoader) -> None:

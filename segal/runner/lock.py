@@ -24,15 +24,15 @@ _HELD = (errno.EACCES, errno.EAGAIN)
 def locked(work_dir: Path, logger: logging.Logger) -> Iterator[None]:
     """Hold the lock of a work_dir for all processes of this run.
 
-    Rank r holds byte r of ``work_dir/.lock``, a lock of the kernel's that
-    goes with the process, however that ends, and that no child inherits. So
-    a lock that is held is never stale, and a process that outlives its run
-    keeps others out for as long as it lives. The file's text says who they
-    are; where it is left but not held, that run was killed.
+    Rank r locks byte r of ``work_dir/.lock``. The kernel releases the lock
+    when the process ends, and no child inherits it. So a held lock is never
+    stale, and a process that outlives its run keeps other runs out. The
+    file's text names the processes; if it is not empty but not locked, that
+    run was killed.
 
     Args:
         work_dir: The experiment's folder.
-        logger: Told of a stale lock, and of a disk that cannot lock.
+        logger: Logs a stale lock, and a disk that cannot lock.
 
     Raises:
         StateError: Another run holds it; its processes are named.

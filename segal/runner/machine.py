@@ -21,7 +21,7 @@ _MEANS = dict(
     processes='batches are of another size, so results will differ',
     commit='the code is another, so results may differ',
 )
-"""What a difference means, where it is more than the last bits."""
+"""Effects of a difference, if larger than the last bits."""
 
 
 def this_machine(device: torch.device) -> dict[str, Any]:
@@ -44,12 +44,12 @@ def keep_machine(
     """Record the machine at the start, and set up the same one on resume.
 
     On CPU the number of threads is set again, since it changes the last bits
-    of sums; whatever else differs is said, because it cannot be set.
+    of sums. Other differences cannot be set, and are logged.
 
     Args:
         work_dir: The experiment's folder.
-        device: Where this process trains.
-        logger: Told what differs.
+        device: Device of the training.
+        logger: Logs differences.
 
     Raises:
         StateError: The record cannot be read or written.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from segal.config.spans import Span
 
 MOST = 5_000
-"""Iterations of a phase that are looked at; of longer ones a part."""
+"""Iterations of a phase that are read at most; of longer phases, a part."""
 
 _QUIET = logging.getLogger('segal.rates')
 _QUIET.addHandler(logging.NullHandler())
@@ -64,7 +64,7 @@ def rates(
     """Run hooks over the iterations of a phase.
 
     Args:
-        hooks: Fresh, from :func:`lr_hooks`; they are used up.
+        hooks: New hooks from :func:`lr_hooks`; they are used only once.
         base: Learning rate of each of G groups of parameters, as the
             optimizer has it before the first iteration.
         span: Of the phase.

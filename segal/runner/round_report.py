@@ -25,9 +25,9 @@ class RoundReport:
         rows: All rows so far, this one last.
         work_dir: The experiment's folder.
         step: Iterations of all rounds so far.
-        selection: What was bought on the strength of this round's model;
-            None after the last phase.
-        store: Everything bought so far, ``selection`` included.
+        selection: The labels bought with this round's model; None after the
+            last phase.
+        store: All bought labels, ``selection`` included.
         pool: The images.
         unit: ``'pixel'`` or ``'image'``.
         read_image: name -> uint8 (H, W, 3), RGB.
@@ -35,7 +35,7 @@ class RoundReport:
             of this round's model.
         classes: Names of the C classes.
         palette: uint8 (C, 3), RGB.
-        pictures: What hooks drew, appended by them.
+        pictures: Paths of pictures; hooks append theirs.
     """
 
     row: dict[str, Any]

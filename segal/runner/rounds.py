@@ -19,7 +19,7 @@ from segal.files import replace_json
 FILE = 'rounds.json'
 TIMES = 'times.json'
 _READ = ('round', 'iterations', 'labelled', 'void', 'total', 'pool', 'share')
-"""What is read of a row, beside its metrics."""
+"""Keys of a row that are read, beside its metrics."""
 
 
 def read_rounds(work_dir: Path) -> list[dict[str, Any]]:

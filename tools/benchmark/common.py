@@ -1,4 +1,4 @@
-"""What the benchmarks share: the reference network, and made-up images."""
+"""Make the network and the images of the benchmarks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ compat.apply()
 
 
 def reference_network() -> nn.Module:
-    """MobileNetV2-DeepLabV3+ of the CamVid experiment, random weights."""
+    """Build the CamVid experiment's MobileNetV2-DeepLabV3+, random weights."""
     from mmseg.models import build_segmentor
 
     cfg = load_config(str(ROOT / 'experiments/camvid_pixelpick/margin.py'))
@@ -35,7 +35,7 @@ def reference_network() -> nn.Module:
 
 
 def write_images(root: Path, count: int, size: tuple[int, int]) -> None:
-    """Smooth made-up images and label maps, in ``images``, ``annotations``."""
+    """Write smooth random images and label maps."""
     rng = np.random.default_rng(0)
     for i in range(count):
         coarse = rng.integers(0, 255, (9, 12, 3)).astype(np.uint8)

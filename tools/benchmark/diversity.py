@@ -1,9 +1,9 @@
-"""What it takes to choose places that lie apart, on one core.
+"""Measure time and memory of diverse selections on one core.
 
-Made-up embeddings of a pool in clumps, a tenth of it labelled: what each
-way needs to choose as many images again. Then shortlisted pixels over a whole
-pool. Seconds are those of the one core (other processes on it do not count);
-a fresh process for each, so that peak memory is that of the choice alone.
+First: choose images by random embeddings in clusters, a tenth of them
+labelled; each way chooses as many again. Then: choose shortlisted pixels of a
+whole pool. Seconds are processor time of one core. Each choice runs in a new
+process, so that peak memory is its own.
 
 Usage: python tools/benchmark/diversity.py [--images 3000] [--dims 512]
     [--choose 300] [--budget 1000 3000] [--shortlist 5] [--pixel-dims 128]
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def line(way: str, got: dict[str, float]) -> str:
-    """One row of a table."""
+    """Write one row of a table."""
     return (
         f'{way:20}  {got["seconds"]:8.2f} s  peak '
         f'{got["added"] / 2**20:6.0f} MiB added'
@@ -107,7 +107,7 @@ def line(way: str, got: dict[str, float]) -> str:
 
 
 def clumps(count: int, dims: int) -> NDArray[np.float32]:
-    """Points in fifty clumps, off the origin: float32 (N, F)."""
+    """Draw points in fifty clusters, off the origin: float32 (N, F)."""
     rng = np.random.default_rng(0)
     centres = rng.normal(2, 1, (50, dims)).astype(np.float32)
     found = centres[rng.integers(0, 50, count)]
@@ -118,7 +118,7 @@ def clumps(count: int, dims: int) -> NDArray[np.float32]:
 def measure(
     way: str, count: int, dims: int, choose: int, labelled: int
 ) -> dict[str, float]:
-    """What one choice takes in this process.
+    """Measure one choice in this process.
 
     Returns:
         ``seconds`` of a core, and the bytes ``added`` to the peak.
@@ -139,7 +139,7 @@ def measure(
 
 
 def in_child(way: str, *numbers: int) -> dict[str, float]:
-    """:func:`measure` in a fresh process."""
+    """Run :func:`measure` in a new process."""
     command = [sys.executable, __file__, '--in-child', way]
     command += map(str, numbers)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What one pixel budget over a whole pool costs: memory, time, and gather.
+"""Measure one pixel budget over a whole pool: memory, time, and gather.
 
 Score maps are made one at a time from a seed, with many ties, as a query
 hands them in; a fresh process shortlists them, and another one makes the same
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Maps:
-    """A pool and its score maps, each a function of its number alone.
+    """A pool and its score maps, each computed from its number.
 
     Args:
         count: Images.
@@ -111,7 +111,7 @@ class Maps:
         ]
 
     def make(self, i: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Scores float32 (H, W) and available bool (H, W) of one image."""
+        """Make scores float32 (H, W) and available bool (H, W) of an image."""
         rng = np.random.default_rng((SEED, i))
         score = rng.integers(0, self.levels, self.size, np.uint16)
         score = score.astype(np.float32) / np.float32(self.levels)
@@ -122,7 +122,7 @@ class Maps:
         return score, available
 
     def free(self) -> NDArray[np.int64]:
-        """How many places are available, int64 (P,)."""
+        """Count the available places, int64 (P,)."""
         pixels = self.size[0] * self.size[1]
         taken = [len(range(i % 7, pixels, 997)) for i in range(7)]
         counts = [pixels - taken[i % 7] for i in range(len(self.pool))]
@@ -137,7 +137,7 @@ class Maps:
 
 
 def measure(maps: Maps, budget: int) -> dict[str, float]:
-    """What this process needs to spend a budget; 0 drops the maps.
+    """Measure how this process spends a budget; 0 drops the maps.
 
     Returns:
         Seconds an image of ``making`` a map and of its ``shortlist``, seconds
@@ -169,7 +169,7 @@ def measure(maps: Maps, budget: int) -> dict[str, float]:
 
 
 def in_child(args: argparse.Namespace, budget: int) -> dict[str, float]:
-    """:func:`measure` in a fresh process."""
+    """Run :func:`measure` in a new process."""
     command = [sys.executable, __file__, '--in-child', str(budget)]
     command += ['--images', str(args.images), '--levels', str(args.levels)]
     command += ['--size', *map(str, args.size)]
@@ -182,12 +182,12 @@ def in_child(args: argparse.Namespace, budget: int) -> dict[str, float]:
 
 
 def reset_peak() -> None:
-    """Let the peak count from here, without what imports needed (Linux)."""
+    """Reset the peak of memory, to exclude imports (Linux)."""
     Path('/proc/self/clear_refs').write_text('5')
 
 
 def peak() -> int:
-    """Largest resident size of this process so far, in bytes (Linux)."""
+    """Read the peak resident size of this process in bytes (Linux)."""
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith('VmHWM:'):
             return 1024 * int(line.split()[1])
@@ -195,7 +195,7 @@ def peak() -> int:
 
 
 def is_exact(maps: Maps, budget: int, ranks: int = 3) -> bool:
-    """Whether the choice of some ranks is that of sorting every pixel."""
+    """Check that some ranks choose the same as a sort of every pixel."""
     shards = []
     for rank in range(ranks):
         selector = maps.selector(budget)
@@ -212,7 +212,7 @@ def is_exact(maps: Maps, budget: int, ranks: int = 3) -> bool:
 
 
 def by_sorting(maps: Maps, budget: int) -> Selection:
-    """The best places, by score and then by tie key, of all that there are."""
+    """Choose the best of all places, by score and then by tie key."""
     columns = []
     for i, image in enumerate(maps.pool):
         score, available = maps.make(i)

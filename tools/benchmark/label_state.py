@@ -1,7 +1,7 @@
-"""What the label state costs: on disk, in memory, and in loader workers.
+"""Measure the label state on disk, in memory, and in loader workers.
 
 The last line is the sum over some processes, each with its own arrays and
-loader workers that were forked from it and read every label.
+with forked loader workers that read every label.
 
 Usage: python tools/benchmark/label_state.py [--images 2975] [--per-image 10]
     [--rounds 10] [--processes 2] [--workers 4]
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def made_up(
     pool: list[PoolImage], store: LabelStore, number: int, count: int
 ) -> Answers:
-    """Answers for places that were not asked yet."""
+    """Make answers for places that were not asked yet."""
     places = {
         image.name: np.arange(count, dtype=np.int64) * 997 + number
         for image in pool
@@ -119,7 +119,7 @@ def made_up(
 
 
 def worker_private(store: LabelStore, pool: list[PoolImage]) -> int:
-    """Bytes a forked process makes its own by reading every label."""
+    """Measure the private bytes of a forked process that reads every label."""
     used = []
     for reads in (False, True):
         reader, writer = os.pipe()
@@ -139,7 +139,7 @@ def worker_private(store: LabelStore, pool: list[PoolImage]) -> int:
 
 
 def private_bytes() -> int:
-    """What this process has that no other shares (Linux)."""
+    """Read the private memory of this process (Linux)."""
     lines = Path('/proc/self/smaps_rollup').read_text().splitlines()
     return 1024 * sum(
         int(line.split()[1]) for line in lines if line.startswith('Private_')

@@ -1,4 +1,4 @@
-"""Whether a long experiment grows: the quickstart, for 200 short rounds.
+"""Measure whether a long experiment grows: quickstart, 200 short rounds.
 
 A process of its own runs it, with pictures and the text log. After each round
 a hook samples that process: memory, open files, processes, threads, seconds,
@@ -133,7 +133,7 @@ def run(
 
 
 def start(folder: Path, args: argparse.Namespace) -> subprocess.Popen:
-    """Start, or go on with, the experiment of a folder."""
+    """Start or continue the experiment of a folder."""
     command = [sys.executable, __file__, '--in-child', str(folder)]
     if args.cfg_options:
         command += ['--cfg-options', *args.cfg_options]
@@ -150,7 +150,7 @@ def start(folder: Path, args: argparse.Namespace) -> subprocess.Popen:
 def start_again(
     folder: Path, args: argparse.Namespace, starts: int = 3
 ) -> str:
-    """Seconds to "going on" and to the end, the medians of some starts."""
+    """Measure seconds to "going on" and to the end, medians of some starts."""
     seconds = []
     for _ in range(starts):
         if start(folder, args).wait():
@@ -161,7 +161,7 @@ def start_again(
 
 
 def read(samples: Path) -> list[dict[str, float]]:
-    """The samples that were written whole so far."""
+    """Read the samples that were written so far."""
     if not samples.exists():
         return []
     text = samples.read_text()
@@ -169,7 +169,7 @@ def read(samples: Path) -> list[dict[str, float]]:
 
 
 def cells(sample: dict[str, float]) -> list[str]:
-    """A sample as a row of the table."""
+    """Format a sample as a row of the table."""
     return [
         words.format(sample[name] / unit).rjust(12)
         for name, (_, words, unit) in HEADS.items()
@@ -235,7 +235,7 @@ def in_child(folder: Path, options: list[str]) -> int:
 
 
 def register() -> None:
-    """Make the hook that samples known to mmcv."""
+    """Register the hook that takes samples."""
     from mmcv.runner import HOOKS, Hook
 
     sampler = Sampler()  # each round has hooks of its own, all share this
@@ -270,7 +270,7 @@ class Sampler:
         self.chars = self.process.io_counters().write_chars
 
     def take(self, work_dir: Path) -> dict[str, float]:
-        """What the process holds, and what the round took and wrote.
+        """Measure the process, and the round's time and files.
 
         ``all`` is its memory and what each worker has for itself; ``used`` is
         what the allocator has handed out, without what it holds free: it
@@ -312,7 +312,7 @@ class Sampler:
 
 
 class _MallInfo(ctypes.Structure):
-    """What glibc's allocator tells of itself."""
+    """The statistics of glibc's allocator."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -324,7 +324,7 @@ class _MallInfo(ctypes.Structure):
 
 
 def allocated() -> int:
-    """Bytes in use of glibc's heaps; 0 where that cannot be asked."""
+    """Read the bytes in use of glibc's heaps; 0 if unknown."""
     tell = getattr(ctypes.CDLL(None), 'mallinfo2', None)
     if tell is None:
         return 0

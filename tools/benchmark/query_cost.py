@@ -1,4 +1,4 @@
-"""What a query costs beside plain inference of the same network.
+"""Measure a query beside plain inference of the same network.
 
 Prints the ratio of (probabilities, checks, score, selection) to
 ``model.inference`` (resize and softmax) on the same batches, as the median

@@ -1,4 +1,4 @@
-"""What regions cost: finding squares, and a query of superpixels.
+"""Measure regions: the search of squares, and a query of superpixels.
 
 Squares: the best that do not overlap, at 1024x2048, beside one argmax for
 each (which gives the same, ties included, or this fails). Superpixels: a
@@ -34,14 +34,14 @@ from segal.structures import Budget, PoolImage, Prediction
 
 
 def ties(at: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Tie keys of squares."""
+    """Compute the tie keys of squares."""
     return place_keys(1, at)
 
 
 def one_argmax_each(
     values: NDArray[np.float32], reach: int, count: int
 ) -> list[int]:
-    """The reference; changes ``values``."""
+    """Find squares with one argmax each, as a reference; change ``values``."""
     width, found = values.shape[1], []
     flat = values.reshape(-1)
     for _ in range(count):
@@ -57,7 +57,7 @@ def one_argmax_each(
 
 
 def smooth_scores(size: tuple[int, int]) -> NDArray[np.float32]:
-    """A score map like a network's: smooth, with ridges, a few levels flat."""
+    """Draw a score map: smooth, with ridges and flat parts."""
     rng = np.random.default_rng(0)
     coarse = rng.random((size[0] // 16, size[1] // 16)).astype(np.float32)
     score = mmcv.imresize(coarse, size[::-1]) ** 4
@@ -66,7 +66,7 @@ def smooth_scores(size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def squares(count: int, radius: int) -> None:
-    """Time both ways, and compare what they find."""
+    """Time both ways, and compare their squares."""
     size = (1024, 2048)
     nothing, everything = np.zeros(size, bool), np.ones(size, bool)
     values, _ = Squares(radius).values(
@@ -88,7 +88,7 @@ def squares(count: int, radius: int) -> None:
 
 
 def _timed(work: Callable[[], Any], times: int) -> tuple[float, Any]:
-    """Median of processor seconds, and the result."""
+    """Return the median of processor seconds, and the result."""
     seconds = []
     for _ in range(times):
         begin = time.process_time()

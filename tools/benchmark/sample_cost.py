@@ -1,4 +1,4 @@
-"""What a training sample costs beside mmseg's own data set.
+"""Measure a training sample beside mmseg's own data set.
 
 Prints the difference in milliseconds, as the median over pairs read in turn.
 

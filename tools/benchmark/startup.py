@@ -1,4 +1,4 @@
-"""Seconds from the config to the first training iteration, imports aside.
+"""Measure seconds from the config to the first iteration, without imports.
 
 Usage: python tools/benchmark/startup.py experiments/camvid_pixelpick/margin.py
 """
@@ -19,12 +19,12 @@ from segal.utils.train import Options, run_experiment
 
 
 class FirstIterationError(Exception):
-    """The first iteration is about to begin."""
+    """Stop before the first iteration."""
 
 
 @HOOKS.register_module()
 class StopAtFirstIteration(Hook):
-    """Ends the run where the measurement ends."""
+    """End the run at the end of the measurement."""
 
     def before_train_iter(self, runner: Any) -> None:
         """Stop."""

@@ -1,4 +1,4 @@
-"""What a training step costs with losses on whole maps, and at labels alone.
+"""Measure a training step with losses on whole maps, and at labels only.
 
 Prints, for each network, the milliseconds of a step (forward, losses,
 backward, optimizer), as the median over pairs measured in turn in one
@@ -69,7 +69,7 @@ class Steps:
     """Training steps of one network on one batch.
 
     Args:
-        case: Which network.
+        case: The network and its image size.
         when: As ``active_learning.loss_at_labels``.
         batch: Images.
         labels: Labelled pixels of each, at random.
@@ -107,7 +107,7 @@ class Steps:
         )
 
     def step(self) -> float:
-        """One of them; the seconds that it took."""
+        """Run one step; return its seconds."""
         begin = self._now()
         loss = self.model.train_step(self.batch, None)['loss']
         self.optimizer.zero_grad()
@@ -135,7 +135,7 @@ class Steps:
 
 
 def resident(field: str) -> int:
-    """Memory of this process, in bytes: now (VmRSS), at most (VmHWM)."""
+    """Read the memory of this process in bytes: VmRSS or VmHWM (peak)."""
     status = Path('/proc/self/status').read_text()
     found = re.search(rf'{field}:\s+(\d+) kB', status)
     assert found is not None
@@ -143,7 +143,7 @@ def resident(field: str) -> int:
 
 
 def network(case: Case) -> Any:
-    """A network with random weights, its losses as in a run."""
+    """Build a network with random weights and the losses of a run."""
     ours = case.config == OURS
     path = ROOT / OURS if ours else mmseg_config(case.config)
     cfg = Config(dict(model=copy.deepcopy(load_config(str(path)).model)))
@@ -163,7 +163,7 @@ def network(case: Case) -> Any:
 
 
 def memory_of(name: str, when: bool, args: argparse.Namespace) -> int:
-    """The peak of one step in a process of its own, in bytes."""
+    """Measure the peak of one step in a new process, in bytes."""
     done = subprocess.run(
         [
             sys.executable,

@@ -1,4 +1,4 @@
-"""What averaged weights and pseudo-labels add to a training iteration.
+"""Measure averaged weights and pseudo-labels in a training iteration.
 
 Prints processor seconds, as medians over iterations of which every second is
 a plain one; the hooks are those of a run, the images are made up.
@@ -27,7 +27,7 @@ from segal.hooks.pseudo_labels import PseudoLabelHook
 
 
 class Runner(EpochBasedRunner):
-    """As much of a runner as the hooks look at."""
+    """The attributes of a runner that the hooks read."""
 
     def __init__(self, model: nn.Module, batch: dict[str, Any]) -> None:
         self.model = model
@@ -37,7 +37,7 @@ class Runner(EpochBasedRunner):
 
 
 def made_up(batch: int, size: tuple[int, int]) -> dict[str, Any]:
-    """Images of noise with 20 labels each, as the loader collates them."""
+    """Make a batch of noise images with 20 labels each."""
     draw = torch.Generator().manual_seed(0)
     labels = torch.full((batch, 1, *size), 255)
     labels.view(batch, -1)[:, :20] = 1

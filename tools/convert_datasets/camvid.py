@@ -1,4 +1,4 @@
-"""CamVid in mmseg's layout, at full size or smaller.
+"""Convert CamVid to mmseg's layout, at full size or smaller.
 
 SOURCE is the folder of the SegNet tutorial (train, trainannot, ..., void 11),
 or has images/{train,val,test} and annotations/{train,val,test} (void 255).
@@ -10,12 +10,11 @@ Usage: python tools/convert_datasets/camvid.py SOURCE data/camvid
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
-from common import Pair, convert, end_with, even_choice
+from common import Pair, arguments, convert, end_with, even_choice
 from numpy.typing import NDArray
 
 from segal.errors import DataError
@@ -25,21 +24,14 @@ SPLITS = ('train', 'val', 'test')
 
 
 def main() -> None:
-    """Convert as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('source', type=Path)
-    parser.add_argument('output', type=Path)
-    parser.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'))
+    """Read the command line, and convert."""
+    parser = arguments(__doc__)
     parser.add_argument(
         '--pool',
         type=int,
         metavar='N',
         help='keep N training images, evenly spread over the video',
     )
-    parser.add_argument('--force', action='store_true')
     args = parser.parse_args()
     pairs, void = find_pairs(args.source)
     if args.pool is not None:
@@ -73,7 +65,7 @@ def main() -> None:
 
 
 def find_pairs(source: Path) -> tuple[list[Pair], int]:
-    """All images with their label maps, and the id of void."""
+    """Find all images with their label maps, and the id of void."""
     if (source / 'images').is_dir():
         void = 255
         folders = {

@@ -1,4 +1,4 @@
-"""A smaller copy of Cityscapes in the layout of mmseg's CityscapesDataset.
+"""Convert Cityscapes to a smaller copy for mmseg's CityscapesDataset.
 
 SOURCE holds leftImg8bit/{train,val} and gtFine/{train,val}. Label maps are
 resized by nearest, once; their ids become training ids.
@@ -9,55 +9,29 @@ Usage: python tools/convert_datasets/cityscapes.py SOURCE \
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
-from common import Pair, convert, end_with
+from common import Pair, arguments, convert, end_with
 from numpy.typing import NDArray
 
 from segal.errors import DataError
 
 TRAIN_IDS = {
-    7: 0,
-    8: 1,
-    11: 2,
-    12: 3,
-    13: 4,
-    17: 5,
-    19: 6,
-    20: 7,
-    21: 8,
-    22: 9,
-    23: 10,
-    24: 11,
-    25: 12,
-    26: 13,
-    27: 14,
-    28: 15,
-    31: 16,
-    32: 17,
-    33: 18,
+    label: train
+    for train, label in enumerate(
+        (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
+    )
 }
-"""Cityscapes' label id -> training id; everything else is void."""
+"""Cityscapes' label id -> training id; all other ids are void."""
 
 SUFFIXES = ('gtFine_labelTrainIds', 'gtFine_labelIds')
 
 
 def main() -> None:
-    """Convert as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('source', type=Path)
-    parser.add_argument('output', type=Path)
-    parser.add_argument(
-        '--size', type=int, nargs=2, metavar=('H', 'W'), default=(256, 512)
-    )
-    parser.add_argument('--force', action='store_true')
-    args = parser.parse_args()
+    """Read the command line, and convert."""
+    args = arguments(__doc__, default=(256, 512)).parse_args()
     convert(
         find_pairs(args.source),
         args.output,
@@ -69,7 +43,7 @@ def main() -> None:
 
 
 def find_pairs(source: Path) -> list[Pair]:
-    """Images of train and val with their label maps."""
+    """Find the images of train and val with their label maps."""
     pairs = []
     for split in ('train', 'val'):
         images = sorted(
@@ -91,7 +65,7 @@ def find_pairs(source: Path) -> list[Pair]:
 
 
 def to_train_ids(labels: NDArray, path: Path) -> NDArray[np.uint8]:
-    """Training ids of a label map, 255 where void."""
+    """Convert a label map to training ids, 255 where void."""
     if path.stem.endswith('labelTrainIds'):
         wrong = sorted(set(np.unique(labels)) - {*range(19), 255})
         if wrong:
@@ -111,7 +85,7 @@ def to_train_ids(labels: NDArray, path: Path) -> NDArray[np.uint8]:
 
 
 def _place(target: str) -> tuple[str, str]:
-    """Where CityscapesDataset looks for an image and its label map."""
+    """Return the paths of image and label map for CityscapesDataset."""
     return (
         f'leftImg8bit/{target}_leftImg8bit.png',
         f'gtFine/{target}_gtFine_labelTrainIds.png',

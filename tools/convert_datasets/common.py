@@ -1,7 +1,8 @@
-"""What the converters share: one pair of files, checked, resized, written."""
+"""Check, resize and write pairs of image and label map, for the converters."""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mmcv
@@ -21,9 +23,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from segal.errors import DataError, SegALError
 
 
+def arguments(doc: str | None, **size: Any) -> argparse.ArgumentParser:
+    """Build the command line of a converter.
+
+    Args:
+        doc: Its description.
+        **size: Options of ``--size``.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', type=Path)
+    parser.add_argument('output', type=Path)
+    parser.add_argument(
+        '--size', type=int, nargs=2, metavar=('H', 'W'), **size
+    )
+    parser.add_argument('--force', action='store_true')
+    return parser
+
+
 @dataclass(frozen=True)
 class Pair:
-    """One image and its label map, and where they go.
+    """One image and its label map, and their target.
 
     Attributes:
         image: Source file.
@@ -47,24 +68,24 @@ def convert(
 ) -> None:
     """Check and write every pair; all of them or nothing.
 
-    Label maps are resized by nearest, images by area, once and here. Image
-    files that have the size are copied byte by byte.
+    Label maps are resized by nearest, images by area. Image files that have
+    the size already are copied byte by byte.
 
     Args:
-        pairs: What to convert.
+        pairs: The files.
         output: Folder for ``images`` and ``annotations``.
         size: (H, W) in pixels, None for full size.
         remap: Source ids (H, W) and their file -> training ids uint8 (H, W),
             255 where void.
-        force: Whether an output that is there may be replaced.
+        force: Whether an existing output may be replaced.
         place: A pair's target -> paths of image and label map; by default
             below ``images`` and ``annotations``.
-        read_labels: Decodes a label map to ids (H, W); by default as mmseg
-            does.
+        read_labels: Decodes a label map to ids (H, W); mmseg's decoder by
+            default.
 
     Raises:
-        DataError: A file is missing, broken or does not fit its partner; all
-            are named, and nothing is written.
+        DataError: A file is missing, damaged or does not match its partner;
+            all are named, and nothing is written.
     """
     if not pairs:
         raise DataError('wanted images to convert, got none')
@@ -84,10 +105,10 @@ def convert(
 
 @contextmanager
 def fresh_folder(output: Path, force: bool) -> Iterator[Path]:
-    """A folder that becomes ``output`` when everything in it is written.
+    """Make a folder that becomes ``output`` at the end of the block.
 
     Raises:
-        DataError: ``output`` is there, and ``force`` is not given.
+        DataError: ``output`` exists, and ``force`` is not given.
     """
     if output.exists() and not force:
         raise DataError(
@@ -157,31 +178,28 @@ def _write(
 
 
 def read(path: Path, flag: str) -> NDArray:
-    """Decode a file as mmseg does.
+    """Decode a file with mmseg's decoder.
 
     Raises:
-        DataError: It is missing or cannot be decoded.
+        DataError: The file is missing or cannot be decoded.
     """
     if not path.is_file():
         raise DataError(f'{path}: the file is missing')
-    image = (
-        mmcv.imfrombytes(path.read_bytes(), flag=flag)
-        if (path.stat().st_size)
-        else None
-    )
+    content = path.read_bytes()
+    image = mmcv.imfrombytes(content, flag=flag) if content else None
     if image is None:
         raise DataError(f'{path}: cannot be decoded as an image')
     return image
 
 
 def even_choice(names: Sequence[str], count: int) -> list[str]:
-    """``count`` of the names, evenly spread over their order."""
+    """Choose ``count`` of the names, evenly spread over their order."""
     places = np.linspace(0, len(names) - 1, count).round().astype(int)
     return [names[place] for place in places]
 
 
 def end_with(main: Callable[[], None]) -> int:
-    """Run a tool; one message and an exit code instead of a traceback."""
+    """Run a tool; print an error in one message, and return the exit code."""
     try:
         main()
     except SegALError as error:

@@ -1,4 +1,4 @@
-"""GTAV (Playing for Data) with Cityscapes' 19 training ids, for GTAVDataset.
+"""Convert GTAV (Playing for Data) to Cityscapes' 19 training ids.
 
 SOURCE holds images/*.png and labels/*.png as they are published. A label
 map's ids are Cityscapes' label ids, and its palette their colours; where the
@@ -13,13 +13,12 @@ Usage: python tools/convert_datasets/gtav.py SOURCE data/gtav_720x1280 \
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 from cityscapes import TRAIN_IDS
-from common import Pair, convert, end_with
+from common import Pair, arguments, convert, end_with
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -45,29 +44,18 @@ VOID = {
     (0, 0, 90),
     (0, 0, 110),
 }
-"""Colours of what Cityscapes does not train on."""
+"""Colours of the classes without a training id."""
 
 _LAST_ID = 34  # licence plate
 
 
 def main() -> None:
-    """Convert as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('source', type=Path)
-    parser.add_argument('output', type=Path)
-    parser.add_argument(
-        '--size',
-        type=int,
-        nargs=2,
-        metavar=('H', 'W'),
+    """Read the command line, and convert."""
+    args = arguments(
+        __doc__,
         default=(720, 1280),
-        help='default 720 1280, in which the work on adaptation trains',
-    )
-    parser.add_argument('--force', action='store_true')
-    args = parser.parse_args()
+        help='default 720 1280, the size in papers on domain adaptation',
+    ).parse_args()
     convert(
         find_pairs(args.source),
         args.output,
@@ -83,7 +71,7 @@ def main() -> None:
 
 
 def find_pairs(source: Path) -> list[Pair]:
-    """Images with their label maps, those of one size.
+    """Find the pairs of image and label map with one size.
 
     Raises:
         DataError: There are none, or a label map is missing or broken.
@@ -113,7 +101,7 @@ def find_pairs(source: Path) -> list[Pair]:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """(width, height) of a picture, from its first bytes."""
+    """Read (width, height) of a picture from its first bytes."""
     try:
         with Image.open(path) as picture:
             return picture.size
@@ -124,7 +112,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def read_labels(path: Path) -> NDArray:
-    """A label map: label ids (H, W), or training ids + 256.
+    """Read a label map: label ids (H, W), or training ids + 256.
 
     Training ids are what the file's name says, or what colours mean.
 
@@ -161,7 +149,7 @@ def read_labels(path: Path) -> NDArray:
 def _from_colours(
     colours: NDArray, index: NDArray, path: Path
 ) -> NDArray[np.int32]:
-    """Training ids + 256 of the colours (N, 3) that ``index`` points to."""
+    """Convert colours (N, 3) at ``index`` to training ids + 256."""
     known = {colour: train for train, colour in COLOURS.items()}
     table = np.zeros(len(colours), np.int32)
     odd = []
@@ -178,7 +166,7 @@ def _from_colours(
 
 
 def to_train_ids(labels: NDArray, path: Path) -> NDArray[np.uint8]:
-    """Training ids of what :func:`read_labels` gives, 255 where void."""
+    """Convert the ids of :func:`read_labels` to training ids, 255: void."""
     if labels.max() >= 256:
         ids = labels - 256
         odd = np.setdiff1d(ids, [*COLOURS, 255])

@@ -1,1 +1,1 @@
-"""The pool, and the training set made of what was bought in it."""
+"""Read the pool, and make the training set of its bought labels."""

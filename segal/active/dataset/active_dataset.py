@@ -1,4 +1,4 @@
-"""The training set: bought labels of the pool, and labelled sources."""
+"""Make training samples of bought labels and of labelled sources."""
 
 from __future__ import annotations
 
@@ -20,32 +20,31 @@ from segal.seeding import seeded
 from segal.structures import LABELLED
 
 UNASKED = 'gt_unasked'
-"""A map beside the labels: 0 where nobody was asked, ``ignore_index`` else."""
+"""Map beside the labels: 0 where no label was asked, else ``ignore_index``."""
 
 FROM_SOURCE = 'from_source'
-"""What ``img_metas`` says of a sample: whether it is of a labelled source."""
+"""Key of ``img_metas``: True for a sample of a labelled source."""
 
 
 class ActiveDataset(Dataset):
-    """Shows the training pipeline only labels that were bought.
+    """Give the training pipeline only labels that were bought.
 
-    Labels are written between loading and augmenting: the sample starts from
-    a map of ``ignore_index``, gets what the store holds, and goes through the
-    rest of the pipeline. An unbought label cannot leak: it is never read.
+    The labels of a sample begin as a map of ``ignore_index``, get the bought
+    labels of the store, and are then augmented with the image. An unbought
+    label cannot leak: its file is never read.
 
-    Every image with at least one label belongs to the set, whatever the unit.
-    Which images those are is fixed when the object is made, once for each
-    training phase.
+    The set has every image with at least one label, for every query unit. The
+    list of images is fixed when the object is made, once for each phase.
 
     Args:
         view: The pool as the training pipeline sees it.
         positions: Image name -> position in ``view``.
-        store: What was bought.
+        store: The bought labels.
         sources: Fully labelled data sets beside the pool.
         seed: The experiment's seed.
         round: Round of the training phase.
-        ignore_index: Class id where nothing was bought, padding included.
-        unasked: Whether samples have the map ``UNASKED``, too.
+        ignore_index: Class id of pixels without a label, and of padding.
+        unasked: Add the map ``UNASKED`` to samples.
     """
 
     def __init__(
@@ -72,23 +71,23 @@ class ActiveDataset(Dataset):
 
     @property
     def source_images(self) -> int:
-        """Images of all sources."""
+        """Count the images of all sources."""
         return sum(len(source) for source in self.sources)
 
     def __len__(self) -> int:
         return len(self.names) + self.source_images
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
-        """One augmented training sample.
+        """Make one augmented training sample.
 
         Args:
-            index: ``(epoch, position)`` as the sampler yields it; a bare
-                position is epoch 0. The augmentation is drawn from (seed,
-                round, epoch, name) alone.
+            index: ``(epoch, position)`` from the sampler; a position alone
+                means epoch 0. The augmentation depends only on (seed, round,
+                epoch, name).
 
         Returns:
             mmseg's sample: ``img`` (3, h, w) and ``gt_semantic_seg`` (1, h,
-            w) with ``ignore_index`` wherever nothing was bought; on request
+            w) with ``ignore_index`` where no label was bought; on request
             ``UNASKED``, uint8 (1, h, w).
         """
         epoch, position = index if isinstance(index, tuple) else (0, index)
@@ -116,7 +115,7 @@ class ActiveDataset(Dataset):
         raise IndexError(index)
 
     def _bought(self, name: str, again: Callable[[], None]) -> dict[str, Any]:
-        """The sample of a pool image, with its bought labels alone."""
+        """Make the sample of a pool image from its bought labels."""
         labels = self._store.draw(name, self.ignore_index)  # (H, W)
         position = self._positions[name]
         results = self._loader.load_image(position)
@@ -132,9 +131,9 @@ class ActiveDataset(Dataset):
     def _finished(
         self, sample: dict[str, Any], from_source: bool
     ) -> dict[str, Any]:
-        """Say where a sample is from, and pad it rightly.
+        """Record a sample's origin, and pad its labels with no class.
 
-        Collate pads labels with ``ignore_index``, not with class 0.
+        mmcv's collate would pad them with class 0.
         """
         metas = sample.get('img_metas')
         if isinstance(metas, DataContainer):
@@ -143,7 +142,7 @@ class ActiveDataset(Dataset):
         if self.unasked:
             content = getattr(labels, 'data', labels)  # (1, h, w)
             asked = np.full(content.shape[1:], self.ignore_index, np.uint8)
-            unasked = sample.get(UNASKED, asked)  # of a source all is known
+            unasked = sample.get(UNASKED, asked)  # sources are labelled
             sample[UNASKED] = DataContainer(
                 torch.from_numpy(np.ascontiguousarray(unasked))[None],
                 stack=True,
@@ -162,18 +161,13 @@ class ActiveDataset(Dataset):
 def unasked_map(
     store: LabelStore, name: str, ignore_index: int
 ) -> NDArray[np.uint8]:
-    """Where nobody was asked for a label.
+    """Map the pixels of which no label was asked.
 
-    The neighbours of a place without a class count as asked, too: the place
-    alone would be lost where the map is shrunk.
-
-    Args:
-        store: What was bought.
-        name: Of the image.
-        ignore_index: What stands where somebody was asked.
+    The neighbours of a void pixel count as asked, too: a single pixel would
+    be lost when the map is shrunk.
 
     Returns:
-        uint8 (H, W), 0 or ``ignore_index``.
+        uint8 (H, W): 0 where no label was asked, else ``ignore_index``.
     """
     asked = (~store.available(name)).astype(np.uint8)  # (H, W)
     history = store.history(name)
@@ -184,10 +178,9 @@ def unasked_map(
 
 
 def reads_labels_first(dataset: Any) -> bool:
-    """Whether samples of a data set are made by mmseg's own methods.
+    """Check that mmseg's own methods make the samples of a data set.
 
-    Then they can be made step by step: labels loaded first, transformed
-    after.
+    :class:`LoadFirst` can then load labels first and transform them later.
     """
     kind = type(dataset)
     return (
@@ -205,20 +198,20 @@ def labelled_sample(
     key: str,
     again: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """A sample of a labelled source.
+    """Make a sample of a labelled source.
 
-    Of mmseg's own data sets, image and annotation are looked at before they
-    are transformed: labels of another size would be cut to fit.
+    In mmseg's own data sets, image and annotation are checked before they
+    are transformed: labels of another size would be cropped to fit.
 
     Args:
-        source: A data set, of mmseg's or the user's own.
-        position: In it.
+        source: A data set of mmseg or of the user.
+        position: In the data set.
         classes: How many there are.
-        key: Where it stands in the config, for errors.
-        again: Puts the generators to where they were.
+        key: Its key in the config, for errors.
+        again: Resets the random generators.
 
     Raises:
-        DataError: One of the two cannot be used.
+        DataError: The image or the annotation cannot be used.
     """
     if reads_labels_first(source):
         loader = LoadFirst(source, key)

@@ -1,4 +1,4 @@
-"""Load first, transform after: an mmseg data set split at its labels."""
+"""Load images and annotations of an mmseg data set, transform them later."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
+from segal.active.dataset.annotations import (
+    check_annotation,
+    check_depth,
+    check_moved,
+)
 from segal.active.dataset.lossy import check_lossless
 from segal.active.dataset.reader import reading_steps
 from segal.active.images.file import decoded_otherwise
-from segal.active.label_store.ids import as_map, describe_ids, ids_in, named
-from segal.active.oracles import colours_in
+from segal.active.label_store.ids import as_map, ids_in, named
 from segal.errors import DataError, LabelFlowError, SegALError, raised_at
 from segal.openmmlab.pipelines import loads_labels
 
@@ -27,16 +30,12 @@ _LONG = 300
 
 
 def image_name(dataset: CustomDataset, index: int) -> str:
-    """The key under which an image is known everywhere.
-
-    Args:
-        dataset: An mmseg data set.
-        index: Position in it.
+    """Return the name of an image, its key in all files of an experiment.
 
     Returns:
         Class of the data set + path relative to its root, such as
-        ``'CamVidDataset/images/train/0001TP_006690.jpg'``: the same wherever
-        the data lie.
+        ``'CamVidDataset/images/train/0001TP_006690.jpg'``. The name does not
+        change when the data are moved.
     """
     folder = dataset.img_dir
     root = dataset.data_root
@@ -44,17 +43,12 @@ def image_name(dataset: CustomDataset, index: int) -> str:
         folder = osp.relpath(folder, root)
     else:
         folder = osp.basename(osp.normpath(folder))
-    return '/'.join(
-        [
-            type(dataset).__name__,
-            *folder.split(osp.sep),
-            dataset.img_infos[index]['filename'],
-        ]
-    )
+    file = dataset.img_infos[index]['filename']
+    return '/'.join([type(dataset).__name__, *folder.split(osp.sep), file])
 
 
 def image_file(dataset: CustomDataset, index: int) -> str:
-    """Path of an image file."""
+    """Return the path of an image file."""
     return osp.join(dataset.img_dir, dataset.img_infos[index]['filename'])
 
 
@@ -62,17 +56,17 @@ def image_file(dataset: CustomDataset, index: int) -> str:
 def reading(
     dataset: Any, index: int, key: str, step: object = None
 ) -> Iterator[None]:
-    """Put words to a sample that cannot be made.
+    """Explain why a sample cannot be made.
 
     Args:
-        dataset: A data set, of mmseg's or the user's own.
+        dataset: A data set of mmseg or of the user.
         index: Position in it.
-        key: Where it stands in the config.
+        key: Its key in the config.
         step: Of the pipeline, where it is known.
 
     Raises:
-        DataError: An image or annotation that is missing or hurt, or that a
-            step of the pipeline fails on.
+        DataError: An image or annotation is missing or damaged, or a step of
+            the pipeline fails on it.
     """
     try:
         yield
@@ -82,7 +76,7 @@ def reading(
         where = f'sample {index}'
         if isinstance(dataset, CustomDataset):
             where = image_file(dataset, index)
-            LoadFirst(dataset, key).look(index)  # is it that?
+            LoadFirst(dataset, key).look(index)  # raises if a file is at fault
         said = str(error).strip()[:_LONG]
         if 'Original Traceback' in str(error):  # from a loader's worker
             said = str(error).strip().splitlines()[-1][:_LONG]
@@ -97,15 +91,15 @@ def reading(
 
 @contextmanager
 def reading_truth(dataset: Any, index: int, key: str) -> Iterator[None]:
-    """Put words to ground truth that cannot be evaluated against.
+    """Explain why a prediction cannot be compared with its ground truth.
 
     Args:
-        dataset: A data set, of mmseg's or the user's own.
+        dataset: A data set of mmseg or of the user.
         index: Position in it.
-        key: Where it stands in the config.
+        key: Its key in the config.
 
     Raises:
-        DataError: An annotation that is missing, hurt or of another size.
+        DataError: An annotation is missing, damaged or of another size.
     """
     try:
         yield
@@ -115,7 +109,7 @@ def reading_truth(dataset: Any, index: int, key: str) -> Iterator[None]:
         where = f'sample {index}'
         if isinstance(dataset, CustomDataset):
             loader = LoadFirst(dataset, key)
-            loader.load_annotation(index)  # is it missing or hurt?
+            loader.load_annotation(index)  # raises if the file is at fault
             where = loader.annotation_file(index)
         raise DataError(
             f'{where}: the prediction cannot be compared with it '
@@ -124,23 +118,22 @@ def reading_truth(dataset: Any, index: int, key: str) -> Iterator[None]:
 
 
 class LoadFirst:
-    """Reads images and annotations of a data set without transforming them.
+    """Read images and annotations of a data set without transforming them.
 
-    The pipeline is cut at ``LoadAnnotations``, or what is derived from it or
-    registered in its place: what stands before it loads the image, what
-    stands after it transforms image and labels together. A step after it may
-    move labels, but make none: every sample is held to the class ids that
-    were put in.
+    The pipeline is cut at ``LoadAnnotations`` (or a subclass or replacement
+    of it): the steps before it load the image, the steps after it transform
+    image and labels together. The later steps may move labels, but not make
+    any: a sample has only the class ids that were put in.
 
     Args:
         dataset: An mmseg data set.
-        key: Where it stands in the config, for errors.
-        hides: Whether no step gets word of where annotations lie. Those of
-            the pool have no use for it but to read what nobody bought.
+        key: Its key in the config, for errors.
+        hides: Whether steps are not told where annotations lie. The pool's
+            steps would only read labels there that nobody bought.
 
     Attributes:
-        load: The part of the pipeline that reads the image.
-        transforms: The part of the pipeline after ``LoadAnnotations``.
+        load: The steps of the pipeline that read the image.
+        transforms: The steps of the pipeline after ``LoadAnnotations``.
 
     Raises:
         ConfigError: The pipeline does not load images.
@@ -173,14 +166,11 @@ class LoadFirst:
 
     @property
     def reader(self) -> Any:
-        """The step that reads annotations."""
+        """Return the step that reads annotations."""
         return self._annotations[-1]
 
     def load_image(self, index: int) -> dict[str, Any]:
-        """The results of the loading steps, as the transforms want them.
-
-        Args:
-            index: Position in the data set.
+        """Load an image for the transforms.
 
         Returns:
             mmseg's results dict, with ``img`` (H, W) or (H, W, C), of the
@@ -190,8 +180,7 @@ class LoadFirst:
             DataError: The file is missing or cannot be decoded.
         """
         info = self.dataset.img_infos[index]
-        results = dict(img_info=info, ann_info=info.get('ann', {}))
-        self.dataset.pre_pipeline(results)
+        results = self._results(info)
         if self.hides:
             known = {name: info[name] for name in info if name != 'ann'}
             results.update(img_info=known, ann_info={})
@@ -216,6 +205,12 @@ class LoadFirst:
             ) from error
         return results
 
+    def _results(self, info: dict[str, Any]) -> dict[str, Any]:
+        """Return mmseg's results dict before any step of the pipeline."""
+        results = dict(img_info=info, ann_info=info.get('ann', {}))
+        self.dataset.pre_pipeline(results)
+        return results
+
     def transform(
         self,
         index: int,
@@ -225,17 +220,17 @@ class LoadFirst:
         ids: frozenset[int] | None = None,
         again: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
-        """An image with labels, through the rest of the pipeline.
+        """Transform an image with its labels.
 
         Args:
             index: Position in the data set.
             results: From :meth:`load_image`.
-            labels: uint8 (H, W), such as what was bought of the image.
-            beside: Further maps, uint8 (H, W), moved as the labels are, and
-                kept whatever ``Collect`` collects.
-            ids: Class ids in ``labels``, where they are known already.
-            again: Puts the generators to where they were before the image
-                was loaded, to find the step that is at fault.
+            labels: uint8 (H, W), such as the bought labels of the image.
+            beside: Further maps, uint8 (H, W), which move with the labels;
+                ``Collect`` need not name them.
+            ids: Class ids in ``labels``, if they are known.
+            again: Resets the random generators to their state before the
+                image was loaded, to find the step that is at fault.
 
         Returns:
             mmseg's training sample, with the further maps as arrays (h, w).
@@ -264,7 +259,7 @@ class LoadFirst:
             raise self._leak(index, untouched, allowed, foreign)
         for name in beside:
             with reading(self.dataset, index, self.key):
-                _check_moved(results, name)
+                check_moved(results, name)
         return results
 
     def _steps(
@@ -274,11 +269,7 @@ class LoadFirst:
         labels: NDArray[np.uint8],
         beside: Mapping[str, NDArray[np.uint8]],
     ) -> Iterator[tuple[object, dict[str, Any]]]:
-        """Run the transforms one by one on an image with labels.
-
-        Yields:
-            Each step with the results that it left.
-        """
+        """Run the transforms one by one; yield each step with its results."""
         fields = dict.fromkeys([*results['seg_fields'], 'gt_semantic_seg'])
         results['seg_fields'] = [*fields, *beside]
         results['gt_semantic_seg'] = labels
@@ -301,12 +292,12 @@ class LoadFirst:
 
         Args:
             index: Position in the data set.
-            labels: uint8 (H, W), put in; left as they are.
-            wrong: Tells whether a label map is.
+            labels: uint8 (H, W), the labels that are put in; not changed.
+            wrong: Checks a label map for wrong ids.
 
         Returns:
-            Place and name of the step in the pipeline; with the same states
-            of the generators, the same step.
+            Place and name of the step in the pipeline. The same states of
+            the random generators give the same step.
         """
         image = self.load_image(index)
         for step, results in self._steps(index, image, labels.copy(), {}):
@@ -324,7 +315,7 @@ class LoadFirst:
         allowed: frozenset[int],
         foreign: frozenset[int],
     ) -> LabelFlowError:
-        """What to say where a sample has class ids that were not put in."""
+        """Explain that a sample has class ids that were not put in."""
         step = self.first_step(index, labels, lambda x: ids_in(x) - allowed)
         classes = self.dataset.CLASSES
         ignore = self.dataset.ignore_index
@@ -342,10 +333,9 @@ class LoadFirst:
     def checked_annotation(
         self, index: int, size: tuple[int, ...] | None, classes: int
     ) -> NDArray[np.uint8]:
-        """The ground truth, of the size of its image and with known ids.
+        """Load the ground truth, and check its size and class ids.
 
-        mmseg leaves ids that are no class out of an evaluation, and says
-        nothing.
+        mmseg ignores unknown ids in an evaluation without a warning.
 
         Args:
             index: Position in the data set.
@@ -356,65 +346,43 @@ class LoadFirst:
             uint8 (H, W), see :meth:`load_annotation`.
 
         Raises:
-            DataError: It is not so.
+            DataError: The size, the type or an id is wrong.
         """
-        truth = self.load_annotation(index)
-        path = self.annotation_file(index)
-        if truth.ndim != 2 or (size and truth.shape != tuple(size)):
-            raise DataError(
-                f'{path}: wanted class ids of the size of the image, (H, W)'
-                f'{f" = {tuple(size)}, " if size else ", "}got {truth.shape}'
-                f'{colours_in(truth)}; correct {self.key}.ann_dir, or '
-                'convert the annotations'
-            )
-        if truth.dtype.kind not in 'iub' or truth.min(initial=0) < 0:
-            raise DataError(
-                f'{path}: wanted whole class ids of 0 to 255, got '
-                f'{truth.dtype}; correct the LoadAnnotations of '
-                f'{self.key}.pipeline'
-            )
-        dataset = self.dataset
-        ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256))
-        last = classes - 1
-        if dataset.test_mode and dataset.reduce_zero_label:
-            last += 1  # reduced when it is compared
-        odd = ids[(ids > last) & (ids != 255) & (ids != dataset.ignore_index)]
-        if len(odd):
-            raise DataError(
-                f'{path}: wanted class ids 0 to {last}, or '
-                f'{dataset.ignore_index} where void, got '
-                f'{odd[:10].tolist()} too: '
-                f'{describe_ids(ids.tolist(), classes)}; correct '
-                f'{self.key}.classes or reduce_zero_label, or convert the '
-                'annotations'
-            )
+        truth, dataset = self.load_annotation(index), self.dataset
+        # mmseg reduces the labels of a test set when it compares them
+        late = bool(dataset.test_mode and dataset.reduce_zero_label)
+        check_annotation(
+            truth,
+            self.annotation_file(index),
+            self.key,
+            size,
+            classes,
+            classes - 1 + late,
+            dataset.ignore_index,
+        )
         return truth
 
     def look(self, index: int) -> None:
-        """Load image and annotation, for the words of what is wrong.
+        """Load image and annotation, only to find a wrong file.
 
         Raises:
-            DataError: One is missing or cannot be decoded.
+            DataError: A file is missing or cannot be decoded.
         """
         self.load_image(index)
-        if 'ann' in self.dataset.img_infos[index] and not (
-            self.dataset.test_mode
-        ):
+        annotated = 'ann' in self.dataset.img_infos[index]
+        if annotated and not self.dataset.test_mode:
             self.load_annotation(index)
 
     def annotation_file(self, index: int) -> str:
-        """Path of an annotation."""
+        """Return the path of an annotation."""
         name = self.dataset.img_infos[index]['ann']['seg_map']
         return osp.join(self.dataset.ann_dir or '', name)
 
     def load_annotation(self, index: int) -> NDArray[np.uint8]:
-        """The ground truth, in training class ids.
-
-        Args:
-            index: Position in the data set.
+        """Load the ground truth as training class ids.
 
         Returns:
-            uint8 (H, W), as the pipeline's own LoadAnnotations gives it.
+            uint8 (H, W), the output of the pipeline's own LoadAnnotations.
 
         Raises:
             DataError: No annotation is known, or the file is missing or
@@ -431,11 +399,11 @@ class LoadFirst:
     def read_annotation(
         self, info: dict[str, Any], folder: str | None
     ) -> NDArray[np.uint8]:
-        """Read an annotation file as this pipeline reads its own.
+        """Read an annotation file with the steps of this pipeline.
 
         Args:
-            info: Of the image, as in mmseg's ``img_infos``.
-            folder: Where its annotation lies.
+            info: The image's entry of mmseg's ``img_infos``.
+            folder: Folder of its annotation.
 
         Returns:
             uint8 (H, W).
@@ -443,11 +411,9 @@ class LoadFirst:
         Raises:
             DataError: The file is missing or cannot be decoded.
         """
-        results = dict(img_info=info, ann_info=info['ann'])
-        self.dataset.pre_pipeline(results)
-        results['seg_prefix'] = folder
+        results = dict(self._results(info), seg_prefix=folder)
         path = osp.join(folder or '', info['ann']['seg_map'])
-        _check_depth(path)
+        check_depth(path)
         try:
             for step in self._annotations:
                 results = step(results)
@@ -466,49 +432,3 @@ class LoadFirst:
         classes = len(self.dataset.CLASSES or ())
         check_lossless(path, truth, self.reader, classes)
         return truth  # type: ignore[no-any-return]
-
-
-def _check_moved(results: dict[str, Any], name: str) -> None:
-    """Whether a map went through the pipeline as the labels did.
-
-    Raises:
-        ValueError: It did not.
-    """
-    labels = results.get('gt_semantic_seg')
-    if isinstance(labels, DataContainer):
-        labels = labels.data
-    size, wanted = results[name].shape, getattr(labels, 'shape', ())[-2:]
-    if wanted and size != tuple(wanted):
-        raise ValueError(
-            "wanted steps that move all maps named in results['seg_fields'], "
-            f"as mmseg's do, got labels of {tuple(wanted)} and {name} of "
-            f'{size}'
-        )
-
-
-def _check_depth(path: str) -> None:
-    """Whether the ids of an annotation fit into a byte, as mmseg casts them.
-
-    Args:
-        path: Looked at where it is on this disk.
-
-    Raises:
-        DataError: They do not: 16-bit ids would lose their upper byte.
-    """
-    try:
-        with open(path, 'rb') as file:
-            head = file.read(26)
-    except OSError:
-        return  # said where it is read
-    if head[1:4] == b'PNG' and head[24:25] != b'\x10':
-        return
-    ids = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-    if ids is None or ids.dtype == np.uint8:
-        return
-    odd = np.unique(ids[ids != ids.astype(np.uint8)])
-    if len(odd):
-        raise DataError(
-            f'{path}: wanted class ids of 0 to 255, got {ids.dtype} with '
-            f'{odd[:10].tolist()}, which would be cut off; convert the '
-            'annotations to 8 bit'
-        )

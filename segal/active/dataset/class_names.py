@@ -1,4 +1,4 @@
-"""Names and order of the classes, the same in all data sets."""
+"""Check that all data sets have the same classes in the same order."""
 
 from __future__ import annotations
 
@@ -19,19 +19,17 @@ def check_class_names(
     test: Any = None,
     title: str = 'the pool',
 ) -> list[str]:
-    """Check that all data sets have the classes of the pool.
-
-    Names and order, not only how many: an id means what its place says.
+    """Check that all data sets have the pool's classes in the same order.
 
     Args:
-        wanted: Classes of the pool, as training names them.
-        of: Key of the data set that names these.
+        wanted: Names of the pool's classes in training.
+        of: Key of the data set with these names.
         others: Key -> data set that was built.
-        test: ``data.test`` as it is written; it is not built.
-        title: What that data set is.
+        test: ``data.test`` of the config; it is not built.
+        title: Description of the data set ``of``.
 
     Returns:
-        Problems, with both lists side by side.
+        Problems, each with both lists.
     """
     if not wanted:
         return [
@@ -66,7 +64,7 @@ def check_class_names(
 def _other(
     key: str, got: Iterable[str], wanted: Iterable[str], of: str
 ) -> list[str]:
-    """What is wrong with the names of one data set."""
+    """Compare the class names of one data set with those of the pool."""
     got, wanted = list(got), list(wanted)
     if got == wanted:
         return []
@@ -83,7 +81,7 @@ def _other(
 
 
 def _written(entry: Any) -> list[str] | None:
-    """The class names of a data set that is not built, where they show."""
+    """Read the class names of a data set that is not built, if possible."""
     if not isinstance(entry, Mapping):
         return None
     names = entry.get('classes')

@@ -1,8 +1,8 @@
-"""Which images a data set of mmseg's has, and which file is whose mask.
+"""List the images and annotations of an mmseg data set.
 
-mmseg scans folders that are hidden, takes annotations for images where both
-lie in one folder, replaces a suffix wherever it occurs in a path, and reads a
-split file as it stands. Clean folders are listed as mmseg lists them.
+mmseg itself lists hidden files, takes annotations beside the images for
+images, replaces a suffix anywhere in a path, and wants a split file without
+suffixes or comments. Clean folders are listed as mmseg lists them.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from segal.active.dataset.split_file import Places, decode, read_split
 from segal.errors import ConfigError, DataError
 
 _SHOWN = 10
-"""So many missing files are named."""
+"""Missing files that an error names at most."""
 
 
 @dataclass
 class Found:
-    """What was noticed while a data set was listed.
+    """The notes and problems of a listing.
 
     Attributes:
         notes: Sentences for the log.
-        problems: What is wrong with its section of the config.
-        lost: Files of a split that are not there.
+        problems: Faults of the data set's section in the config.
+        lost: Missing files of a split.
     """
 
     notes: list[str] = field(default_factory=list)
@@ -54,18 +54,18 @@ class Found:
 def build_listed(
     section: Any, defaults: Mapping[str, Any] | None = None
 ) -> tuple[Any, list[str]]:
-    """Build a data set from its config, with its images listed carefully.
+    """Build a data set from its config, with our listing of its images.
 
     Args:
         section: Config of the data set.
-        defaults: What it has where it says nothing.
+        defaults: Values of missing keys.
 
     Returns:
-        The data set, and sentences for the log on what is not in it.
+        The data set, and notes on files that are left out, for the log.
 
     Raises:
-        ConfigError: Suffixes or lines of a split that have no meaning.
-        DataError: Images of a split that are not there.
+        ConfigError: Wrong suffixes or lines of a split.
+        DataError: Missing images of a split.
     """
     with listing() as found:
         dataset = mmseg_build_dataset(section, defaults)
@@ -74,11 +74,11 @@ def build_listed(
 
 
 def check(found: Found) -> None:
-    """Refuse a listing that cannot be right.
+    """Raise the problems of a listing.
 
     Raises:
-        ConfigError: Suffixes or lines of a split that have no meaning.
-        DataError: Images of a split that are not there.
+        ConfigError: Wrong suffixes or lines of a split.
+        DataError: Missing images of a split.
     """
     if found.problems:
         raise ConfigError(found.problems)
@@ -92,16 +92,16 @@ def check(found: Found) -> None:
 
 @contextmanager
 def listing() -> Iterator[Found]:
-    """List the images of each data set of mmseg's that is built inside.
+    """List the images of each mmseg data set that is built in this block.
 
-    A class with a ``load_annotations`` of its own keeps it.
+    A class with its own ``load_annotations`` keeps it.
 
     Yields:
-        Filled while data sets are built.
+        Notes and problems, filled while data sets are built.
     """
     original, found = CustomDataset.load_annotations, Found()
     if original.__module__ != CustomDataset.__module__:
-        yield found  # the user's, or one around us
+        yield found  # the user's method, or an outer call of this function
         return
 
     def load_annotations(
@@ -115,7 +115,7 @@ def listing() -> Iterator[Found]:
         lister = _Lister(self, img_dir, img_suffix, ann_dir, seg_map_suffix)
         try:
             infos = lister.infos(split, found)
-        except ConfigError as error:  # told by who builds, without a wrapper
+        except ConfigError as error:  # mmcv would wrap it; check() raises it
             found.problems += error.problems
             return []
         print_log(f'Loaded {len(infos)} images', logger=get_root_logger())
@@ -129,7 +129,7 @@ def listing() -> Iterator[Found]:
 
 
 def _hidden_of_own(dataset: Any) -> list[str]:
-    """A sentence where a list of the user's own has hidden files."""
+    """Note hidden files in the list of a user's own data set class."""
     if not isinstance(dataset, CustomDataset) or dataset.split is not None:
         return []
     names = [
@@ -146,17 +146,17 @@ def _hidden_of_own(dataset: Any) -> list[str]:
 
 
 class _Lister:
-    """Lists one data set.
+    """List the images of one data set.
 
     Args:
-        dataset: Being built.
+        dataset: The data set that is being built.
         img_dir: Folder of the images.
-        img_suffix: What they end in; one, or several.
+        img_suffix: Their suffix, or several.
         ann_dir: Folder of the annotations.
-        seg_map_suffix: What they end in; one, or several.
+        seg_map_suffix: Their suffix, or several.
 
     Raises:
-        ConfigError: A suffix is none.
+        ConfigError: A suffix is wrong.
     """
 
     def __init__(
@@ -177,11 +177,11 @@ class _Lister:
         self.on_disk = isinstance(self.client.client, HardDiskBackend)
 
     def infos(self, split: str | None, found: Found) -> list[dict[str, Any]]:
-        """Mmseg's ``img_infos``.
+        """Make mmseg's ``img_infos``.
 
         Args:
             split: File that lists the images; None: all of the folder.
-            found: Gets what is noticed.
+            found: Gets notes and problems.
 
         Raises:
             ConfigError: An image has several masks, or a mask several images.
@@ -220,7 +220,7 @@ class _Lister:
         return read.names
 
     def _below(self, folder: str) -> str:
-        """Path from ``data_root`` to a folder, where it is below it."""
+        """Return a folder relative to ``data_root``, if it is below it."""
         if self.root is None:
             return folder
         inside = osp.relpath(folder, self.root)
@@ -233,16 +233,13 @@ class _Lister:
         if self.on_disk:
             folder = scan(self.img_dir)
         else:
-            folder = Folder(
-                list(
-                    self.client.list_dir_or_file(
-                        dir_path=self.img_dir,
-                        list_dir=False,
-                        suffix=self.images,
-                        recursive=True,
-                    )
-                )
+            files = self.client.list_dir_or_file(
+                self.img_dir,
+                list_dir=False,
+                suffix=self.images,
+                recursive=True,
             )
+            folder = Folder(list(files))
         names = {x for x in folder.files if x.endswith(self.images)}
         masks = self._masks(names)
         names -= masks
@@ -275,7 +272,7 @@ class _Lister:
         return sorted(names)
 
     def _twins(self, names: set[str]) -> list[str]:
-        """A sentence on images that are one but for their suffix."""
+        """Note images whose names differ only in the suffix."""
         stems = Counter(map(self._stem, names))
         twins = [name for name in names if stems[self._stem(name)] > 1]
         if not twins:
@@ -287,7 +284,7 @@ class _Lister:
         ]
 
     def _beside(self, names: Sequence[str]) -> str:
-        """A sentence on files that look like images and are not listed."""
+        """Note files that look like images and are not listed."""
         endings = sorted({osp.splitext(name)[1] for name in names})
         wanted = tuple(dict.fromkeys((*self.images, *endings)))
         ours: Any = self.images
@@ -310,7 +307,7 @@ class _Lister:
         )
 
     def _suffix(self, name: str) -> str:
-        """The suffix of an image: the longest that fits."""
+        """Return the suffix of an image: the longest that fits."""
         fitting = [x for x in self.images if name.endswith(x)]
         return max(fitting, key=len, default=self.images[0])
 
@@ -318,7 +315,7 @@ class _Lister:
         return name.removesuffix(self._suffix(name))
 
     def _masks(self, names: set[str]) -> set[str]:
-        """Those of the names that are annotations of others."""
+        """Find the names that are annotations of other names."""
         shared = self._inside
         masks: set[str] = set()
         if shared is not None and shared != '.':
@@ -348,7 +345,7 @@ class _Lister:
 
     @cached_property
     def _inside(self) -> str | None:
-        """Path from ``img_dir`` to ``ann_dir``, None where it is outside."""
+        """Return ``ann_dir`` relative to ``img_dir``; None if outside."""
         if self.ann_dir is None or not self.on_disk:
             return None
         inside = osp.relpath(
@@ -365,11 +362,11 @@ class _Lister:
         return name.startswith(inside + '/')
 
     def _mask(self, name: str) -> str:
-        """The annotation of an image, as a path from ``ann_dir``."""
+        """Find the annotation of an image, relative to ``ann_dir``."""
         ending = self._suffix(name)
         stem = self._stem(name)
         masks = [stem + suffix for suffix in self.maps]
-        # as mmseg names it, where a suffix occurs more than once
+        # mmseg's own name, if a suffix occurs more than once
         mangled = [name.replace(ending, suffix) for suffix in self.maps]
         if len(masks) == 1 and masks == mangled:
             return masks[0]
@@ -390,10 +387,10 @@ class _Lister:
 
 
 def _suffixes(key: str, value: Any) -> tuple[str, ...]:
-    """What names end in, one or several, as several.
+    """Read one suffix or several as a tuple.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: A suffix is no text, or empty.
     """
     several: Sequence[Any] = (
         value if isinstance(value, list | tuple) else (value,)

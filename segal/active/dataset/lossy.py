@@ -1,7 +1,7 @@
-"""Annotations in formats that change the class ids they are given.
+"""Refuse annotations in lossy formats, which change class ids.
 
-A JPEG of a label map has other ids wherever two classes meet, and most of
-those are ids of classes: nothing but its format tells them from true ones.
+A JPEG of a label map has wrong ids wherever two classes meet. Most of them
+are valid class ids, so only the file format shows the fault.
 """
 
 from __future__ import annotations
@@ -29,20 +29,17 @@ _LOSSY_BOXES = {
     b'avif': 'an AVIF', b'avis': 'an AVIF', b'heic': 'a HEIC',
     b'heix': 'a HEIC', b'mif1': 'a HEIF', b'msf1': 'a HEIF',
 }  # fmt: skip
-"""Brands of files that may be without loss, and hardly ever are."""
+"""Brands of file formats that are nearly always lossy."""
 
 
 def lossy_format(path: str | Path) -> str | None:
-    """The format of a file that does not keep what it is given.
+    """Name the format of an image file if it is lossy.
 
-    The content counts, whatever the file is called.
-
-    Args:
-        path: Of an image.
+    The format is read from the content, not from the suffix.
 
     Returns:
-        Such as ``'a JPEG'``; None where the format keeps every value, or is
-        not known, or the file is not on this disk.
+        Such as ``'a JPEG'``; None if the format is lossless or unknown, or
+        the file is not on this disk.
     """
     try:
         with open(path, 'rb') as file:
@@ -56,7 +53,7 @@ def lossy_format(path: str | Path) -> str | None:
     if head[4:8] == b'ftyp':
         return _LOSSY_BOXES.get(head[8:12])
     if head[4:8] == b'jP  ' or head[:4] == b'\xff\x4f\xff\x51':
-        at = head.find(b'\xff\x52')  # how its wavelets are coded
+        at = head.find(b'\xff\x52')  # marker of the wavelet coding
         return (
             'a lossy JPEG 2000' if head[at + 13 : at + 14] == b'\0' else None
         )
@@ -76,7 +73,7 @@ def lossy_format(path: str | Path) -> str | None:
 
 
 def _is_lossy_webp(path: Path, head: bytes) -> bool:
-    """Whether the picture in a WebP is coded with loss."""
+    """Check whether the picture in a WebP is lossy."""
     if head[12:16] != b'VP8X':
         return head[12:16] == b'VP8 '
     content, at = path.read_bytes(), 12
@@ -94,17 +91,17 @@ def check_lossless(
 ) -> None:
     """Refuse an annotation whose format changed its class ids.
 
-    A reader of the user's own that makes fewer ids of it than the file has,
-    such as one that cuts grey values at 127, knows what it reads.
+    A user's own reader that returns fewer ids than the file has, such as one
+    that thresholds grey values, is trusted.
 
     Args:
         path: Of the file.
-        truth: What was read of it.
+        truth: The class ids that were read.
         reader: The step of the pipeline that read it.
         classes: How many classes there are.
 
     Raises:
-        DataError: It is a JPEG, or the like.
+        DataError: The format is lossy, such as JPEG.
     """
     kind = lossy_format(path)
     if kind is None:

@@ -1,4 +1,4 @@
-"""Batches with a fixed share of labelled sources, from keys alone."""
+"""Draw batches with a fixed share of labelled sources, by keyed draws."""
 
 from __future__ import annotations
 
@@ -14,33 +14,31 @@ from segal.seeding import key, place_keys
 
 
 class MixedBatchSampler(Sampler):
-    """Batches of pool and sources, so many of each, dealt to the ranks.
+    """Batches with fixed numbers of pool and source images, for each rank.
 
-    Pool and sources are each gone through again and again, in an order that
-    is a function of (seed, round, pass); a batch takes the next few of both.
-    So every batch is full, and the same number of images comes from the
-    sources however many there are. The rules:
+    Pool and sources are each repeated, in an order that depends only on
+    (seed, round, pass). A batch takes the next images of both, so every batch
+    is full and has the same number of source images. The rules:
 
-    - An epoch is one pass over the labelled images of the pool; where there
-      are none yet, over the sources.
-    - Where no image of the pool is labelled, a batch is its share of sources
-      alone, at least two images (batch norm after global pooling dies on
+    - An epoch is one pass over the labelled images of the pool; if there are
+      none yet, over the sources.
+    - If no image of the pool is labelled, a batch has only its share of
+      source images, at least two (batch norm after global pooling fails on
       one).
-    - All ranks' batches together are those that one rank would draw with a
-      batch as large.
+    - The batches of all ranks together are the batch that one rank would
+      draw with the total batch size.
 
     Args:
-        pool: Labelled images of the pool, which come first in the training
-            set.
-        sources: Images of all labelled sources, behind them.
+        pool: Labelled images of the pool, the first of the training set.
+        sources: Images of all labelled sources, which follow them.
         batch_size: Images a rank and iteration.
-        per_batch: Of these, from the sources.
+        per_batch: Source images among them.
         seed: The experiment's seed.
         round: Round of the training phase.
         rank: This process.
         world_size: All processes.
-        endless: Go on with the next epoch instead of ending, for schedules by
-            iteration.
+        endless: Continue with the next epoch instead of ending, for schedules
+            by iteration.
     """
 
     def __init__(
@@ -70,24 +68,16 @@ class MixedBatchSampler(Sampler):
         self._leading = 0 if pool else 1
 
     def __len__(self) -> int:
-        """Iterations an epoch."""
+        """Count the iterations of an epoch."""
         together = self._shares[self._leading] * self.world_size
         return math.ceil(self._streams[self._leading].length / together)
 
     def start_at(self, iteration: int) -> None:
-        """Begin at an iteration of the phase, counted from 0.
-
-        Args:
-            iteration: How many iterations the phase has behind it.
-        """
+        """Skip the finished iterations of the phase."""
         self.start = iteration
 
     def batch(self, iteration: int) -> list[tuple[int, int]]:
-        """This rank's batch of an iteration of the phase.
-
-        Returns:
-            (pass, position) pairs, those of the pool first.
-        """
+        """Return this rank's batch as (pass, position) pairs, pool first."""
         pairs = []
         for stream, share in zip(self._streams, self._shares, strict=True):
             together = share * self.world_size
@@ -106,12 +96,12 @@ class MixedBatchSampler(Sampler):
 
 
 class _Stream:
-    """Positions of one domain, gone through again and again.
+    """The positions of one domain, repeated in a new order for each pass.
 
     Args:
         stream: Key of the order.
-        first: Position of its first image in the training set.
-        length: Its images.
+        first: Position of the domain's first image in the training set.
+        length: Images of the domain.
     """
 
     def __init__(self, stream: int, first: int, length: int) -> None:
@@ -120,7 +110,7 @@ class _Stream:
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
     def at(self, place: int) -> tuple[int, int]:
-        """The pass and the position at a place of the stream."""
+        """Return the pass and the position at a place of the stream."""
         number, offset = divmod(place, self.length)
         if self._order is None or self._order[0] != number:
             keys = place_keys(
@@ -145,41 +135,26 @@ def batch_sampler(
     drop_last: bool = False,
     endless: bool = False,
 ) -> BatchSampler:
-    """What makes the batches of a training phase.
+    """Build the sampler of a training phase.
 
     Args:
         pool: Labelled images of the pool.
         sources: Images of all labelled sources.
         batch_size: Images a rank and iteration.
-        per_batch: Of these, from the sources; None: they are shuffled in
-            with the pool.
+        per_batch: Source images among them; None: shuffle the sources with
+            the pool.
         seed: The experiment's seed.
         round: Round of the training phase.
         rank: This process.
         world_size: All processes.
-        drop_last: Leave out the last batch where it is smaller; without a
-            meaning where all are full.
-        endless: Go on with the next epoch instead of ending.
+        drop_last: See :class:`RoundBatchSampler`; mixed batches are all full.
+        endless: Continue with the next epoch instead of ending.
     """
+    keys = (seed, round, rank, world_size)
     if per_batch is not None and sources:
         return MixedBatchSampler(
-            pool,
-            sources,
-            batch_size,
-            per_batch,
-            seed,
-            round,
-            rank,
-            world_size,
-            endless,
+            pool, sources, batch_size, per_batch, *keys, endless
         )
     return RoundBatchSampler(
-        pool + sources,
-        batch_size,
-        seed,
-        round,
-        rank,
-        world_size,
-        drop_last,
-        endless,
+        pool + sources, batch_size, *keys, drop_last, endless
     )

@@ -1,6 +1,6 @@
-"""Images whose EXIF says that they lie on their side.
+"""Find images with an EXIF orientation, and check their annotations.
 
-mmcv turns such an image when it decodes it, and leaves a label map as it is.
+mmcv turns such an image when it decodes it, but not its label map.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mmcv.fileio.file_client import HardDiskBackend
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.dataset.scan import count_of
@@ -36,18 +37,18 @@ _WORDS = {
 }
 _SHOWN = 3
 _TRIED = 8
-"""So many images are decoded at most to see what the loader does."""
+"""Images that are decoded at most, to see whether the loader turns them."""
 
 
 @dataclass
 class Orientations:
-    """What EXIF does to the images of a data set.
+    """The EXIF orientations of the images of a data set.
 
     Attributes:
         found: Position of each image that is not upright -> 2 to 8.
         turns: Whether the loading steps turn them.
         notes: Sentences for the log.
-        problems: Sentences on images and annotations that do not fit.
+        problems: Sentences on images and annotations that do not match.
     """
 
     found: dict[int, int] = field(default_factory=dict)
@@ -57,15 +58,15 @@ class Orientations:
 
 
 def look_at_orientations(dataset: Any, key: str) -> Orientations:
-    """Find images that EXIF turns, and whether annotations are turned too.
+    """Find images that EXIF turns, and check that annotations are turned too.
 
-    Only the first bytes of each file are read. A size tells, where it is not
-    square and the turn is a quarter; where no size tells, what those of the
-    same data set tell counts for all.
+    Only the first bytes of each file are read. A turn by 90 degrees shows in
+    the size of a map that is not square. Maps whose size shows nothing count
+    as the other maps of their data set.
 
     Args:
-        dataset: As built; only mmseg's, on this disk, are looked at.
-        key: Where it stands in the config.
+        dataset: The built data set; only mmseg's, on this disk, is checked.
+        key: Its key in the config, for errors.
     """
     seen = Orientations()
     if not isinstance(dataset, CustomDataset) or not isinstance(
@@ -129,7 +130,7 @@ def _named(
 def _compare(
     dataset: CustomDataset, seen: Orientations
 ) -> tuple[list[int], list[int], list[int]]:
-    """Images whose annotation is turned as they are, is not, or hides it."""
+    """List images with a matching, a wrong and an unclear annotation."""
     fit, apart, unknown = [], [], []
     for index, kind in seen.found.items():
         ann = dataset.img_infos[index].get('ann')
@@ -139,11 +140,11 @@ def _compare(
         map_path = osp.join(dataset.ann_dir or '', ann['seg_map'])
         stored, mask = _size(path), _size(map_path)
         if stored is None or mask is None:
-            continue  # told where it is read
-        if kind >= 5 and _is_tiff(path):  # Pillow tells the turned size
+            continue  # the reader reports it
+        if kind >= 5 and _is_tiff(path):  # Pillow gives the turned size
             stored = stored[::-1]
         if seen.turns and _is_tiff(map_path) and orientation(map_path) == kind:
-            fit.append(index)  # a TIFF is turned, whatever reads it
+            fit.append(index)  # every reader turns a TIFF
         elif kind < 5 or stored[0] == stored[1]:
             unknown.append(index)
         elif mask == (stored[::-1] if seen.turns else stored):
@@ -154,7 +155,7 @@ def _compare(
 
 
 def _is_tiff(path: str) -> bool:
-    """Whether a file is a TIFF, which OpenCV and Pillow always turn."""
+    """Check whether a file is a TIFF, which OpenCV and Pillow always turn."""
     try:
         with open(path, 'rb') as file:
             return file.read(4) in TIFF
@@ -163,7 +164,7 @@ def _is_tiff(path: str) -> bool:
 
 
 def _size(path: str) -> tuple[int, int] | None:
-    """(width, height) as stored; of a TIFF, as it is shown."""
+    """Read (width, height) as stored; of a TIFF, as it is shown."""
     try:
         with Image.open(path) as image:
             return image.size
@@ -172,14 +173,14 @@ def _size(path: str) -> tuple[int, int] | None:
 
 
 def _turns(dataset: CustomDataset, key: str, found: dict[int, int]) -> bool:
-    """Whether the loading steps turn images, seen by what comes out."""
+    """Check whether the loading steps turn images, by their output."""
     for index in list(found)[:_TRIED]:
         try:
             loader = LoadFirst(dataset, key)
             image = np.asarray(loader.load_image(index)['img'], np.float32)
             stored = _stored(image_file(dataset, index))
         except (SegALError, OSError, ValueError, cv2.error):
-            continue  # told where the pool is opened
+            continue  # open_pool reports it
         if stored is None:
             continue
         upright = turned(stored, found[index])
@@ -197,7 +198,7 @@ def _turns(dataset: CustomDataset, key: str, found: dict[int, int]) -> bool:
 
 
 def _stored(path: str) -> NDArray[Any] | None:
-    """An image as it lies in its file, whatever its orientation."""
+    """Read an image as stored, without its orientation."""
     if _is_tiff(path):
         read: Callable[..., NDArray[Any]] = tifffile.imread
         return read(path)
@@ -208,18 +209,13 @@ def _stored(path: str) -> NDArray[Any] | None:
 
 
 def _grey(image: NDArray[Any]) -> NDArray[Any]:
-    """Brightness (H, W), on one scale for all types of numbers."""
+    """Compute normalised brightness (H, W)."""
     grey = image.reshape(*image.shape[:2], -1).mean(2, dtype=np.float64)
     return (grey - grey.mean()) / (grey.std() or 1)
 
 
 def turned(image: NDArray[Any], kind: int) -> NDArray[Any]:
-    """An image (H, W, ...) as its EXIF orientation wants it shown.
-
-    Args:
-        image: As stored.
-        kind: 1 to 8.
-    """
+    """Turn a stored image (H, W, ...) by its EXIF orientation, 1 to 8."""
     if kind >= 5:
         image = image.swapaxes(0, 1)
     if kind in (2, 3, 6, 7):
@@ -230,11 +226,7 @@ def turned(image: NDArray[Any], kind: int) -> NDArray[Any]:
 
 
 def orientation(path: str) -> int:
-    """The orientation of a JPEG, PNG, WebP or TIFF file, 1 if none is told.
-
-    Args:
-        path: Read up to its EXIF; pixels are not.
-    """
+    """Read the EXIF orientation of a JPEG, PNG, WebP or TIFF; 1 by default."""
     try:
         with open(path, 'rb') as file:
             if file.read(4) in TIFF:
@@ -246,7 +238,7 @@ def orientation(path: str) -> int:
         exif = Image.Exif()
         exif.load(data)
         kind = exif.get(_TAG, 1)
-    except Exception:  # a broken file is told where the pool is opened
+    except Exception:  # open_pool reports a damaged file
         return 1
     return kind if kind in _WORDS else 1
 
@@ -260,11 +252,11 @@ def _of_tiff(path: str) -> int:
 
 
 def _exif(file: BinaryIO) -> bytes | None:
-    """The EXIF block of a file that is open at its beginning."""
+    """Read the EXIF block of a file that is open at its beginning."""
     head = file.read(12)
     if head[:2] == b'\xff\xd8':
-        file.seek(2)
-        return _exif_of_jpeg(file)
+        file.seek(0)  # without Image.open, which limits the number of pixels
+        return JpegImageFile(file).info.get('exif')
     if head[:8] == b'\x89PNG\r\n\x1a\n':
         file.seek(8)
         while len(head := file.read(8)) == 8 and head[4:] != b'IDAT':
@@ -278,22 +270,4 @@ def _exif(file: BinaryIO) -> bytes | None:
             if head[:4] == b'EXIF':
                 return file.read(length)
             file.seek(length + length % 2, 1)
-    return None
-
-
-def _exif_of_jpeg(file: BinaryIO) -> bytes | None:
-    while len(head := file.read(2)) == 2 and head[0] == 0xFF:
-        if head[1] == 0xFF:  # padding
-            file.seek(-1, 1)
-            continue
-        if head[1] == 1 or 0xD0 <= head[1] <= 0xD8:  # without a length
-            continue
-        if head[1] in (0xD9, 0xDA):  # the pixels
-            return None
-        length = int.from_bytes(file.read(2), 'big') - 2
-        data = file.read(length) if head[1] == 0xE1 else b''
-        if data.startswith(b'Exif\0\0'):
-            return data
-        if not data:
-            file.seek(length, 1)
     return None

@@ -1,4 +1,4 @@
-"""The pool: every image that may be asked about, and how a query reads it."""
+"""Open the pool, all images that may be queried, and load its batches."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from segal.structures import PoolImage
 SIZE_CACHE = 'pool_sizes.json'
 
 SAMPLE = 16
-"""Images of a content that its range of values is taken over."""
+"""Images of each content from which the range of values is computed."""
 
 
 class Pool(Sequence[PoolImage]):
@@ -48,9 +48,8 @@ class Pool(Sequence[PoolImage]):
     Args:
         dataset: ``data.query``, built with ``test_mode=True``.
         images: One for each image of the data set, in its order.
-        key: Where the images are named, for errors.
-        contents: What those images are made of that are not 8-bit colour, by
-            name.
+        key: The data set's key in the config, for errors.
+        contents: Name -> content, for images that are not 8-bit colour.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Pool(Sequence[PoolImage]):
         return len(self.images)
 
     def __getitem__(self, index: Any) -> Any:
-        """The image at a position."""
+        """Return the image at a position."""
         return self.images[index]
 
     def __iter__(self) -> Iterator[PoolImage]:
@@ -82,21 +81,21 @@ class Pool(Sequence[PoolImage]):
 
     @property
     def loading_steps(self) -> list[Any]:
-        """The steps of the pipeline that make an image of a file."""
+        """Return the steps of the pipeline that read an image file."""
         return self._loader.load
 
     def file(self, name: str) -> str:
-        """Path of an image."""
+        """Return the path of an image."""
         return image_file(self.dataset, self.position[name])
 
     def read_image(self, name: str) -> NDArray[np.uint8]:
-        """An image as people see it: uint8 (H, W, 3), RGB."""
+        """Read an image for display: uint8 (H, W, 3), RGB."""
         image = self._loader.load_image(self.position[name])['img']
         return self.view.rgb(image, content_of(image, self.file(name)))
 
     @cached_property
     def view(self) -> ImageView:
-        """How an image becomes 8-bit RGB; the same in every process."""
+        """Return the conversion of images to 8-bit RGB, equal on all ranks."""
         backends = [
             getattr(step, 'imdecode_backend', None)
             for step in self.loading_steps
@@ -110,14 +109,14 @@ class Pool(Sequence[PoolImage]):
         return replace(view, ranges=found)
 
     def show_channels(self, channels: Sequence[int] | None) -> list[str]:
-        """Choose what is shown as R, G and B, before an image is.
+        """Choose the channels shown as R, G and B, before reading an image.
 
         Args:
-            channels: Three of those that the loader gives; None: as
-                :class:`ImageView` says.
+            channels: Three channels of the loader; None: the default of
+                :class:`ImageView`.
 
         Returns:
-            What is wrong with them.
+            Problems of the channels.
         """
         view = ImageView(tuple(channels) if channels else None)
         for name in self.of_each_content():
@@ -129,13 +128,13 @@ class Pool(Sequence[PoolImage]):
         return []
 
     def _sample(self, content: Content) -> Iterator[Any]:
-        """Some images of a content, as loaded, always the same ones."""
+        """Load a fixed sample of the images of a content."""
         names = [name for name, one in self.contents.items() if one == content]
         for name in sorted(names, key=lambda x: keyed('view', x))[:SAMPLE]:
             yield self._loader.load_image(self.position[name])['img']
 
     def of_each_content(self, count: int = 1) -> list[str]:
-        """Names of so many images of each content that the pool has."""
+        """List the names of some images of each content."""
         found: dict[Content, list[str]] = {}
         for image in self.images:
             content = self.contents.get(image.name, PLAIN)
@@ -148,16 +147,16 @@ def open_pool(
     cache: Path | None = None,
     key: str = 'data.query',
 ) -> Pool:
-    """Look at every image of ``data.query`` once.
+    """Decode every image of ``data.query`` once, and open the pool.
 
-    Sizes come from the decoder that training and query use, because an EXIF
-    rotation makes a header lie; so a broken image is found before anything
-    is bought. They are remembered with the file's size and time of change.
+    Sizes come from the decoder of training and query, since a header does
+    not show an EXIF rotation. A damaged image is found before labels are
+    bought. Sizes are cached with the size and modification time of the file.
 
     Args:
         dataset: ``data.query``, built.
-        cache: Folder to remember sizes in.
-        key: Where the images are named, for errors.
+        cache: Folder of the cached sizes.
+        key: The data set's key in the config, for errors.
 
     Returns:
         The pool, in the data set's order.
@@ -212,7 +211,7 @@ def open_pool(
         except DataError as error:
             return error
 
-    # one look tells whether another loader made what is remembered
+    # another loader may have made the cache: compare one image
     anew = not known or look(0, True) != look(0, False)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         sizes = list(
@@ -226,33 +225,24 @@ def open_pool(
                 mininterval=1,
             )
         )
-    broken = [str(size) for size in sizes if isinstance(size, DataError)]
+    broken = [str(one) for one in sizes if isinstance(one, DataError)]
     if broken:
         more = f'\n  ... and {len(broken) - 10} more' * (len(broken) > 10)
         raise DataError('\n  '.join(broken[:10]) + more)
-    images = [
-        PoolImage(name, (int(size[0]), int(size[1])))  # type: ignore
-        for name, size in zip(names, sizes, strict=True)
-    ]
-    contents = {
-        name: size[2]
-        for name, size in zip(names, sizes, strict=True)
-        if not isinstance(size, DataError) and size[2] != PLAIN
-    }
-    holes = [
-        name
-        for name, size in zip(names, sizes, strict=True)
-        if not isinstance(size, DataError) and not size[3]
-    ]
+    images, contents, holes = [], {}, []
+    for name, found in zip(names, sizes, strict=True):
+        assert not isinstance(found, DataError)
+        height, width, content, whole = found
+        images.append(PoolImage(name, (int(height), int(width))))
+        if content != PLAIN:
+            contents[name] = content
+        if not whole:
+            holes.append(name)
     if cache is not None:
         fresh = {
-            image.name: [
-                *image.size,
-                *stamp(i),
-                *contents.get(image.name, ()),
-            ]
+            image.name: [*image.size, *stamp(i), *contents.get(image.name, ())]
             for i, image in enumerate(images)
-            if image.name not in holes  # which are looked at each time
+            if image.name not in holes  # they are read at each start
         }
         if fresh != known:
             cache.mkdir(parents=True, exist_ok=True)
@@ -265,7 +255,7 @@ def open_pool(
 
 
 def _read_cache(cache: Path | None) -> dict[str, list[Any]]:
-    """What was remembered, nothing where it cannot be read."""
+    """Read the cached sizes; empty if the file cannot be read."""
     if cache is None:
         return {}
     try:
@@ -285,7 +275,7 @@ def _read_cache(cache: Path | None) -> dict[str, list[Any]]:
 
 
 class _QuerySet(Dataset):
-    """``data.query`` with its random steps, if any, drawn from the name."""
+    """``data.query``, with random steps keyed by the image's name."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -310,10 +300,10 @@ class _QuerySet(Dataset):
 
 
 def _check_size(pool: Pool, index: int, sample: dict[str, Any]) -> None:
-    """Whether an image is still as large as when the pool was opened.
+    """Check that an image has the size that it had in the opened pool.
 
     Raises:
-        DataError: It is not.
+        DataError: It has another size.
     """
     metas = sample.get('img_metas')
     meta = (metas[0] if isinstance(metas, list) and metas else metas) or None
@@ -328,7 +318,7 @@ def _check_size(pool: Pool, index: int, sample: dict[str, Any]) -> None:
 
 
 def query_batch(pool: Pool, names: Sequence[str]) -> dict[str, Any]:
-    """One test batch of images of one size, read here and now."""
+    """Read one test batch of images of one size."""
     samples = [_QuerySet(pool)[pool.position[name]] for name in names]
     return collate(samples, samples_per_gpu=len(samples))
 
@@ -339,15 +329,14 @@ def query_loader(
     batch_size: int,
     workers: int,
 ) -> tuple[DataLoader, list[list[str]]]:
-    """Test batches of some images of the pool.
+    """Build the loader of test batches of some images of the pool.
 
-    Images of different size do not fit into one batch, so they are grouped
-    by size.
+    Images of one batch have the same size.
 
     Args:
         pool: The pool.
-        names: Which images, in any order.
-        batch_size: At most so many a batch.
+        names: Names of the images, in any order.
+        batch_size: Images a batch at most.
         workers: Loader processes, 0 for none.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The steps of a pipeline that read the image, told by what they put out."""
+"""Find the steps of a pipeline that read the image, by their output."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from mmseg.datasets import CustomDataset
 from segal.errors import ConfigError
 
 _TRIED = 3
-"""So many images are tried, since one may be broken."""
+"""Images that are tried, since one may be damaged."""
 
 _known: WeakKeyDictionary[CustomDataset, int] = WeakKeyDictionary()
 
 
 def reading_steps(dataset: CustomDataset, key: str) -> int:
-    """Count the steps at the start of a pipeline that give the image.
+    """Count the steps at the start of a pipeline that read the image.
 
-    mmseg's readers are told by their name; of others, a first sample shows
-    which step puts an ``img`` into the results.
+    mmseg's readers are found by their name. For other readers, a sample is
+    read to find the step that adds ``img`` to the results.
 
     Args:
         dataset: An mmseg data set.
-        key: Where it stands in the config.
+        key: Its key in the config, for errors.
 
     Raises:
-        ConfigError: No step gives an image.
+        ConfigError: No step reads an image.
     """
     steps = dataset.pipeline.transforms
     kinds = [type(step).__name__ for step in steps]

@@ -1,4 +1,4 @@
-"""Which images make up which batch, from keys alone."""
+"""Draw the batches of a training phase by keyed draws."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from segal.seeding import key, place_keys
 
 
 class RoundBatchSampler(Sampler):
-    """Batches of a training phase, dealt to the ranks.
+    """Batches of a training phase, shared among the ranks.
 
-    The order of an epoch is a function of (seed, round, epoch). The rules for
-    sets that do not divide into batches (a batch here is that of all ranks
-    together):
+    The order of an epoch depends only on (seed, round, epoch). If the set
+    does not divide into batches (of all ranks together):
 
     - A set smaller than one batch is repeated until it fills one.
     - The last batch of an epoch may be smaller, unless ``drop_last``. Every
-      rank gets equally many images of it and at least two (batch norm after
-      global pooling dies on one); what is missing is taken from the beginning
-      of the epoch.
+      rank gets equally many images of it, at least two (batch norm after
+      global pooling fails on one); the first images of the epoch fill it up.
 
     Args:
         length: Images in the training set.
@@ -30,9 +28,9 @@ class RoundBatchSampler(Sampler):
         round: Round of the training phase.
         rank: This process.
         world_size: All processes.
-        drop_last: Leave out the last batch where it is smaller.
-        endless: Go on with the next epoch instead of ending, for schedules by
-            iteration.
+        drop_last: Leave out a smaller last batch.
+        endless: Continue with the next epoch instead of ending, for schedules
+            by iteration.
     """
 
     def __init__(
@@ -55,23 +53,18 @@ class RoundBatchSampler(Sampler):
         self._stream = (seed, round)
 
     def __len__(self) -> int:
-        """Iterations an epoch."""
+        """Count the iterations of an epoch."""
         whole, rest = divmod(self.length, self.batch_size * self.world_size)
         if whole == 0:
             return int(self.length > 0)
         return whole + (rest > 0 and not self.drop_last)
 
     def start_at(self, iteration: int) -> None:
-        """Begin at an iteration of the phase, counted from 0.
-
-        Args:
-            iteration: How many iterations the phase has behind it; of an
-                epoch that is not endless, those of earlier epochs count.
-        """
+        """Skip the finished iterations of the phase, earlier epochs too."""
         self.start = iteration
 
     def batches(self, epoch: int) -> list[list[tuple[int, int]]]:
-        """This rank's batches of one epoch, as (epoch, position) pairs."""
+        """Return this rank's batches of an epoch, as (epoch, position)."""
         keys = place_keys(
             key(*self._stream, epoch, 'order'), np.arange(self.length)
         )

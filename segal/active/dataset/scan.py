@@ -1,4 +1,4 @@
-"""What lies in a folder of images, hidden files apart."""
+"""List the files of a folder of images; hidden files separately."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ LOOKS = (
     '.tiff',
     '.webp',
 )
-"""What an image's name ends in, whatever the case."""
+"""Suffixes of images, in lower case."""
 
 _OTHERS = ('.avif', '.dcm', '.dng', '.exr', '.gif', '.hdr', '.heic', '.heif')
-"""The same of images that only some builds of OpenCV read, or none."""
+"""Suffixes of images that few or no builds of OpenCV read."""
 
 _HIDDEN = {
     '@eadir',
@@ -39,20 +39,20 @@ _HIDDEN = {
     'system volume information',
     'thumbs',
 }
-"""Folders that systems make for themselves."""
+"""Folders that operating systems create."""
 
 _NAMED = 5
-"""So many files are named in a sentence."""
+"""Files that a sentence names at most."""
 
 
 @dataclass
 class Folder:
-    """The files below a folder, each as its path from there.
+    """The files below a folder, as relative paths.
 
     Attributes:
-        files: Those that people see, and that exist.
-        hidden: In hidden folders, or hidden themselves.
-        broken: Links to nothing.
+        files: Visible files.
+        hidden: Hidden files, and files in hidden folders.
+        broken: Links to missing files.
     """
 
     files: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Folder:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a path from the folder of the images is hidden."""
+    """Check whether a relative path is hidden."""
     return any(
         (part.startswith('.') and part not in ('.', '..'))
         or part.lower() in _HIDDEN
@@ -70,11 +70,7 @@ def is_hidden(name: str) -> bool:
 
 
 def scan(root: str) -> Folder:
-    """Find every file below a folder, through links to folders too.
-
-    Args:
-        root: A folder on this disk.
-    """
+    """Find every file below a folder on this disk; follow links to folders."""
     found = Folder()
     for base, folders, files in os.walk(root, followlinks=True):
         real = osp.realpath(base)
@@ -94,7 +90,7 @@ def scan(root: str) -> Folder:
 
 
 def _loops(path: str, real: str) -> bool:
-    """Whether a link leads to a folder that it lies in."""
+    """Check whether a link leads to a folder that contains it."""
     if not osp.islink(path):
         return False
     target = osp.realpath(path)
@@ -102,17 +98,17 @@ def _loops(path: str, real: str) -> bool:
 
 
 def looks_like_image(name: str) -> bool:
-    """Whether a name ends as an image's does."""
+    """Check whether a name has the suffix of an image."""
     return name.lower().endswith(LOOKS + _OTHERS)
 
 
 def count_of(names: Sequence[Any], noun: str, rest: str = '') -> str:
-    """How many there are: ``'1 link to x'``, ``'3 links to x'``."""
+    """Count names in words: ``'1 link to x'``, ``'3 links to x'``."""
     return f'{len(names):,} {noun}{"s" * (len(names) != 1)}{rest}'
 
 
 def named(names: Sequence[str]) -> str:
-    """The first of some names, for a sentence."""
+    """List the first of some names, for a sentence."""
     first = ', '.join(sorted(names)[:_NAMED])
     more = len(names) - _NAMED
     return first + (f' and {more:,} more' if more > 0 else '')

@@ -1,4 +1,4 @@
-"""Split files, as people write them: one image a line."""
+"""Read split files: one image a line, in the ways that people write them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass
 class Split:
-    """What a split file lists.
+    """The images that a split file lists.
 
     Attributes:
         names: Paths from ``img_dir``, in the order of the lines.
-        lost: One sentence for each line whose image is not there.
+        lost: One sentence for each line whose image is missing.
         problems: One sentence for each line that cannot be read.
     """
 
@@ -34,16 +34,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images of a split lie, and what their names end in.
+    """The folders and suffixes of the images of a split.
 
     Attributes:
         img_dir: Folder of the images.
-        folders: Paths to images and annotations, seen from ``data_root``
-            where they are below it.
+        folders: Paths to images and annotations, relative to ``data_root``
+            if they are below it.
         images: Suffixes of images.
         maps: Suffixes of annotations.
-        exists: Whether an image is there, by its path from ``img_dir``;
-            None: it cannot be told.
+        exists: Checks that an image exists, by its path from ``img_dir``;
+            None: images are not on this disk.
     """
 
     img_dir: str
@@ -53,7 +53,7 @@ class Places:
     exists: Callable[[str], bool] | None
 
     def drops(self, leading: Sequence[str]) -> bool:
-        """Whether leading folders of a name are those of the data set."""
+        """Check whether the first folders of a name are the data set's own."""
         for whole in self.folders:
             parts = _parts(whole)
             count = min(len(parts), len(leading))
@@ -68,14 +68,14 @@ def _parts(path: str) -> list[str]:
 
 
 def decode(data: bytes, path: str) -> str:
-    """The text of a split file.
+    """Decode a split file: UTF-8, or UTF-16 with a byte order mark.
 
     Args:
-        data: Its bytes, UTF-8 or UTF-16 with a mark.
-        path: Named in the error.
+        data: Its bytes.
+        path: Of the file, for the error.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: The file has another encoding.
     """
     kind = 'utf-16' if data.startswith(_WIDE) else 'utf-8-sig'
     try:
@@ -92,13 +92,13 @@ def decode(data: bytes, path: str) -> str:
 def read_split(text: str, path: str, places: Places) -> Split:
     """Find the image of each line.
 
-    A name may have its suffix, that of the annotation, or the folders that
-    lead to it; blank lines and lines that begin with ``#`` are passed over.
+    A line may have the suffix of the image or of the annotation, and the
+    folders above it. Blank lines and lines that begin with ``#`` are skipped.
 
     Args:
         text: Of the file.
-        path: Named in the sentences.
-        places: Where images lie.
+        path: Of the file, for the sentences.
+        places: Folders and suffixes.
     """
     split = Split()
     lines: dict[str, int] = {}
@@ -136,12 +136,7 @@ def read_split(text: str, path: str, places: Places) -> Split:
 
 
 def _find(asked: str, places: Places) -> list[str]:
-    """The image that a line names; none, or several, where it is not clear.
-
-    Args:
-        asked: The line, stripped.
-        places: Where images lie.
-    """
+    """Find the image of a stripped line: none, or several if unclear."""
     if places.exists is None:
         whole = [asked] * asked.endswith(tuple(places.images))
         return whole or [asked + places.images[0]]
@@ -172,7 +167,7 @@ def _one(asked: str, places: Places) -> list[str]:
 
 
 def _shorter(asked: str, places: Places) -> Iterator[str]:
-    """The name as it is, then without folders that lead to ``img_dir``."""
+    """List a name as written, then without the folders above ``img_dir``."""
     parts = _parts(asked)
     absolute = asked.startswith('/')
     if absolute or '..' in parts:  # one image has one name
@@ -193,7 +188,7 @@ def _shorter(asked: str, places: Places) -> Iterator[str]:
 
 
 def _spellings(name: str, places: Places) -> Iterator[list[str]]:
-    """Files that a name may mean, the likeliest first."""
+    """List the files that a name may mean, the likeliest first."""
     images = places.images
     yield [name + suffix for suffix in images]
     if name.endswith(tuple(images)):

@@ -26,7 +26,7 @@ class DeepLabV3PlusHead(ASPPHead):
 
     Args:
         low_in_channels: Channels of the backbone's first output.
-        low_channels: What they are narrowed to.
+        low_channels: Their number after the reduction.
         dropouts: Share of elements dropped after the pyramid, after the first
             and after the second 3x3 convolution.
         **kwargs: As for mmseg's ``ASPPHead``; ``dropout_ratio`` is not one.

@@ -86,7 +86,7 @@ def _at(
     Args:
         logits: float (B, C, h, w).
         labels: Class ids, int64 (B, 1, H, W).
-        labelled: Where there is a class, bool (B, H, W).
+        labelled: Pixels with a class, bool (B, H, W).
         ignore_index: Fills up the columns of images with fewer labels.
         align_corners: As the logits would be upsampled.
 
@@ -112,7 +112,7 @@ def _at(
 
 @functools.cache
 def _at_labels(kind: type[BaseDecodeHead]) -> type[BaseDecodeHead]:
-    """Make the class of such a head, under the same name."""
+    """Make the :class:`AtLabels` class of a head, with the same name."""
     return types.new_class(
         kind.__name__,
         (kind, AtLabels),
@@ -127,7 +127,7 @@ def sample_losses(
 ) -> None:
     """Make the heads of a network evaluate losses at labels only, in place.
 
-    Heads of which :func:`whole_maps` says that they cannot stay as they are.
+    Heads of :func:`whole_maps` are not changed.
 
     Args:
         model: From :func:`~segal.models.losses.on_labelled.mend`.
@@ -151,7 +151,7 @@ def check_sampled(
 
     Args:
         model: From :func:`sample_losses`.
-        when: The same; ``'auto'`` leaves heads as they are that cannot.
+        when: As there; ``'auto'`` does not change heads that cannot.
 
     Returns:
         Problems.
@@ -201,7 +201,7 @@ def whole_maps(model: nn.Module) -> dict[str, str]:
         model: From :func:`~segal.models.losses.on_labelled.mend`.
 
     Returns:
-        Dotted key of what needs them -> in words.
+        Dotted key of the part that needs them -> the reason.
     """
     found = {}
     for name, head in model.named_modules():

@@ -22,7 +22,7 @@ def upsampled_at(
 
     Args:
         maps: float (B, C, h, w).
-        image: Which of the B, int64 (N,).
+        image: Index of the image, int64 (N,).
         row: In [0, H), int64 (N,).
         column: In [0, W), int64 (N,).
         size: (H, W), what the maps would be upsampled to.

@@ -21,8 +21,8 @@ def weigh_domains(model: nn.Module, weight: float) -> None:
     """Make the heads of a network average each domain apart, in place.
 
     The loss is then mean over the pool's labelled pixels + ``weight`` x mean
-    over the sources'. Names and shapes of its weights stay as they are, and
-    so does what it predicts.
+    over the sources'. Predictions, and names and shapes of weights, do not
+    change.
 
     Source: the supervised losses of Xie et al., Towards Fewer Annotations,
     CVPR 2022, are added like this, with a weight of 1.
@@ -79,7 +79,7 @@ class _Domains:
             seg_label: (B, ...).
         """
         flags = self._from_source
-        if flags is None:  # a head inside one that was taken apart
+        if flags is None:  # an inner head, whose batch is split already
             return losses(seg_logit, seg_label)
         self._from_source = None
         try:
