@@ -101,6 +101,24 @@ def nearest(name: object, valid: Iterable[object]) -> str:
     return f'{guess} (valid: {", ".join(names)})'
 
 
+def unknown_keys(
+    where: str, section: Iterable[object], valid: Iterable[object]
+) -> list[str]:
+    """List the keys of a section that are not valid, as problems.
+
+    Args:
+        where: Dotted key of the section; empty for the config itself.
+        section: Its keys.
+        valid: The keys that it may have.
+    """
+    valid = list(valid)
+    return [
+        f'{where}.{key}: unknown key' + nearest(key, valid)
+        for key in section
+        if key not in valid
+    ]
+
+
 def raised_at(error: BaseException) -> str:
     """Name the file and line that raised an error."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -180,7 +180,7 @@ def _run(args: argparse.Namespace) -> None:
     import torch
 
     from segal.config import load_config
-    from segal.config.smoke import beside
+    from segal.preflight.smoke import smoke_folder
     from segal.utils.train import Options, run_experiment
 
     cfg = load_config(args.config, args.cfg_options)
@@ -200,7 +200,7 @@ def _run(args: argparse.Namespace) -> None:
     run_experiment(
         cfg,
         Options(
-            work_dir=beside(work_dir) if args.smoke else work_dir,
+            work_dir=smoke_folder(work_dir) if args.smoke else work_dir,
             resume=args.resume,
             dry_run=args.dry_run,
             smoke=args.smoke,

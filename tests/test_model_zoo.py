@@ -97,7 +97,7 @@ def test_constructors_of_mmseg_make_the_optimizer(tmp_path):
         assert main([str(config), '--work-dir', work_dir]) == 0
     finally:
         OPTIMIZER_BUILDERS.module_dict.pop(name)
-    assert len(made) == 4  # built, rehearsed, and once a round
+    assert len(made) == 4  # built, in the preflight, and once a round
 
 
 @pytest.mark.slow

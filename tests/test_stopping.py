@@ -134,7 +134,7 @@ workflow = [('train', {2 if by_epoch else 7}), ('query', 1)]
 checkpoint_config = dict(interval=2)
 """,
     )
-    count = iter(range(100))  # from 1, behind the rehearsal's own step
+    count = iter(range(100))  # from 1, after the preflight's own step
     step = EncoderDecoder.train_step
 
     def train_step(self, *args, **kwargs):

@@ -1,4 +1,4 @@
-"""The config: read once, into one frozen object."""
+"""Read a config once, into one frozen object."""
 
 from segal.config.checks import check_against_data
 from segal.config.fingerprint import (
@@ -7,7 +7,6 @@ from segal.config.fingerprint import (
     fingerprint,
 )
 from segal.config.load import load_config
-from segal.config.plan import plan
 from segal.config.read import read_config
 from segal.config.schema import (
     ActiveLearningConfig,
@@ -30,6 +29,5 @@ __all__ = [
     'fingerprint',
     'load_config',
     'mmseg_config',
-    'plan',
     'read_config',
 ]

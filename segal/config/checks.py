@@ -1,4 +1,4 @@
-"""Whether a config fits together with its data sets."""
+"""Check a config against its data sets."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmcv import Config
+from mmseg.datasets import DATASETS, PIPELINES
 
 from segal.active.units.costs import exact
 from segal.active.units.spending import Spending
 from segal.config.network import check_classes
 from segal.config.schema import ActiveLearningConfig, Mixed
-from segal.config.wrappers import check_wrappers, wraps
 from segal.errors import short
 from segal.openmmlab.pipelines import entries, loads_labels, walk
 from segal.structures import PoolImage
 
+_MIXES = ('get_indexes', 'get_indices')
+"""Methods of a step that reads further images, as mmseg's RandomMosaic."""
+
 
 def check_data(cfg: Config) -> list[str]:
-    """What can be told about ``data`` before any data set is built."""
+    """Check ``data`` before any data set is built."""
     data = cfg.get('data')
     if not isinstance(data, Mapping):
         return [f'data: wanted a dict; got {data!r}'] if data else []
-    problems = check_wrappers(data)
+    problems = _check_wrappers(data)
     query = data.get('query')
     if (
         isinstance(query, Mapping)
         and not query.get('pipeline')
-        and not wraps(query)
+        and not _wraps(query)
     ):
         problems.append(
             'data.query.pipeline: required, the test pipeline; got nothing. '
@@ -42,7 +45,7 @@ def check_data(cfg: Config) -> list[str]:
                 f'data.train: wanted data sets as dicts; got {short(entry)}'
             )
             continue
-        if wraps(entry):
+        if _wraps(entry):
             continue
         steps = [step.get('type') for step in walk(entry.get('pipeline'))]
         if not any(map(loads_labels, steps)):
@@ -59,11 +62,11 @@ def check_against_data(
     pool: Sequence[PoolImage],
     classes: Sequence[str],
 ) -> list[str]:
-    """What only the built data sets can tell.
+    """Check classes and budgets against the built data sets.
 
     Args:
         cfg: The canonical config.
-        config: What was read from it.
+        config: Its ``active_learning``, read.
         pool: All images that may be asked about.
         classes: Names of the data set's classes.
 
@@ -112,7 +115,7 @@ def _check_budgets(
     first = config.initial.amount * times
     each = config.budget.amount * times
     if config.asks.grouped and not config.budget.counts_pixels:
-        # how many there are depends on the shape: the plan tells that
+        # the shape decides how many there are; the plan shows it
         return [
             f'{where}{key}: {count:,} regions are more than the pool has '
             f'pixels, {all_there:,}'
@@ -138,7 +141,7 @@ def _check_budgets(
 def _check_opening(
     config: ActiveLearningConfig, mixed: Mixed, images: int
 ) -> list[str]:
-    """Whether the pool has as many images as are opened."""
+    """Check that the pool has as many images as are opened."""
     total = mixed.initial + config.queries * mixed.images
     if total <= images:
         return []
@@ -154,7 +157,7 @@ def _check_spending(
     spending: Spending,
     pool: Sequence[PoolImage],
 ) -> list[str]:
-    """Whether the pool is as dear as all rounds together."""
+    """Check that the pool costs as much as all rounds spend."""
     unit, costs = config.unit, config.costs
     there = config.asks.capacity(pool)
     where = f'active_learning.settings.{unit}.'
@@ -165,7 +168,7 @@ def _check_spending(
         ]
     files = len(config.phases) - spending.first
     if config.asks.grouped:
-        files = min(files, 1)  # how many regions there are, the plan tells
+        files = min(files, 1)  # the plan shows how many regions there are
     left = there - config.initial.amount * spending.first
     opening = len(pool) * exact(costs.open)
     most = float(left * spending.price + opening)
@@ -176,3 +179,92 @@ def _check_spending(
         f'{files} rounds are more than the {most:g} {costs.unit} that the '
         f"pool's {left:,} {unit}s cost"
     ]
+
+
+def _wraps(entry: Any) -> bool:
+    """Tell whether a section describes a data set around others.
+
+    Such a section holds the section of another data set.
+    """
+    return isinstance(entry, Mapping) and any(
+        _is_data_set(one)
+        for key, value in entry.items()
+        if key not in ('pipeline', 'transforms')
+        for one in entries(value)
+    )
+
+
+def _is_data_set(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    kind = value.get('type')
+    known = isinstance(kind, str) and DATASETS.get(kind) is not None
+    return known or 'img_dir' in value or _wraps(value)
+
+
+def _check_wrappers(data: Mapping[str, Any]) -> list[str]:
+    """Refuse data sets whose images cannot get labels one by one.
+
+    Args:
+        data: The config's section, RepeatDataset unwrapped.
+
+    Returns:
+        One sentence for each wrapper and each step that mixes images.
+    """
+    problems = []
+    for name in ('train', 'query', 'val'):
+        section: Any = data.get(name)
+        listed = isinstance(section, list | tuple)
+        if listed and name == 'val':
+            problems.append(
+                f'data.val: wanted one data set, got {len(section)}; '
+                'evaluate on one, or put all images under one img_dir'
+            )
+            continue
+        if listed and name == 'query':
+            problems.append(
+                f'data.query: wanted one data set, got {len(section)}; put '
+                'the images of the pool under one img_dir, or list them in '
+                'one split'
+            )
+            continue
+        for index, entry in enumerate(entries(section)):
+            key = f'data.{name}[{index}]' if listed else f'data.{name}'
+            if _wraps(entry):
+                problems.append(_wrapped(key, name, entry))
+            elif isinstance(entry, Mapping):
+                problems += _mixing(key, entry)
+    return problems
+
+
+def _wrapped(key: str, name: str, entry: Mapping[str, Any]) -> str:
+    kind = entry.get('type', 'a dict of data sets')
+    if name == 'train':
+        mend = (
+            'wanted data sets of their own: data.train=[dict(type=...), ...], '
+            'the pool and, beside it, fully labelled ones (RepeatDataset '
+            'around one is unwrapped)'
+        )
+    else:
+        mend = 'wanted one data set: write the one inside in its place'
+    return (
+        f'{key}.type: {kind} around other data sets is not supported, since '
+        f'bought labels belong to single images; {mend}'
+    )
+
+
+def _mixing(key: str, entry: Mapping[str, Any]) -> list[str]:
+    """Refuse each step that mixes further images into one."""
+    problems = []
+    for step in walk(entry.get('pipeline')):
+        kind = step.get('type')
+        made = PIPELINES.get(kind) if isinstance(kind, str) else kind
+        if any(hasattr(made, name) for name in _MIXES):
+            problems.append(
+                f'{key}.pipeline: {kind} mixes several images into one, '
+                'which is not supported, since bought labels belong to '
+                'single images; wanted steps that move one image and its '
+                'labels, such as RandomCrop, RandomFlip or RandomRotate; '
+                'remove it'
+            )
+    return problems

@@ -1,4 +1,4 @@
-"""``active_learning.committee``: whose networks answer a query, too."""
+"""Read the networks of ``active_learning.committee``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from segal.config.kinds import FromOne, Text, accepts, wanted
 from segal.config.schema import Member
-from segal.errors import nearest, short
+from segal.errors import short, unknown_keys
 
 _KINDS = {'checkpoint': Text, 'config': Text, 'rounds': FromOne}
 
@@ -16,7 +16,7 @@ _KINDS = {'checkpoint': Text, 'config': Text, 'rounds': FromOne}
 def read_committee(
     value: Sequence[Mapping[str, Any]] | None,
 ) -> tuple[tuple[Member, ...], list[str]]:
-    """The members that a config declares, and the problems with them.
+    """Read the members that a config declares, and their problems.
 
     Args:
         value: A list of dicts, or None for no committee.
@@ -32,12 +32,8 @@ def read_committee(
 
 
 def _problems(where: str, entry: Mapping[str, Any]) -> list[str]:
-    """What is wrong with one entry."""
-    problems = [
-        f'{where}.{key}: unknown key' + nearest(key, _KINDS)
-        for key in entry
-        if key not in _KINDS
-    ]
+    """List the problems of one entry."""
+    problems = unknown_keys(where, entry, _KINDS)
     problems += [
         f'{where}.{key}: wanted {wanted(kind)}; got {short(entry[key])}'
         for key, kind in _KINDS.items()
@@ -62,7 +58,7 @@ def _problems(where: str, entry: Mapping[str, Any]) -> list[str]:
 
 
 def _placeholders(where: str, path: str) -> list[str]:
-    """Whether ``{round}`` is all that stands in braces."""
+    """Check that ``{round}`` alone stands in braces."""
     try:
         names = {name for _, name, _, _ in string.Formatter().parse(path)}
         if names <= {None, 'round'}:

@@ -1,4 +1,4 @@
-"""The cost table of a config, or of a command line."""
+"""Read the cost table of a config or of a command line."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from segal.active.units.costs import DEFAULT_UNIT, Costs
 from segal.config.keys import BY_NAME, CostTable
 from segal.config.kinds import accepts
-from segal.errors import ConfigError, nearest, short
+from segal.errors import ConfigError, short, unknown_keys
 
 SECTION = 'active_learning.costs'
 
 
 def read_costs(written: Any, where: str = SECTION) -> Costs:
-    """A cost table, from what somebody wrote.
+    """Read a cost table.
 
     Args:
         written: Name -> price, and ``unit``; None for the defaults.
-        where: What to call it.
+        where: Its name in errors.
 
     Raises:
         ConfigError: Everything that is wrong with it, at once.
@@ -29,11 +29,7 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
     if not isinstance(written, Mapping):
         raise ConfigError([f'{where}: wanted a dict; got {short(written)}'])
     names = tuple(CostTable.model_fields)
-    problems = [
-        f'{where}.{name}: unknown key' + nearest(str(name), names)
-        for name in written
-        if name not in names
-    ]
+    problems = unknown_keys(where, written, names)
     values = {}
     for name in names:
         key = BY_NAME[f'{SECTION}.{name}']
@@ -53,11 +49,11 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
 
 
 def foreign_prices(written: Mapping[str, Any], where: str) -> list[str]:
-    """Default prices in seconds under another unit.
+    """Find default prices, which are in seconds, beside another unit.
 
     Args:
-        written: What stands in the table.
-        where: What to call it.
+        written: The table as written.
+        where: Its name in errors.
 
     Returns:
         The problems.
@@ -74,11 +70,11 @@ def foreign_prices(written: Mapping[str, Any], where: str) -> list[str]:
 
 
 def parse_costs(text: str, where: str = '--costs') -> Costs:
-    """A cost table as a command line has it.
+    """Read a cost table from a command line.
 
     Args:
         text: ``clicks:pixel=1,image=90``; without a unit, seconds.
-        where: What to call it.
+        where: Its name in errors.
 
     Raises:
         ConfigError: Everything that is wrong with it, at once.
@@ -99,5 +95,5 @@ def parse_costs(text: str, where: str = '--costs') -> Costs:
 
 
 def written_costs(costs: Costs) -> dict[str, Any]:
-    """A cost table as a config holds it, every price in it."""
+    """Write a cost table for a config, with every price."""
     return asdict(costs)

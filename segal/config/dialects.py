@@ -1,4 +1,4 @@
-"""Keys of the first SegAL, moved to where they stand today."""
+"""Translate keys of the first SegAL to those of today."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def translate_keys(cfg: Config) -> list[str]:
 
 
 def _settings(active: Any) -> list[str]:
-    """``pixel_based_settings`` and its like, and the old total budget."""
+    """Translate ``pixel_based_settings``, and drop the total budget."""
     notes = []
     for unit in ('image', 'pixel'):
         old = f'{unit}_based_settings'
@@ -88,7 +88,7 @@ def _sample_mode(active: Any, runner: Any) -> list[str]:
 
 
 def _region(active: Any, runner: Any) -> list[str]:
-    """Settings of regions: old ones are squares, budgets count pixels."""
+    """Translate settings of regions: squares, with budgets in pixels."""
     settings = active.get('settings')
     region = settings.get('region') if isinstance(settings, Mapping) else None
     if region is None:
@@ -103,7 +103,7 @@ def _region(active: Any, runner: Any) -> list[str]:
     if not isinstance(region, dict) or 'radius' not in region:
         return []
     if 'shape' in region:
-        return []  # which names the radius itself
+        return []  # the shape has its own radius
     region['shape'] = type(region)(type='Squares', radius=region.pop('radius'))
     region.setdefault('budget_unit', 'pixels')
     if 'initial_label_pixels' in region:
@@ -120,7 +120,7 @@ def _region(active: Any, runner: Any) -> list[str]:
 
 
 def _train_length(cfg: Config) -> list[str]:
-    """``query_epochs``, from before the workflow said it."""
+    """Translate ``query_epochs`` to a workflow."""
     notes = []
     for section_name, key in _TRAIN_LENGTHS:
         section = cfg.get(section_name)
@@ -139,7 +139,7 @@ def _train_length(cfg: Config) -> list[str]:
 
 
 def _intervals(cfg: Config) -> list[str]:
-    """An interval of 0, as ``N // 5`` of a short phase comes to."""
+    """Read an interval of 0 (``N // 5`` of a short phase) as once a phase."""
     notes = []
     for name in ('evaluation', 'checkpoint_config'):
         section = cfg.get(name)
@@ -154,7 +154,7 @@ def _intervals(cfg: Config) -> list[str]:
 
 
 def _longest(workflow: Any) -> int:
-    """The longest training phase of a flat or a nested workflow."""
+    """Find the longest training phase of a flat or a nested workflow."""
     if not isinstance(workflow, (list, tuple)):
         return 1
     if len(workflow) == 2 and workflow[0] == 'train':

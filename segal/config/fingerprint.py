@@ -1,4 +1,4 @@
-"""Which experiment a config is, and what tells two of them apart."""
+"""Identify an experiment by its config, and compare two of them."""
 
 from __future__ import annotations
 
@@ -48,24 +48,20 @@ FREE = (
     'evaluation.start',
     'evaluation.save_best',
 )
-"""Keys in them that may change from run to run all the same."""
+"""Keys in these sections that change no result."""
 
 _FREE_IN_LOADERS = ('workers_per_gpu', 'persistent_workers', 'pin_memory')
 
 
 def dump_config(cfg: Config) -> str:
-    """The config as plain JSON, for ``work_dir/config.json``."""
+    """Write a config as plain JSON, for ``work_dir/config.json``."""
     return json.dumps(_plain(cfg), indent=2, default=str) + '\n'
 
 
 def fingerprint(cfg: Config, config: ActiveLearningConfig) -> str:
-    """One word for everything in a config that changes results.
+    """Hash everything in a config that changes results.
 
     Loggers, workers, folders, pictures and the number of rounds do not.
-
-    Args:
-        cfg: The canonical config.
-        config: What was read from it.
 
     Returns:
         16 hexadecimal digits.
@@ -78,7 +74,7 @@ def fingerprint(cfg: Config, config: ActiveLearningConfig) -> str:
 
 
 def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
-    """What of another config would change the results of a work_dir.
+    """List the keys of a new config that would change a work_dir's results.
 
     Args:
         old: The ``config.json`` of the work_dir, as text or read.
@@ -108,7 +104,7 @@ def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
 
 
 def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that counts, for a comparison of whole runs.
+    """Collect the keys that change results, to compare whole runs.
 
     Args:
         plain: A ``config.json``, read.
@@ -124,7 +120,7 @@ def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(cfg: Config) -> dict[str, Any]:
-    """A config with nothing but what JSON has."""
+    """Reduce a config to the types of JSON."""
     text = json.dumps(cfg._cfg_dict.to_dict(), default=str)
     plain: dict[str, Any] = json.loads(text)
     return plain
@@ -139,7 +135,7 @@ def _train_lengths(plain: Mapping[str, Any]) -> list[int]:
 
 
 def _spends_cost(plain: Mapping[str, Any]) -> bool:
-    """Whether budgets are in cost; else prices change no result."""
+    """Tell whether budgets are in cost; else prices change no result."""
     here: Any = plain.get('active_learning')
     unit = (plain.get('runner') or {}).get('sample_mode')
     for part in ('settings', unit):
@@ -150,7 +146,7 @@ def _spends_cost(plain: Mapping[str, Any]) -> bool:
 def _shown_channels(
     plain: Mapping[str, Any],
 ) -> Iterator[tuple[str, Any]]:
-    """The channels that are shown, where more than pictures depend on them.
+    """Return the shown channels, where more than pictures depend on them.
 
     Superpixels and frozen networks see an image as it is shown.
     """
@@ -166,7 +162,7 @@ def _shown_channels(
 
 
 def leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Dotted key and value of everything that counts."""
+    """Yield dotted key and value of everything that changes results."""
     free = FREE if _spends_cost(plain) else (*FREE, 'active_learning.costs')
 
     def walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""Lengths of hooks that are cut to the phase they run in."""
+"""Cut the lengths of hooks to the phase they run in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LENGTH = 'warmup_iters'
 
 
 def warmup_of(section: Any, span: Span) -> int:
-    """How many iterations a schedule warms up for.
+    """Count the warm-up iterations of a schedule.
 
     Args:
         section: An ``lr_config`` or a ``momentum_config``.
@@ -39,12 +39,12 @@ def warmup_of(section: Any, span: Span) -> int:
 
 
 def is_long(section: Any, span: Span) -> bool:
-    """Whether a warm-up takes more of its schedule than it may."""
+    """Tell whether a warm-up takes more of its schedule than it may."""
     return warmup_of(section, span) > LONGEST * span.schedule_iters
 
 
 def scaled(section: Any, span: Span) -> int:
-    """To how many iterations a long warm-up is scaled; 0: to none."""
+    """Return the iterations that a long warm-up is scaled to, from 0."""
     if span.schedule_iters < 2:
         return 0
     return max(1, int(SCALED * span.schedule_iters))
@@ -69,14 +69,14 @@ def fit_warmup(section: Any, name: str, span: Span, inherited: Any) -> None:
 
 
 def log_intervals(logs: Any, span: Span) -> list[tuple[Any, int, int]]:
-    """Loggers whose interval has no end in a phase, so that they log nothing.
+    """Find loggers whose interval is longer than a phase.
 
     Args:
         logs: ``log_config``.
         span: Of the phase.
 
     Returns:
-        The config of each, its interval, and one that fits.
+        The config of each logger, its interval, and one that fits.
     """
     found: list[tuple[Any, int, int]] = []
     if not isinstance(logs, Mapping):
@@ -101,7 +101,7 @@ def log_intervals(logs: Any, span: Span) -> list[tuple[Any, int, int]]:
 
 
 def fit(sections: Mapping[str, Any], span: Span, inherited: Any) -> None:
-    """Cut what the config says of mmcv's hooks to a phase, in place.
+    """Cut the sections of mmcv's hooks to a phase, in place.
 
     Args:
         sections: Name -> section.

@@ -1,4 +1,4 @@
-"""Which keys of a config its own file wrote, and which came from a base."""
+"""Tell the keys of a config's own file from those of its bases."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from mmcv import Config
 
 SECTIONS = ('lr_config', 'momentum_config')
-"""Sections whose lengths were meant for the training of the base."""
+"""Sections whose lengths fit the training of the base."""
 
 
 @contextmanager
 def own_part() -> Iterator[list[dict[str, Any]]]:
-    """While this lasts, ``Config.fromfile`` tells what its file wrote itself.
+    """Record the sections that ``Config.fromfile`` reads in its own file.
 
-    mmcv merges a file into its bases last of all, so the last merge that is
-    not part of another one has the file's own sections.
+    mmcv merges a file into its bases last, so the last outer merge has the
+    file's own sections.
 
     Returns:
         Filled by ``fromfile``: last, section -> what the file wrote in it;
@@ -46,7 +46,7 @@ def own_part() -> Iterator[list[dict[str, Any]]]:
 def inherited_keys(
     cfg: Config, own: Sequence[Mapping[str, Any]], options: Iterable[str]
 ) -> list[str]:
-    """Keys of :data:`SECTIONS` that came from a base.
+    """List the keys of :data:`SECTIONS` that came from a base.
 
     Args:
         cfg: The merged config.

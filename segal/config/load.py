@@ -1,7 +1,9 @@
-"""From a file and the command line to one mmcv Config."""
+"""Load a config file, with changes of the command line."""
 
 from __future__ import annotations
 
+import os.path as osp
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -10,7 +12,6 @@ from typing import Any
 
 from mmcv import Config, load
 
-from segal.config.base_hints import words_on_missing
 from segal.config.fingerprint import COUNTS
 from segal.config.inherited import inherited_keys, own_part
 from segal.errors import ConfigError, SegALError, nearest, raised_at, short
@@ -28,11 +29,13 @@ _OTHERS = (
 )
 """Sections beside those of COUNTS that an option may bring in."""
 
+_MISSING = re.compile(r'file "(.+?)" does not exist')
+
 _NOTES = '_segal_notes'
-"""Where notes wait in the Config until it is read."""
+"""Key of the notes in a Config, until it is read."""
 
 _INHERITED = '_segal_inherited'
-"""Where keys that came from a base wait likewise."""
+"""Key of the inherited keys in a Config, until it is read."""
 
 
 def load_config(
@@ -68,7 +71,7 @@ def load_config(
     except Exception as error:
         # A config is a program: anything may come out of it.
         _drop_temporary_files(error)
-        hint = words_on_missing(str(error), path)
+        hint = _hint_on_missing(str(error), path)
         raise ConfigError(f'{path}: {_in_words(error)}{hint}') from error
     finally:
         sys.path[:] = search_path
@@ -83,10 +86,10 @@ def load_config(
 
 
 def _check_path(path: str) -> None:
-    """Whether a config can be read from there.
+    """Check that a path can be read as a config.
 
     Raises:
-        ConfigError: It cannot.
+        ConfigError: It cannot be read.
     """
     file = Path(path).expanduser()
     if file.is_dir():
@@ -107,21 +110,21 @@ def _check_path(path: str) -> None:
 
 
 def waiting_notes(cfg: Config) -> list[str]:
-    """What ``load_config`` had to say, taken out of the config."""
+    """Take the notes of ``load_config`` out of a config."""
     notes = cfg._cfg_dict.pop(_NOTES, [])
     return list(notes)
 
 
 def waiting_inherited(cfg: Config) -> frozenset[str]:
-    """Dotted keys that came from a base, taken out of the config."""
+    """Take the dotted keys that came from a base out of a config."""
     return frozenset(cfg._cfg_dict.pop(_INHERITED, []))
 
 
 def _drop_temporary_files(error: Exception) -> None:
-    """Let go of what mmcv leaves behind when a config fails.
+    """Drop the temporary files that mmcv leaves when a config fails.
 
-    A temporary file, whose folder is already gone, would complain about that
-    on stderr whenever it is collected.
+    A temporary file whose folder is gone would print an error when it is
+    collected.
     """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
@@ -132,7 +135,7 @@ def _drop_temporary_files(error: Exception) -> None:
 
 def _in_words(error: BaseException) -> str:
     if isinstance(error, ImportError) and not str(error) and error.__context__:
-        # mmcv's custom_imports raises it without a word about the cause
+        # mmcv's custom_imports raises it without the cause
         return f'custom_imports: {_in_words(error.__context__)}'
     text = str(error) or 'no further words'
     if isinstance(error, KeyError):
@@ -143,7 +146,7 @@ def _in_words(error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """Where a config raised; mmcv runs a copy of it, which is gone by now."""
+    """Name the line that raised; mmcv ran a copy of the config, now gone."""
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) or not frames:
         return ''
@@ -154,6 +157,55 @@ def _line(error: BaseException) -> str:
     if not last.filename.endswith('.py'):
         return ''
     return f' (line {last.lineno} of it or of a base)'
+
+
+def _hint_on_missing(said: str, config: str) -> str:
+    """Say where a missing base was found higher up.
+
+    Args:
+        said: mmcv's error.
+        config: The config file that is read.
+
+    Returns:
+        A sentence that begins with ``; ``, or nothing.
+    """
+    found = _MISSING.search(said)
+    if found is None:
+        return ''
+    top = Path(config).expanduser().resolve()
+    missing = Path(found[1])
+    tail = _tail(missing, top)
+    ancestors = [top.parent, *top.parent.parents, Path.cwd()]
+    for parts in (tail[i:] for i in range(len(tail))):
+        for folder in dict.fromkeys(ancestors):
+            for inside in ('.', 'configs', 'experiments'):
+                place = (folder / inside / Path(*parts)).resolve()
+                if place.is_file():
+                    return _sentence(place, len(parts), top)
+    return (
+        '; paths in _base_ count from the folder of the file that names '
+        'them: correct _base_'
+    )
+
+
+def _tail(missing: Path, top: Path) -> tuple[str, ...]:
+    """Cut a base's path to the part after its last ``..``."""
+    parts = missing.parts
+    if '..' in parts:
+        return parts[len(parts) - parts[::-1].index('..') :]
+    if missing.is_absolute() and missing.is_relative_to(top.parent):
+        return missing.relative_to(top.parent).parts
+    return tuple(part for part in parts if part != missing.anchor)[-4:]
+
+
+def _sentence(place: Path, depth: int, top: Path) -> str:
+    folder = place.parents[depth - 1]
+    return (
+        f'; paths in _base_ count from the folder of the file that names '
+        f'them. {Path(*place.parts[-depth:])} was found in {folder}: write '
+        f'{osp.relpath(place, top.parent)!r} (as seen from {top}), or move '
+        'the config'
+    )
 
 
 def _apply(cfg: Config, options: dict[str, Any]) -> None:
@@ -180,7 +232,7 @@ def _apply(cfg: Config, options: dict[str, Any]) -> None:
 
 
 def _open_way(cfg: Any, key: str) -> None:
-    """Turn what stands in the way of a dotted key into a dict, in place.
+    """Replace values on the way of a dotted key by dicts, in place.
 
     ``heuristic='margin'`` with the option ``heuristic.type=...`` becomes
     ``dict(type='margin')``; ``visualize=None`` with ``visualize.size=5``

@@ -1,8 +1,9 @@
-"""What a config's ``model`` section must say for learning from few labels."""
+"""Settle a config's ``model`` section for training on few labels."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,11 +14,11 @@ from mmseg.datasets.builder import PIPELINES
 from segal.active.units import unit_named
 from segal.openmmlab.pipelines import entries, walk
 
-_HEADS = ('decode_head', 'auxiliary_head')
+_HEAD = re.compile(r'model\.(decode|auxiliary)_head(\.\d+)?')
 
 
 def _dicts(part: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Every dict in a part of the config, with its dotted path."""
+    """Yield every dict in a part of the config, with its dotted path."""
     if isinstance(part, Mapping):
         yield where, part
         items: Any = part.items()
@@ -30,20 +31,12 @@ def _dicts(part: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def heads(cfg: Config) -> list[tuple[str, Any]]:
-    """The heads of the model, each with its dotted path."""
-    model = cfg.get('model')
-    found = []
-    for name in _HEADS:
-        head = model.get(name) if isinstance(model, Mapping) else None
-        if isinstance(head, Mapping):
-            found.append((f'model.{name}', head))
-        elif isinstance(head, (list, tuple)):
-            found += [
-                (f'model.{name}.{index}', item)
-                for index, item in enumerate(head)
-                if isinstance(item, Mapping)
-            ]
-    return found
+    """List the heads of the model, each with its dotted path."""
+    return [
+        (where, part)
+        for where, part in _dicts(cfg.get('model'), 'model')
+        if _HEAD.fullmatch(where)
+    ]
 
 
 def _registered(part: Mapping[str, Any]) -> type | None:
@@ -56,7 +49,7 @@ def _registered(part: Mapping[str, Any]) -> type | None:
 
 
 def _default(cls: type, name: str) -> Any:
-    """The default of a constructor's argument, inherited ones included."""
+    """Find the default of a constructor's argument, inherited or own."""
     for base in cls.__mro__:
         init = base.__dict__.get('__init__')
         if init is None:
@@ -73,7 +66,7 @@ def _default(cls: type, name: str) -> Any:
 
 
 def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
-    """Let every loss average over labelled pixels alone, in place.
+    """Set every loss to average over labelled pixels alone, in place.
 
     mmseg's cross-entropy divides by all pixels, labelled or not: with ten
     labels in 360x480 the loss is 17,000 times too small.
@@ -119,7 +112,7 @@ _LEARN_LABELS = ('PointHead', 'STDCHead')
 
 
 def labels_alone(cfg: Config) -> list[str]:
-    """What of the model will be other than mmseg's, for few labels."""
+    """List the parts of a model that differ from mmseg's for few labels."""
     found = [
         f'{part["type"]} of {where}'
         for where, part in _dicts(cfg.get('model'), 'model')
@@ -155,7 +148,7 @@ def _is_pretrained(init: Any) -> bool:
 
 
 def _named_weights(cfg: Config) -> list[str]:
-    """Dotted paths under which the model names weights of its backbone."""
+    """List the dotted paths of backbone weights in the model."""
     model = cfg.get('model')
     if not isinstance(model, Mapping):
         return []
@@ -172,7 +165,7 @@ def _named_weights(cfg: Config) -> list[str]:
 
 
 def _forget_weights(cfg: Config) -> list[str]:
-    """Take the weights it names out of the model, in place."""
+    """Remove the weights that a model names, in place."""
     found = _named_weights(cfg)
     for where in found:
         section = cfg.model.backbone if '.backbone.' in where else cfg.model
@@ -189,7 +182,7 @@ def _forget_weights(cfg: Config) -> list[str]:
 def _whole_weights(
     cfg: Config, checkpoint: str | None
 ) -> tuple[list[str], list[str]]:
-    """``load_from`` fills the whole network, and so counts alone."""
+    """Settle on the weights of ``load_from``, which fill the network."""
     if checkpoint is not None:
         return [
             'runner.checkpoint: not together with load_from, whose weights '
@@ -204,7 +197,7 @@ def _whole_weights(
 def settle_weights(
     cfg: Config, pretrained: str, checkpoint: str | None, explicit: bool
 ) -> tuple[list[str], list[str]]:
-    """Leave one place that says where the first weights come from.
+    """Settle on one source of the first weights.
 
     Args:
         cfg: Changed in place.
@@ -251,7 +244,7 @@ def settle_weights(
 
 
 def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
-    """Whether everything that ignores a class id ignores the same one."""
+    """Check that all parts ignore the same class id."""
     wrong = []
     for where, head in heads(cfg):
         wrong.append((f'{where}.ignore_index', head.get('ignore_index', 255)))
@@ -279,15 +272,15 @@ def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
 
 
 def _has_name(step: Mapping[str, Any]) -> bool:
-    """Whether a step of a pipeline is named by a string."""
+    """Tell whether a step of a pipeline is named by a string."""
     return isinstance(step.get('type'), str)
 
 
 def check_encodings(cfg: Config, unit: str | None) -> list[str]:
-    """Whether a head learns which classes an image is without.
+    """Refuse heads that learn which classes an image lacks.
 
-    EncNet's semantic encoding loss does: a class of which no pixel is
-    labelled counts as absent.
+    For EncNet's semantic encoding loss, a class without a labelled pixel
+    counts as absent.
 
     Args:
         cfg: The config.
@@ -313,7 +306,7 @@ def check_encodings(cfg: Config, unit: str | None) -> list[str]:
 
 
 def check_classes(cfg: Config, classes: int) -> list[str]:
-    """Whether the heads have the classes of the data set.
+    """Check that the heads have the classes of the data set.
 
     Args:
         cfg: The config.
@@ -333,7 +326,7 @@ def check_classes(cfg: Config, classes: int) -> list[str]:
         for inner, part in _dicts(head, where):
             got = part.get('num_classes')
             if part.get('type') == 'STDCHead':
-                continue  # its classes are border and no border
+                continue  # its two classes are border and no border
             if isinstance(got, int) and got not in allowed:
                 problems.append(
                     f'{inner}.num_classes: wanted {classes}, the classes of '

@@ -1,4 +1,4 @@
-"""How the first SegAL named heuristics and their arguments."""
+"""Translate heuristics and arguments of the first SegAL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RIPU = ('ripu', 'regionimpurity')
 def translate_heuristic(cfg: Config) -> tuple[list[str], list[str]]:
     """Translate an old heuristic and its arguments, in place.
 
-    A class of the user's own under the same name is left alone.
+    A user's own class of the same name is kept.
 
     Returns:
         Problems, and one note for each translation.
@@ -35,7 +35,7 @@ def translate_heuristic(cfg: Config) -> tuple[list[str], list[str]]:
 
 
 def name_of(active: Any) -> str:
-    """The heuristic's name in small letters, without underscores."""
+    """Fold a heuristic's name to small letters, without underscores."""
     part = active.get('heuristic')
     name = part.get('type') if isinstance(part, Mapping) else part
     if not isinstance(name, str):
@@ -44,7 +44,7 @@ def name_of(active: Any) -> str:
 
 
 def _is_ours(active: Any) -> bool:
-    """Whether no module of the user's registered the heuristic."""
+    """Tell whether the registered heuristic is SegAL's own."""
     import segal.active.heuristics  # noqa: F401
     from segal.registry import HEURISTICS, is_ours
 
@@ -64,7 +64,7 @@ def _rename(active: Any, name: str) -> None:
 
 
 def _arguments(active: Any) -> list[tuple[str, Any]]:
-    """Where the heuristic's arguments stand: key, and the dict."""
+    """Find the dicts of a heuristic's arguments, with their keys."""
     return [
         (f'{_AL}{key}', active[key])
         for key in ('heuristic', 'heuristic_cfg')
@@ -80,22 +80,22 @@ def _categories(
     problems: list[str],
     notes: list[str],
 ) -> None:
-    """``categories``, the number of classes that a heuristic was told."""
+    """Drop ``categories``, the number of classes."""
     if 'categories' not in section:
         return
-    told = section.pop('categories')
+    given = section.pop('categories')
     head = (cfg.get('model') or {}).get('decode_head')
     last = head[-1] if isinstance(head, (list, tuple)) and head else head
     there = last.get('num_classes') if isinstance(last, Mapping) else None
-    if there is not None and told != there:
+    if there is not None and given != there:
         problems.append(
             f'{where}.categories: wanted the number of classes, {there} '
-            f'(model.decode_head.num_classes); got {short(told)}. Leave it '
+            f'(model.decode_head.num_classes); got {short(given)}. Leave it '
             'out, the predictions say how many there are'
         )
         return
     notes.append(
-        f'{where}.categories: {told} is the number of classes, which the '
+        f'{where}.categories: {given} is the number of classes, which the '
         'predictions say; dropped'
     )
 
@@ -107,7 +107,7 @@ def _ripu(
     problems: list[str],
     notes: list[str],
 ) -> None:
-    """``k``, ``use_entropy`` and ``inflection``, given to any heuristic."""
+    """Translate ``k``, ``use_entropy`` and ``inflection``."""
     if name_of(active) not in _RIPU:
         if {'use_entropy', 'inflection'} & set(section):
             for key in ('k', 'use_entropy', 'inflection'):
@@ -150,7 +150,7 @@ def _ripu(
 def _spreading_entropy(
     active: Any, cfg: Config, problems: list[str], notes: list[str]
 ) -> None:
-    """``sparsity``: entropy of which the picks spread out in space."""
+    """Translate ``sparsity``: entropy with picks spread out in space."""
     if name_of(active) not in ('sparsity', 'spatialsparsity'):
         return
     runner = cfg.get('runner')
@@ -195,7 +195,7 @@ def _spreading_entropy(
 
 
 def _entropy_prop(active: Any, problems: list[str], notes: list[str]) -> None:
-    """``entropy_prop``, the share of each budget that entropy spends."""
+    """Translate ``entropy_prop``, the share of a budget spent by entropy."""
     settings = active.get('settings')
     for unit in ('pixel', 'image', 'region'):
         section: Any = (

@@ -1,4 +1,4 @@
-"""Names of heuristics, selectors and oracles, found in their registries."""
+"""Find heuristics, selectors and oracles in their registries."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _GIVEN = {
 """Arguments that come from the run, not from the config."""
 
 DESCRIBED = ('embedding', 'features')
-"""What of ``needs`` comes from ``active_learning.features``."""
+"""Needs that ``active_learning.features`` gives."""
 
 
 def _load_registered() -> None:
-    """Import what registers our own parts."""
+    """Import the modules that register our own parts."""
     import segal.active.heuristics
     import segal.active.oracles
     import segal.active.selectors
@@ -51,9 +51,9 @@ def _as_dict(part: Any) -> dict[str, Any]:
 
 
 def _parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """Named arguments of a constructor, inherited ones included.
+    """Collect the named arguments of a constructor and its bases.
 
-    Where it passes ``**options`` on, its base class's are its own as well.
+    Arguments of the base class count where ``**options`` are passed on.
     """
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
@@ -106,7 +106,7 @@ def resolve(
             registry.module_dict,
             key=lambda item: not is_ours(registry.module_dict[item]),
         )
-    }  # a user's class last, so that it wins
+    }  # a user's class comes last, and wins
     if name in registry.module_dict:
         registered[_folded(name)] = name
     if _folded(name) not in registered:
@@ -157,13 +157,13 @@ def resolve_heuristic(
     features: Mapping[str, Any] | None = None,
     first: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The heuristic, ready for HEURISTICS, and the problems with it.
+    """Resolve the heuristic for HEURISTICS, and list its problems.
 
     Args:
         part: Its name, or a dict.
         options: ``heuristic_cfg``.
         features: From :func:`resolve_features`.
-        first: Whether it is that of the first draw, before any network.
+        first: Whether it scores the initial labels, before any network.
     """
     merged = {**_as_dict(part), **(options or {})}
     problems = []
@@ -183,10 +183,10 @@ def resolve_heuristic(
 
 
 def resolve_features(part: Any) -> tuple[dict[str, Any] | None, list[str]]:
-    """What describes images, ready for FEATURES, and the problems with it.
+    """Resolve the extractor for FEATURES, and list its problems.
 
     Args:
-        part: Its name, or a dict; None: nothing does.
+        part: Its name, or a dict; None: no features.
     """
     if part is None:
         return None, []
@@ -203,7 +203,7 @@ def resolve_features(part: Any) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 def of_network(features: Mapping[str, Any] | None) -> bool:
-    """Whether what describes images is the round's own network."""
+    """Tell whether the extractor is the round's own network."""
     known = FEATURES.module_dict.get(features['type']) if features else None
     return bool(getattr(known, 'of_network', False))
 
@@ -215,7 +215,7 @@ def _unmet(
     features: Mapping[str, Any] | None,
     first: bool,
 ) -> list[str]:
-    """What is wrong with a need, as one sentence or none."""
+    """Check that a need is met; return one sentence or none."""
     from segal.model_wrapper import SUPPLIES
 
     where = f'active_learning.{role}: {name} needs {need!r}'
@@ -250,7 +250,7 @@ def _unmet(
 
 
 def needs(role: str, part: Mapping[str, Any]) -> Iterator[str]:
-    """What a heuristic or a selector reads of predictions.
+    """Yield the fields of predictions that a part reads.
 
     Args:
         role: ``'heuristic'`` or ``'selector'``.
@@ -264,7 +264,7 @@ def needs(role: str, part: Mapping[str, Any]) -> Iterator[str]:
 def _needs(
     part: Mapping[str, Any], registry: Registry
 ) -> Iterator[tuple[str, str]]:
-    """Name and need of a part and of those inside it."""
+    """Yield name and need of a part and of those inside it."""
     known = registry.module_dict
     while isinstance(part, Mapping) and part.get('type') in list(known):
         for need in _own_needs(part, registry):
@@ -273,9 +273,9 @@ def _needs(
 
 
 def _own_needs(part: Mapping[str, Any], registry: Registry) -> tuple[str, ...]:
-    """What a part needs by itself; of a heuristic its arguments may decide."""
+    """List a part's own needs; a heuristic's may depend on arguments."""
     if registry is HEURISTICS and 'of' not in part:
-        with suppress(Exception):  # the rehearsal says what is wrong with it
+        with suppress(Exception):  # reported where it is built
             return tuple(registry.build(dict(part)).needs)
     return tuple(getattr(registry.module_dict[part['type']], 'needs', ()))
 
@@ -288,7 +288,7 @@ def resolve_selector(
     aggregate: str,
     features: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The selector, ready for SELECTORS, and the problems with it.
+    """Resolve the selector for SELECTORS, and list its problems.
 
     Args:
         part: Its name, or a dict; None: as the budget says.
@@ -306,7 +306,7 @@ def resolve_selector(
 
 
 def takes(name: str, argument: str) -> bool:
-    """Whether a registered selector has an argument."""
+    """Tell whether a registered selector has an argument."""
     return argument in _parameters(SELECTORS.module_dict[name])
 
 
@@ -319,7 +319,7 @@ def resolve_initial(
     aggregate: str,
     features: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """What draws the first labels, before there is a network.
+    """Resolve heuristic and selector of the initial labels.
 
     Args:
         heuristic: Its name, or a dict.
@@ -356,7 +356,7 @@ def _selector(
     features: Mapping[str, Any] | None,
     first: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
-    """A selector that the config names."""
+    """Resolve a selector that the config names."""
     part, cls, problems = resolve(role, part, SELECTORS)
     if cls is None:
         return part, problems
@@ -376,7 +376,7 @@ def _selector(
 
 
 def resolve_shape(part: Any) -> tuple[dict[str, Any], list[str]]:
-    """The shape of regions, for UNITS, and the problems with it."""
+    """Resolve the shape of regions for UNITS, and list its problems."""
     if part is None:
         return {}, []
     role = 'settings.region.shape'
@@ -390,13 +390,13 @@ def resolve_shape(part: Any) -> tuple[dict[str, Any], list[str]]:
 
 
 def is_draw(part: Mapping[str, Any]) -> bool:
-    """Whether a heuristic's scores are draws, one for each pixel."""
+    """Tell whether a heuristic's scores are random draws."""
     cls = HEURISTICS.module_dict.get(part.get('type'))
     return bool(getattr(cls, 'is_draw', False))
 
 
 def resolve_oracle(part: Any) -> tuple[dict[str, Any], list[str]]:
-    """The oracle, for ORACLES, and the problems with it."""
+    """Resolve the oracle for ORACLES, and list its problems."""
     part, cls, problems = resolve('oracle', part, ORACLES)
     if cls is not None and 'void' in _parameters(cls):
         part.setdefault('void', 'charge')

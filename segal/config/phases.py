@@ -1,4 +1,4 @@
-"""From ``workflow`` and ``sample_rounds`` to training phases."""
+"""Read training phases from ``workflow`` and ``sample_rounds``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WANTED = f'workflow: wanted {BY_NAME["workflow"].wanted}'
 
 
 class _WrongError(ValueError):
-    """A workflow that cannot be understood; holds the problem."""
+    """Carry the problem of a workflow that cannot be understood."""
 
 
 def read_phases(
@@ -42,7 +42,7 @@ def read_phases(
 
 
 def _is_step(entry: Any) -> bool:
-    """Whether an entry is ``('train', n)`` and not a round of such."""
+    """Tell ``('train', n)`` from a round of such steps."""
     return (
         isinstance(entry, (list, tuple))
         and len(entry) == 2
@@ -96,7 +96,7 @@ def _nested(
 
 
 def _phase(steps: Any, where: str) -> Phase:
-    """One phase from its one or two steps."""
+    """Read one phase from its one or two steps."""
     if not isinstance(steps, (list, tuple)) or not all(map(_is_step, steps)):
         raise _WrongError(f'{_WANTED}; got {steps!r} as {where}')
     for mode, count in steps:

@@ -1,4 +1,4 @@
-"""Paths that a config names: where pictures go, where weights come from."""
+"""Check the paths of pictures and checkpoints in a config."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.config.shapes import dicts_in
 from segal.errors import StateError, short
 
 OWN_FOLDERS = (
@@ -16,11 +17,11 @@ OWN_FOLDERS = (
     *('config.py', 'config.json', 'rounds.json', 'pool.json', 'times.json'),
     *('machine.json', 'curve.png', 'curve_cost.png', 'picks', 'rounds'),
 )
-"""Names that SegAL itself gives in a work_dir."""
+"""Names of SegAL's own files in a work_dir."""
 
 
 def check_places(cfg: Config) -> list[str]:
-    """Where something would be written outside, or read from nowhere."""
+    """Check the folder of pictures, and the keys of checkpoints."""
     active = cfg.get('active_learning')
     visualize = (
         active.get('visualize') if isinstance(active, Mapping) else None
@@ -66,23 +67,23 @@ def check_checkpoints(cfg: Config) -> None:
         cfg: Canonical.
 
     Raises:
-        StateError: Some do not.
+        StateError: Some are missing.
     """
     missing = [
         *_missing('load_from', cfg.get('load_from')),
         *_missing('runner.checkpoint', cfg.runner.get('checkpoint')),
     ]
     if not cfg.get('load_from'):
-        missing += _initial('model', cfg.get('model'))
+        missing += _initial(cfg.get('model'))
     if missing:
         raise StateError('\n  '.join(dict.fromkeys(missing)))
 
 
 def _pictures(folder: Any) -> Iterator[str]:
-    """Whether pictures lie in a folder of their own inside the work_dir."""
+    """Check that pictures have a folder of their own in the work_dir."""
     where = 'active_learning.visualize.dir: '
     if not isinstance(folder, str) or not folder:
-        return  # said by the table of keys
+        return  # reported with the keys
     path = PurePosixPath(osp.normpath(folder.replace('\\', '/').strip()))
     first = path.parts[0] if path.parts else '.'
     if path.is_absolute() or first in ('..', '~') or ':' in first:
@@ -104,7 +105,7 @@ def _pictures(folder: Any) -> Iterator[str]:
 
 
 def _missing(where: str, source: Any) -> list[str]:
-    """Whether a checkpoint on this disk is there."""
+    """Check that a local checkpoint exists."""
     if not isinstance(source, str) or not source or '://' in source:
         return []
     path = Path(source).expanduser()
@@ -117,16 +118,10 @@ def _missing(where: str, source: Any) -> list[str]:
     ]
 
 
-def _initial(where: str, part: Any) -> Iterator[str]:
-    """Checkpoints that parts of a model begin with."""
-    if isinstance(part, (list, tuple)):
-        for index, value in enumerate(part):
-            yield from _initial(f'{where}[{index}]', value)
-    if not isinstance(part, Mapping):
-        return
-    if part.get('type') == 'Pretrained':
-        yield from _missing(f'{where}.checkpoint', part.get('checkpoint'))
-    if where in ('model', 'model.backbone'):
-        yield from _missing(f'{where}.pretrained', part.get('pretrained'))
-    for key, value in part.items():
-        yield from _initial(f'{where}.{key}', value)
+def _initial(model: Any) -> Iterator[str]:
+    """Check the local checkpoints that parts of a model name."""
+    for where, part in dicts_in(model, 'model'):
+        if part.get('type') == 'Pretrained':
+            yield from _missing(f'{where}.checkpoint', part.get('checkpoint'))
+        if where in ('model', 'model.backbone'):
+            yield from _missing(f'{where}.pretrained', part.get('pretrained'))

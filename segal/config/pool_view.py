@@ -1,4 +1,4 @@
-"""The pool's training entry, where the config names only its source."""
+"""Add the pool's training entry, where a config names only a source."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def add_view(cfg: Config) -> list[str]:
     """Put the pool beside a source that stands alone in ``data.train``.
 
     A config of the first SegAL names the labelled source as ``data.train``
-    and the pool as ``data.query`` alone. The pool's training entry is then
-    ``data.query`` with the source's pipeline; its labels are loaded as
-    ``data.query`` loads them, where it says so.
+    and the pool only as ``data.query``. The pool's training entry is then
+    ``data.query`` with the source's pipeline, and with the label loader of
+    ``data.query`` where it has one.
 
     Args:
         cfg: The config, changed in place; before the query pipeline is
@@ -45,7 +45,7 @@ def add_view(cfg: Config) -> list[str]:
 
 
 def _is_source(entry: Any, query: Any) -> bool:
-    """Whether a train entry is of other data than the pool."""
+    """Tell whether a train entry is of other data than the pool."""
     for part in (entry, query):
         if not isinstance(part, Mapping) or not part.get('pipeline'):
             return False
@@ -65,7 +65,7 @@ def _path(path: Any) -> str:
 
 
 def _folder(entry: Any) -> str:
-    """Where the images of a data set lie."""
+    """Return the image folder of a data set."""
     folder, root = entry.get('img_dir'), entry.get('data_root')
     if not isinstance(folder, str):
         return f'{entry["type"]} {_path(root)}'
@@ -73,7 +73,7 @@ def _folder(entry: Any) -> str:
 
 
 def _same_names(one: str, other: str) -> bool:
-    """Whether two folders hold files of one name, as copies do."""
+    """Tell whether two folders hold files of one name, as copies do."""
     from mmcv import scandir
 
     if not (osp.isdir(one) and osp.isdir(other)):
@@ -83,7 +83,7 @@ def _same_names(one: str, other: str) -> bool:
 
 
 def _with_loader(pipeline: Any, query: Any) -> list[Any]:
-    """The source's pipeline, with the pool's own loader of labels."""
+    """Copy the source's pipeline, with the pool's loader of labels."""
     own = [
         step
         for step in entries(query)

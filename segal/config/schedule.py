@@ -1,4 +1,4 @@
-"""Evaluation, checkpoints, optimizer and learning rate of a round."""
+"""Settle evaluation, checkpoints, optimizer and learning rate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _counted_in(by_epoch: bool) -> str:
 def settle_intervals(
     cfg: Config, by_epoch: bool, phases: tuple[Phase, ...]
 ) -> tuple[list[str], list[str]]:
-    """Let evaluation and checkpoints count as the workflow does, in place.
+    """Set evaluation and checkpoints to count as the workflow, in place.
 
     Returns:
         Problems and notes.
@@ -85,7 +85,7 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
     policies = _policies()
     policy = schedule['policy']
     if not isinstance(policy, str):
-        return [], []  # said with the shapes
+        return [], []  # reported by check_shapes
     if policy not in policies:
         return [
             f'lr_config.policy: {policy!r} is not registered'
@@ -101,12 +101,12 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
 
 
 def settle_momentum(cfg: Config, by_epoch: bool) -> list[str]:
-    """Let a momentum schedule count as the workflow does, in place."""
+    """Set a momentum schedule to count as the workflow, in place."""
     schedule = cfg.get('momentum_config')
     if not isinstance(schedule, Mapping) or not isinstance(
         schedule.get('policy'), str
     ):
-        return []  # the rehearsal says so
+        return []  # reported where the hook is built
     if schedule.get('by_epoch') and not by_epoch:
         return [
             'momentum_config.by_epoch: wanted False, since '
@@ -117,7 +117,7 @@ def settle_momentum(cfg: Config, by_epoch: bool) -> list[str]:
 
 
 def _settle_unit(schedule: Any, of: str, by_epoch: bool) -> None:
-    """Say what a schedule counts where its config does not, in place.
+    """Set the unit of a schedule where its config names none, in place.
 
     Some policies of mmcv (OneCycle, cyclic) count iterations alone, in runs
     of epochs too.
@@ -132,13 +132,13 @@ def _settle_unit(schedule: Any, of: str, by_epoch: bool) -> None:
     try:
         register(catcher, deepcopy(schedule))
         own = bool(built[0].by_epoch)
-    except Exception:  # the rehearsal says what is wrong with it
+    except Exception:  # reported where it is built
         own = True
     schedule['by_epoch'] = by_epoch and own
 
 
 def _policies() -> set[str]:
-    """What mmcv makes an LrUpdaterHook of: any case, if all are lower."""
+    """List the policies of mmcv's LrUpdaterHooks, as mmcv spells them."""
     ending = 'LrUpdaterHook'
     names = {
         name.removesuffix(ending)
@@ -150,7 +150,7 @@ def _policies() -> set[str]:
 
 
 def check_optimizer(cfg: Config) -> list[str]:
-    """Whether the optimizer exists and takes its arguments, in place."""
+    """Check that the optimizer exists and takes its arguments."""
     from mmcv.runner.optimizer import OPTIMIZERS
 
     if cfg.get('optimizer_config') is None:
@@ -167,7 +167,7 @@ def check_optimizer(cfg: Config) -> list[str]:
     kind = optimizer['type']
     cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     if cls is not None and not inspect.isclass(cls):
-        return []  # said with the shapes
+        return []  # reported by check_shapes
     if cls is None:
         return [
             f'optimizer.type: {kind!r} is not registered'
@@ -193,11 +193,11 @@ _PARAMWISE = frozenset(
         'bypass_duplicate',
     }
 )
-"""What mmcv's DefaultOptimizerConstructor reads, and nobody checks."""
+"""Keys of mmcv's DefaultOptimizerConstructor, which it does not check."""
 
 
 def _paramwise(optimizer: Mapping[str, Any]) -> list[str]:
-    """Keys of ``paramwise_cfg`` that mmcv's constructor would pass over."""
+    """Find keys of ``paramwise_cfg`` that mmcv's constructor ignores."""
     section = optimizer.get('paramwise_cfg')
     ours = optimizer.get('constructor', 'DefaultOptimizerConstructor')
     if ours != 'DefaultOptimizerConstructor' or not isinstance(

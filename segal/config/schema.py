@@ -1,4 +1,4 @@
-"""What a config says about active learning, read once and never changed.
+"""Hold the active learning of a config, read once and never changed.
 
 Below this object parts get values, not configs.
 """
@@ -17,7 +17,7 @@ from segal.structures import Budget, Split, Unit
 
 @dataclass(frozen=True)
 class Phase:
-    """One training phase.
+    """Describe one training phase.
 
     Attributes:
         train: How long, in epochs or iterations (``by_epoch``), from 1.
@@ -30,7 +30,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Reset:
-    """What starts anew with each round."""
+    """Name the parts that start anew with each round."""
 
     weights: bool = True
     optimizer: bool = True
@@ -39,7 +39,7 @@ class Reset:
 
 @dataclass(frozen=True)
 class Sources:
-    """How labelled sources go along with the pool.
+    """Describe how labelled sources are trained beside the pool.
 
     Attributes:
         per_batch: Images of each batch and process that are of the sources;
@@ -54,7 +54,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Visualize:
-    """Which pictures are drawn.
+    """Choose the pictures to draw.
 
     Attributes:
         size: Images; the same ones each round.
@@ -71,7 +71,7 @@ class Visualize:
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """How pixels that nobody was asked about are learnt from.
+    """Describe how a phase learns from pixels without a label.
 
     Attributes:
         threshold: How likely a class must be, in [0, 1].
@@ -86,7 +86,7 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training phase does beyond mmseg's own.
+    """List the steps of a training phase beyond mmseg's own.
 
     Attributes:
         class_balance: Power of the class weights, in [0, 1]; None: no
@@ -102,7 +102,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Member:
-    """What of a committee one entry of the config names.
+    """Name one network, or several rounds' networks, of a committee.
 
     Attributes:
         where: Key of the entry, for errors.
@@ -119,17 +119,17 @@ class Member:
 
     @property
     def each_round(self) -> bool:
-        """Whether every round has a file of its own."""
+        """Tell whether every round has a file of its own."""
         return self.path(0) != self.path(1)
 
     def path(self, round: int) -> Path:
-        """Where the checkpoint of a round lies."""
+        """Return the path of a round's checkpoint."""
         return Path(self.checkpoint.format(round=round)).expanduser()
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """Images and places in them, asked together.
+    """Describe queries that open images and ask places in them.
 
     Attributes:
         initial: Images opened before the first phase.
@@ -152,14 +152,14 @@ class Mixed:
 
 @dataclass(frozen=True)
 class ActiveLearningConfig:
-    """The active learning of one experiment.
+    """Describe the active learning of one experiment.
 
     Attributes:
         unit: What a budget counts.
         seed: The experiment's seed, from 0.
         initial: The labels of file 0, drawn before the first phase.
-        budget: What each query may ask; with ``spending``, what its amount
-            alone pays for where no image has to be opened.
+        budget: Labels of each query; with ``spending``, those that its
+            amount pays for where no image has to be opened.
         spending: The budget in cost; None where it is a count.
         costs: What labels cost.
         sample_evenly: Whether every image gets the same share.
@@ -167,13 +167,13 @@ class ActiveLearningConfig:
             scores, per cent in (0, 100]; None: the very highest.
         aggregate: How the scores of an image, or of a region, become one.
         shape: Of regions, for UNITS; None for other units.
-        mixed: Which images are opened; None: all are.
+        mixed: How images are opened; None: all are open.
         ignore_index: Class id of what has no label, 0 to 255.
         shuffle_prop: Share of each selection that is random, in [0, 1].
         heuristic: Ready for HEURISTICS.
-        committee: Whose networks stand beside the round's own.
+        committee: Networks beside the round's own.
         selector: Ready for SELECTORS: type and the selector's own options.
-        features: Ready for FEATURES; None: images are not described.
+        features: Ready for FEATURES; None: no features.
         initial_heuristic: Ready for HEURISTICS: scores the first draw.
         initial_selector: Ready for SELECTORS: spends the first budget.
         oracle: For ORACLES: type, void and the oracle's own options.
@@ -181,12 +181,12 @@ class ActiveLearningConfig:
         reset: What starts anew with each round.
         loss_at_labels: Whether losses are evaluated at labelled pixels alone;
             ``'auto'``: on batches with few of them.
-        pretrained: Where the first weights come from.
+        pretrained: Source of the first weights.
         checkpoint: Path or URL of backbone weights; None: as the model says.
         by_epoch: Whether phases are counted in epochs, or in iterations.
         phases: All training phases, in order.
-        training: What a phase does beyond mmseg's own.
-        sources: How labelled train entries go along with the pool.
+        training: Steps of a phase beyond mmseg's own.
+        sources: How labelled sources are trained beside the pool.
         inherited: Dotted keys of the schedule that came from a base.
     """
 
@@ -223,10 +223,10 @@ class ActiveLearningConfig:
 
     @property
     def asks(self) -> QueryUnit:
-        """The unit, and what is said of it; not where regions lie."""
+        """Return the query unit, without the places of its regions."""
         return unit_named(self.unit, self.selector.get('answer', 'all'))
 
     @property
     def queries(self) -> int:
-        """How many queries there are."""
+        """Count the queries."""
         return sum(phase.query for phase in self.phases)

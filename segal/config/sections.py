@@ -1,4 +1,4 @@
-"""mmcv's and mmseg's own sections: their shape, and the numbers in them."""
+"""Check the shape of mmcv's and mmseg's sections, and their numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmcv import Config
 from mmcv.runner import CheckpointHook
 
 from segal.config.kinds import FromOne, FromZero, accepts, wanted
-from segal.errors import nearest, short
+from segal.errors import short, unknown_keys
 
 _LOADERS = (
     '',
@@ -24,14 +24,14 @@ _COUNTS = {
 }
 
 CHECKPOINTS_KEPT = 2
-"""By mmcv's hook in each round, where ``max_keep_ckpts`` is not set."""
+"""Default of ``max_keep_ckpts`` in each round."""
 
 _SAVED = {'meta', 'filename_tmpl', 'create_symlink', 'max_keep_ckpts', 'type'}
-"""What CheckpointHook takes or hands on beside its named arguments."""
+"""Further keys of CheckpointHook, beside its named arguments."""
 
 
 def check_sections(cfg: Config) -> list[str]:
-    """What is wrong with sections whose parts are built much later."""
+    """Check sections whose parts are built much later."""
     problems = []
     model = cfg.get('model')
     if not isinstance(model, Mapping) or 'type' not in model:
@@ -48,7 +48,7 @@ def check_sections(cfg: Config) -> list[str]:
 
 
 def _loaders(cfg: Config) -> list[str]:
-    """Batch sizes and workers."""
+    """Check batch sizes and workers."""
     data = cfg.get('data')
     if not isinstance(data, Mapping):
         return []
@@ -79,7 +79,7 @@ def _loaders(cfg: Config) -> list[str]:
 
 
 def _hooks(cfg: Config) -> list[str]:
-    """The lists of hooks."""
+    """Check the lists of hooks."""
     problems = []
     logs = cfg.get('log_config')
     lists = {'custom_hooks': cfg.get('custom_hooks')}
@@ -113,15 +113,10 @@ def _hooks(cfg: Config) -> list[str]:
 
 
 def _checkpoints(section: Any) -> list[str]:
-    """Keys that mmcv's hook would hand on, to fail when it saves."""
+    """Refuse keys with which mmcv's hook would fail when it saves."""
     if not isinstance(section, Mapping):
-        return []  # said with the intervals
+        return []  # reported with the intervals
     if section.get('type', 'CheckpointHook') != 'CheckpointHook':
         return []
     named = set(inspect.signature(CheckpointHook).parameters) - {'kwargs'}
-    valid = named | _SAVED
-    return [
-        f'checkpoint_config.{key}: unknown key' + nearest(key, valid)
-        for key in section
-        if key not in valid
-    ]
+    return unknown_keys('checkpoint_config', section, named | _SAVED)

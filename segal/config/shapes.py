@@ -1,4 +1,4 @@
-"""Values of another kind than what reads them takes for granted."""
+"""Find values of a kind that no part of mmcv or mmseg could read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from mmcv import Config
 
-from segal.errors import short
+from segal.errors import short, unknown_keys
 
 _PATHS = ('data_root', 'img_dir', 'ann_dir', 'split', 'img_suffix')
 
 
 def check_shapes(cfg: Config) -> list[str]:
-    """What is of a kind that no part of mmcv or mmseg could read.
+    """Find values of a kind that no part of mmcv or mmseg could read.
 
     Args:
         cfg: As loaded, before anything is translated.
@@ -68,7 +68,7 @@ def check_shapes(cfg: Config) -> list[str]:
     data = cfg.get('data')
     if isinstance(data, Mapping):
         problems += _data_sets(data)
-    problems += _weights(cfg.get('model'), 'model')
+    problems += _weights(cfg.get('model'))
     for name, section in cfg._cfg_dict.items():
         if not name.startswith('_'):
             problems += _quoted(section, name)
@@ -76,7 +76,7 @@ def check_shapes(cfg: Config) -> list[str]:
 
 
 def is_level(level: Any) -> bool:
-    """Whether ``logging`` knows a level by that name or number."""
+    """Tell whether ``logging`` knows a level by that name or number."""
     if isinstance(level, bool):
         return False
     if isinstance(level, int):
@@ -103,7 +103,7 @@ def _integer(where: str, value: Any, low: int) -> list[str]:
 
 
 def _types(where: str, section: Any) -> list[str]:
-    """Whether the type of a part is a name or a class."""
+    """Check that the type of a part is a name or a class."""
     if not isinstance(section, Mapping) or 'type' not in section:
         return []
     kind = section['type']
@@ -113,7 +113,7 @@ def _types(where: str, section: Any) -> list[str]:
 
 
 def _fp16(section: Any) -> list[str]:
-    """What mmcv's hook would refuse; it is built with a GPU alone."""
+    """Check the keys of mmcv's fp16 hook, which needs a GPU to build."""
     if section is None:
         return []
     where = 'fp16'
@@ -126,11 +126,7 @@ def _fp16(section: Any) -> list[str]:
         'loss_scale',
         *('grad_clip', 'coalesce', 'bucket_size_mb', 'distributed', 'type'),
     }
-    problems = [
-        f'{where}.{key}: unknown key (valid: {", ".join(sorted(valid))})'
-        for key in section
-        if key not in valid
-    ]
+    problems = unknown_keys(where, section, valid)
     scale = section.get('loss_scale', 512.0)
     number = isinstance(scale, int | float) and not isinstance(scale, bool)
     fits = (
@@ -147,21 +143,16 @@ def _fp16(section: Any) -> list[str]:
 
 
 def _data_sets(data: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with entries of ``data`` and their pipelines."""
+    """Check the entries of ``data`` and their pipelines."""
     for name in ('train', 'query', 'val'):
         section = data.get(name)
         several = isinstance(section, (list, tuple))
         if section is None or (several and name != 'train'):
-            if several and name == 'val':
-                yield (
-                    f'data.{name}: wanted one data set, as a dict; got '
-                    f'{short(section)}'
-                )
-            continue
+            continue  # lists are refused by check_data
         for index, entry in enumerate(section if several else [section]):
             where = f'data.{name}[{index}]' if several else f'data.{name}'
             if not isinstance(entry, Mapping):
-                if name != 'query':  # said by the table of keys
+                if name != 'query':  # reported with the keys
                     yield (
                         f'{where}: wanted a data set, as a dict; got '
                         f'{short(entry)}'
@@ -186,7 +177,7 @@ def _entry(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _steps(where: str, steps: Any) -> Iterator[str]:
-    """What is wrong with a pipeline, or with the transforms of a step."""
+    """Check a pipeline, or the transforms of a step."""
     if not isinstance(steps, (list, tuple)) or not steps:
         yield (
             f'{where}: wanted a list of steps, as [dict(type='
@@ -216,7 +207,7 @@ def _steps(where: str, steps: Any) -> Iterator[str]:
 
 
 def _quoted(part: Any, where: str) -> Iterator[str]:
-    """Truth values in quotes: every string is true to its reader."""
+    """Refuse truth values in quotes: every string is true to its reader."""
     if isinstance(part, str) and part in ('True', 'False', 'true', 'false'):
         yield (
             f'{where}: wanted {part.title()}, which is no text; got {part!r}. '
@@ -231,39 +222,52 @@ def _quoted(part: Any, where: str) -> Iterator[str]:
                 yield from _quoted(value, f'{where}[{index}]')
 
 
-def _weights(part: Any, where: str) -> Iterator[str]:
-    """Weights of losses and of classes that are no weights."""
-    if isinstance(part, (list, tuple)):
+def dicts_in(part: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every dict in a part of the config, with its key.
+
+    Args:
+        part: A section, or a list of them.
+        where: Its dotted key.
+    """
+    if isinstance(part, Mapping):
+        yield where, part
+        for key, value in part.items():
+            yield from dicts_in(value, f'{where}.{key}')
+    elif isinstance(part, (list, tuple)):
         for index, value in enumerate(part):
-            yield from _weights(value, f'{where}[{index}]')
-    if not isinstance(part, Mapping):
-        return
-    for key, value in part.items():
-        if key == 'loss_decode' and not value:
+            yield from dicts_in(value, f'{where}[{index}]')
+
+
+def _weights(model: Any) -> Iterator[str]:
+    """Check the weights of losses and classes."""
+    for where, part in dicts_in(model, 'model'):
+        if 'loss_decode' in part and not part['loss_decode']:
             yield (
-                f'{where}.{key}: wanted at least one loss, such as dict(type='
-                f"'CrossEntropyLoss'); got {short(value)}"
+                f'{where}.loss_decode: wanted at least one loss, such as '
+                "dict(type='CrossEntropyLoss'); got "
+                f'{short(part["loss_decode"])}'
             )
-        if key not in ('class_weight', 'loss_weight'):
-            yield from _weights(value, f'{where}.{key}')
-            continue
-        single = not isinstance(value, (list, tuple))
-        if value is None or (key == 'class_weight' and isinstance(value, str)):
-            continue  # mmseg reads the weights from a file
-        numbers = [value] if single else list(value)
-        odd = [
-            one
-            for one in numbers
-            if not isinstance(one, int | float)
-            or isinstance(one, bool)
-            or not math.isfinite(one)
-            or one < 0
-        ]
-        if odd:
-            yield (
-                f'{where}.{key}: wanted '
-                f'{"a number" if key == "loss_weight" else "numbers"}, 0 or '
-                f'more; got {short(odd[0])}'
-            )
-        elif key == 'class_weight' and numbers and not any(numbers):
-            yield f'{where}.{key}: wanted one above 0; got {short(value)}'
+        for key in ('class_weight', 'loss_weight'):
+            value = part.get(key)
+            if value is None or (
+                key == 'class_weight' and isinstance(value, str)
+            ):
+                continue  # mmseg reads the weights from a file
+            single = not isinstance(value, (list, tuple))
+            numbers = [value] if single else list(value)
+            odd = [
+                one
+                for one in numbers
+                if not isinstance(one, int | float)
+                or isinstance(one, bool)
+                or not math.isfinite(one)
+                or one < 0
+            ]
+            if odd:
+                number = 'a number' if key == 'loss_weight' else 'numbers'
+                yield (
+                    f'{where}.{key}: wanted {number}, 0 or more; got '
+                    f'{short(odd[0])}'
+                )
+            elif key == 'class_weight' and numbers and not any(numbers):
+                yield f'{where}.{key}: wanted one above 0; got {short(value)}'

@@ -1,4 +1,4 @@
-"""Where each phase lies in its learning rate schedule."""
+"""Place each phase in its learning rate schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from segal.config.schema import ActiveLearningConfig
 
 @dataclass(frozen=True)
 class Span:
-    """A phase in its schedule; all as the inner runner counts.
+    """Place a phase in its schedule, as the inner runner counts.
 
     Attributes:
         first_iter: 0, or the global iteration where the schedule goes on.
@@ -30,11 +30,11 @@ class Span:
 
     @property
     def last(self) -> int:
-        """The iteration after the phase."""
+        """Return the iteration after the phase."""
         return self.first_iter + self.iters
 
     def counted(self, by_epoch: bool) -> range:
-        """The epochs of the phase, or its iterations."""
+        """Return the range of epochs of the phase, or of its iterations."""
         if by_epoch and self.per_epoch:
             epochs = self.iters // self.per_epoch
             return range(self.first_epoch, self.first_epoch + epochs)
@@ -44,7 +44,7 @@ class Span:
 def span_of(
     config: ActiveLearningConfig, round: int, before: int, per_epoch: int
 ) -> Span:
-    """The span of one phase.
+    """Compute the span of one phase.
 
     Args:
         config: Its phases, and whether the schedule starts anew with each.
@@ -72,7 +72,7 @@ def span_of(
 def spans_of(
     config: ActiveLearningConfig, per_epoch: Sequence[int]
 ) -> list[Span]:
-    """The spans of all phases.
+    """Compute the spans of all phases.
 
     Args:
         config: As for :func:`span_of`.

@@ -1,4 +1,4 @@
-"""How a phase trains: class balance, averaged weights, pseudo-labels."""
+"""Read class balance, averaged weights and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _MOVES = (
     'RandomMosaic',
     'Pad',
 )
-"""Transforms after which a pixel is at another place, or there are others."""
+"""Transforms that move or replace pixels."""
 
 
 def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
-    """What of it a config asks for.
+    """Read class balance, averaged weights and pseudo-labels.
 
     Args:
         values: Of all keys of ours.
         cfg: The config, for mmcv's own way to average weights.
 
     Returns:
-        It, and the problems.
+        The settings, and the problems.
     """
     on = {
         name: values[_AL + name] is not None
@@ -68,7 +68,7 @@ def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
 
 
 def _check_views(cfg: Config) -> list[str]:
-    """Whether the teacher would see what is trained on, pixel by pixel."""
+    """Check that teacher and student see the same pixels."""
     data = cfg.get('data')
     train = data.get('train') if isinstance(data, Mapping) else None
     problems = []
@@ -100,7 +100,7 @@ def _check_views(cfg: Config) -> list[str]:
 
 
 def _check_ema(cfg: Config, by_epoch: bool, averaged: bool) -> list[str]:
-    """Whether mmcv's EMAHook would do what it is there for."""
+    """Check that the average of mmcv's EMAHook would be used."""
     hooks = cfg.get('custom_hooks')
     problems = []
     for index, hook in enumerate(

@@ -1,4 +1,4 @@
-"""Keys that nobody reads."""
+"""Find keys that no part of a run reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmcv import Config
 
 from segal.config.dialects import IGNORED
 from segal.config.fingerprint import COUNTS
-from segal.errors import nearest
+from segal.errors import nearest, unknown_keys
 
 KNOWN = frozenset(
     {
@@ -21,7 +21,7 @@ KNOWN = frozenset(
         *('mp_start_method', 'auto_scale_lr', 'mp_cfg', 'default_scope'),
     }
 )
-"""Sections that mmcv, mmseg or SegAL read, or did."""
+"""Sections that mmcv, mmseg or SegAL read, now or in earlier versions."""
 
 _LOADER = frozenset(
     {
@@ -37,21 +37,20 @@ _DATA = frozenset({'train', 'query', 'val', 'test', *_LOADER, *_LOADERS})
 _LOGS = frozenset({'interval', 'hooks', 'by_epoch'})
 _TEST = frozenset({'mode', 'stride', 'crop_size', 'rescale', 'logits'})
 CLOSE = 2
-"""So many letters apart, a key is taken for a slip of the pen."""
+"""Most letters between a misspelt key and the one that was meant."""
 
 
 def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
     """Find keys that no part of a run reads.
 
-    A config's own variables are no keys: what the files name once more,
-    beside the line that sets it, has a reader there; and a constant (``GPU``)
-    is no slip of the pen.
+    Variables of a config are no keys: the files use them after the line that
+    sets them. A constant (``GPU``) is no misspelt key.
 
     Args:
         cfg: As loaded.
 
     Returns:
-        Problems (a known key is meant), and notes (nobody reads it).
+        Problems (misspelt keys), and notes (keys without a reader).
     """
     problems, notes = [], []
     text = _code(getattr(cfg, 'text', '') or '')
@@ -69,10 +68,10 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
             )
         elif text:
             notes.append(
-                f'{key}: warning, nobody reads it'
+                f'{key}: warning, no part of SegAL or mmseg reads it'
                 + nearest(key, KNOWN).split(' (valid')[0]
             )
-    data = cfg.get('data')
+    data, sections = cfg.get('data'), dict[str, Any]()
     if isinstance(data, Mapping):
         for key in data:
             if key in _DATA:
@@ -81,10 +80,16 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
             if _close(key, _DATA):
                 problems.append(said)
             else:
-                notes.append(f'{said}; warning, nobody reads it')
-        for name in _LOADERS:
-            problems += _unknown(f'data.{name}', data.get(name), _LOADER)
-    problems += _unknown('log_config', cfg.get('log_config'), _LOGS)
+                notes.append(
+                    f'{said}; warning, no part of SegAL or mmseg reads it'
+                )
+        sections = {f'data.{name}': data.get(name) for name in _LOADERS}
+    for where, section in sections.items():
+        if isinstance(section, Mapping):
+            problems += unknown_keys(where, section, _LOADER)
+    logs = cfg.get('log_config')
+    if isinstance(logs, Mapping):
+        problems += unknown_keys('log_config', logs, _LOGS)
     model = cfg.get('model')
     tests = {'test_cfg': cfg.get('test_cfg')}
     if isinstance(model, Mapping):
@@ -98,25 +103,15 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
     return problems, notes
 
 
-def _unknown(where: str, section: Any, known: Iterable[str]) -> list[str]:
-    if not isinstance(section, Mapping):
-        return []
-    return [
-        f'{where}.{key}: unknown key' + nearest(key, known)
-        for key in section
-        if key not in known
-    ]
-
-
 def _code(text: str) -> str:
-    """The text of config files without their comments."""
+    """Strip the comments from the text of config files."""
     return re.sub(r'#[^\n]*', '', text)
 
 
 def _close(key: Any, known: Iterable[str]) -> str | None:
-    """The known key that is at most two letters away.
+    """Find a known key that is at most two letters away.
 
-    Of short keys at most one: ``size`` is no slip for ``seed``.
+    For short keys at most one: ``size`` does not mean ``seed``.
     """
     if not isinstance(key, str):
         return None
@@ -132,7 +127,7 @@ def _close(key: Any, known: Iterable[str]) -> str | None:
 
 
 def _distance(one: str, other: str) -> int:
-    """Letters to add, drop, change or swap, one after the other."""
+    """Count the letters to add, drop, change or swap."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):

@@ -1,4 +1,4 @@
-"""Keys of the budget that the chosen selectors would not use."""
+"""Find keys of the budget that the chosen selectors do not use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segal.registry import SELECTORS
 _SETTINGS = 'active_learning.settings.'
 
 Find = Callable[[str], tuple[bool, Any]]
-"""A dotted key -> whether it is written, and its value."""
+"""Dotted key -> whether it is written, and its value."""
 
 
 def unused_keys(
@@ -31,7 +31,7 @@ def unused_keys(
     """
     kind = SELECTORS.module_dict.get(selector.get('type'))
     if kind is None:
-        return []  # which is a problem of its own
+        return []  # reported with the selector
     written = find('active_learning.selector')[1]
     own = dict(written) if isinstance(written, Mapping) else {}
     problems = []
@@ -66,7 +66,7 @@ def unused_keys(
 
 
 def _of_opening(find: Find, opener: str | None) -> list[str]:
-    """The same where images are opened."""
+    """Find unused keys of ``mixed``, where images are opened."""
     if opener is None:
         return []
     problems = []
@@ -96,7 +96,7 @@ def _unlike(
     selector: Mapping[str, Any],
     own: Mapping[str, Any],
 ) -> list[str]:
-    """A key that its selector does not take, or overrules.
+    """Check that a selector takes a key, and does not overrule it.
 
     Args:
         find: Looks a key up.

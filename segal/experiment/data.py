@@ -22,7 +22,6 @@ from segal.active.dataset.class_names import check_class_names
 from segal.active.dataset.listing import build_listed
 from segal.active.dataset.orientation import look_at_orientations
 from segal.active.dataset.pool import Pool, open_pool
-from segal.config.smoke import keep_few
 from segal.errors import ConfigError, DataError, SegALError
 from segal.openmmlab.built import not_built
 from segal.openmmlab.pipelines import entries
@@ -128,9 +127,8 @@ def build_data(
     files = {
         image_name(query, i): image_file(query, i) for i in range(len(query))
     }
-    if few is not None:
-        keep_few(query, few)
-        keep_few(val, few)
+    for dataset in (query, val):
+        _keep_few(dataset, few)
     pool = open_pool(query, cache)
     view_key, keys = _find_view(files, built, problems)
     if view_key is None:
@@ -155,10 +153,15 @@ def build_data(
     positions = {image_name(view, i): i for i in range(len(view))}
     _check_sources_apart(files, {key: built[key] for key in keys})
     sources = {key: built[key] for key in keys}
-    if few is not None:
-        for source in sources.values():
-            keep_few(source, few)
+    for source in sources.values():
+        _keep_few(source, few)
     return Data(pool, view, positions, val, sources, len(files))
+
+
+def _keep_few(dataset: Any, count: int | None) -> None:
+    """Cut a data set of mmseg's to its first images, in place."""
+    if isinstance(dataset, CustomDataset):
+        dataset.img_infos = dataset.img_infos[:count]
 
 
 def _no_pool(query: Any) -> list[str]:

@@ -11,9 +11,9 @@ import torch
 
 from segal.active.dataset.pool import Pool
 from segal.config.parts import needs
-from segal.config.plan import size_in_words
 from segal.config.schema import ActiveLearningConfig
 from segal.features import BaseExtractor, Described, FrozenExtractor
+from segal.visualization.table import size_in_words
 
 FOLDER = 'features'
 """Folder in the work_dir, the default."""

@@ -1,11 +1,12 @@
-"""Everything a round is made of, made once before anything is bought.
+"""Check, plan and shorten an experiment before labels are bought.
 
-A network, an optimizer or a hook that cannot be built from the config, a
-pipeline that fails on an image, weights that do not fit: found when labels
-are bought, their mend would be another config, which is another experiment.
+A part that cannot be built, or fails on an image, is found here: after labels
+are bought, its mend would be another config, which is another experiment.
 """
 
-from segal.preflight.parts import Rehearsal
-from segal.preflight.run import rehearse
+from segal.preflight.base import Preflight
+from segal.preflight.check import check_experiment
+from segal.preflight.plan import plan_of
+from segal.preflight.read import read_experiment
 
-__all__ = ['Rehearsal', 'rehearse']
+__all__ = ['Preflight', 'check_experiment', 'plan_of', 'read_experiment']

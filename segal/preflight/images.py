@@ -1,8 +1,8 @@
-"""What the pipelines make of the values of an image."""
+"""Check that pipelines keep the values and channels of images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,32 +19,28 @@ from segal.active.images.depth import has_eight_bits
 from segal.active.images.view import PLAIN, content_of
 from segal.errors import DataError
 from segal.experiment.data import Data
+from segal.preflight.base import content
 from segal.preflight.label_values import FORMATS
-from segal.preflight.parts import content
 from segal.seeding import seeded
 
 _DRAWS = 8
-"""Passes through a pipeline whose steps are random."""
+"""Passes through a random pipeline."""
 
 _OF_EACH = 4
 """Images of each kind of a pool that has several."""
 
 _FACTOR = 4
-"""Between the largest values of one file, read twice, that is no accident."""
+"""Ratio of the largest values in two readings of a file; more is an error."""
 
 _SCALE = 8
-"""Between what two types of numbers come to in a network, that is none."""
+"""Ratio of the ranges of two files in the network; more is an error."""
 
 
 def read_alike(data: Data, problems: list[str]) -> None:
     """Check that all pipelines read one file as the query does.
 
-    A network that learns from values of 8 bits, and is asked about those of
-    16, answers nonsense without a word.
-
-    Args:
-        data: The data sets.
-        problems: Gets what is wrong.
+    A network that learns from 8-bit values, and predicts on 16-bit ones,
+    gives nonsense without an error.
     """
     name = data.pool[0].name
     before = len(problems)
@@ -64,7 +60,7 @@ def read_alike(data: Data, problems: list[str]) -> None:
         except DataError:
             if key == 'data.val' and index:
                 raise
-            continue  # said with the samples
+            continue  # reported with the samples
         if not _alike(one, other):
             problems.append(
                 f'{key}.pipeline: wanted images read as in '
@@ -81,8 +77,8 @@ def read_alike(data: Data, problems: list[str]) -> None:
 def one_of_each_kind(dataset: CustomDataset) -> list[int]:
     """Find an image for each kind of file that a data set has.
 
-    Kinds are told by the header alone, such as grey, colour, with alpha, or
-    of more bits; a file whose header is not understood is of its suffix's.
+    The header alone tells the kind: grey, colour, with alpha, of more bits.
+    A file with an unknown header is sorted by its suffix.
 
     Args:
         dataset: Of mmseg's, not empty.
@@ -133,24 +129,29 @@ def _batches_alike(
         view = content(views[0] if isinstance(views, list) else views)
         channels.setdefault(int(view.shape[0]), path)
         if len(channels) > 1:
-            listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
-            problems.append(
-                f'{key}: wanted images with one number of channels, got '
-                f"{listed}; LoadImageFromFile(color_type='color') gives three "
-                'of each'
-            )
+            problems.append(_several_channels(key, channels))
             return
+
+
+def _several_channels(key: str, channels: Mapping[int, str]) -> str:
+    """Refuse images with several numbers of channels.
+
+    Args:
+        key: Of the data set.
+        channels: Number of channels -> an image that has it.
+    """
+    listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
+    return (
+        f'{key}: wanted images with one number of channels, got {listed}; '
+        "LoadImageFromFile(color_type='color') gives three of each"
+    )
 
 
 def sources_enter_alike(data: Data, problems: list[str]) -> None:
     """Check that sources come to the network on the pool's scale.
 
-    Only where their files are of another type: what the training pipelines
-    make of both is compared, so that each may have a scale of its own.
-
-    Args:
-        data: The data sets.
-        problems: Gets what is wrong.
+    Only where the files are of different types. The outputs of the training
+    pipelines are compared, so that each may have its own scale.
     """
     first = data.pool[0].name
     pool = ('data.train', data.view, data.positions[first])
@@ -168,7 +169,7 @@ def sources_enter_alike(data: Data, problems: list[str]) -> None:
                     continue
                 spreads = [_spread(*each) for each in (one, other)]
             except DataError:
-                continue  # said with the samples
+                continue  # reported with the samples
             low, high = sorted(spreads)
             if low > 0 and high > _SCALE * low:
                 problems.append(
@@ -184,7 +185,7 @@ def sources_enter_alike(data: Data, problems: list[str]) -> None:
 
 
 def _spread(key: str, dataset: CustomDataset, index: int) -> float:
-    """How far values lie apart that a training pipeline gives, at most."""
+    """Measure the widest range of values from a training pipeline."""
     loader, widest = LoadFirst(dataset, key), 0.0
     for draw in range(_DRAWS):
         with seeded('spread', draw):
@@ -193,18 +194,18 @@ def _spread(key: str, dataset: CustomDataset, index: int) -> float:
             sample = loader.transform(index, results, labels)
         height, width = content(sample['img_metas'])['img_shape'][:2]
         image = np.asarray(content(sample['img']))[:, :height, :width]
-        widest = max(widest, float(np.ptp(image)))  # padding apart
+        widest = max(widest, float(np.ptp(image)))  # without the padding
     return widest
 
 
 def _other_files(data: Data, image: NDArray[Any], path: str) -> list[str]:
-    """What is wrong where ``data.val`` has files of another kind."""
+    """Check that ``data.val`` has files like the pool's."""
     loader = LoadFirst(data.pool.dataset, data.pool.key)
     first = np.asarray(loader.load_image(0)['img'])
     if image.dtype == first.dtype or _alike(image, first):
         return []
     if not (any(_ends(image)) and any(_ends(first))):
-        return []  # an empty image says nothing of the scale
+        return []  # an empty image has no scale
     return [
         f'data.val: wanted images like those of the pool, {_words(first)} '
         f'({data.pool.file(data.pool[0].name)}), got {_words(image)} '
@@ -217,13 +218,9 @@ def enter_alike(pool: Pool, problems: list[str]) -> None:
 
     One number of channels, and one scale where they are of several types:
     an 8-bit file among those of 16 bits is black to the network.
-
-    Args:
-        pool: The images.
-        problems: Gets what is wrong.
     """
     names = pool.of_each_content()
-    if len(names) > 1:  # one alone may be dark
+    if len(names) > 1:  # a single image may be dark
         names = pool.of_each_content(_OF_EACH)
     channels: dict[int, str] = {}
     spreads: dict[str, tuple[float, str]] = {}
@@ -243,26 +240,22 @@ def enter_alike(pool: Pool, problems: list[str]) -> None:
                 return
             count, spread = int(entering.shape[1]), float(np.ptp(entering))
         except (DataError, LookupError, TypeError, AttributeError):
-            return  # said with the samples
+            return  # reported with the samples
         made, path = pool.contents.get(name, PLAIN), pool.file(name)
         channels.setdefault(count, path)
-        said = made.dtype
+        kind = made.dtype
         if made.dtype == 'uint8' and made.stretched:
-            said += ' cut from more bits'
-        if spread > spreads.get(said, (0.0, ''))[0]:
-            spreads[said] = spread, f'{said} ({path})'
-    where = f'{pool.key}: wanted images with one '
+            kind += ' cut from more bits'
+        if spread > spreads.get(kind, (0.0, ''))[0]:
+            spreads[kind] = spread, f'{kind} ({path})'
     if len(channels) > 1:
-        listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
-        problems.append(
-            f'{where}number of channels, got {listed}; '
-            "LoadImageFromFile(color_type='color') gives three of each"
-        )
+        problems.append(_several_channels(pool.key, channels))
     elif spreads:
         ends = sorted(spreads.values())
         if ends[-1][0] > _SCALE * ends[0][0]:
             problems.append(
-                f'{where}scale, got {ends[0][1]} beside {ends[-1][1]}, whose '
+                f'{pool.key}: wanted images with one scale, got '
+                f'{ends[0][1]} beside {ends[-1][1]}, whose '
                 f'values vary {ends[-1][0] / ends[0][0]:.0f} times as much '
                 'where they enter the network; convert the files to one type'
             )
@@ -271,12 +264,8 @@ def enter_alike(pool: Pool, problems: list[str]) -> None:
 def keep_their_values(data: Data, problems: list[str]) -> None:
     """Check that no training step cuts values down to 8 bits, or fails.
 
-    Such as mmseg's ``PhotoMetricDistortion``, which turns all that is above
-    255 into 255, and fails on grey images in three of four draws.
-
-    Args:
-        data: The data sets.
-        problems: Gets what is wrong.
+    mmseg's ``PhotoMetricDistortion``, for example, turns values above 255
+    into 255, and fails on grey images in three of four draws.
     """
     image = data.pool[0]
     loader = LoadFirst(data.view, 'data.train')
@@ -311,7 +300,7 @@ def keep_their_values(data: Data, problems: list[str]) -> None:
 
 
 def _cut(before: Any, after: Any) -> bool:
-    """Whether values that 8 bits do not hold became 8 bits."""
+    """Tell whether a step cut values to 8 bits."""
     if not isinstance(after, np.ndarray) or after.dtype != np.uint8:
         return False
     if not isinstance(before, np.ndarray) or before.dtype == np.uint8:
@@ -321,7 +310,7 @@ def _cut(before: Any, after: Any) -> bool:
 
 
 def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether two readings of a file have the same channels and scale."""
+    """Tell whether two readings of a file have one scale and channels."""
     channels = [1 if x.ndim == 2 else x.shape[-1] for x in (one, other)]
     if channels[0] != channels[1]:
         return False
@@ -330,7 +319,7 @@ def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
 
 
 def _ends(image: NDArray[Any]) -> tuple[float, float]:
-    """The lowest and the highest finite value; zeros where there is none."""
+    """Find the lowest and the highest finite value; zeros without any."""
     finite = image[np.isfinite(image)] if image.dtype.kind == 'f' else image
     return (
         (float(finite.min()), float(finite.max())) if finite.size else (0, 0)
@@ -338,6 +327,6 @@ def _ends(image: NDArray[Any]) -> tuple[float, float]:
 
 
 def _words(image: NDArray[Any]) -> str:
-    """Type, shape and range of an image."""
+    """Describe type, shape and range of an image."""
     lowest, highest = _ends(image)
     return f'{image.dtype} {image.shape} from {lowest:.5g} to {highest:.5g}'

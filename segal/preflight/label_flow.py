@@ -1,4 +1,4 @@
-"""Made-up labels through each training pipeline, before any is bought."""
+"""Send made-up labels through each training pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segal.active.dataset.active_dataset import reads_labels_first
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.label_store.ids import as_map, ids_in, named
 from segal.errors import DataError, LabelFlowError
-from segal.preflight.parts import Rehearsal
+from segal.preflight.base import Preflight
 from segal.seeding import key, seeded
 
 _DRAWS = 32
@@ -23,19 +23,18 @@ _PIXELS = 360 * 480
 _FEWEST = 12
 _ELSEWHERE = 4
 _AGAIN = 8
-"""Further samples in which a class that was lost may come through."""
+"""Further samples for a class that was lost."""
 
 
-def check_label_flow(parts: Rehearsal, problems: list[str]) -> None:
+def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     """Check that each pipeline of ``data.train`` moves labels and makes none.
 
-    Known label maps go through the pipeline in place of bought ones: nothing
-    but ``ignore_index``, one class everywhere, one labelled pixel, half of
-    the classes in blocks, and in the pool's the same places twice, with other
-    classes.
+    Known label maps replace bought ones: ``ignore_index`` alone, one class
+    everywhere, one labelled pixel, half of the classes in blocks, and, in
+    the pool's, the same places twice, with other classes.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         problems: Gets one for each pipeline that writes a class id that was
             not put in, loses a class, or has labels from elsewhere.
     """
@@ -50,9 +49,9 @@ def check_label_flow(parts: Rehearsal, problems: list[str]) -> None:
 
 
 def _faults(
-    dataset: CustomDataset, where: str, parts: Rehearsal, is_pool: bool
+    dataset: CustomDataset, where: str, parts: Preflight, is_pool: bool
 ) -> list[str]:
-    """What is wrong with one pipeline, the first that shows."""
+    """Find the first problem of one pipeline."""
     loader = LoadFirst(dataset, where, hides=is_pool)
     classes, seed = len(parts.data.classes), parts.config.seed
 
@@ -95,8 +94,8 @@ def _faults(
     return []
 
 
-def _of_elsewhere(loader: LoadFirst, at: int, parts: Rehearsal) -> str | None:
-    """What is wrong with a pipeline whose labels are not those put in.
+def _of_elsewhere(loader: LoadFirst, at: int, parts: Preflight) -> str | None:
+    """Find labels of a pipeline that are not those put in.
 
     A step that reads the truth may keep to classes that were put in. So the
     same places are labelled twice, the second time with the next class each:
@@ -151,7 +150,7 @@ def _of_elsewhere(loader: LoadFirst, at: int, parts: Rehearsal) -> str | None:
 def _put_in(
     draws: int, classes: int, seed: int
 ) -> Iterator[int | NDArray[np.uint8]]:
-    """What is put in: a class everywhere, or classes to deal out."""
+    """Yield label maps to make: one class, or classes to deal out."""
     rng = np.random.default_rng(key(seed, 'label flow'))
     everywhere = rng.permutation(classes)[: draws // 2]
     yield np.zeros(0, np.uint8)
@@ -168,7 +167,7 @@ def _map(
     put_in: int | NDArray[np.uint8],
     ignore_index: int,
 ) -> NDArray[np.uint8]:
-    """A label map: uint8 (H, W).
+    """Make a label map, uint8 (H, W).
 
     One class to deal out stands at a single pixel, several stand in blocks.
     """
@@ -185,7 +184,7 @@ def _map(
 
 
 def _lost(loader: LoadFirst, index: int, lost: int) -> str:
-    """What to say of a class that never comes through a pipeline."""
+    """Describe a class that never comes through a pipeline."""
     labels = np.full(
         loader.load_image(index)['img'].shape[:2], lost, np.uint8
     )  # (H, W)

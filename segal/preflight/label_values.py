@@ -1,4 +1,4 @@
-"""Some annotations of each data set: can their ids be what is meant?"""
+"""Check the class ids in some annotations of each data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from segal.active.dataset.lossy import lossy_format
 from segal.active.label_store.ids import absent_classes
 from segal.active.oracles import GroundTruthOracle
 from segal.errors import DataError
-from segal.preflight.parts import Rehearsal
+from segal.preflight.base import Preflight
 from segal.registry import ORACLES
 from segal.seeding import key as key_of
 
@@ -41,10 +41,10 @@ Truth = NDArray[np.integer]
 
 @dataclass
 class Seen:
-    """The ids of some annotations of a data set.
+    """Count the ids in some annotations of a data set.
 
     Attributes:
-        key: Where the data set stands in the config.
+        key: Key of the data set in the config.
         classes: Names of its C classes.
         reduced: Whether ids were lowered by one, and 0 became void.
         counts: Pixels of each id, int64 (256,).
@@ -65,56 +65,53 @@ class Seen:
 
     @property
     def found(self) -> int:
-        """How many classes occur."""
+        """Count the classes that occur."""
         return int(np.count_nonzero(self.counts[: len(self.classes)]))
 
     @property
     def is_odd(self) -> bool:
-        """Whether there is 255, and at most one class beside it."""
+        """Tell whether there is 255, and at most one class beside it."""
         return self.found <= 1 and bool(self.counts[_NO_CLASS])
 
     @property
     def is_enough(self) -> bool:
-        """Whether as many were read as tell what can be told."""
+        """Tell whether enough annotations were read."""
         files, pixels = FILES, PIXELS
         if self.is_odd:
             files, pixels = MORE, 50 * PIXELS
         return self.files >= files or int(self.counts.sum()) >= pixels
 
 
-def check_label_values(parts: Rehearsal) -> None:
-    """Look at some annotations of each data set before labels are bought.
+def check_label_values(parts: Preflight) -> None:
+    """Check some annotations of each data set before labels are bought.
 
-    Which ones depends on their names alone. Of the pool they are read only
-    where ground truth answers the queries.
-
-    Args:
-        parts: Of the experiment.
+    Names alone decide which ones. Those of the pool are read only where
+    ground truth answers the queries.
 
     Raises:
-        DataError: Annotations that cannot be meant as they are read.
+        DataError: Annotations that are surely read in a wrong way.
     """
     data, logger = parts.data, get_root_logger()
     smoke = data.images > len(data.pool)
     everything = []
     if _ground_truth_answers(parts):
         everything.append(_look_at_pool(parts))
-    # a pool of nothing but void is told of where its labels are bought
+    # a pool of void alone is reported where its labels are bought
     void_pool = any(seen.files and not seen.found for seen in everything)
     for key, dataset in {'data.val': data.val, **data.sources}.items():
         if is_read_here(dataset):
             everything.append(_look_at(dataset, key, data.classes))
     for seen in everything:
-        said = [] if smoke else one_class(seen)
+        found = [] if smoke else one_class(seen)
         void_val = seen.key == 'data.val' and not seen.found
-        if said and (void_val or not void_pool):
-            raise DataError(said[0])
-        for sentence in said + doubts(seen, told_in_full=not smoke):
+        if found and (void_val or not void_pool):
+            raise DataError(found[0])
+        for sentence in found + doubts(seen, complete=not smoke):
             logger.warning(sentence)
 
 
 def is_read_here(dataset: Any) -> bool:
-    """Whether a data set reads its annotations as mmseg's own do."""
+    """Tell whether a data set reads its annotations as mmseg's own do."""
     kind = type(dataset)
     return (
         isinstance(dataset, CustomDataset)
@@ -124,15 +121,15 @@ def is_read_here(dataset: Any) -> bool:
     )
 
 
-def _ground_truth_answers(parts: Rehearsal) -> bool:
-    """Whether the answers to queries are read from annotation files."""
+def _ground_truth_answers(parts: Preflight) -> bool:
+    """Tell whether queries are answered from annotation files."""
     kind = parts.config.oracle['type']
     kind = ORACLES.get(kind) if isinstance(kind, str) else kind
     return inspect.isclass(kind) and issubclass(kind, GroundTruthOracle)
 
 
-def _look_at_pool(parts: Rehearsal) -> Seen:
-    """The ids of the pool's ground truth, as the oracle would read it."""
+def _look_at_pool(parts: Preflight) -> Seen:
+    """Count the ids of the pool's ground truth, read as by the oracle."""
     data = parts.data
     last: list[Truth] = []
 
@@ -159,7 +156,7 @@ def _look_at_pool(parts: Rehearsal) -> Seen:
 def _look_at(
     dataset: CustomDataset, key: str, classes: tuple[str, ...]
 ) -> Seen:
-    """The ids of a data set that is evaluated on, or a labelled source."""
+    """Count the ids of ``data.val``, or of a labelled source."""
     loader = LoadFirst(dataset, key)
     later = dataset.test_mode and dataset.reduce_zero_label
     reduced = later or getattr(loader.reader, 'reduce_zero_label', False)
@@ -184,9 +181,8 @@ def _count(
 ) -> None:
     """Count ids until enough is known, in an order that names decide.
 
-    Those in lossy formats come first, so that none of them is missed.
-    Annotations that are missing are passed over: of the pool, only those
-    that are bought need to be there.
+    Lossy formats come first, so that none of them is missed. Missing
+    annotations are skipped: of the pool, only bought ones need to exist.
 
     Args:
         seen: Gets the counts.
@@ -225,9 +221,9 @@ def _count(
 
 
 def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
-    """Whether an annotation cannot be read because it is not there."""
+    """Tell whether an annotation cannot be read since it is missing."""
     if 'ann' not in loader.dataset.img_infos[position]:
-        return True  # which is said where one is bought
+        return True  # reported where one is bought
     path = loader.annotation_file(position)
     return isinstance(error.__cause__, FileNotFoundError) or not (
         osp.exists(path)
@@ -235,13 +231,10 @@ def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
 
 
 def one_class(seen: Seen) -> list[str]:
-    """Say why annotations cannot be right that have one class, or none.
+    """Explain why annotations with one class, or none, cannot be right.
 
-    With 255 in place of a class, all that counts is the other one: the mean
+    With 255 in place of a class, only the other class counts, and the mean
     IoU is 100 %.
-
-    Args:
-        seen: The ids of a data set.
 
     Returns:
         One sentence, or none.
@@ -279,27 +272,27 @@ def one_class(seen: Seen) -> list[str]:
     ]
 
 
-def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
-    """Say what is odd about annotations, and may be right.
+def doubts(seen: Seen, complete: bool = True) -> list[str]:
+    """List oddities of annotations that may be right.
 
     Args:
         seen: The ids of a data set.
-        told_in_full: Whether classes may be missed, other than with the few
+        complete: Whether classes may be missed, other than with the few
             images of a smoke run.
 
     Returns:
         Sentences for the log.
     """
-    said = []
+    found = []
     if seen.lossy:
-        said.append(
+        found.append(
             f'{seen.key}: {seen.lossy} of {seen.files} annotations looked at '
             'are JPEGs or the like, whose values a LoadAnnotations of your '
             'own makes ids of: labels may be wrong where classes meet'
         )
     absent = absent_classes(seen.counts, seen.classes)
-    if not (absent and seen.files and told_in_full):
-        return said
+    if not (absent and seen.files and complete):
+        return found
     names = ', '.join(map(repr, absent))
     first, last = seen.classes[0], seen.classes[-1]
     shift = ''
@@ -314,7 +307,7 @@ def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
             'void, and gives each label the name of the class before it'
         )
     if not seen.all and not shift:
-        return said
+        return found
     void = ''
     if seen.counts[_NO_CLASS] and not shift:
         share = seen.counts[_NO_CLASS] / seen.counts.sum()
@@ -322,4 +315,4 @@ def doubts(seen: Seen, told_in_full: bool = True) -> list[str]:
     where = f'any of its {seen.files} annotations'
     if not seen.all:
         where = f'the {seen.files} annotations looked at'
-    return [*said, f'{seen.key}: no pixel of {names} in {where}{shift}{void}']
+    return [*found, f'{seen.key}: no pixel of {names} in {where}{shift}{void}']

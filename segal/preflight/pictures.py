@@ -1,25 +1,21 @@
-"""The pictures of a round, drawn once in memory."""
+"""Draw the pictures of a round once, in memory."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from segal.errors import SegALError, raised_at
-from segal.preflight.parts import Rehearsal
+from segal.preflight.base import Preflight
 from segal.structures import LABELLED, VOID
 from segal.visualization.marks import Marks
 from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
 
 _MARKS = 8
-"""Places that are drawn as asked."""
+"""Number of places drawn as requests."""
 
 
-def draw(parts: Rehearsal, problems: list[str]) -> None:
+def draw(parts: Preflight, problems: list[str]) -> None:
     """Draw one image of each content that the pool has; nothing is written.
-
-    Args:
-        parts: Of the experiment.
-        problems: Gets what cannot be drawn.
 
     Raises:
         DataError: An image that cannot be read or shown.
@@ -40,8 +36,8 @@ def draw(parts: Rehearsal, problems: list[str]) -> None:
         )
 
 
-def _draw(parts: Rehearsal, name: str, image: np.ndarray) -> None:
-    """Every kind of picture of one image, uint8 (H, W, 3)."""
+def _draw(parts: Preflight, name: str, image: np.ndarray) -> None:
+    """Draw every kind of picture of one image, uint8 (H, W, 3)."""
     data = parts.data
     size = image.shape[0], image.shape[1]
     pixels = size[0] * size[1]
@@ -58,8 +54,8 @@ def _draw(parts: Rehearsal, name: str, image: np.ndarray) -> None:
     if parts.config.asks.whole:
         labelled = label_map
     scene = Scene(
-        name, image, marks, data.classes, data.palette, 'rehearsed', labelled
+        name, image, marks, data.classes, data.palette, 'preflight', labelled
     )
     overlay(scene)
     panel(scene, label_map, np.zeros(size, np.float32))
-    contact_sheet([(name, image, 0.0)], 'rehearsed', '')
+    contact_sheet([(name, image, 0.0)], 'preflight', '')

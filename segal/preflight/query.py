@@ -1,4 +1,4 @@
-"""Heuristics, selectors, features and committees, on one image."""
+"""Run heuristics, selectors, features and committees on one image."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from mmcv.utils import build_from_cfg
 from segal.active.dataset.pool import query_batch
 from segal.active.heuristics import BaseHeuristic
 from segal.active.selectors import QueryContext
+from segal.active.units import unit_named
+from segal.active.units.regions import Squares
+from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError
 from segal.experiment.committee import Committee
 from segal.experiment.features import describe_first, needs_of
@@ -20,25 +23,25 @@ from segal.features import KINDS, Described, FrozenExtractor
 from segal.features.cache import kept
 from segal.features.segmentor import Segmentor, Tap
 from segal.model_wrapper import ModelWrapper
-from segal.preflight.parts import QUIET, Rehearsal, said
-from segal.registry import HEURISTICS
-from segal.structures import Prediction
+from segal.preflight.base import QUIET, Preflight, build_problems
+from segal.registry import HEURISTICS, SELECTORS
+from segal.structures import Budget, PoolImage, Prediction
+
+_SIZE, _PICKS = (24, 32), 8
+_IMAGES = 24
+"""Made-up images: so many that a draw never hits the best by chance."""
 
 
 def ask(
-    parts: Rehearsal, described: Described, problems: list[str]
+    parts: Preflight, described: Described, problems: list[str]
 ) -> BaseHeuristic | None:
-    """Heuristics and selectors on made-up probabilities of one image.
+    """Run heuristics and selectors on made-up probabilities.
 
     Returns:
         The heuristic of the queries; None where it cannot be built.
     """
     config, images = parts.config, parts.data.pool.images
     image = images[0]
-    draw = torch.Generator().manual_seed(0)
-    probs = torch.randn(
-        len(parts.data.classes), *image.size, generator=draw
-    ).softmax(0)  # (C, H, W)
     before = Prediction(
         name=image.name,
         size=image.size,
@@ -47,30 +50,21 @@ def ask(
         embedding=described.embedding,
         features=described.features,
     )
-    after = replace(
-        before,
-        round=1,
-        probs=probs.to(parts.device),
-        samples=repeat(probs.to(parts.device)),
-        views=repeat(probs.to(parts.device)),
-        committee=repeat(probs.to(parts.device), 2),
-        embedding=described.embedding.to(parts.device),
-        features=None
-        if described.features is None
-        else described.features.to(parts.device),
-        pool=dict(class_counts=torch.ones(len(probs)).long()),
-    )
+    draw = torch.Generator().manual_seed(0)
+    after = _predicted(before, len(parts.data.classes), draw, parts.device)
     heuristic = None
-    with said('active_learning.heuristic', config.heuristic, problems):
+    with build_problems(
+        'active_learning.heuristic', config.heuristic, problems
+    ):
         heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
         heuristic(after)
     where = 'active_learning.initial.heuristic'
-    with said(where, config.initial_heuristic, problems):
+    with build_problems(where, config.initial_heuristic, problems):
         first = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
         first(before)
     free = np.array([image.pixels for image in images], np.int64)
     for where, make in parts.selectors.items():
-        with said(where, config.selector, problems):
+        with build_problems(where, config.selector, problems):
             selector = make(QueryContext(images, free, 0, config.seed))
             if selector.needs:
                 selector.shortlist(
@@ -83,10 +77,36 @@ def ask(
     return heuristic
 
 
+def _predicted(
+    before: Prediction,
+    classes: int,
+    draw: torch.Generator,
+    device: torch.device,
+) -> Prediction:
+    """Make up the output of a network for one image."""
+    probs = torch.randn(classes, *before.size, generator=draw).softmax(0)
+    probs = probs.to(device)  # (C, H, W)
+
+    def moved(value: torch.Tensor | None) -> torch.Tensor | None:
+        return None if value is None else value.to(device)
+
+    return replace(
+        before,
+        round=1,
+        probs=probs,
+        samples=repeat(probs),
+        views=repeat(probs),
+        committee=repeat(probs, 2),
+        embedding=moved(before.embedding),
+        features=moved(before.features),
+        pool=dict(class_counts=torch.ones(classes).long()),
+    )
+
+
 def describe(
-    parts: Rehearsal, weights: bool, problems: list[str]
+    parts: Preflight, weights: bool, problems: list[str]
 ) -> Described:
-    """What is said of the first image, or, of the round's network, made up."""
+    """Describe the first image; made up where the round's network would."""
     made_up = Described(torch.ones(16), torch.ones(16, 8, 8))
     if not isinstance(parts.extractor, FrozenExtractor):
         return made_up
@@ -108,8 +128,8 @@ def describe(
     return found
 
 
-def tap(model: Any, parts: Rehearsal, problems: list[str]) -> None:
-    """Whether the network has the layer whose entrance is wanted."""
+def tap(model: Any, parts: Preflight, problems: list[str]) -> None:
+    """Check that the network has the layer whose input is wanted."""
     needs = needs_of(parts.config)
     if not isinstance(parts.extractor, Segmentor) or needs.isdisjoint(KINDS):
         return
@@ -123,8 +143,8 @@ def tap(model: Any, parts: Rehearsal, problems: list[str]) -> None:
         problems += error.problems
 
 
-def committee(parts: Rehearsal, problems: list[str], weights: bool) -> None:
-    """Those members of a committee that are there before the first round."""
+def committee(parts: Preflight, problems: list[str], weights: bool) -> None:
+    """Check the committee's members that exist before the first round."""
     if not parts.config.committee:
         problems.append(
             'active_learning.committee: required, since a heuristic has '
@@ -144,3 +164,70 @@ def committee(parts: Rehearsal, problems: list[str], weights: bool) -> None:
     problems += committee.problems()
     if weights and not problems:
         committee.check()
+
+
+def unused_keys(config: ActiveLearningConfig) -> list[str]:
+    """Let the selector of the queries choose with and without a key.
+
+    Scores and predictions are made up. Where the choice is the same, the key
+    has no effect.
+
+    Args:
+        config: The ``active_learning`` that was read.
+
+    Returns:
+        The problems; none where the selector fails on made-up images, which
+        other checks report.
+    """
+    written = 'active_learning.shuffle_prop'
+    ways: list[tuple[str, float, dict[str, Any], float]] = []
+    if config.shuffle_prop:
+        ways.append((written, config.shuffle_prop, {}, 1.0))
+    if config.selector.get('top_percent') is not None:
+        written = 'active_learning.settings.pixel.sample_threshold'
+        value = config.selector['top_percent']
+        ways.append((written, value, dict(top_percent=100.0), 0.0))
+    problems = []
+    for where, value, changes, shuffle in ways:
+        part = {**config.selector, 'top_percent': None}
+        if 'top_percent' not in config.selector:
+            del part['top_percent']
+        try:
+            same = _chosen(part, 0.0) == _chosen({**part, **changes}, shuffle)
+        except Exception:  # of a user's own selector; see Returns
+            continue
+        if same:
+            problems.append(
+                f'{where}: {config.selector["type"]} chooses the same with '
+                f'it and without; got {value:g}. Leave it out, or have the '
+                'selector use it'
+            )
+    return problems
+
+
+def _chosen(part: dict[str, Any], shuffle: float) -> dict[str, list[int]]:
+    """Let a selector choose of made-up images: name -> places."""
+    kind = SELECTORS.get(part['type'])
+    per_image = not unit_named(kind.unit).whole
+    images = [PoolImage(f'{k}', _SIZE) for k in range(_IMAGES)]
+    if per_image:
+        images = images[:1]
+    free = np.array([image.pixels for image in images], np.int64)
+    budget = Budget(_PICKS, per_image)
+    context = QueryContext(images, free, 1, 0, budget, shuffle, unit=Squares())
+    selector = SELECTORS.build(dict(part, context=context))
+    draw = torch.Generator().manual_seed(0)
+    for image in images:
+        made_up = Prediction(
+            image.name,
+            image.size,
+            0,
+            0,
+            embedding=torch.randn(8, generator=draw),
+            features=torch.randn(8, 6, 8, generator=draw),
+        )
+        seen = _predicted(made_up, 4, draw, torch.device('cpu'))
+        score = torch.rand(*_SIZE, generator=draw).numpy()
+        selector.shortlist(image, score, np.ones(_SIZE, bool), seen)
+    places = selector.choose([selector.candidates()]).places
+    return {name: found.tolist() for name, found in places.items()}

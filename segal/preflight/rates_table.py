@@ -1,4 +1,4 @@
-"""The learning rates of every phase, for ``--dry-run``."""
+"""Tabulate the learning rates of every phase, for ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def rates_table(
     spans: Sequence[Span],
     model: nn.Module,
 ) -> str:
-    """The highest and the last learning rate of each phase.
+    """List the highest and the last learning rate of each phase.
 
-    Of the trained parameters that have the highest, where they differ.
+    Where parameter groups differ, those with the highest rate are shown.
 
     Args:
         cfg: The canonical config.
-        config: What was read from it.
+        config: Its ``active_learning``, read.
         spans: Of all phases.
         model: Its parameters make the optimizer's groups.
 

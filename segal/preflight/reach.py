@@ -1,4 +1,4 @@
-"""Steps, ends and intervals that no phase is long enough to reach."""
+"""Find steps, ends and intervals that no phase reaches."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NO_LENGTHS = (
     *('lr', 'factor', 'gamma', 'power', 'ratio', 'times', 'weight', 'seed'),
     *('warmup', 'percent', 'pct', 'momentum'),
 )
-"""In the names of numbers of a schedule that count no iterations."""
+"""Parts of the names of numbers that count no iterations."""
 
 
 def rounds_in_words(rounds: Sequence[int], of: int) -> str:
-    """Rounds, as people say them.
+    """Name some rounds in words.
 
     Args:
         rounds: Ascending, one at least.
@@ -34,13 +34,13 @@ def rounds_in_words(rounds: Sequence[int], of: int) -> str:
 
 
 def numbers_in_words(numbers: Sequence[int]) -> str:
-    """One number, or the range of several."""
+    """Write one number, or the range of several."""
     low, high = min(numbers), max(numbers)
     return f'{low:,}' if low == high else f'{low:,} to {high:,}'
 
 
 def unit_of(by_epoch: bool) -> str:
-    """What is counted."""
+    """Name the unit of a count."""
     return 'epochs' if by_epoch else 'iterations'
 
 
@@ -52,7 +52,7 @@ def _schedule(cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def unreached_steps(
     cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[str]:
-    """Steps and restarts of a schedule that lie beyond its phases.
+    """Find steps and restarts of a schedule beyond its phases.
 
     Args:
         cfg: The canonical config.
@@ -65,7 +65,7 @@ def unreached_steps(
     by_epoch = bool(schedule.get('by_epoch'))
     counted = [span.counted(by_epoch) for span in spans]
     last = [each[-1] if each else 0 for each in counted]
-    told = []
+    found = []
     for key, value in schedule.items():
         if any(word in key for word in _NO_LENGTHS):
             continue
@@ -85,17 +85,17 @@ def unreached_steps(
             long = numbers_in_words([len(counted[k]) for k in rounds])
             if not resets:
                 where, long = 'the schedule', f'{last[-1] + 1:,}'
-            told.append(
+            found.append(
                 f'{name}.{key}: {", ".join(map(str, beyond))} never '
                 f'reached in the {long} {unit_of(by_epoch)} of {where}'
             )
-    return told
+    return found
 
 
 def distant_ends(
     cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[tuple[str, bool]]:
-    """Lengths of a schedule that lie beyond its end.
+    """Find lengths of a schedule beyond its end.
 
     Args:
         cfg: The canonical config.
@@ -113,7 +113,7 @@ def distant_ends(
         for span in (spans if resets else spans[-1:])
     ]
     what = 'learning rate' if name == 'lr_config' else 'momentum'
-    told = []
+    found = []
     for key, value in schedule.items():
         if key == 'step' or any(word in key for word in _NO_LENGTHS):
             continue
@@ -124,7 +124,7 @@ def distant_ends(
             continue
         there = [ends[k] for k in rounds]
         where = rounds_in_words(rounds, len(ends)) if resets else 'all rounds'
-        told.append(
+        found.append(
             (
                 f'{name}.{key}: {value:,} lies beyond the '
                 f'{numbers_in_words(there)} {unit_of(by_epoch)} of {where}, '
@@ -132,7 +132,7 @@ def distant_ends(
                 2 * min(there) < value,
             )
         )
-    return told
+    return found
 
 
 def unreached_intervals(
@@ -140,16 +140,10 @@ def unreached_intervals(
     config: ActiveLearningConfig,
     spans: Sequence[Span],
 ) -> list[str]:
-    """Intervals of evaluation, checkpoints and hooks that have no end.
-
-    Args:
-        cfg: The canonical config.
-        config: What was read from it.
-        spans: Of all phases.
-    """
+    """Find intervals of evaluation, checkpoints and hooks without an end."""
     by_epoch = config.by_epoch
     longest = max(phase.train for phase in config.phases)
-    told = []
+    found = []
     results = {
         'evaluation': 'evaluated',
         'checkpoint_config': 'written as a checkpoint',
@@ -168,7 +162,7 @@ def unreached_intervals(
                 if not _has_end(span.counted(by_epoch), value, key)
             ]
             if rounds:
-                told.append(
+                found.append(
                     f'{name}.{key}: {_beyond(value, rounds, spans, by_epoch)}'
                     f'; there only the end of the phase is {what}'
                 )
@@ -179,15 +173,15 @@ def unreached_intervals(
             _has_end(span.counted(epochs), value, 'interval') for span in spans
         ):
             everywhere = list(range(len(spans)))
-            told.append(
+            found.append(
                 f'custom_hooks[{index}] ({hook.get("type")}).interval: '
                 + _beyond(value, everywhere, spans, epochs)
             )
-    return told
+    return found
 
 
 def silent_logs(log_config: Any, spans: Sequence[Span]) -> list[str]:
-    """Loggers that would say nothing of the training of some phases."""
+    """Find loggers that would log nothing of some phases."""
     found: dict[int, dict[int, int]] = {}
     for k, span in enumerate(spans):
         for _, interval, fitting in log_intervals(log_config, span):
@@ -205,7 +199,7 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 def _has_end(counted: range, value: int, key: str) -> bool:
-    """Whether a phase has an end of an interval, or gets to a start."""
+    """Tell whether a phase ends an interval, or gets to a start."""
     if key == 'start':
         return value <= counted.stop
     return counted.stop // value > counted.start // value

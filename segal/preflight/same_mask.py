@@ -1,4 +1,4 @@
-"""One annotation file, as training reads it and as the evaluation does."""
+"""Compare annotations as training and as the evaluation read them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst
 from segal.errors import DataError
-from segal.preflight.parts import Rehearsal
+from segal.preflight.base import Preflight
 from segal.seeding import key
 
 _FILES = 4
-"""Files of each data set that are compared, where it has as many."""
+"""Most files of each data set that are compared."""
 
 _MOST = 32
 _PIXELS = 10_000_000
-"""So many more are compared at most, until every class was seen."""
+"""Most files and pixels that are compared until every class was seen."""
 
 
-def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
+def check_same_mask(parts: Preflight, problems: list[str]) -> None:
     """Check that training and the evaluation read annotations alike.
 
-    A prediction that is what training reads from a file must be perfect in
-    the eyes of the evaluation. Known annotations of the pool and of
-    ``data.val`` are compared, a keyed handful of each, and more until each
-    class was seen; those that are missing are left out.
+    A prediction equal to the labels that training reads must be perfect for
+    the evaluation. A few annotations of the pool and of ``data.val``, drawn
+    by a key, are compared, and more until each class was seen; missing
+    ones are left out.
 
     Args:
-        parts: Of the experiment.
+        parts: The experiment.
         problems: Gets one for the first file that is read in two ways.
     """
     data, seed = parts.data, parts.config.seed
@@ -44,11 +44,11 @@ def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
         return
     classes = tuple(data.classes)
     if tuple(val.CLASSES or ()) != classes:
-        return  # said where names are compared
+        return  # reported where names are compared
     loader = LoadFirst(data.view, 'data.train')
     own_reader = type(loader.reader).__call__ is not LoadAnnotations.__call__
     if own_reader and _format(data.view) != _format(val):
-        return  # each is read in its own way, rightly
+        return  # each format has its own reader, which is right
     for dataset, where in ((val, 'data.val'), (data.view, 'data.train')):
         learned = np.zeros(len(classes), np.int64)
         for number, info in enumerate(_handful(dataset, seed)):
@@ -56,21 +56,21 @@ def check_same_mask(parts: Rehearsal, problems: list[str]) -> None:
             if number >= _FILES and enough:
                 break
             for ours, theirs in _pairs(dataset, data.view, val, info):
-                told = _compare(loader, val, dataset, ours, theirs, learned)
-                if told:
-                    problems.append(f'{where}: {told}')
+                found = _compare(loader, val, dataset, ours, theirs, learned)
+                if found:
+                    problems.append(f'{where}: {found}')
                     return
 
 
 def _handful(dataset: CustomDataset, seed: int) -> list[dict[str, Any]]:
-    """The infos of a few images with annotations, from a key."""
+    """Draw the infos of a few images with annotations, by a key."""
     known = [info for info in dataset.img_infos if 'ann' in info]
     known.sort(key=lambda info: key(seed, 'same mask', info['filename']))
     return known[:_MOST]
 
 
 def _format(dataset: CustomDataset) -> bytes | None:
-    """What a first annotation file begins with: it tells PNG from JPEG."""
+    """Read the first bytes of an annotation: they tell PNG from JPEG."""
     for info in dataset.img_infos[:1]:
         name = info.get('ann', {}).get('seg_map', '')
         with (
@@ -87,11 +87,11 @@ def _pairs(
     val: CustomDataset,
     info: dict[str, Any],
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Which file training would read for an image, and which val would.
+    """Pair the files that training and ``data.val`` read for an image.
 
-    The same one where both have one suffix; else two that lie side by side.
-    Annotations of the pool in one format and of val in another, each with a
-    reader of its own, have no file that both would read.
+    It is one file where both have the same suffix, else two files in one
+    folder. There is none where the pool and ``data.val`` have different
+    formats, each with its own reader.
     """
     other = val if dataset is view else view
     own, theirs = dataset.seg_map_suffix, other.seg_map_suffix
@@ -114,7 +114,7 @@ def _compare(
     theirs: dict[str, Any],
     learned: NDArray[np.int64],
 ) -> str | None:
-    """What is wrong with one file; None where both read it alike.
+    """Compare two readings of one file; None where they are alike.
 
     Args:
         loader: Of the training pipeline.
@@ -130,9 +130,9 @@ def _compare(
     try:
         truth = loader.read_annotation(ours, folder)
     except DataError:
-        return None  # missing or hurt; said where it is needed
+        return None  # missing or broken; reported where it is needed
     if truth.ndim != 2:
-        return None  # colours; said where it is needed
+        return None  # colours; reported where it is needed
     count = len(val.CLASSES)
     judge = copy.copy(val)
     judge.img_infos = [theirs]
@@ -157,16 +157,16 @@ def _compare(
     return (
         f'{path}: training and the evaluation read other class ids from '
         f'{"it" if path == second else f"it and from {second}"}. Training: '
-        f'{_told(trained, val.CLASSES)}. Evaluation: '
-        f'{_told(labels, val.CLASSES)}; {int(hits.sum())} of '
+        f'{_pixels_in_words(trained, val.CLASSES)}. Evaluation: '
+        f'{_pixels_in_words(labels, val.CLASSES)}; {int(hits.sum())} of '
         f'{int(labels.sum())} pixels agree. Give reduce_zero_label, classes, '
         'seg_map_suffix and the backend of LoadAnnotations the same meaning '
         'in data.train (its pipeline, too) and in data.val'
     )
 
 
-def _told(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """Pixels of each class that occurs."""
+def _pixels_in_words(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """List the pixels of each class that occurs."""
     some = ', '.join(
         f'{name} {count}'
         for name, count in zip(classes, counts, strict=False)

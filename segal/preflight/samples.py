@@ -1,4 +1,4 @@
-"""One sample of each data set, through its pipeline."""
+"""Make one sample of each data set, through its pipeline."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from segal.active.dataset.pool import query_batch
 from segal.errors import DataError, LabelFlowError
 from segal.experiment.data import Data
 from segal.hooks.pseudo_labels import WEAK
-from segal.preflight.parts import Rehearsal, content
+from segal.preflight.base import Preflight, content
 from segal.seeding import seeded
 
 
-def of_pool(parts: Rehearsal, problems: list[str]) -> dict[str, Any] | None:
-    """One sample of each pipeline of the pool.
+def of_pool(parts: Preflight, problems: list[str]) -> dict[str, Any] | None:
+    """Make one sample with each pipeline of the pool.
 
     Returns:
-        That of training; None where there is something wrong with it.
+        The training sample; None where it has a problem.
     """
     data, pool = parts.data, parts.data.pool
     image = pool[0]
@@ -80,7 +80,7 @@ _ASKS = (
 
 
 def _is_made(draw: Callable[[bool], object]) -> bool:
-    """Whether a sample can be made where annotations are not hidden."""
+    """Tell whether a sample can be made with annotations in sight."""
     try:
         draw(False)
     except LabelFlowError:
@@ -91,7 +91,7 @@ def _is_made(draw: Callable[[bool], object]) -> bool:
 
 
 def _views(sample: Mapping[str, Any], pseudo: bool, key: str) -> list[str]:
-    """Whether a sample has what pseudo-labels want, and nothing but."""
+    """Check the teacher's view of a sample, for pseudo-labels."""
     where = f'{key}.pipeline: '
     weak = content(sample.get(WEAK))
     if weak is not None and not pseudo:
@@ -113,7 +113,7 @@ def _views(sample: Mapping[str, Any], pseudo: bool, key: str) -> list[str]:
 def _is_whole(
     sample: Mapping[str, Any], key: str, problems: list[str]
 ) -> bool:
-    """Whether a training sample has all that a batch is made of."""
+    """Check that a training sample has all parts of a batch."""
     wanted = ('img', 'img_metas', 'gt_semantic_seg')
     lacks = [key for key in wanted if key not in sample]
     tensor = content(sample.get('img'))
@@ -131,7 +131,7 @@ def _is_whole(
 
 
 def _not_finite(image: Tensor, key: str) -> list[str]:
-    """Whether what enters the network is made of numbers."""
+    """Check that the network gets finite numbers."""
     if bool(image.isfinite().all()):
         return []
     return [
@@ -143,7 +143,7 @@ def _not_finite(image: Tensor, key: str) -> list[str]:
 def of_sources(
     data: Data, sample: Mapping[str, Any] | None, problems: list[str]
 ) -> None:
-    """One sample of each labelled source, and whether it goes with the pool's.
+    """Compare one sample of each labelled source with the pool's.
 
     Args:
         data: The data sets.
@@ -183,7 +183,7 @@ def of_sources(
 
 
 def of_val(data: Data, problems: list[str]) -> None:
-    """What an evaluation would stumble over."""
+    """Check the first image and annotation of ``data.val``."""
     val = data.val
     if not len(val):
         problems.append(
@@ -204,7 +204,7 @@ def of_val(data: Data, problems: list[str]) -> None:
 
 @contextmanager
 def _pipeline(problems: list[str]) -> Iterator[None]:
-    """A pipeline that fails on the first image is the config's fault."""
+    """Turn a pipeline's failure on the first image into a problem."""
     try:
         yield
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Whether every phase is trained with the learning rate that was meant."""
+"""Check that every phase is trained with the learning rate that was meant."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from segal.preflight.reach import (
 from segal.runner.rates import RateError, is_mmcvs, lr_hooks, rates
 
 LEAST = 0.1
-"""Share of the learning rate that was meant below which none is trained."""
+"""Least share of the intended learning rate that still trains."""
 
 NOTHING = 0.001
-"""Share of it that trains nothing, for a part of a phase."""
+"""Share of the intended learning rate that trains nothing."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is to be said of the schedule.
+    """Gather problems, warnings and notes on the schedule.
 
     Attributes:
-        problems: What cannot have been meant.
-        warnings: What changes training.
-        notes: What does not.
+        problems: Settings that cannot be intended.
+        warnings: Settings that change training.
+        notes: Settings without an effect on training.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -60,13 +60,7 @@ class Found:
 def check_schedule(
     cfg: Config, config: ActiveLearningConfig, spans: Sequence[Span]
 ) -> Found:
-    """Find what lies beyond the phases, and rates that train nothing.
-
-    Args:
-        cfg: The canonical config.
-        config: What was read from it.
-        spans: Of all phases.
-    """
+    """Find steps beyond the phases, and rates that train nothing."""
     found = Found()
     resets = config.reset.schedule
     if not _warmups(cfg, config, spans, found):
@@ -136,7 +130,7 @@ def unmatched_keys(model: nn.Module, optimizer: Mapping[str, Any]) -> str:
 def fitted(
     cfg: Config, config: ActiveLearningConfig, span: Span
 ) -> dict[str, Any]:
-    """``lr_config`` as a phase will have it."""
+    """Fit ``lr_config`` to a phase."""
     lr_config: dict[str, Any] = deepcopy(cfg.lr_config)
     fit_warmup(lr_config, 'lr_config', span, config.inherited)
     return lr_config
@@ -148,7 +142,7 @@ def _warmups(
     spans: Sequence[Span],
     found: Found,
 ) -> bool:
-    """Tell of long warm-ups; True where one is a problem."""
+    """Report long warm-ups; True where one is a problem."""
     ours = spans if config.reset.schedule else spans[:1]
     before = len(found.problems)
     for name in ('lr_config', 'momentum_config'):
@@ -190,20 +184,20 @@ def _warmups(
 
 
 def _peak(cfg: Config, name: str, span: Span) -> str:
-    """How high the learning rate would get."""
+    """Describe the highest learning rate of a phase."""
     if name != 'lr_config':
         return ''
     try:
         hooks = lr_hooks(cfg.lr_config)
         meant = _meant(cfg, hooks)
         got = rates(hooks, _base(meant, hooks), span).max()
-    except Exception:  # the rehearsal says what is wrong with the hook
+    except Exception:  # reported where the hook is built
         return ''
     return f', with which the learning rate gets to {got:.3g} of {meant:.3g}'
 
 
 def _meant(cfg: Config, hooks: Sequence[Any]) -> float:
-    """The learning rate that training is to have."""
+    """Find the learning rate that the config intends."""
     highest = getattr(hooks[0], '_max_lr', None)  # OneCycle has its own
     if highest is not None:
         return float(np.max(highest))
@@ -215,7 +209,7 @@ def _meant(cfg: Config, hooks: Sequence[Any]) -> float:
 
 
 def _base(meant: float, hooks: Sequence[Any]) -> list[float]:
-    """A rate for each group of parameters that a hook tells apart."""
+    """List a rate for each parameter group that a hook tells apart."""
     highest = getattr(hooks[0], '_max_lr', None)
     return [meant] * (len(highest) if isinstance(highest, list) else 1)
 
@@ -232,9 +226,9 @@ def _rates(
         hooks = lr_hooks(cfg.lr_config, cfg.get('custom_hooks'))
         meant = _meant(cfg, hooks)
     except Exception:
-        return  # the rehearsal says what is wrong with it
+        return  # reported where it is built
     if not 0 < meant < np.inf:
-        return  # and what is wrong with the optimizer
+        return  # reported where the optimizer is built
     ours = is_mmcvs(hooks)
     for k, span in enumerate(spans):
         if span in known:
@@ -284,13 +278,13 @@ def _judge(
     found: Found,
     ours: bool,
 ) -> None:
-    """Tell of learning rates that are far below what was meant.
+    """Report learning rates far below the intended one.
 
     Args:
         parts: Rates of each phase, or of all of them as one.
-        meant: What training is to have.
+        meant: The intended rate.
         cfg: The canonical config.
-        found: Where to tell.
+        found: Gets problems and warnings.
         ours: Whether no hook of the user's own decides.
     """
     low: dict[str, list[int]] = {}
@@ -335,9 +329,9 @@ def _judge(
 def _steps_of_optimizer(
     section: Any, spans: Sequence[Span], found: Found
 ) -> None:
-    """Tell of gradients that are gathered for longer than a phase."""
+    """Report gradients that are gathered for longer than a phase."""
     if not isinstance(section, Mapping):
-        return  # the rehearsal says so
+        return  # reported where the hook is built
     gathered = section.get('cumulative_iters')
     rounds = [
         k
@@ -358,11 +352,11 @@ def _steps_of_optimizer(
 def _average(
     hook: Mapping[str, Any], where: str, spans: Sequence[Span], found: Found
 ) -> None:
-    """Tell of averaged weights that stay what a phase began with."""
+    """Report averaged weights that hardly change in a phase."""
     momentum, every = hook.get('momentum', 0.0002), hook.get('interval', 1)
     begin = hook.get('warm_up', 100)
     if not all(isinstance(x, int | float) for x in (momentum, every, begin)):
-        return  # the rehearsal says so
+        return  # reported where the hook is built
     if not 0 < momentum < 1 or every < 1:
         return
     if begin < 1:
@@ -389,7 +383,7 @@ def _average(
     (found.problems if least <= LEAST else found.warnings).append(text)
 
 
-def say_schedule(
+def log_schedule(
     cfg: Config,
     config: ActiveLearningConfig,
     spans: Sequence[Span],

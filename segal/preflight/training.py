@@ -1,4 +1,4 @@
-"""The network on a sample, the hooks, and the evaluation."""
+"""Check the network on a sample, the hooks, and the evaluation."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from mmseg.datasets import CityscapesDataset, CustomDataset
 from torch import nn
 
 from segal.config.schema import Training
-from segal.errors import nearest
+from segal.errors import nearest, unknown_keys
 from segal.hooks.pseudo_labels import teachable_head
 from segal.models.losses.class_balance import check_class_balance
-from segal.preflight.parts import QUIET, Rehearsal, content, said
+from segal.preflight.base import QUIET, Preflight, build_problems, content
 from segal.runner.inner import RoundEpochRunner
 
 METRICS = ('mIoU', 'mDice', 'mFscore')
-"""What ``CustomDataset.evaluate`` knows."""
+"""Metrics of ``CustomDataset.evaluate``."""
 
 
 def options(model: nn.Module, training: Training) -> list[str]:
-    """Whether the network can be trained as the config asks."""
+    """Check that the network can be trained as the config asks."""
     problems = []
     if training.class_balance is not None:
         problems += check_class_balance(model)
@@ -37,9 +37,9 @@ def options(model: nn.Module, training: Training) -> list[str]:
 
 
 def forward(
-    model: Any, sample: dict[str, Any], parts: Rehearsal, problems: list[str]
+    model: Any, sample: dict[str, Any], parts: Preflight, problems: list[str]
 ) -> None:
-    """The network on one training image, without gradients."""
+    """Run the network on one training image, without gradients."""
     if not hasattr(model, 'encode_decode'):
         return
     image = content(sample['img'])[None].to(parts.device)  # (1, 3, h, w)
@@ -65,8 +65,8 @@ def forward(
         )
 
 
-def hooks(parts: Rehearsal, problems: list[str]) -> None:
-    """Every hook that a section of the config describes."""
+def hooks(parts: Preflight, problems: list[str]) -> None:
+    """Build every hook that a section of the config describes."""
     cfg = parts.hooks.sections()
     runner = RoundEpochRunner(_Nothing(), logger=QUIET, max_epochs=1)
     sections = {
@@ -78,43 +78,39 @@ def hooks(parts: Rehearsal, problems: list[str]) -> None:
     }
     for name, register in sections.items():
         written = copy.deepcopy(cfg[name])  # mmcv changes what it gets
-        with said(name, written, problems):
+        with build_problems(name, written, problems):
             register(cfg[name])
     for index, hook in enumerate(cfg['custom_hooks'] or []):
         written = copy.deepcopy(hook)
-        with said(f'custom_hooks[{index}]', written, problems):
+        with build_problems(f'custom_hooks[{index}]', written, problems):
             runner.register_custom_hooks(hook)
 
 
 class _Nothing(nn.Module):
-    """In place of a network, for a runner that will not run."""
+    """Replace the network of a runner that only builds hooks."""
 
     def train_step(self) -> None:
-        """Mmcv asks whether it is there."""
+        """Exist, since mmcv wants it."""
 
 
-def evaluation(parts: Rehearsal, problems: list[str]) -> None:
-    """The hook, its keys, and the names of its metrics."""
+def evaluation(parts: Preflight, problems: list[str]) -> None:
+    """Check the evaluation hook, its keys, and its metrics."""
     section = parts.cfg.get('evaluation') or {}
-    with said('evaluation', section, problems):
+    with build_problems('evaluation', section, problems):
         parts.hooks.evaluation()
     kind = type(parts.data.val)
     if kind.evaluate not in (
         CustomDataset.evaluate,
         CityscapesDataset.evaluate,
     ):
-        return  # its own keys and metrics
+        return  # a data set with its own metrics
     valid = {
         *inspect.signature(EvalHook).parameters,
         *inspect.signature(DistEvalHook).parameters,
         *inspect.signature(kind.evaluate).parameters,
         *('pre_eval', 'efficient_test'),
     } - {'self', 'results', 'logger', 'dataloader', 'eval_kwargs', 'kwargs'}
-    problems += [
-        f'evaluation.{key}: unknown key' + nearest(key, valid)
-        for key in section
-        if key not in valid
-    ]
+    problems += unknown_keys('evaluation', section, valid)
     metrics = section.get('metric', 'mIoU')
     names = metrics if isinstance(metrics, list | tuple) else [metrics]
     known = (*METRICS, 'cityscapes')[: 3 + (kind is not CustomDataset)]

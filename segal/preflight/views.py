@@ -1,4 +1,4 @@
-"""One image of the query and one of the evaluation, through the network."""
+"""Query and evaluate the network on a few images."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from segal.active.dataset.pool import Pool, query_batch
 from segal.errors import DataError, SegALError, nearest
 from segal.hooks.evaluation import EvaluationHook
 from segal.model_wrapper import ModelWrapper
-from segal.preflight.parts import QUIET, Rehearsal, content, words
+from segal.preflight.base import QUIET, Preflight, content, in_words
 from segal.seeding import seeded
 from segal.structures import PoolImage
 
 DRAWS = 4
-"""How often a query image is seen, each time under other seeds."""
+"""Number of views of a query image, each with another seed."""
 
 _HALVED = 32
-"""Most networks make images smaller by so much, or by a divisor of it."""
+"""Most networks shrink images by this factor, or a divisor of it."""
 
 
-def steady(key: str, dataset: Any, problems: list[str]) -> None:
-    """Check that a data set shows an image whole, and the same each time.
+def check_steady(key: str, dataset: Any, problems: list[str]) -> None:
+    """Check that a data set shows whole images, the same each time.
 
     Args:
-        key: Where it stands in the config.
+        key: Its key in the config.
         dataset: ``data.query`` or ``data.val``.
-        problems: Gets the steps that draw.
+        problems: Gets what is wrong.
     """
     where = f'{key}.pipeline'
     if not len(dataset):
@@ -49,7 +49,7 @@ def steady(key: str, dataset: Any, problems: list[str]) -> None:
             try:
                 sample = dataset[0]
             except Exception:
-                return  # told of where the sample is made
+                return  # reported where the sample is made
         seen = _seen(sample)
         if first is None:
             first = seen
@@ -73,7 +73,7 @@ def steady(key: str, dataset: Any, problems: list[str]) -> None:
 
 
 def _seen(sample: Mapping[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
-    """Image and meta of each augmentation."""
+    """List image and meta of each augmentation."""
     images, metas = sample.get('img'), sample.get('img_metas')
     if not isinstance(images, list) or not isinstance(metas, list):
         return []
@@ -97,7 +97,7 @@ def _equal(
 
 
 def _suspects(dataset: Any) -> str:
-    """Names of the steps, for the one who looks for the one that draws."""
+    """List the steps that may draw at random; all where no name tells."""
     names = [
         type(step).__name__
         for outer in getattr(dataset.pipeline, 'transforms', [])
@@ -113,8 +113,8 @@ def _suspects(dataset: Any) -> str:
 def _off_grid(where: str, img: Any, meta: Mapping[str, Any]) -> list[str]:
     """Check that a view shows the whole image.
 
-    mmseg stretches what the network says to ``ori_shape``: a part that was
-    cut out would be stretched over all of it.
+    mmseg resizes predictions to ``ori_shape``: a crop would be stretched
+    over the whole image.
 
     Args:
         where: Key of the pipeline.
@@ -143,28 +143,24 @@ def _off_grid(where: str, img: Any, meta: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def told(key: str, mend: str, problems: list[str]) -> Iterator[None]:
+def run_problems(key: str, mend: str, problems: list[str]) -> Iterator[None]:
     """Turn what the network raises on a sample into a problem."""
     try:
         yield
     except (DataError, torch.OutOfMemoryError):
         raise
     except SegALError as error:
-        if 'NaN or infinite' in str(error):  # of weights that mean nothing
+        if 'NaN or infinite' in str(
+            error
+        ):  # since the weights are not trained
             return
         problems.append(f'{key}: {error}')
     except Exception as error:
-        problems.append(f'{key}: does not work: {words(error)}; {mend}')
+        problems.append(f'{key}: does not work: {in_words(error)}; {mend}')
 
 
-def query(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
-    """Ask the network about an image of the pool, and some of other sizes.
-
-    Args:
-        model: A network of its own for the rehearsal.
-        parts: Of the experiment.
-        problems: Gets what is wrong.
-    """
+def query(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
+    """Query the network on an image of the pool, and some of other sizes."""
     pool = parts.data.pool
     wrapper = ModelWrapper(model, parts.device)
     test = parts.cfg.model.get('test_cfg') or parts.cfg.get('test_cfg')
@@ -175,7 +171,7 @@ def query(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
             f'(seen with {pool.file(image.name)})'
         )
         before = len(problems)
-        with told(key, mend, problems), wrapper.evaluating():
+        with run_problems(key, mend, problems), wrapper.evaluating():
             probs = wrapper.probabilities(query_batch(pool, [image.name]))
             wanted = (1, len(parts.data.classes), *image.size)
             if tuple(probs.shape) != wanted:
@@ -188,9 +184,9 @@ def query(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
 
 
 def _of_other_sizes(pool: Pool) -> list[PoolImage]:
-    """The first image, and some whose sides leave other remainders.
+    """List the first image, and some whose sides leave other remainders.
 
-    A network that halves an image some times may not take every size.
+    A network that halves an image several times may not take every size.
     """
     first: dict[tuple[int, ...], PoolImage] = {}
     for image in pool:
@@ -199,14 +195,8 @@ def _of_other_sizes(pool: Pool) -> list[PoolImage]:
     return list(first.values())[:DRAWS]
 
 
-def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
-    """Evaluate one image of ``data.val``, and name its best checkpoint.
-
-    Args:
-        model: A network of its own for the rehearsal.
-        parts: Of the experiment.
-        problems: Gets what is wrong.
-    """
+def evaluate(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
+    """Evaluate one image of ``data.val``, and name its best checkpoint."""
     section = parts.cfg.get('evaluation') or {}
     options = {**section, 'by_epoch': parts.config.by_epoch}
     val = parts.data.val
@@ -217,7 +207,7 @@ def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
     )
     counts: Any = None
     mend = 'correct model.test_cfg or data.val'
-    with told('data.val', mend, problems):
+    with run_problems('data.val', mend, problems):
         hook = EvaluationHook(loader, [0], **options)
         asked: Any = hook._counts(model)
         counts = next(asked)
@@ -225,7 +215,9 @@ def evaluate(model: nn.Module, parts: Rehearsal, problems: list[str]) -> None:
     if counts is None:
         return
     runner = SimpleNamespace(logger=QUIET, log_buffer=LogBuffer())
-    with told('evaluation', f'correct it (got {dict(section)})', problems):
+    with run_problems(
+        'evaluation', f'correct it (got {dict(section)})', problems
+    ):
         best = section.get('save_best')
         try:
             score = hook.evaluate(runner, [counts])

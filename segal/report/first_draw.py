@@ -19,8 +19,8 @@ from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError
 from segal.experiment.data import Data
 from segal.experiment.features import FOLDER, needs_of
-from segal.experiment.read import read_experiment
 from segal.features.of_pool import PoolFeatures
+from segal.preflight.read import read_experiment
 from segal.registry import FEATURES, HEURISTICS, SELECTORS
 
 

@@ -21,35 +21,30 @@ from segal.active.label_store.store import LabelStore
 from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
 from segal.config.places import check_checkpoints
-from segal.config.smoke import clear, words
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
-from segal.experiment.data import Data
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
-from segal.experiment.read import read_experiment
 from segal.experiment.selecting import (
     openings_of,
     selectors_of,
     unit_of_config,
 )
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
-from segal.features import BaseExtractor
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
-from segal.preflight import Rehearsal
-from segal.preflight.run import rehearse
-from segal.preflight.schedules import say_schedule
-from segal.preflight.summary import (
-    described,
+from segal.preflight import (
+    Preflight,
+    check_experiment,
     plan_of,
-    planned_spans,
-    summarise,
+    read_experiment,
 )
+from segal.preflight.smoke import clear_folder, smoke_warning
 from segal.registry import FEATURES, HEURISTICS, ORACLES
 from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
+from segal.visualization.table import format_rounds
 
 
 @dataclass(frozen=True)
@@ -74,25 +69,15 @@ class Prepared:
     """An experiment that was read and checked, before any label is bought.
 
     Attributes:
-        cfg: Translated config.
-        config: Its ``active_learning``, read and checked.
-        data: The data sets.
+        preflight: Its config, data sets and device.
         options: Of the command line.
-        device: Where to train.
         logger: Where messages go.
-        unit: What is asked.
-        extractor: Describes images; None where nothing does.
-        plan: What ``--dry-run`` prints; else empty.
+        plan: The text of ``--dry-run``; else empty.
     """
 
-    cfg: Config
-    config: ActiveLearningConfig
-    data: Data
+    preflight: Preflight
     options: Options
-    device: torch.device
     logger: logging.Logger
-    unit: QueryUnit
-    extractor: BaseExtractor | None
     plan: str
 
 
@@ -124,7 +109,7 @@ def prepare(cfg: Config, options: Options) -> Prepared:
     if options.smoke and not options.dry_run:
         with ranks.together():
             if ranks.is_main():
-                clear(work_dir)
+                clear_folder(work_dir)
     device = torch.device('cpu')
     if torch.cuda.is_available():
         device = torch.device('cuda', torch.cuda.current_device())
@@ -138,37 +123,22 @@ def prepare(cfg: Config, options: Options) -> Prepared:
     for note in notes:
         logger.info(note)
     unit = unit_of_config(config, data.pool, work_dir / 'superpixels')
-    problems: tuple[str, ...] = ()
-    if not options.smoke:
-        spans = planned_spans(cfg, config, data, unit)
-        problems = say_schedule(cfg, config, spans, logger)
     extractor = None
     if config.features is not None:
         extractor = build_from_cfg(dict(config.features), FEATURES)
-    initial, later = selectors_of(config, unit, None)
-    selectors = {
-        'active_learning.selector': later,
-        'active_learning.selector (at first)': initial,
-    }
-    _, opening = openings_of(config)
-    if opening is not None:
-        where = 'active_learning.settings.mixed.selector'
-        selectors[where] = opening.make_selector
-    model = rehearse(
-        Rehearsal(cfg, config, data, selectors, device, extractor, problems),
+    preflight = Preflight(
+        cfg, config, data, device, unit, extractor, options.smoke
+    )
+    model = check_experiment(
+        preflight,
         weights=not options.dry_run
         and ranks.broadcast(not (work_dir / 'labels').exists()),
         logger=logger,
     )
     if config.loss_at_labels:
         logger.info(describe_losses(model))
-    plan = ''
-    if options.dry_run:
-        features = described(config, data, extractor, device)
-        plan = plan_of(cfg, config, data, model, features, unit)
-    return Prepared(
-        cfg, config, data, options, device, logger, unit, extractor, plan
-    )
+    plan = plan_of(preflight, model) if options.dry_run else ''
+    return Prepared(preflight, options, logger, plan)
 
 
 def build(prepared: Prepared) -> Experiment:
@@ -177,8 +147,9 @@ def build(prepared: Prepared) -> Experiment:
     Raises:
         StateError: The work_dir holds another experiment.
     """
-    cfg, config, data = prepared.cfg, prepared.config, prepared.data
-    device, logger = prepared.device, prepared.logger
+    preflight, logger = prepared.preflight, prepared.logger
+    cfg, config, data = preflight.cfg, preflight.config, preflight.data
+    device = preflight.device
     work_dir = prepared.options.work_dir
     with ranks.together():
         if ranks.is_main():
@@ -209,10 +180,10 @@ def build(prepared: Prepared) -> Experiment:
     }
     workers = loader['workers_per_gpu']
     features = None
-    if prepared.extractor is not None:
-        folder = features_folder(prepared.extractor, work_dir)
+    if preflight.extractor is not None:
+        folder = features_folder(preflight.extractor, work_dir)
         features = PoolFeatures(
-            data.pool, prepared.extractor, device, folder, workers, logger
+            data.pool, preflight.extractor, device, folder, workers, logger
         )
         features.prepare(needs_of(config))
     loop = ActiveLearningLoop(
@@ -228,7 +199,7 @@ def build(prepared: Prepared) -> Experiment:
         config,
         PhaseBuilder(cfg, config, data, store, work_dir, device, logger),
         loop,
-        *_strategies(config, prepared.unit, store),
+        *_strategies(config, preflight.unit, store),
         work_dir,
         logger,
         data.classes,
@@ -258,19 +229,35 @@ def run(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
     """
     begin = time.perf_counter()
     runner = build_runner(
-        dict(prepared.cfg.runner), default_args=dict(experiment=experiment)
+        dict(prepared.preflight.cfg.runner),
+        default_args=dict(experiment=experiment),
     )
     rows = runner.run()
     if ranks.is_main():
-        pool, logger = prepared.data.pool, experiment.logger
-        summarise(
-            rows,
-            len(pool),
-            experiment.config,
-            experiment.work_dir,
-            time.perf_counter() - begin,
-            logger,
-        )
+        summarise(rows, experiment, time.perf_counter() - begin)
         if prepared.options.smoke:
-            logger.info('\n%s', words(pool))
+            experiment.logger.info(
+                '\n%s', smoke_warning(prepared.preflight.data.pool)
+            )
     return rows
+
+
+def summarise(
+    rows: list[dict[str, Any]], experiment: Experiment, seconds: float
+) -> None:
+    """Log the table of rounds, and where the results are."""
+    work_dir, visualize = experiment.work_dir, experiment.config.visualize
+    lines = [
+        '',
+        format_rounds(rows, len(experiment.loop.pool)),
+        '',
+        f'{seconds:.0f} s in all. Look at:',
+        f'  curve     {work_dir / "curve.png"}',
+    ]
+    if visualize is not None:
+        lines.append(f'  pictures  {work_dir / visualize.dir}')
+    lines += [
+        f'  rounds    {work_dir / "rounds.json"}',
+        f'  model     {work_dir}/round_{len(rows) - 1:03d}/final.pth',
+    ]
+    experiment.logger.info('\n'.join(lines))

@@ -105,6 +105,18 @@ def cost_words(cost: float, unit: str) -> str:
     return f'{cost:,.10g} {unit}'
 
 
+def size_in_words(count: int) -> str:
+    """Write a number of bytes with its unit."""
+    if count < 1000:
+        return f'{count} bytes'
+    size = count / 1000
+    for unit in ('kB', 'MB', 'GB'):
+        if size < 1000:
+            return f'{size:.1f} {unit}'
+        size /= 1000
+    return f'{size:.1f} TB'
+
+
 def time_scale(most: float, unit: str) -> tuple[int, str]:
     """Choose the unit in which costs are drawn.
 

@@ -13,11 +13,11 @@ from segal.config import (
     differing_keys,
     dump_config,
     fingerprint,
-    plan,
     read_config,
 )
 from segal.config.costs import read_costs
 from segal.errors import ConfigError
+from segal.preflight.plan import plan
 from segal.structures import Budget, PoolImage
 from tests.config.minimal import minimal, read
 

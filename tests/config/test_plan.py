@@ -10,9 +10,8 @@ from mmcv import Config
 from mmcv.runner import EpochBasedRunner
 
 from segal.active.units.regions import Fit, Squares, Superpixels, Wanted
-from segal.config import plan
-from segal.config.dry import runs_dry
-from segal.config.plan import kept_by_hooks
+from segal.preflight.forecast import runs_out
+from segal.preflight.plan import kept_by_hooks, plan
 from segal.structures import PoolImage
 from tests.config.minimal import minimal, read
 
@@ -52,7 +51,7 @@ def test_pixels_of_each_image():
             '00',
             's',
         ],
-        # the small image has 12 pixels and runs dry
+        # the small image has 12 pixels and runs out
         [
             '1',
             '5',
@@ -91,7 +90,7 @@ def test_pixels_of_each_image():
         'unit': 'pixel',
         'at first': '10 pixels of each image',
         'each query': '5 pixels of each image, 2 queries',
-        'runs dry': 'round 1: 1 of 10 images give less than their share '
+        'runs out': 'round 1: 1 of 10 images give less than their share '
         '(pixels are counted)',
         'costs': '2.4 seconds for each pixel',
         'heuristic': 'LeastConfidence()',
@@ -232,9 +231,9 @@ REGION = dict(runner__sample_mode='region')
 SMALL = [PoolImage('a', (24, 32)), PoolImage('b', (24, 32))]
 
 
-def dry(pool, fits=(), region=1, **changes):
+def out(pool, fits=(), region=1, **changes):
     _, config, _ = read(**changes)
-    return runs_dry(config, pool, fits, region)
+    return runs_out(config, pool, fits, region)
 
 
 def of_regions(**options):
@@ -287,14 +286,14 @@ def of_regions(**options):
 )
 def test_a_plan_says_in_which_round_regions_run_out(changes, fits, said):
     fits = [Fit(x, x, True) for x in fits]
-    assert said in dry(SMALL, fits, **changes)
+    assert said in out(SMALL, fits, **changes)
 
 
 def test_a_plan_says_what_is_counted_and_what_is_estimated():
     budget = of_regions(query_size=30)
     squares = [Squares(1).fit(image) for image in SMALL]
     assert squares == [Fit(35, 88, True)] * 2
-    said = dry(SMALL, squares, 9, **budget)
+    said = out(SMALL, squares, 9, **budget)
     assert said.startswith('round 1 to 2: some images give less')
     assert '70 to 176 regions in the pool, by where they are chosen' in said
     pixels = {image.name: torch.rand(*image.size, 3) for image in SMALL}
@@ -303,7 +302,7 @@ def test_a_plan_says_what_is_counted_and_what_is_estimated():
     )
     about = [shape.fit(image, count=False) for image in SMALL]
     assert about == [Fit(40, 40, False)] * 2
-    said = dry(SMALL, about, 19, **budget)
+    said = out(SMALL, about, 19, **budget)
     assert said.startswith('about round 1: 2 of 2 images give less')
     assert 'about 80 regions in the pool, not counted' in said
     counted = [shape.fit(image) for image in SMALL]
@@ -320,11 +319,11 @@ def test_a_plan_asks_no_more_than_there_is():
         cfg, config, SMALL, [1] * 3, None, 1, pixels_per_region=256, fits=fits
     )
     assert [row[4] for row in rows(text)] == ['1,024', '1,536', '1,536']
-    assert 'runs dry' in text
+    assert 'runs out' in text
 
 
 def test_pixels_that_are_void_may_run_out_earlier():
-    said = dry(
+    said = out(
         SMALL,
         active_learning__oracle=dict(void='exclude'),
         active_learning__settings__pixel=dict(query_size=256),

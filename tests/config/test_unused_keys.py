@@ -6,7 +6,7 @@ import pytest
 
 from segal.active.selectors import PixelsPerImage, WholeImages
 from segal.config import read_config
-from segal.preflight.selector_keys import _chosen, unheeded
+from segal.preflight.query import _chosen, unused_keys
 from segal.registry import SELECTORS
 from tests.config.minimal import minimal, read
 
@@ -162,12 +162,12 @@ def deaf():
 def test_a_selector_of_ones_own_that_ignores_a_key_is_refused(
     deaf, changes, said
 ):
-    found = unheeded(read(**changes)[1])
+    found = unused_keys(read(**changes)[1])
     assert len(found) == len(said)
     assert all(x in y for x, y in zip(said, found, strict=True))
 
 
-def test_every_registered_selector_heeds_what_it_accepts():
+def test_every_registered_selector_uses_what_it_accepts():
     for name, kind in SELECTORS.module_dict.items():
         if name == 'ScorePerCost' or kind.unit == 'region':
             continue
@@ -178,7 +178,7 @@ def test_every_registered_selector_heeds_what_it_accepts():
             active_learning__shuffle_prop=0.5,
             **need,
         )[1]
-        assert unheeded(config) == [], name
+        assert unused_keys(config) == [], name
         assert _chosen(dict(config.selector), 0.5)  # it was tried
     for budget in (dict(query_size=2), dict(query_size=9)):
         config = read(
@@ -186,6 +186,6 @@ def test_every_registered_selector_heeds_what_it_accepts():
             active_learning__shuffle_prop=0.5,
             active_learning__settings__region=budget,
         )[1]
-        assert unheeded(config) == []
+        assert unused_keys(config) == []
     config = read(active_learning__settings__pixel__sample_threshold=5)[1]
-    assert unheeded(config) == []
+    assert unused_keys(config) == []

@@ -138,7 +138,7 @@ def test_pixels_are_asked_by_their_features_without_a_forward(
 
     monkeypatch.setattr(ModelWrapper, 'probabilities', counted)
     assert run(path, tmp_path / 'run') == 0
-    # the evaluation of each round, one image of the rehearsal's, and its query
+    # the evaluation of each round, one image of the preflight's, and its query
     assert len(calls) == 3 * 8 + 2
     got = Seen.of['CustomDataset/images/00.png']['features']
     assert got.shape == (32, 1, 1)
@@ -178,7 +178,7 @@ def test_a_run_goes_on_in_the_middle_of_the_pool(root, tmp_path, monkeypatch):
 
     def fails(self, image, name):
         count.append(name)
-        if len(count) == 4:  # one of them is the rehearsal's
+        if len(count) == 4:  # one of them is the preflight's
             raise KeyboardInterrupt
         return original(self, image, name)
 

@@ -283,7 +283,7 @@ def test_a_late_leak_ends_the_run_before_the_optimizer_steps(
     assert 'step 9 (ReportLate) writes class id' in out
     assert '.png, where only' in out
     assert 'Traceback' not in out
-    assert len(steps) - before <= 1, 'at most the rehearsal, on a copy'
+    assert len(steps) - before <= 1, 'at most the preflight, on a copy'
     assert not (run.work_dir / 'round_000' / 'final.pth').exists()
 
 
@@ -323,7 +323,7 @@ def test_a_loader_of_ones_own_is_read_for_what_is_bought_alone(
         f"dict(type='{loads}'), *train_pipeline[2:]]"
     )
     assert run.run() == 0
-    # the rehearsal's handful, and once for what was bought of each image
+    # the preflight's handful, and once for what was bought of each image
     assert 4 <= len(own_loader.read) <= 8 + 4 + 4
 
 

@@ -12,8 +12,8 @@ import torch
 from segal.config import load_config
 from segal.config.unread import check_unread
 from segal.errors import ConfigError, SegALError
-from segal.experiment.read import read_experiment
-from segal.preflight.apart import apart
+from segal.preflight.base import unchanged_state
+from segal.preflight.read import read_experiment
 from segal.utils.train import Options, run_experiment
 from tests.bad_input.experiment import Experiment, Row, check, config, picture
 from tests.loggers import forget_loggers
@@ -36,7 +36,7 @@ def begun(tmp_path_factory):
     return Experiment.begin(tmp_path_factory.mktemp('preflight'))
 
 
-def rehearsed(tiny, text=''):
+def dry_run(tiny, text=''):
     """A dry run of the tiny experiment with lines at its end."""
     path = tiny.with_name('changed.py')
     path.write_text(f'{tiny.read_text()}\n{text}\n')
@@ -199,13 +199,13 @@ def test_no_odd_value_of_a_key_ends_in_a_traceback(tiny):
     assert not odd
 
 
-def test_the_rehearsal_leaves_generators_as_they_were(tiny):
-    """A run is the same run, rehearsed or not."""
+def test_a_preflight_leaves_generators_as_they_were(tiny):
+    """A run is the same with and without a preflight."""
     torch.manual_seed(3)
     random.seed(3)
     before = torch.get_rng_state(), random.getstate()
     state = np.random.get_state()[1].copy()
-    with apart(torch.device('cpu')):
+    with unchanged_state(torch.device('cpu')):
         torch.rand(3), random.random(), np.random.rand()
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == random.getstate()
@@ -215,7 +215,7 @@ def test_the_rehearsal_leaves_generators_as_they_were(tiny):
 def test_a_dry_run_looks_for_checkpoints(tiny):
     """A path with a slip in it is found before the machine is booked."""
     with pytest.raises(SegALError, match='load_from: wanted a checkpoint'):
-        rehearsed(tiny, "load_from = 'no.pth'")
+        dry_run(tiny, "load_from = 'no.pth'")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_dry_run_looks_for_checkpoints(tiny):
 )
 def test_what_works_is_not_refused(text, tiny):
     """Ordinary lines of mmseg configs; a flip that is off flips nothing."""
-    rehearsed(tiny, text)
+    dry_run(tiny, text)
 
 
 def test_variables_of_a_config_are_no_unknown_keys(tiny):

@@ -275,7 +275,7 @@ def test_rates_of_groups_are_no_fault():
     assert found(**one) == found(**steps('fixed'))
 
 
-def test_what_is_malformed_is_left_to_the_rehearsal():
+def test_what_is_malformed_is_left_to_the_other_checks():
     for changes in (
         steps('poly', warmup='linear', warmup_iters='9'),
         steps('poly', warmup='linear', warmup_iters=9, warmup_ratio='1'),
@@ -399,7 +399,7 @@ def test_nothing_is_said_of_a_config_without_fault(caplog):
     cfg = minimal()
     change(cfg, lr_config=dict(policy='poly', powr=1))
     config, _, _ = read_config(cfg)
-    # what cannot be built is left to the rehearsal
+    # what cannot be built is left to the other checks
     assert check_schedule(cfg, config, spans_of(config, (3, 3, 3))) == said
 
 

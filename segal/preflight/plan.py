@@ -1,4 +1,4 @@
-"""What a run would do and cost, for ``--dry-run``."""
+"""Plan a run: its rounds, budgets, schedule and disk, for ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -6,18 +6,34 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmcv import Config
+from mmseg.utils import get_root_logger
+from torch import nn
 
+from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.units import Fit
-from segal.active.units.costs import Asked
-from segal.config.dry import runs_dry
-from segal.config.planned import cumulated, planned, region_pixels
-from segal.config.schema import ActiveLearningConfig, Mixed
+from segal.config.schema import ActiveLearningConfig
 from segal.config.sections import CHECKPOINTS_KEPT
+from segal.config.spans import Span, spans_of
+from segal.distributed import ranks
+from segal.experiment.features import cost, describe_first, needs_of
+from segal.experiment.network import checkpoint_bytes, weight_bytes
+from segal.features import FrozenExtractor
+from segal.preflight.base import Preflight
+from segal.preflight.forecast import (
+    cumulated,
+    planned,
+    region_pixels,
+    runs_out,
+)
+from segal.preflight.rates_table import rates_table
 from segal.structures import Budget, PoolImage
-from segal.visualization.table import cost_words
+from segal.visualization.table import cost_words, size_in_words
 
 BYTES_PER_LABEL = 16
-"""Of one labelled pixel on disk, at most."""
+"""Most bytes of one labelled pixel on disk."""
+
+COUNTED = 1_000_000
+"""Most pixels of a pool whose superpixels are counted for a plan."""
 
 _HEAD = (
     'round',
@@ -28,6 +44,85 @@ _HEAD = (
     'of pool',
     'cost',
 )
+
+
+def plan_of(parts: Preflight, model: nn.Module) -> str:
+    """Describe what a run would do, and what it would cost.
+
+    Args:
+        parts: The experiment.
+        model: Its network.
+    """
+    cfg, config, data = parts.cfg, parts.config, parts.data
+    described, fits = _features(parts), list[Fit]()
+    if parts.unit.grouped:
+        quick = sum(image.pixels for image in data.pool) <= COUNTED
+        fits = [parts.unit.fit(image, count=quick) for image in data.pool]
+    spans = planned_spans(parts, fits)
+    text = plan(
+        cfg,
+        config,
+        data.pool.images,
+        [span.iters for span in spans],
+        checkpoint_bytes(model),
+        ranks.world_size(),
+        data.source_images,
+        described,
+        _typical_pixels(parts),
+        weight_bytes(model) if config.training.average is not None else 0,
+        fits,
+    )
+    return f'{text}\n\n{rates_table(cfg, config, spans, model)}'
+
+
+def planned_spans(parts: Preflight, fits: Sequence[Fit] = ()) -> list[Span]:
+    """Place each phase in its schedule, were no request void.
+
+    Args:
+        parts: The experiment.
+        fits: How many regions each image has, where they were counted.
+    """
+    cfg, config, data = parts.cfg, parts.config, parts.data
+    region = _typical_pixels(parts)
+    able = [(fit.least + fit.most) // 2 for fit in fits]
+    if fits and all(fit.least == fit.most for fit in fits):
+        region = sum(x.pixels for x in data.pool.images) // sum(able)
+    asked = cumulated(planned(config, data.pool.images, region, able))
+    batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
+    samplers = [
+        batch_sampler(
+            asked[index].opened,
+            data.source_images,
+            batch['samples_per_gpu'],
+            config.sources.per_batch,
+            config.seed,
+            index,
+            world_size=ranks.world_size(),
+            drop_last=batch.get('drop_last', False),
+        )
+        for index in range(len(config.phases))
+    ]
+    return spans_of(config, [len(sampler) for sampler in samplers])
+
+
+def _typical_pixels(parts: Preflight) -> int:
+    """Return the pixels of a typical region; 1 for other units."""
+    unit = parts.unit
+    return unit.typical_pixels(parts.data.pool[0]) if unit.grouped else 1
+
+
+def _features(parts: Preflight) -> str:
+    """Name the extractor of features, and estimate their disk space."""
+    extractor, pool = parts.extractor, parts.data.pool
+    if extractor is None:
+        return 'none'
+    name = type(extractor).__name__
+    if not isinstance(extractor, FrozenExtractor):
+        return f"{name}: of each round's own network, nothing is kept"
+    first = describe_first(
+        extractor, pool, parts.device, get_root_logger(), weights=False
+    )
+    return f'{name}: {cost(first, pool, needs_of(parts.config))}'
 
 
 def plan(
@@ -43,20 +138,20 @@ def plan(
     bytes_of_average: int = 0,
     fits: Sequence[Fit] = (),
 ) -> str:
-    """A table of rounds and what they cost.
+    """Tabulate the rounds, and list what a run would use.
 
     Args:
         cfg: The canonical config.
-        config: What was read from it.
+        config: Its ``active_learning``, read.
         pool: All images that may be asked about.
         iterations_per_phase: Training iterations of each phase.
         bytes_per_checkpoint: Size of one; None where it is not known.
         processes: How many processes train together.
         source_images: Of all labelled sources.
-        features: What describes the images, and what that takes on disk.
-        pixels_per_region: About so many.
-        bytes_of_average: What mmcv's checkpoints and the best one hold
-            beside; 0 for none.
+        features: Extractor of features, and their disk space.
+        pixels_per_region: Of a typical region.
+        bytes_of_average: Size of averaged weights, which checkpoints hold
+            during a phase; 0 for none.
         fits: How many regions each image has; empty for other units.
 
     Returns:
@@ -69,34 +164,50 @@ def plan(
         one.images or one.pixels + region_pixels(one, pool, pixels_per_region)
         for one in asked
     ]
+    counted = 'epoch' if config.by_epoch else 'iteration'
+    everything = len(pool) if config.asks.whole else pixels
     rows = [_HEAD] + [
         (
             str(k),
-            f'{phase.train} {_counted_in(config, phase.train)}',
+            f'{phase.train} {counted}' + 's' * (phase.train != 1),
             f'{iterations_per_phase[k]:,}',
             f'{labels[k]:,}',
             f'{labels[k] / len(pool):.4g}',
-            f'{100 * _share(config, labels[k], pool):.4g} %',
-            _cost(config, asked[k]),
+            f'{100 * labels[k] / everything:.4g} %',
+            cost_words(float(config.costs.of(asked[k])), config.costs.unit),
         )
         for k, phase in enumerate(config.phases)
     ]
+    each, opening = _budget(config, config.budget), ''
+    if config.spending is not None:
+        paid = _sum(config, config.spending.amount)
+        each = f'{config.unit}s for {paid}, and what was left'
+    if config.mixed is not None:
+        opening = (
+            f'{config.mixed.initial:,} opened at first, '
+            f'{config.mixed.images:,} by each query; split: '
+            f'{config.mixed.split}'
+        )
+    disk = _disk(
+        cfg, config, pool, labels, bytes_per_checkpoint, bytes_of_average
+    )
+    anew = [name for name, value in vars(config.reset).items() if value]
     facts = [
         ('pool', f'{len(pool):,} images, {pixels:,} pixels'),
         *_sources(config, source_images),
         ('unit', config.unit),
         ('at first', _first(config)),
-        ('each query', f'{_each_query(config)}, {config.queries} queries'),
-        ('runs dry', runs_dry(config, pool, fits, pixels_per_region)),
+        ('each query', f'{each}, {config.queries} queries'),
+        ('runs out', runs_out(config, pool, fits, pixels_per_region)),
         ('costs', _prices(config)),
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),
         *([('features', features)] if config.features else []),
         *([('regions', _part(config.shape))] if config.shape else []),
-        *([('images', _opening(config.mixed))] if config.mixed else []),
+        *([('images', opening)] if config.mixed else []),
         ('random picks', f'{100 * config.shuffle_prop:g} %'),
         ('oracle', _oracle(config)),
-        ('starts anew', _starts_anew(config)),
+        ('starts anew', ', '.join(anew) or 'nothing'),
         ('first weights', _weights(cfg, config)),
         ('seed', str(config.seed)),
         ('processes', str(processes)),
@@ -105,41 +216,11 @@ def plan(
             'iterations',
             f'{sum(iterations_per_phase):,} in {len(config.phases)} rounds',
         ),
-        (
-            'disk',
-            _disk(
-                cfg,
-                config,
-                pool,
-                labels,
-                bytes_per_checkpoint,
-                bytes_of_average,
-            ),
-        ),
+        ('disk', disk),
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f'{name:<{width}}  {value}' for name, value in facts]
     return '\n'.join([*_aligned(rows), '', *lines])
-
-
-def _cost(config: ActiveLearningConfig, asked: Asked) -> str:
-    """What a round's labels cost until then."""
-    costs = config.costs
-    return cost_words(float(costs.of(asked)), costs.unit)
-
-
-def _share(
-    config: ActiveLearningConfig, labels: int, pool: Sequence[PoolImage]
-) -> float:
-    """Share of the pool's pixels; for images, of mean size."""
-    if config.asks.whole:
-        return labels / len(pool)
-    return labels / sum(image.pixels for image in pool)
-
-
-def _counted_in(config: ActiveLearningConfig, count: int) -> str:
-    unit = 'epoch' if config.by_epoch else 'iteration'
-    return unit if count == 1 else unit + 's'
 
 
 def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
@@ -148,36 +229,12 @@ def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
     return config.asks.in_words(budget, where)
 
 
-def _opening(mixed: Mixed) -> str:
-    return (
-        f'{mixed.initial:,} opened at first, {mixed.images:,} by each query; '
-        f'split: {mixed.split}'
-    )
-
-
-def _at_first(config: ActiveLearningConfig) -> str:
-    spending = config.spending
-    if spending is None or spending.first:
-        return _budget(config, config.initial)
-    return f'{config.unit}s for {_sum(config, spending.amount)}'
-
-
-def _each_query(config: ActiveLearningConfig) -> str:
-    spending = config.spending
-    if spending is None:
-        return _budget(config, config.budget)
-    return (
-        f'{config.unit}s for {_sum(config, spending.amount)}, and what was '
-        'left'
-    )
-
-
 def _sum(config: ActiveLearningConfig, amount: float) -> str:
     return f'{amount:g} {config.costs.unit}'
 
 
 def _prices(config: ActiveLearningConfig) -> str:
-    """The prices that the unit is paid by."""
+    """Name the price of each request."""
     costs = config.costs
     text = config.asks.price_in_words(costs)
     if not costs.open:
@@ -186,8 +243,11 @@ def _prices(config: ActiveLearningConfig) -> str:
 
 
 def _first(config: ActiveLearningConfig) -> str:
-    """The first draw: how many, and how they are chosen."""
-    text = _at_first(config)
+    """Describe the initial labels: how many, and how they are chosen."""
+    spending = config.spending
+    text = _budget(config, config.initial)
+    if spending is not None and not spending.first:
+        text = f'{config.unit}s for {_sum(config, spending.amount)}'
     how = [_part(config.initial_heuristic), _part(config.initial_selector)]
     plain = config.initial_heuristic == {'type': 'Random'}
     return text if plain else ', '.join([text, *how])
@@ -210,19 +270,10 @@ def _oracle(config: ActiveLearningConfig) -> str:
     return config.oracle['type'] + (f'; {void}' if void else '')
 
 
-def _starts_anew(config: ActiveLearningConfig) -> str:
-    names = [
-        name
-        for name in ('weights', 'optimizer', 'schedule')
-        if getattr(config.reset, name)
-    ]
-    return ', '.join(names) or 'nothing'
-
-
 def _sources(
     config: ActiveLearningConfig, images: int
 ) -> list[tuple[str, str]]:
-    """How labelled sources go along; nothing where there are none."""
+    """Describe how labelled sources are trained; empty without any."""
     if not images:
         return []
     sources = config.sources
@@ -264,7 +315,7 @@ def _disk(
     bytes_per_checkpoint: int | None,
     bytes_of_average: int,
 ) -> str:
-    """What is left in the end; while a round lasts it keeps two more."""
+    """Estimate the disk space at the end of a run."""
     if config.asks.whole:
         mean = sum(image.pixels for image in pool) / len(pool)
         label_bytes = int(labels[-1] * mean)
@@ -284,7 +335,7 @@ def _disk(
 
 
 def kept_by_hooks(cfg: Config, length: int) -> int:
-    """Checkpoints that a phase leaves beside its ``final.pth``.
+    """Count the checkpoints of a phase beside its ``final.pth``.
 
     Args:
         cfg: Its ``evaluation`` may keep the best, its ``checkpoint_config``
@@ -306,22 +357,8 @@ def kept_by_hooks(cfg: Config, length: int) -> int:
     return kept + last + best
 
 
-def size_in_words(count: int) -> str:
-    """Bytes, as people say them."""
-    size = float(count)
-    for unit in ('bytes', 'kB', 'MB', 'GB'):
-        if size < 1000:
-            return (
-                f'{size:.0f} {unit}'
-                if unit == 'bytes'
-                else (f'{size:.1f} {unit}')
-            )
-        size /= 1000
-    return f'{size:.1f} TB'
-
-
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width, numbers to the right."""
+    """Align cells to the right, in columns of equal width."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         '  '.join(

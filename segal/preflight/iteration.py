@@ -1,4 +1,4 @@
-"""One training iteration on a network of its own, with the config's hooks."""
+"""Run one training iteration on its own network, with the hooks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
 from segal.config.spans import span_of
 from segal.distributed import ranks
 from segal.hooks.pseudo_labels import WEAK
-from segal.preflight.parts import QUIET, Rehearsal, content, words
+from segal.preflight.base import QUIET, Preflight, content, in_words
 from segal.runner.inner import (
     RoundContext,
     RoundEpochRunner,
@@ -46,23 +46,23 @@ SECTIONS = {
     TextLoggerHook: 'log_config',
     EMAHook: 'custom_hooks',
 }
-"""Hooks that can be run beside an experiment, and what describes them.
+"""Hooks that can run in a preflight -> their section.
 
-Others may write, or tell a server: they are built, and not run.
+Others may write files or call a server: they are built, and not run.
 """
 
 PATIENCE = 1.0
-"""Seconds on a CPU that a whole training step may take by estimate."""
+"""Most seconds of a full training step on a CPU, estimated."""
 
 STEP_PER_FORWARD = 6
-"""A step with two images, in forward passes of one without gradients."""
+"""Time of a step with two images, in forward passes of one image."""
 
 SMALL = 64
-"""A crop's sides are multiples of it, where a step would take longer."""
+"""Sides of the crop for a slow network are multiples of it."""
 
 
 class _Unwritten:
-    """Names checkpoints, and writes none."""
+    """Name checkpoints, without writing any."""
 
     def save_checkpoint(
         self,
@@ -72,7 +72,7 @@ class _Unwritten:
         meta: Mapping[str, Any] | None = None,
         create_symlink: bool = True,
     ) -> None:
-        """Make the name and the meta of mmcv's checkpoint hook alone."""
+        """Make the name and the meta of a checkpoint, and no file."""
         if filename_tmpl is not None:
             names = {filename_tmpl.format(number) for number in (1, 2)}
             for name in names:
@@ -100,21 +100,21 @@ class _ByIteration(_Unwritten, RoundIterRunner):
 def train(
     model: nn.Module,
     sample: Mapping[str, Any],
-    parts: Rehearsal,
+    parts: Preflight,
     seconds: float,
     problems: list[str],
 ) -> str:
     """Take one step of the optimizer, with a label on every pixel.
 
     Args:
-        model: A network of its own for the rehearsal.
+        model: Its own network, which it may change.
         sample: mmseg's training sample of the pool.
-        parts: Of the experiment.
-        seconds: That a query of one image takes.
+        parts: The experiment.
+        seconds: Duration of a query of one image.
         problems: Gets what is wrong.
 
     Returns:
-        What was left out for the sake of time; empty: nothing.
+        What was left out to save time; empty: nothing.
     """
     whole = labelled(sample, len(parts.data.classes))
     estimate = ranks.broadcast(seconds) * STEP_PER_FORWARD
@@ -123,7 +123,7 @@ def train(
         return ''
     cut = cropped(whole, math.sqrt(PATIENCE / estimate))
     height, width = content(cut['img']).shape[1:]
-    if _step(model, cut, parts):  # some networks want their own size
+    if _step(model, cut, parts):  # some networks need their own size
         problems += _step(model, whole, parts)
         return ''
     return f'; the training step on {height}x{width} pixels of an image'
@@ -132,7 +132,7 @@ def train(
 def labelled(sample: Mapping[str, Any], classes: int) -> dict[str, Any]:
     """Make a sample of the pool with labels: each class in turn.
 
-    What pseudo-labels read is left out, as their hook takes it out.
+    Inputs of pseudo-labels are left out, as their hook removes them.
     """
     made = {k: v for k, v in sample.items() if k not in (UNASKED, WEAK)}
     meta = {**content(sample['img_metas']), FROM_SOURCE: False}
@@ -146,11 +146,11 @@ def labelled(sample: Mapping[str, Any], classes: int) -> dict[str, Any]:
 
 
 def cropped(sample: Mapping[str, Any], share: float) -> dict[str, Any]:
-    """The upper left of a sample, for a network that is slow here.
+    """Crop the upper left of a sample, for a network that is slow here.
 
     Args:
         sample: mmseg's training sample.
-        share: Of either side that would do.
+        share: Share of each side to keep.
     """
     height, width = (
         min(side, max(SMALL, int(side * share) // SMALL * SMALL))
@@ -171,7 +171,7 @@ def cropped(sample: Mapping[str, Any], share: float) -> dict[str, Any]:
 
 
 def _like(old: Any, value: Any) -> Any:
-    """A value in a container such as another's."""
+    """Wrap a value in a container like that of another."""
     if not isinstance(old, DataContainer):
         return value
     return DataContainer(
@@ -180,12 +180,12 @@ def _like(old: Any, value: Any) -> Any:
 
 
 def _step(
-    model: nn.Module, sample: Mapping[str, Any], parts: Rehearsal
+    model: nn.Module, sample: Mapping[str, Any], parts: Preflight
 ) -> list[str]:
-    """What goes wrong in one iteration."""
+    """Run one iteration, and list its problems."""
     loader: DataLoader = DataLoader(
         [sample, sample],  # type: ignore[arg-type]
-        batch_size=2,  # what batch norm after global pooling wants
+        batch_size=2,  # the least for batch norm after global pooling
         collate_fn=partial(collate, samples_per_gpu=2),
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -193,20 +193,20 @@ def _step(
 
 
 class _Iteration:
-    """One iteration at the beginning of a phase, and a look at its end.
+    """Run the first iteration of a phase, and check rates to its end.
 
     Args:
-        model: A network of its own for the rehearsal.
+        model: Its own network, which it may change.
         loader: Of one batch.
-        parts: Of the experiment.
-        folder: To write logs to, thrown away after.
+        parts: The experiment.
+        folder: Temporary folder of the logs.
     """
 
     def __init__(
         self,
         model: nn.Module,
         loader: DataLoader,
-        parts: Rehearsal,
+        parts: Preflight,
         folder: str,
     ) -> None:
         self.parts = parts
@@ -270,7 +270,7 @@ class _Iteration:
         self.length = length
 
     def _due(self, section: Any) -> Any:
-        """A checkpoint hook that saves after the first iteration."""
+        """Let a checkpoint hook save after the first iteration."""
         if section is not None and section.get('type') in (
             None,
             'CheckpointHook',
@@ -283,7 +283,7 @@ class _Iteration:
         """Call the hooks as mmcv's runner does.
 
         Returns:
-            What goes wrong, at most one problem of each section.
+            The problems, at most one of each section.
         """
         runner = self.runner
         by_epoch = self.parts.config.by_epoch
@@ -306,7 +306,7 @@ class _Iteration:
         return list(dict.fromkeys(self.problems))
 
     def _call(self, *moments: str) -> None:
-        """Let each hook do what it does at some moments."""
+        """Call each hook at some moments, and gather what it raises."""
         for moment in moments:
             for hook in self.runner.hooks:
                 where = _section(hook)
@@ -319,13 +319,13 @@ class _Iteration:
                 except Exception as error:
                     got = self.parts.cfg.get(where)
                     self.problems.append(
-                        f'{where}: does not work: '
-                        f'{words(error)}, in {type(hook).__name__}.{moment}; '
-                        f'correct it (got {got})'
+                        f'{where}: does not work: {in_words(error)}, in '
+                        f'{type(hook).__name__}.{moment}; correct it (got '
+                        f'{got})'
                     )
 
     def _optimize(self) -> None:
-        """Let hooks step the optimizer, and look at what it steps with."""
+        """Let hooks step the optimizer, and check rates and momenta."""
         weights = [
             value
             for group in self.runner.optimizer.param_groups
@@ -355,7 +355,7 @@ class _Iteration:
             )
 
     def _forward(self) -> None:
-        """The losses of one batch."""
+        """Compute the losses of one batch."""
         runner = self.runner
         batch = next(iter(self.loader))
         runner.data_batch = batch
@@ -365,7 +365,7 @@ class _Iteration:
             raise
         except Exception as error:
             self.problems.append(
-                f'model: does not train on a batch: {words(error)}; '
+                f'model: does not train on a batch: {in_words(error)}; '
                 'correct loss_decode, class_weight and sampler of its heads'
             )
             return
@@ -415,7 +415,7 @@ class _Iteration:
 
 
 def _section(hook: Any) -> str:
-    """The section that describes a hook which can be run; empty: cannot."""
+    """Name the section of a hook that can be run; empty: it cannot."""
     for kind, name in SECTIONS.items():
         if isinstance(hook, kind):
             exact = kind in (TextLoggerHook, CheckpointHook)

@@ -1,8 +1,8 @@
-"""A smoke run: all of an experiment once, on a few images.
+"""Shorten an experiment to a smoke run: every step once, on a few images.
 
-The same config, code and files; only less of each. It shows that a config, a
-machine and its data go through training, evaluation, query, labels, pictures
-and checkpoints, before hours are spent on them. Its numbers mean nothing.
+Config, code and files are those of the experiment. A smoke run shows that
+training, evaluation, query, labels, pictures and checkpoints work on this
+machine, before hours are spent on them. Its numbers mean nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmcv import Config
-from mmseg.datasets import CustomDataset
-from torch.utils.data import Dataset
 
 from segal.config.fitting import LENGTH
 from segal.config.inherited import SECTIONS
@@ -23,10 +21,10 @@ from segal.errors import StateError
 from segal.structures import Budget
 
 SUFFIX = '_smoke'
-"""Ends the name of the work_dir."""
+"""Suffix of the work_dir's name."""
 
 MARK = 'smoke.txt'
-"""In such a work_dir alone."""
+"""File that marks the work_dir of a smoke run."""
 
 _WORDS = (
     'A smoke run lies here: one iteration of each phase, on a few images. '
@@ -35,7 +33,7 @@ _WORDS = (
 
 
 def images_of_a_smoke_run(cfg: Config, processes: int) -> int:
-    """How many images of each data set it sees: one batch, two at least.
+    """Count the images to keep of each data set: one batch, two at least.
 
     Args:
         cfg: Of the experiment.
@@ -48,16 +46,16 @@ def images_of_a_smoke_run(cfg: Config, processes: int) -> int:
 
 
 def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
-    """One epoch, or iteration, of at most two phases.
+    """Cut the phases to at most two, of one iteration each.
 
     With one batch of images an epoch is one iteration.
 
     Args:
         cfg: Translated; changed in place.
-        config: What was read from it.
+        config: Its ``active_learning``, read.
 
     Returns:
-        The same with such phases.
+        The config with these phases.
     """
     both = (Phase(1, query=True), Phase(1, query=False))
     phases = both[-min(2, len(config.phases)) :]
@@ -70,21 +68,10 @@ def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
     return replace(config, phases=phases, inherited=scaled)
 
 
-def keep_few(dataset: Dataset, count: int) -> None:
-    """Let a data set of mmseg's have its first images alone, in place.
-
-    Args:
-        dataset: As built; those of other kinds stay as they are.
-        count: How many at most.
-    """
-    if isinstance(dataset, CustomDataset):
-        dataset.img_infos = dataset.img_infos[:count]
-
-
 def scale_budgets(
     config: ActiveLearningConfig, before: int, now: int
 ) -> ActiveLearningConfig:
-    """Budgets for the whole pool, for the part of it that is left.
+    """Scale the budgets of a pool to the images that are left of it.
 
     Args:
         config: As read.
@@ -92,9 +79,9 @@ def scale_budgets(
         now: Those that are left.
 
     Returns:
-        The same, with budgets over the pool, and in cost, in proportion, one
-        request at least; those for each image stay, and where images are
-        opened, that inside them.
+        The config with budgets over the pool, and in cost, in proportion,
+        with one request at least. Budgets for each image stay, as do those
+        inside images that are opened.
     """
 
     def part(amount: int) -> int:
@@ -126,14 +113,14 @@ def scale_budgets(
     )
 
 
-def clear(work_dir: Path) -> None:
-    """Make room for a smoke run.
+def clear_folder(work_dir: Path) -> None:
+    """Empty the folder of a smoke run.
 
     Args:
-        work_dir: Emptied where an earlier smoke run lies there.
+        work_dir: May hold an earlier smoke run, which is deleted.
 
     Raises:
-        StateError: Something else lies there.
+        StateError: It holds something else.
     """
     if work_dir.exists():
         if not (work_dir / MARK).is_file() and (
@@ -149,8 +136,8 @@ def clear(work_dir: Path) -> None:
     (work_dir / MARK).write_text(_WORDS)
 
 
-def beside(work_dir: Path) -> Path:
-    """Where the smoke run of an experiment lies.
+def smoke_folder(work_dir: Path) -> Path:
+    """Return the folder of an experiment's smoke run.
 
     Args:
         work_dir: Of the experiment.
@@ -158,8 +145,8 @@ def beside(work_dir: Path) -> Path:
     return work_dir.with_name(work_dir.name + SUFFIX)
 
 
-def words(images: Sequence[object]) -> str:
-    """What the log says first.
+def smoke_warning(images: Sequence[object]) -> str:
+    """Write the warning that begins and ends the log of a smoke run.
 
     Args:
         images: Of the pool that is left.

@@ -1,9 +1,10 @@
-"""What is rehearsed, and how its faults are gathered."""
+"""Hold the experiment that a preflight checks, and gather its problems."""
 
 from __future__ import annotations
 
 import logging
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,16 @@ from mmcv import Config
 from mmcv.parallel import DataContainer
 
 from segal.active.selectors import SelectorFactory
+from segal.active.units import QueryUnit
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, SegALError, raised_at
 from segal.experiment.data import Data
 from segal.experiment.network import Networks
 from segal.experiment.phase_hooks import PhaseHooks
+from segal.experiment.selecting import openings_of, selectors_of
 from segal.features import BaseExtractor
 from segal.openmmlab.built import not_built
+from segal.seeding import seeded
 
 QUIET = logging.getLogger('segal.preflight')
 QUIET.propagate = False
@@ -29,45 +33,78 @@ QUIET.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What is rehearsed.
+class Preflight:
+    """Hold an experiment that was read and not yet begun.
 
     Attributes:
         cfg: Translated config.
-        config: Its active learning, read.
+        config: Its ``active_learning``, read.
         data: The data sets.
-        selectors: Key of its budget -> what builds a selector, as the runner
-            takes it.
         device: Where to train.
+        unit: What is asked.
         extractor: Describes images; None where nothing does.
-        problems: Found before, to be told along with the rest.
+        smoke: Whether phases and data sets were shortened.
     """
 
     cfg: Config
     config: ActiveLearningConfig
     data: Data
-    selectors: Mapping[str, SelectorFactory]
     device: torch.device
+    unit: QueryUnit
     extractor: BaseExtractor | None = None
-    problems: tuple[str, ...] = ()
+    smoke: bool = False
 
     @property
     def networks(self) -> Networks:
-        """What builds the network, and says nothing."""
+        """Return the builder of networks, without a log."""
         return Networks(
             self.cfg, self.config, self.data.classes, self.device, QUIET
         )
 
     @property
     def hooks(self) -> PhaseHooks:
-        """What builds the hooks."""
+        """Return the builder of hooks."""
         return PhaseHooks(
             self.cfg, self.config, self.data.val, Path(), self.device
         )
 
+    @property
+    def selectors(self) -> Mapping[str, SelectorFactory]:
+        """Map the key of each budget to the builder of its selector."""
+        initial, later = selectors_of(self.config, self.unit, None)
+        found = {
+            'active_learning.selector': later,
+            'active_learning.selector (at first)': initial,
+        }
+        _, opening = openings_of(self.config)
+        if opening is not None:
+            where = 'active_learning.settings.mixed.selector'
+            found[where] = opening.make_selector
+        return found
+
 
 @contextmanager
-def said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
+def unchanged_state(device: torch.device) -> Iterator[None]:
+    """Restore generators, gradient mode and warnings at the end.
+
+    Args:
+        device: Whose generator is used beside that of the CPU.
+    """
+    devices = [device] if device.type == 'cuda' else []
+    with (
+        seeded('preflight'),
+        torch.random.fork_rng(devices),
+        torch.enable_grad(),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter('ignore')
+        yield
+
+
+@contextmanager
+def build_problems(
+    where: str, section: Any, problems: list[str]
+) -> Iterator[None]:
     """Turn what is raised in here into a problem of a section."""
     try:
         yield
@@ -79,18 +116,18 @@ def said(where: str, section: Any, problems: list[str]) -> Iterator[None]:
         problems.append(not_built(where, section, error))
 
 
-def words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """Say what was raised and where, in one line.
 
     An assertion without words is given its own line of code.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    said = str(error).strip()
-    if not said and frames:
-        said = frames[-1].line or 'no further words'
-    return f'{type(error).__name__}: {said[:300]} ({raised_at(error)})'
+    text = str(error).strip()
+    if not text and frames:
+        text = frames[-1].line or 'no further words'
+    return f'{type(error).__name__}: {text[:300]} ({raised_at(error)})'
 
 
 def content(value: Any) -> Any:
-    """What a pipeline's container holds."""
+    """Unwrap the value in a pipeline's ``DataContainer``."""
     return value.data if isinstance(value, DataContainer) else value

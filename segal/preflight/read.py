@@ -9,17 +9,17 @@ from mmcv import Config
 from mmcv.runner import RUNNERS
 
 from segal.config import ActiveLearningConfig, check_against_data, read_config
-from segal.config.smoke import (
-    images_of_a_smoke_run,
-    scale_budgets,
-    shorten,
-    words,
-)
 from segal.distributed import ranks
 from segal.errors import ConfigError
 from segal.experiment.data import Data, build_data, missing_paths
 from segal.experiment.image_summary import show
 from segal.openmmlab.built import understood
+from segal.preflight.smoke import (
+    images_of_a_smoke_run,
+    scale_budgets,
+    shorten,
+    smoke_warning,
+)
 from segal.runner import ActiveLearningRunner
 
 
@@ -64,7 +64,7 @@ def read_experiment(
     data = build_data(cfg, cache, few)
     if smoke:
         config = scale_budgets(config, data.images, len(data.pool))
-        notes.insert(0, words(data.pool))
+        notes.insert(0, smoke_warning(data.pool))
     problems = check_against_data(cfg, config, data.pool.images, data.classes)
     shown = config.visualize
     channels = None if shown is None else shown.channels
