@@ -106,6 +106,20 @@ def test_imports_run_downhill():
     assert list(uphill(our_sources())) == []
 
 
+def test_every_module_that_is_imported_is_here():
+    """An installed copy must not stand in for a file that is missing."""
+    modules = our_sources()
+    for folder in ('segal', 'tests', 'tools', 'experiments'):
+        for path in (ROOT / folder).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if (
+                    isinstance(node, ast.ImportFrom)
+                    and not node.level
+                    and within(node.module, 'segal')
+                ):
+                    assert node.module in modules, (path, node.module)
+
+
 @pytest.mark.parametrize(
     ('module', 'text', 'said'),
     [

@@ -1,5 +1,6 @@
 """The repository itself: what lies in it, and what does not."""
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -70,6 +71,18 @@ def test_nothing_large_and_nothing_pickled():
 def test_the_top_level_is_the_one_people_know():
     top = {file.relative_to(ROOT).parts[0] for file in tracked()}
     assert top <= AT_THE_TOP, top - AT_THE_TOP
+
+
+def test_docstrings_of_functions_begin_with_a_verb():
+    begins = re.compile(r'(What|Whether|How|Where|Which|Who|The|A|An|Of)\b')
+    for path in (ROOT / 'segal').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and not any(
+                isinstance(mark, ast.Name) and mark.id == 'property'
+                for mark in node.decorator_list
+            ):
+                words = ast.get_docstring(node) or ''
+                assert not begins.match(words), (path, node.name, words[:60])
 
 
 def test_every_folder_of_the_package_is_a_package():

@@ -1,1 +1,1 @@
-"""One query step and the parts it is made of."""
+"""Query a pool: score, select, answer and store."""

@@ -58,12 +58,12 @@ class Evidence:
 
     @cached_property
     def has_costs(self) -> bool:
-        """Whether the costs of all runs are known."""
+        """Check that the costs of all runs are known."""
         return all(self.paid(run) is not None for run in self.runs)
 
     @cached_property
     def same_budgets(self) -> bool:
-        """Whether all runs have the same unit and budgets."""
+        """Check that all runs have the same unit and budgets."""
         return len({run.unit for run in self.runs}) == 1 and all(
             run.budgets == self.budgets[: len(run.budgets)]
             for run in self.runs

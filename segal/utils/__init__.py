@@ -1,1 +1,1 @@
-"""What starts SegAL and joins its parts."""
+"""Start SegAL and join its parts."""

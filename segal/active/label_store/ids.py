@@ -36,19 +36,21 @@ def ids_in(labels: Any, common: int = 255) -> frozenset[int]:
         common: The id that most pixels may have; the count is faster then.
     """
     labels = as_map(labels).reshape(-1)
+    rare = labels != common
+    count = np.count_nonzero(rare)
+    if count < len(labels) // 64:
+        # eight at a time: most groups hold nothing but the common id
+        whole = len(labels) // 8 * 8
+        groups = np.flatnonzero(rare[:whole].view(np.uint64))
+        few = labels[:whole].reshape(-1, 8)[groups].reshape(-1).tolist()
+        return frozenset([common, *few, *labels[whole:].tolist()])
     if labels.dtype != np.uint8:
         whole = labels.dtype.kind in 'iu' and labels.size
         # as unsigned numbers, negative ones are large
         if not whole or labels.view(f'u{labels.itemsize}').max() > 255:
             return frozenset(np.unique(labels).tolist())
         labels = labels.astype(np.uint8)
-    rare = labels != common
-    count = np.count_nonzero(rare)
-    if count < len(labels) // 8:
-        found = np.bincount(labels[rare], minlength=256)
-        found[common] += len(labels) - count
-    else:
-        found = cv2.calcHist([labels], [0], None, [256], [0, 256]).reshape(-1)
+    found = cv2.calcHist([labels], [0], None, [256], [0, 256]).reshape(-1)
     return frozenset(np.flatnonzero(found).tolist())
 
 

@@ -1,4 +1,4 @@
-"""What selectors of regions have in common."""
+"""Share the code of selectors of regions."""
 
 from __future__ import annotations
 

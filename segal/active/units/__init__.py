@@ -1,4 +1,4 @@
-"""What a query asks for, what it costs and what a budget pays."""
+"""Define query units: pixels, images and regions."""
 
 from .base import Fit, QueryUnit
 from .images import Images

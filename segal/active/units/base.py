@@ -1,4 +1,4 @@
-"""What a query asks for: the unit that a budget counts."""
+"""Define the query unit: what a budget counts and an oracle answers."""
 
 from __future__ import annotations
 
