@@ -41,6 +41,7 @@ def cost(unit, round, total):
     return dict(unit=unit, round=round, total=total)
 
 
+@pytest.mark.slow
 def test_rows_hold_what_their_labels_cost_and_prices_may_change(
     root, tmp_path, caplog
 ):

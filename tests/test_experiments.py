@@ -86,7 +86,8 @@ def test_the_experiments_that_are_promised_are_here():
 def test_the_readme_of_the_custom_selector_is_followed(tmp_path):
     """Its commands are run as they stand; the training one is planned."""
     text = (ROOT / 'experiments/custom_selector/README.md').read_text()
-    train, check = re.findall(r'^    (.+)$', text, re.MULTILINE)
+    block = re.search(r'```bash\n(.+?)```', text, re.DOTALL)
+    train, check = block[1].splitlines()
     for command in (
         f'{train} --dry-run --work-dir {tmp_path}',
         check.replace('python', sys.executable, 1),

@@ -88,6 +88,7 @@ def test_unopened_images_need_no_annotation(root, tmp_path):
     assert asked(tmp_path / 'b') == asked(tmp_path / 'a')
 
 
+@pytest.mark.slow
 def test_void_that_is_never_asked(root, tmp_path):
     extra = (
         "active_learning['oracle'] = dict(type='GroundTruthOracle', "
@@ -99,6 +100,7 @@ def test_void_that_is_never_asked(root, tmp_path):
     assert [row['requested'] for row in rows] == [15, 25, 35]
 
 
+@pytest.mark.slow
 def test_a_fixed_split(root, tmp_path):
     rows = run(root, tmp_path / 'w', POOL, 'split=0.25')
     assert [row['requested'] for row in rows] == [40, 40, 40]

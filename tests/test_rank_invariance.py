@@ -290,6 +290,7 @@ def test_fewer_images_than_ranks(root, tmp_path, images):
     all_alike(root, tmp_path, ways, (Entropy,), cases, (1, 4))
 
 
+@pytest.mark.slow
 def test_given_scores_know_no_batch_size(root, tmp_path):
     cases = [dict(batch_size=size) for size in (1, 2, 3, 8)]
     ways = ['top of a split', 'anywhere, shuffled', 'squares', 'opened, split']

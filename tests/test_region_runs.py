@@ -109,12 +109,14 @@ def test_what_a_sum_pays_for_in_clicks_and_in_squares(root, tmp_path):
     assert rows[2]['cost']['total'] == 117
 
 
+@pytest.mark.slow
 def test_the_price_of_a_region_without_one_is_its_share(root, tmp_path):
     rows = run(root, tmp_path / 'w', "query_size=96, budget_unit='pixels'")
     share = 8 * 96 / (24 * 32)  # of eight images
     assert rows[0]['cost']['round'] == pytest.approx(share * 239.7)
 
 
+@pytest.mark.slow
 def test_per_cent_of_each_image(root, tmp_path):
     rows = run(
         root,
@@ -124,6 +126,7 @@ def test_per_cent_of_each_image(root, tmp_path):
     assert [row['requested'] for row in rows] == [8 * 16] * 3  # 16.896 of 768
 
 
+@pytest.mark.slow
 def test_void_that_is_never_asked(root, tmp_path):
     rows = run(
         root,

@@ -472,6 +472,7 @@ def test_weights_that_do_not_fit_are_refused(root, tmp_path, capfd):
     assert 'runner.checkpoint' in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'source', ['dropout', pytest.param('views', marks=pytest.mark.slow)]
 )

@@ -28,7 +28,7 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
         return Costs()
     if not isinstance(written, Mapping):
         raise ConfigError([f'{where}: wanted a dict; got {short(written)}'])
-    names = tuple(CostTable.model_fields)
+    names = sorted(CostTable.model_fields)
     problems = unknown_keys(where, written, names)
     values = {}
     for name in names:

@@ -120,6 +120,7 @@ def test_the_first_images_are_drawn_by_their_embeddings(root, tmp_path):
     assert names(selection(random, tmp_path / 'random', 0)) != wanted
 
 
+@pytest.mark.slow
 def test_pixels_are_asked_by_their_features_without_a_forward(
     root, tmp_path, monkeypatch
 ):

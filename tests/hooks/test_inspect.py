@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -175,14 +174,10 @@ def test_command_line(work_dir, monkeypatch, capsys):
     assert 'histogram.png' in capsys.readouterr().out
 
 
-def test_trouble_is_one_line_and_an_exit_code(tmp_path):
-    done = subprocess.run(
-        [sys.executable, 'tools/inspect_round.py', str(tmp_path / 'none')],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == StateError.exit_code
-    assert done.stderr.startswith('error: ')
-    assert done.stderr.count('\n') == 1
+def test_trouble_is_one_line_and_an_exit_code(tmp_path, monkeypatch, capsys):
+    arguments = ['inspect_round.py', str(tmp_path / 'none')]
+    monkeypatch.setattr(sys, 'argv', arguments)
+    assert tool.main() == StateError.exit_code
+    said = capsys.readouterr().err
+    assert said.startswith('error: ')
+    assert said.count('\n') == 1

@@ -445,6 +445,7 @@ class _Losses(nn.Module):
         return losses['loss_ce']
 
 
+@pytest.mark.slow
 def test_ranks_may_differ_in_what_they_evaluate():
     wholes, somes = zip(*run_ranks(_teach_on_a_rank, 3), strict=True)
     for whole, some in zip(wholes, somes, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -423,17 +422,12 @@ def test_trouble_is_one_message_and_an_exit_code(
     assert str(out if fault == 'out' else run) in said
 
 
-def test_trouble_as_a_user_sees_it(tmp_path):
-    done = subprocess.run(
-        [sys.executable, 'tools/report.py', str(tmp_path / 'none')],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == StateError.exit_code
-    assert done.stderr.startswith('error: ')
-    assert done.stderr.count('\n') == 1
+def test_trouble_as_a_user_sees_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['report.py', str(tmp_path / 'none')])
+    assert tool.main() == StateError.exit_code
+    said = capsys.readouterr().err
+    assert said.startswith('error: ')
+    assert said.count('\n') == 1
 
 
 def test_a_real_run(tmp_path):

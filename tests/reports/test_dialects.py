@@ -19,7 +19,10 @@ from tests.config.minimal import PIPELINE, TEST_PIPELINE, minimal, read
 from tests.dialects.conftest import configs  # noqa: F401
 from tests.tiny import write_images
 
-ORDERS = ('import theirs, segal.datasets', 'import segal.datasets, theirs')
+ORDERS = (
+    pytest.param('import theirs, segal.datasets', marks=pytest.mark.slow),
+    'import segal.datasets, theirs',
+)
 
 
 def _class(name, module):

@@ -12,6 +12,7 @@ def tool(path):
     name = Path(path).stem
     file = ROOT / 'tools' / f'{path}.py'
     sys.path.insert(0, str(file.parent))  # for what tools share
+    sys.modules.pop('common', None)  # each folder of tools has its own
     try:
         spec = importlib.util.spec_from_file_location(f'tool_{name}', file)
         module = importlib.util.module_from_spec(spec)

@@ -36,12 +36,12 @@ def test_what_a_worker_copies_is_seen(tmp_path):
     store = bench.LabelStore(tmp_path, pool)
     store.append(bench.made_up(pool, store, 0, 10))
     before = bench.worker_private(store, pool)
-    read, held = store.labels, []
+    read, held = store.history, []
 
     def copy(name):
         held.append(bytearray(b'1' * 2**17))
         return read(name)
 
-    store.labels = copy
+    store.history = copy
     assert bench.worker_private(store, pool) - before > 30 * 2**16
     assert held == []  # only the worker's own
