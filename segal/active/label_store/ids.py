@@ -41,7 +41,7 @@ def ids_in(labels: Any, common: int = 255) -> frozenset[int]:
     if count < len(labels) // 64:
         # eight at a time: most groups hold nothing but the common id
         whole = len(labels) // 8 * 8
-        groups = np.flatnonzero(rare[:whole].view(np.uint64))
+        groups = np.flatnonzero(rare[:whole].view(np.uint64) != 0)
         few = labels[:whole].reshape(-1, 8)[groups].reshape(-1).tolist()
         return frozenset([common, *few, *labels[whole:].tolist()])
     if labels.dtype != np.uint8:
