@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst, image_name
 from segal.active.dataset.lossy import lossy_format
-from segal.active.label_store.ids import absent_classes
+from segal.active.label_store.ids import classes_without_pixels
 from segal.active.oracles import GroundTruthOracle
 from segal.errors import DataError
 from segal.preflight.base import Preflight
@@ -290,7 +290,7 @@ def doubts(seen: Seen, complete: bool = True) -> list[str]:
             'are JPEGs or the like, whose values a LoadAnnotations of your '
             'own makes ids of: labels may be wrong where classes meet'
         )
-    absent = absent_classes(seen.counts, seen.classes)
+    absent = classes_without_pixels(seen.counts, seen.classes)
     if not (absent and seen.files and complete):
         return found
     names = ', '.join(map(repr, absent))

@@ -185,6 +185,8 @@ def _file_record(
 ) -> Record:
     """Describe a label file, without its requests."""
     answer = {'answer': content.answer} if len(content.regions) else {}
+    counts = content.counts()._asdict()
+    del counts['images']  # the list of them has that name
     return {
         'record': 'file',
         'format': FORMAT,
@@ -196,7 +198,7 @@ def _file_record(
         'sha256': digest,
         'requests': len(content.status),
         'scores': bool(len(content.scores)),
-        **content.counts()._asdict(),
+        **counts,
         **answer,
         'classes': list(classes),
         'images': content.images,

@@ -100,7 +100,7 @@ def describe_ids(ids: Sequence[int], classes: int) -> str:
     return said
 
 
-def absent_classes(
+def classes_without_pixels(
     counts: NDArray[np.int64], classes: Sequence[str]
 ) -> list[str]:
     """List the classes without a pixel.
