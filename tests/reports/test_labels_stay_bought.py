@@ -352,4 +352,9 @@ def test_ids_are_those_of_any_map():
             assert ids_in(labels) == set(np.unique(labels).tolist())
             assert ids_in(torch.from_numpy(labels)) == ids_in(labels)
     assert ids_in(np.array([[-1, 300, 255]])) == {-1, 255, 300}
+    for kind, odd in (('uint8', 7), ('int64', -1), ('int64', 300)):
+        for at in (0, 1023, 1024, 1028):  # the first, a group's end, the rest
+            labels = np.full((1, 1029), 255, kind)
+            labels[0, at] = odd
+            assert ids_in(labels) == {odd, 255}
     assert ids_in(np.zeros((0, 3), np.uint8)) == frozenset()
