@@ -27,5 +27,8 @@ setup(
     package_data={'segal.report': ['*.j2']},
     python_requires='>=3.11,<3.13',
     install_requires=['torch>=2.6', 'torchvision', *requirements('runtime')],
-    extras_require={'tests': requirements('tests')},
+    extras_require={
+        'annotate': requirements('annotate'),
+        'tests': requirements('tests'),
+    },
 )

@@ -186,7 +186,8 @@ step "3/5 $mmcv from $wheels" 'a few seconds' install_mmcv
 # --- 4., 5. the rest --------------------------------------------------------
 
 step '4/5 mmsegmentation, mmselfsup, wandb and the tools of the tests' '1 to 3 minutes' \
-    pip_install -r requirements/runtime.txt -r requirements/tests.txt
+    pip_install -r requirements/runtime.txt -r requirements/annotate.txt \
+    -r requirements/tests.txt
 step '5/5 SegAL itself, editable' 'a few seconds' \
     pip_install --no-deps --no-build-isolation -e .
 
