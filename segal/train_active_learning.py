@@ -110,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, or that of the error (2 config, 3 data, 4 state, 5
-        another process is gone, 128 + n ended by signal n).
+        another process is gone, 6 people are asked, 128 + n ended by signal
+        n).
     """
     end_with_parent()
     with listening():
@@ -121,7 +122,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     from segal import compat
     from segal.distributed import ranks
     from segal.distributed.launching import init_process_group
-    from segal.errors import ConfigError, last_words
+    from segal.errors import AnswersWanted, ConfigError, last_words
 
     compat.apply()
     warnings.filterwarnings('ignore', message='When align_corners=True')
@@ -135,7 +136,8 @@ def _main(arguments: Sequence[str] | None) -> int:
             raise
         alone = not error.shared and not isinstance(error, ConfigError)
         if ranks.is_main():
-            sys.stderr.write(f'\nError: {last_words(error)}\n')
+            head = '' if isinstance(error, AnswersWanted) else 'Error: '
+            sys.stderr.write(f'\n{head}{last_words(error)}\n')
         elif alone:
             sys.stderr.write(
                 f'\nError in process {ranks.rank()}: {last_words(error)}\n'

@@ -22,7 +22,9 @@ ORDER = """
     segal.active.units
     segal.active.selectors
     segal.active.label_store
+    segal.annotation
     segal.active.oracles
+    segal.active.human_oracle
     segal.active.dataset
     segal.datasets
     segal.models segal.model_wrapper
