@@ -95,9 +95,7 @@ def answers(work_dir):
             x.name: x.read_bytes()
             for x in sorted(path.with_suffix('').glob('*.png'))
         }
-        arrays = (
-            'offsets places classes status scores shares regions'.split()
-        )
+        arrays = 'offsets places classes status scores shares regions'.split()
         found.append(
             (
                 content.images,
