@@ -13,7 +13,6 @@ import os
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -25,6 +24,7 @@ from segal.errors import SegALError, StateError
 from segal.files import sync_folder, unwritable
 
 VERSION = 1
+_decode = json.JSONDecoder().raw_decode  # half the time of json.loads
 
 
 class Conflict(SegALError):  # noqa: N818
@@ -66,7 +66,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
         raise ValueError('no CRC at its end')
     if end[:-2] != b'%08x' % zlib.crc32(body):
         raise ValueError('its CRC-32 is not that of its content')
-    value = json.loads(body + b'}')
+    value, _ = _decode(str(body, 'ascii') + '}')
     assert isinstance(value, dict)
     return value
 
@@ -252,9 +252,8 @@ class Journal:
             problem = self.state.problem(event)
             if problem:
                 raise ValueError(problem)
-            written = asdict(replace(event, cls=None))
-            written['class'] = event.cls
-            del written['cls']
+            written = event._asdict()
+            written['class'] = written.pop('cls')
             end = self._file.tell()
             try:
                 self._write(encode_line(written))

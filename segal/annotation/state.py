@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 What = Literal['class', 'mask', 'void', 'cant_tell', 'skip', 'undo']
 WHATS: tuple[str, ...] = get_args(What)
@@ -16,8 +15,7 @@ LONGEST_CLICK = 60.0
 """Seconds of one answer that count; more is taken for a break."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing that a person did.
 
     Attributes:
@@ -156,5 +154,6 @@ class State:
             stack.pop()
         else:
             stack.append(event)
-        if event.seconds is not None:
-            self._seconds.setdefault(event.who, []).append(event.seconds)
+        seconds = event.seconds
+        if seconds is not None:
+            self._seconds.setdefault(event.who, []).append(seconds)

@@ -60,7 +60,7 @@ def root(tmp_path):
 def configs(root, name):
     """Write the config with ground truth, and the one with people."""
     mode, extra = UNITS[name]
-    val = "\ndata['val'].update(data_root='{}/val')\n".format(root)
+    val = f"\ndata['val'].update(data_root='{root}/val')\n"
     truth = write_config(root, mode, extra + val)
     truth = truth.rename(root / 'truth.py')
     people = write_config(
@@ -95,7 +95,15 @@ def answers(work_dir):
             x.name: x.read_bytes()
             for x in sorted(path.with_suffix('').glob('*.png'))
         }
-        arrays = 'offsets places classes status scores shares regions'.split()
+        arrays = [
+            'offsets',
+            'places',
+            'classes',
+            'status',
+            'scores',
+            'shares',
+            'regions',
+        ]
         found.append(
             (
                 content.images,

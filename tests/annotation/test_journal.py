@@ -9,7 +9,6 @@ from segal.active.label_store.file import LabelFile, encode
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.journal import Closed, Conflict, Journal, read_journal
 from segal.annotation.request import Request
-from segal.annotation.state import State
 from segal.errors import StateError
 
 CLASSES, ITEMS = 3, 4
@@ -247,7 +246,7 @@ def test_the_same_client_is_written_once(folder, request_):
 def test_nonsense_is_not_written(folder, request_, what, options):
     journal = folder.journal(2, request_, CLASSES)
     size = journal.path.stat().st_size
-    with pytest.raises(ValueError, match='.'):
+    with pytest.raises(ValueError, match=r'\w'):
         journal.append(0, 0, 'ada', what, client='x', **options)
     with pytest.raises(ValueError, match='item 9'):
         journal.append(9, 0, 'ada', 'void', client='y')
