@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # from those before it. The longest name that fits counts.
 ORDER = """
     segal.structures segal.errors segal.files segal.seeding segal.registry
+    segal.arguments
     segal.visualization
     segal.distributed
     segal.openmmlab
@@ -40,6 +41,7 @@ ORDER = """
     segal.train_active_learning
     segal.query_folder
     segal.report
+    segal.commands segal.__main__
 """
 LEVELS = {
     name: level
