@@ -26,13 +26,13 @@ class Price(NamedTuple):
         seconds: Trimmed mean.
         low: Of its 95 % interval, by bootstrap.
         high: Of the same.
-        count: Answers that were measured.
+        answers: So many were measured.
     """
 
     seconds: float
     low: float
     high: float
-    count: int
+    answers: int
 
 
 class Pace(NamedTuple):

@@ -162,7 +162,7 @@ def build(prepared: Prepared) -> Experiment:
     )
     with ranks.together():
         if ranks.is_main():
-            describe(data, work_dir)
+            describe(data.pool, data.classes, data.palette, work_dir)
     oracle = build_oracle(config, data, work_dir)
     logger.info(oracle.describe())
     loader = {
