@@ -223,7 +223,7 @@ def _wait(work_dir: Path, server: Server) -> bool:
 def _train(command: list[str], environment: dict[str, str]) -> int:
     """Run a command to its end; Ctrl+C and SIGTERM reach it, too."""
     child = subprocess.Popen(command, env=environment)
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
 
     def pass_on(number: int) -> Callable[..., None]:
         def send(*_: Any) -> None:
@@ -232,12 +232,12 @@ def _train(command: list[str], environment: dict[str, str]) -> int:
 
         return send
 
-    for one in (signal.SIGINT, signal.SIGTERM):
-        before[one] = signal.signal(one, pass_on(one))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, pass_on(number))
     try:
         code = child.wait()
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     sys.stdout.flush()
     return code if code >= 0 else 128 - code
