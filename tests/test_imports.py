@@ -40,6 +40,7 @@ ORDER = """
     segal.utils
     segal.train_active_learning
     segal.query_folder
+    segal.scaffold
     segal.report
     segal.commands segal.__main__
 """
