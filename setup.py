@@ -42,7 +42,10 @@ setup(
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['segal = segal.__main__:main']},
     packages=find_packages(include=['segal', 'segal.*']),
-    package_data={'segal.report': ['*.j2']},
+    package_data={
+        'segal.report': ['*.j2'],
+        'segal.annotation': ['web/*'],
+    },
     python_requires='>=3.11,<3.13',
     install_requires=['torch>=2.6', 'torchvision', *requirements('runtime')],
     extras_require={
