@@ -24,7 +24,7 @@ setup(
     description='Active learning for semantic segmentation, on OpenMMLab',
     license='Apache-2.0',
     packages=find_packages(include=['segal', 'segal.*']),
-    package_data={'segal.report': ['*.j2']},
+    package_data={'segal.annotation': ['web/*'], 'segal.report': ['*.j2']},
     python_requires='>=3.11,<3.13',
     install_requires=['torch>=2.6', 'torchvision', *requirements('runtime')],
     extras_require={
