@@ -23,6 +23,16 @@ class SegALError(Exception):
     shared = False
 
 
+class AnswersWanted(SegALError):  # noqa: N818
+    """People are asked; the run goes on once they have answered.
+
+    Every rank raises it, with labels and rows as they are before the answers.
+    """
+
+    exit_code = 6
+    shared = True
+
+
 _NESTED = re.compile(r'(?s)(.*?)\d+ problems? in the config:\n  - (.*)')
 """An error about a config, in the words of one around it."""
 

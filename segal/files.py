@@ -15,6 +15,16 @@ SUFFIX = '.tmp'
 """Ends the name of a file that is being written; may be deleted."""
 
 
+def shipped() -> Path:
+    """Find the folder with ``configs`` and ``experiments``.
+
+    A wheel brings them in ``segal/.mim``, where mmseg has its own; in a
+    checkout they lie beside ``segal``.
+    """
+    home = Path(__file__).resolve().parent
+    return home / '.mim' if (home / '.mim').is_dir() else home.parent
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Write a file under its name only when all of it is on disk.

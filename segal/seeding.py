@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -71,6 +70,8 @@ def uniform(keys: NDArray[np.uint64]) -> NDArray[np.float32]:
 
 def seed_all(*parts: object) -> None:
     """Seed Python, NumPy and torch (all devices) from a key."""
+    import torch
+
     number = key(*parts)
     random.seed(number)
     np.random.seed(number % (1 << 32))
@@ -87,6 +88,8 @@ def seeded(*parts: object) -> Iterator[Callable[[], None]]:
     Yields:
         A function that seeds them once more, to draw the same again.
     """
+    import torch
+
     python, numpy = random.getstate(), np.random.get_state()
     generator = torch.default_generator
     torch_state = generator.get_state()

@@ -1,6 +1,6 @@
 """Run an experiment from the command line.
 
-``bash dist_train.sh CONFIG GPUS [options]`` starts it.
+``segal train CONFIG [GPUS] [options]`` starts it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from segal.arguments import KeyValues
 from segal.distributed.process import end_with_parent
 from segal.distributed.stopping import listening
 
@@ -30,26 +31,21 @@ _FULL_OR_FORBIDDEN = (
 )
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    from mmcv import DictAction
+def make_parser(summary: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser of the command line.
 
-    class Options(DictAction):
-        """Mmcv's ``DictAction``, with an error in place of a traceback."""
-
-        def __call__(
-            self, parser: Any, namespace: Any, values: Any, *rest: Any
-        ) -> None:
-            try:
-                super().__call__(parser, namespace, values, *rest)
-            except (ValueError, AssertionError) as error:
-                parser.error(
-                    'argument --cfg-options: wanted key=value ..., such as '
-                    f'runner.sample_rounds=3; got {" ".join(values)} ({error})'
-                )
-
+    Args:
+        summary: Stands first in the help.
+    """
     parser = argparse.ArgumentParser(
-        prog='segal', description='Rounds of train -> query -> label.'
+        prog='segal train',
+        usage='segal train CONFIG [GPUS] [options]',
+        description=summary or 'Rounds of train -> query -> label.',
+        epilog='examples:\n'
+        '  segal train experiments/quickstart/quickstart.py\n'
+        '  segal train my_config.py 4 --work-dir work_dirs/mine --seed 1\n'
+        '  segal train my_config.py --dry-run',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -83,7 +79,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=Options,
+        action=KeyValues,
         help='keys to change, such as runner.sample_rounds=3',
     )
     parser.add_argument(
@@ -94,6 +90,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--debug', action='store_true', help='show the traceback of errors'
     )
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = make_parser()
     args = parser.parse_args(arguments)
     if args.smoke and args.resume:
         parser.error(
@@ -110,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, or that of the error (2 config, 3 data, 4 state, 5
-        another process is gone, 128 + n ended by signal n).
+        another process is gone, 6 people are asked, 128 + n ended by signal
+        n).
     """
     end_with_parent()
     with listening():
@@ -121,7 +124,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     from segal import compat
     from segal.distributed import ranks
     from segal.distributed.launching import init_process_group
-    from segal.errors import ConfigError, last_words
+    from segal.errors import AnswersWanted, ConfigError, last_words
 
     compat.apply()
     warnings.filterwarnings('ignore', message='When align_corners=True')
@@ -135,7 +138,8 @@ def _main(arguments: Sequence[str] | None) -> int:
             raise
         alone = not error.shared and not isinstance(error, ConfigError)
         if ranks.is_main():
-            sys.stderr.write(f'\nError: {last_words(error)}\n')
+            head = '' if isinstance(error, AnswersWanted) else 'Error: '
+            sys.stderr.write(f'\n{head}{last_words(error)}\n')
         elif alone:
             sys.stderr.write(
                 f'\nError in process {ranks.rank()}: {last_words(error)}\n'

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # from those before it. The longest name that fits counts.
 ORDER = """
     segal.structures segal.errors segal.files segal.seeding segal.registry
+    segal.arguments
     segal.visualization
     segal.distributed
     segal.openmmlab
@@ -22,7 +23,9 @@ ORDER = """
     segal.active.units
     segal.active.selectors
     segal.active.label_store
+    segal.annotation
     segal.active.oracles
+    segal.active.human_oracle
     segal.active.dataset
     segal.datasets
     segal.models segal.model_wrapper
@@ -37,7 +40,9 @@ ORDER = """
     segal.utils
     segal.train_active_learning
     segal.query_folder
+    segal.scaffold
     segal.report
+    segal.commands segal.__main__
 """
 LEVELS = {
     name: level

@@ -1,6 +1,5 @@
 """tools/labels.py: every damage is named, and a copy of labels/ mends it."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from segal.active.label_store.file import decode, encode, sha256
 from segal.active.label_store.manifest import decode_manifest, encode_manifest
 from segal.active.label_store.reading import check
 from segal.active.label_store.store import LabelStore
+from segal.commands import labels as tool
 from segal.errors import StateError
 from segal.structures import (
     LABELLED,
@@ -26,13 +26,6 @@ from segal.structures import (
     PoolImage,
     Selection,
 )
-
-ROOT = Path(__file__).resolve().parents[1]
-_spec = importlib.util.spec_from_file_location(
-    'labels_tool', ROOT / 'tools' / 'labels.py'
-)
-tool = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
 
 POOL = [
     PoolImage('set/b.png', (4, 5)),

@@ -1,4 +1,4 @@
-"""dist_train.sh, and the launcher beneath it."""
+"""segal train, dist_train.sh, and the launcher beneath them."""
 
 import json
 import os
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from segal.commands import train as train_command
+from segal.commands.train import command_of
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / 'dist_train.sh'
@@ -36,75 +39,82 @@ def run(*command, cwd=None, **env):
     )
 
 
-# dist_train.sh: which command it comes to
+# segal train: which command it comes to
 
 
-@pytest.fixture
-def python(tmp_path):
-    """In place of python: it only tells how it was called."""
-    stub = tmp_path / 'python'
-    stub.write_text(
-        '#!/bin/sh\necho "$@"\n'
-        'echo $RANK/$WORLD_SIZE $LOCAL_RANK $MASTER_ADDR:$MASTER_PORT\n'
-        'echo $OMP_NUM_THREADS\necho "$PYTHONPATH"\nexit 5\n'
-    )
-    stub.chmod(0o755)
-    return stub
+def train(*arguments, **env):
+    config, gpus, *rest = map(str, arguments)
+    command, made = command_of(config, gpus, rest, env)
+    assert command[0] == sys.executable
+    return ' '.join(command[1:]), made
 
 
-def dist_train(python, *arguments, **env):
-    done = run('bash', SCRIPT, *arguments, cwd='/', PYTHON=str(python), **env)
-    assert done.returncode == 5, done.stderr
-    return done.stdout.splitlines()
-
-
-def test_one_process_is_started_directly(python):
-    command, who, threads, path = dist_train(python, 'a.py', 1, '--seed', 3)
+def test_one_process_is_started_directly():
+    command, env = train('a.py', 1, '--seed', 3, PYTHONPATH='/mine')
     assert command == (
         '-u -m segal.train_active_learning a.py --launcher pytorch --seed 3'
     )
-    assert who == '0/1 0 127.0.0.1:0'
-    assert threads == str(len(os.sched_getaffinity(0)))
-    assert path.split(':')[0] == str(ROOT)
+    who = ['RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT']
+    assert [env[name] for name in who] == ['0', '1', '0', '127.0.0.1', '0']
+    assert env['OMP_NUM_THREADS'] == str(len(os.sched_getaffinity(0)))
+    assert env['PYTHONPATH'] == f'{ROOT}:/mine'
 
 
-def test_several_processes_meet_at_any_free_port(python):
-    command, _, threads, _ = dist_train(python, 'a.py', 2, '--resume')
+def test_several_processes_meet_at_any_free_port():
+    command, env = train('a.py', 2, '--resume', OMP_NUM_THREADS='')
     assert command == (
         '-m segal.distributed.launch --nnodes 1 --nproc-per-node 2 '
         '--standalone --local-addr 127.0.0.1 '
         '-m segal.train_active_learning a.py --launcher pytorch --resume'
     )
-    assert threads == str(max(1, len(os.sched_getaffinity(0)) // 2))
+    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert env['OMP_NUM_THREADS'] == str(threads)
 
 
-def test_variables_are_those_of_openmmlab(python):
-    command = dist_train(python, 'a.py', 2, PORT='12345')[0]
+def test_variables_are_those_of_openmmlab():
+    command, _ = train('a.py', 2, PORT='12345')
     assert '--master-addr 127.0.0.1 --master-port 12345 -m' in command
     nodes = {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': '10.0.0.1'}
     for gpus in (1, 2):
-        command = dist_train(python, 'a.py', gpus, **nodes)[0]
+        command, _ = train('a.py', gpus, **nodes)
         assert f'--nnodes 2 --nproc-per-node {gpus} ' in command
         assert '--node-rank 1 --master-addr 10.0.0.1 ' in command
         assert '--master-port 29500 -m segal.train' in command
-    assert dist_train(python, 'a.py', 1, OMP_NUM_THREADS='7')[2] == '7'
+    _, env = train('a.py', 1, OMP_NUM_THREADS='7')
+    assert env['OMP_NUM_THREADS'] == '7'
 
 
 @pytest.mark.parametrize(
     ('arguments', 'env', 'said'),
     [
-        ([], {}, 'wanted a config and a number of GPUs, got 0 arguments'),
-        (['a.py'], {}, 'got 1 arguments'),
+        ([], {}, 'the following arguments are required: config'),
+        (['--seed', '1'], {}, 'the following arguments are required: config'),
         (['a.py', '0'], {}, "wanted a number of GPUs, got '0'"),
-        (['a.py', '--seed'], {}, "wanted a number of GPUs, got '--seed'"),
         (['a.py', '1'], {'NNODES': '2'}, 'NNODES=2 needs NODE_RANK'),
     ],
 )
 def test_usage(arguments, env, said):
-    done = run('bash', SCRIPT, *arguments, **env)
+    done = run('bash', SCRIPT, *arguments, cwd='/', **env)
     assert done.returncode == 2
     assert said in done.stderr
-    assert 'Usage: bash dist_train.sh <config> <gpus>' in done.stderr
+    assert 'usage: segal train CONFIG [GPUS]' in done.stderr
+
+
+def test_help_of_train():
+    for words in (['--help'], ['a.py', '2', '--help']):
+        done = run('bash', SCRIPT, *words)
+        assert done.returncode == 0
+        assert '--cfg-options' in done.stdout
+        assert 'segal train my_config.py --dry-run' in done.stdout
+
+
+def test_one_process_is_the_default(monkeypatch):
+    called = []
+    monkeypatch.setattr(os, 'execve', lambda *what: called.append(what))
+    for words in (['a.py'], ['a.py', '--seed', '3'], ['a.py', '1']):
+        train_command.main(words)
+    assert all('-u' in command for _, command, _ in called)
+    assert called[1][1][-2:] == ['--seed', '3']
 
 
 def test_slurm(tmp_path):

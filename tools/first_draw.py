@@ -1,140 +1,14 @@
 """Compare the initial images that several configs choose.
 
-The images are those of a run with the same seed; nothing is bought. Their
-coverage of the pool is measured in the embeddings of one config's features.
-
-Usage: python tools/first_draw.py CONFIG ... --by CONFIG --seeds 0 1 2
-    --out results.json
+The same as ``segal first-draw``.
 """
 
-from __future__ import annotations
-
-import argparse
-import logging
-import platform
-import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from segal import compat
-from segal.config import load_config
-from segal.errors import SegALError, last_words
-from segal.files import replace_json
-from segal.report.first_draw import FirstDraw, coverage, open_first_draw
-
-_LOGGER = logging.getLogger('segal.first_draw')
-_SHOWN = ('mean', 'farthest', 'nearest')
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('configs', nargs='+')
-    parser.add_argument(
-        '--by', required=True, help='config whose features measure'
-    )
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    parser.add_argument('--cache', type=Path, default=Path('work_dirs'))
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--debug', action='store_true')
-    return parser.parse_args(arguments)
-
-
-def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Choose images, measure and compare them."""
-
-    def opened(path: str) -> FirstDraw:
-        return open_first_draw(load_config(path), args.cache, _LOGGER)
-
-    ruler = opened(args.by)
-    vectors, position = ruler.embeddings(), ruler.pool.position
-    draws: dict[str, dict[int, list[str]]] = {}
-    for path in args.configs:
-        first = opened(path)
-        draws[Path(path).stem] = {
-            seed: first.names(seed) for seed in args.seeds
-        }
-    found = {}
-    for name, by_seed in draws.items():
-        rows = [
-            coverage(vectors, np.array([position[x] for x in names]))
-            for names in by_seed.values()
-        ]
-        found[name] = dict(
-            {key: float(np.mean([r[key] for r in rows])) for key in _SHOWN},
-            std={key: float(np.std([r[key] for r in rows])) for key in _SHOWN},
-            chosen=len(next(iter(by_seed.values()))),
-            overlap_between_seeds=_mean_overlap(list(by_seed.values())),
-            overlap={
-                other: float(
-                    np.mean(
-                        [
-                            _overlap(by_seed[seed], draws[other][seed])
-                            for seed in args.seeds
-                        ]
-                    )
-                )
-                for other in draws
-                if other != name
-            },
-            images=by_seed,
-        )
-    commit = subprocess.run(
-        ['git', 'rev-parse', 'HEAD'], capture_output=True, text=True
-    ).stdout.strip()
-    return dict(
-        commit=commit or None,
-        python=platform.python_version(),
-        torch=torch.__version__,
-        measured_by=Path(args.by).stem,
-        pool=len(ruler.pool),
-        seeds=args.seeds,
-        draws=found,
-    )
-
-
-def _overlap(a: list[str], b: list[str]) -> float:
-    """Compute the share of one choice that another contains."""
-    return len(set(a) & set(b)) / len(a)
-
-
-def _mean_overlap(draws: list[list[str]]) -> float | None:
-    """Average the overlap of successive seeds; None with one seed."""
-    pairs = [_overlap(a, b) for a, b in pairwise(draws)]
-    return float(np.mean(pairs)) if pairs else None
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Compare, write, print, and return the exit code."""
-    args = parse(arguments)
-    compat.apply()
-    _LOGGER.setLevel(logging.INFO)
-    _LOGGER.addHandler(logging.StreamHandler())
-    _LOGGER.propagate = False  # mmcv silences the root's handlers
-    try:
-        results = measure(args)
-        replace_json(args.out, results)
-    except SegALError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f'\nError: {last_words(error)}\n')
-        return error.exit_code
-    print(f'{"first draw":14}' + ''.join(f'{key:>10}' for key in _SHOWN))
-    for name, row in results['draws'].items():
-        cells = ''.join(f'{row[key]:10.4f}' for key in _SHOWN)
-        print(f'{name:14}{cells}')
-    return 0
-
+from segal.commands.first_draw import main
 
 if __name__ == '__main__':
     sys.exit(main())

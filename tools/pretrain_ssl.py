@@ -1,135 +1,14 @@
 """Train a config's own backbone on its own pool, without a label.
 
-Usage: python tools/pretrain_ssl.py CONFIG --algorithm simsiam
-
-The tool reads model.backbone and data.query of CONFIG. To use the weights:
-
-    runner = dict(pretrained='self-supervised', checkpoint='FILE.pth')
-
-and, to choose images by their content,
-
-    active_learning = dict(features=dict(
-        type='MMSelfSup', config='FILE.py', checkpoint='FILE.pth'))
-
-The same command continues a training that was killed.
+The same as ``segal pretrain-ssl``.
 """
 
-from __future__ import annotations
-
-import argparse
-import logging
 import sys
-import warnings
 from pathlib import Path
-
-from mmcv import DictAction
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from segal import compat
-from segal.config import load_config
-from segal.distributed.stopping import StoppedError, listening
-from segal.errors import SegALError, last_words
-from segal.pretraining.pretrain import Request, pretrain
-from segal.pretraining.ssl_config import ALGORITHMS
-
-_LOGGER = logging.getLogger('segal.pretrain')
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config')
-    parser.add_argument(
-        '--algorithm', choices=ALGORITHMS, default=ALGORITHMS[0]
-    )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        metavar='FILE.pth',
-        help='default: work_dirs/pretrain/CONFIG_ALGORITHM.pth',
-    )
-    parser.add_argument('--epochs', type=int, default=100)
-    parser.add_argument(
-        '--batch-size', type=int, default=32, help='images an iteration'
-    )
-    parser.add_argument(
-        '--lr', type=float, help='default: 0.05 * batch size / 256'
-    )
-    parser.add_argument(
-        '--size',
-        type=int,
-        help='edge of a view in pixels; default: the shorter side of the '
-        'smallest image, 224 at most',
-    )
-    parser.add_argument(
-        '--init',
-        metavar='FILE',
-        help='weights that the backbone starts from; default: random ones',
-    )
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=2)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    parser.add_argument(
-        '--debug', action='store_true', help='show the traceback of errors'
-    )
-    try:
-        return parser.parse_args(arguments)
-    except (ValueError, AssertionError) as error:  # DictAction's
-        parser.error(f'--cfg-options: wanted key=value ... ({error})')
-
-
-def run(args: argparse.Namespace) -> None:
-    """Train, and print the files."""
-    request = Request(
-        args.algorithm,
-        args.epochs,
-        args.batch_size,
-        args.lr,
-        args.size,
-        args.seed,
-        args.workers,
-        args.init,
-    )
-    name = f'{Path(args.config).stem}_{args.algorithm}.pth'
-    out = args.out or Path('work_dirs') / 'pretrain' / name
-    cfg = load_config(args.config, args.cfg_options)
-    pretrain(cfg, request, out, _LOGGER)
-    print(
-        f'weights  {out}\n'
-        f'config   {out.with_suffix(".py")}  (of MMSelfSup)\n'
-        f'epochs   {out.with_suffix(".json")}'
-    )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the tool, and return the exit code."""
-    args = parse(arguments)
-    compat.apply()
-    warnings.filterwarnings('ignore', message='The dataset part will be ref')
-    _LOGGER.setLevel(logging.INFO)
-    _LOGGER.addHandler(logging.StreamHandler())
-    _LOGGER.propagate = False  # mmcv silences the root's handlers
-    # mmcv would log a line for each weight that is initialised
-    logging.getLogger('mmcv').addFilter(lambda x: x.levelno > logging.INFO)
-    try:
-        with listening():
-            run(args)
-    except StoppedError as error:
-        sys.stderr.write(
-            '\nstopped; the same command goes on after the last whole epoch\n'
-        )
-        return error.exit_code
-    except SegALError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f'\nError: {last_words(error)}\n')
-        return error.exit_code
-    return 0
-
+from segal.commands.pretrain_ssl import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,107 +1,14 @@
 """Report on many runs of one pool in one page.
 
-    python tools/report.py WORK_DIR ... [--full WORK_DIR ...] [--out DIR]
-        [--axis asked|pixels|percent|cost] [--costs UNIT:NAME=PRICE,...]
-
-Writes report.html, which needs no other file, and its charts (PNG) and tables
-(CSV) beside it.
+The same as ``segal report``.
 """
 
-from __future__ import annotations
-
-import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from segal.errors import ConfigError, SegALError
-from segal.report import AXES
-
-
-def main() -> int:
-    """Read the arguments, write, print, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description='Report on many runs of one pool in one page.'
-    )
-    parser.add_argument(
-        'work_dirs', nargs='+', type=Path, help='heuristics x seeds'
-    )
-    parser.add_argument(
-        '--full',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='WORK_DIR',
-        help='fully supervised runs (those whose first labels are the whole '
-        'pool are known as such)',
-    )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs', 'report'),
-        help='folder of the page (default: work_dirs/report)',
-    )
-    parser.add_argument(
-        '--images', type=int, default=3, help='pictures of each heuristic'
-    )
-    parser.add_argument(
-        '--axis',
-        choices=AXES,
-        help='what areas and tests are over: the budget, labelled pixels per '
-        'image or in per cent, or what the labels cost; over cost, runs of '
-        'any unit and budget can be compared (default: cost where budgets '
-        'are in cost, else asked)',
-    )
-    parser.add_argument(
-        '--costs',
-        metavar='UNIT:NAME=PRICE,...',
-        help='prices in place of those of the configs, such as '
-        'minutes:pixel=0.05,image=90,open=0.2',
-    )
-    args = parser.parse_args()
-
-    from segal.config.costs import parse_costs
-    from segal.report.absent import absences
-    from segal.report.evidence import read_evidence
-    from segal.report.page import terminal_table, verdicts, write_report
-
-    try:
-        runs = [one for one in args.work_dirs if not _is_no_run(one)]
-        costs = None if args.costs is None else parse_costs(args.costs)
-        evidence = read_evidence(
-            runs or args.work_dirs, args.full, args.axis, costs
-        )
-        written = write_report(evidence, args.out, args.images)
-    except ConfigError as error:
-        print('error: ' + '\nerror: '.join(error.problems), file=sys.stderr)
-        return error.exit_code
-    except SegALError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return error.exit_code
-    print(terminal_table(written.findings.summary))
-    print()
-    for sentence in verdicts(evidence, written.findings):
-        print(sentence)
-    for sentence in absences(evidence):
-        print(sentence)
-    for name in evidence.waiting:
-        print(f'Left out: {name}, no finished round yet.')
-    for run in evidence.unfinished:
-        print(f'Unfinished: {run.name}, {run.progress} rounds.')
-    for key, values in evidence.differing.items():
-        print(f'Not the same for all runs: {key} ({", ".join(values)}).')
-    print(f'\npage    {written.paths[0]}\nbeside  {len(written.paths) - 1} '
-          'charts and tables')  # fmt: skip
-    return 0
-
-
-def _is_no_run(path: Path) -> bool:
-    """Return whether a path is a file or a report, which ``*`` finds too."""
-    return path.is_file() or (
-        (path / 'report.html').is_file() and not (path / 'pool.json').exists()
-    )
-
+from segal.commands.report import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,119 +1,14 @@
 """Evaluate a checkpoint with mmseg's own test loop.
 
-Usage: python tools/test.py CONFIG CHECKPOINT [--eval mIoU mDice]
+The same as ``segal test``.
 """
 
-from __future__ import annotations
-
-import argparse
-import json
 import sys
 from pathlib import Path
 
-import torch
-from mmcv import DictAction
-from mmcv.parallel import MMDataParallel
-from mmseg.apis import single_gpu_test
-from mmseg.datasets import CustomDataset, build_dataloader
-from mmseg.utils import get_root_logger
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from segal import compat
-from segal.active.dataset.base import LoadFirst
-from segal.active.dataset.class_names import check_class_names
-from segal.active.dataset.listing import build_listed
-from segal.config import load_config, read_config
-from segal.errors import ConfigError, SegALError, nearest
-from segal.experiment.data import missing_paths
-from segal.experiment.trained import load_trained
-from segal.openmmlab.built import building
-from segal.preflight.training import METRICS
-from segal.runner.absent import absent_classes
-from segal.runner.rounds import plain
-from segal.visualization.table import absent_words
-
-
-def main() -> int:
-    """Evaluate, print the table, and write JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--eval', nargs='+', default=['mIoU'])
-    parser.add_argument('--out', type=Path, help='metrics as JSON')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    args = parser.parse_args()
-    compat.apply()
-    try:
-        metrics = evaluate(args)
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
-    if args.out:
-        args.out.write_text(json.dumps(plain(metrics), indent=1) + '\n')
-    return 0
-
-
-def evaluate(args: argparse.Namespace) -> dict[str, float]:
-    """Compute the metrics of a checkpoint on ``data.test`` or ``data.val``."""
-    import segal.utils.train  # noqa: F401  (fills the registries)
-
-    cfg = load_config(args.config, args.cfg_options)
-    _, problems, _ = read_config(cfg)
-    if problems:
-        raise ConfigError(problems)
-    name = 'test' if cfg.data.get('test') else 'val'
-    known = (*METRICS, 'cityscapes')
-    odd = [metric for metric in args.eval if metric not in known]
-    if odd:
-        raise ConfigError(
-            f'--eval: {odd[0]!r} is not supported' + nearest(odd[0], known)
-        )
-    missing = missing_paths(f'data.{name}', cfg.data[name])
-    if missing:
-        raise ConfigError(missing)
-    with building(f'data.{name}', cfg.data[name]):
-        dataset, notes = build_listed(cfg.data[name], dict(test_mode=True))
-    for note in notes:
-        get_root_logger().warning(f'data.{name}: {note}')
-    if isinstance(dataset, CustomDataset):
-        annotations = LoadFirst(dataset, f'data.{name}')
-        for index in range(len(dataset)):
-            annotations.checked_annotation(index, None, len(dataset.CLASSES))
-    loader = build_dataloader(
-        dataset,
-        samples_per_gpu=1,
-        workers_per_gpu=cfg.data.get('workers_per_gpu', 2),
-        dist=False,
-        shuffle=False,
-        persistent_workers=False,
-    )
-    on_gpu = torch.cuda.is_available()
-    device = torch.device('cuda', 0) if on_gpu else torch.device('cpu')
-    trained = load_trained(cfg, Path(args.checkpoint), device)
-    problems = check_class_names(
-        trained.classes,
-        args.checkpoint,
-        {f'data.{name}': dataset},
-        title='the network',
-    )
-    if problems:
-        raise ConfigError(problems)
-    wrapped = MMDataParallel(
-        trained.wrapper.model, device_ids=[0] if on_gpu else None
-    )
-    results = single_gpu_test(wrapped, loader, pre_eval=True)
-    metrics: dict[str, float] = dataset.evaluate(results, metric=args.eval)
-    for sentence in absent_words(
-        {
-            'absent': absent_classes(metrics, dataset.CLASSES or (), []),
-            'IoU': dataset.CLASSES or (),
-        },
-        f'data.{name}',
-    ):
-        sys.stderr.write(f'{sentence}\n')
-    return metrics
-
+from segal.commands.test import main
 
 if __name__ == '__main__':
     sys.exit(main())

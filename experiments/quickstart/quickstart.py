@@ -1,34 +1,6 @@
 # The first thing to run: 48 street scenes that SegAL draws itself, a small
 # network from scratch, 10 pixels per image and round. CPU, under two minutes.
-_base_ = '../../configs/_base_/default_runtime.py'
-
-norm_cfg = dict(type='BN', requires_grad=True)
-model = dict(
-    type='EncoderDecoder',
-    backbone=dict(
-        type='ResNetV1d',
-        depth=18,
-        stem_channels=16,
-        base_channels=16,
-        norm_cfg=norm_cfg,
-    ),
-    neck=dict(
-        type='FPN', in_channels=[16, 32, 64, 128], out_channels=32, num_outs=4
-    ),
-    decode_head=dict(
-        type='FPNHead',
-        in_channels=[32, 32, 32, 32],
-        in_index=[0, 1, 2, 3],
-        feature_strides=[4, 8, 16, 32],
-        channels=32,
-        num_classes=8,
-        dropout_ratio=0.1,
-        norm_cfg=norm_cfg,
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
-)
+_base_ = '../../configs/_base_/small.py'
 
 size = (96, 128)  # (height, width)
 img_norm_cfg = dict(mean=[127.5] * 3, std=[60.0] * 3, to_rgb=True)
@@ -80,9 +52,6 @@ data = dict(
     test=val,
 )
 
-optimizer = dict(type='Adam', lr=3e-3)
-optimizer_config = dict()
-lr_config = dict(policy='poly', power=0.9, min_lr=0, by_epoch=False)
 evaluation = dict(interval=40, metric='mIoU')
 
 active_learning = dict(
@@ -94,14 +63,6 @@ active_learning = dict(
             sample_evenly=True,
         )
     ),
-    visualize=dict(size=6, overlay=True, dir='viz'),
-    heuristic='margin',
-    reset_each_round=True,
 )
-runner = dict(
-    type='ActiveLearningRunner',
-    sample_mode='pixel',
-    sample_rounds=4,
-    pretrained='random',
-)
+runner = dict(sample_mode='pixel', sample_rounds=4)
 workflow = [('train', 40), ('query', 1)]

@@ -14,6 +14,7 @@ from segal.active.label_store.audit import (
     Snapshot,
     check_answers,
     check_bought,
+    check_part,
     check_same_labels,
     check_selection,
 )
@@ -86,9 +87,8 @@ class ActiveLearningLoop:
         """Score the pool, spend the budget, ask, and store the answers.
 
         Every rank scores its own images and keeps the best. Rank 0 chooses,
-        asks and writes. Then every rank reads the same file. The labels are
-        audited before and after they are written. Where nothing is left to
-        ask, the file is empty.
+        freezes the request and asks. Where nothing is left to ask, the label
+        file is empty.
 
         Args:
             heuristic: Gives the scores.
@@ -98,13 +98,15 @@ class ActiveLearningLoop:
                 over them and those that are open; None: all are open.
 
         Returns:
-            What was asked, with its scores.
+            What was answered, with its scores.
 
         Raises:
+            AnswersWanted: The request is frozen, and people are asked.
             RuntimeError: The audit of the round failed.
         """
-        file = self.store.rounds
-        before = Snapshot.of(self.store)
+        frozen = self.commit_frozen()
+        if frozen is not None:  # never a second request of a round
+            return frozen
         free = self.free()
         parts: Iterable[tuple[NDArray[np.bool_], Budget | None]]
         parts = [(np.ones(len(free), bool), None)]
@@ -125,15 +127,57 @@ class ActiveLearningLoop:
             unspent += left - carried
         self.unspent = unspent
         with ranks.together():
+            selection = merged(chosen, self.pool.images)
             if ranks.is_main():
-                selection = merged(chosen, self.pool.images)
-                answers = self.oracle.answer(selection)
-                growth = check_answers(selection, answers, self.store)
+                self.oracle.freeze(selection, self.store)
+        return self._commit(selection)
+
+    def commit_frozen(self) -> Selection | None:
+        """Store the answers to a request that was frozen in an earlier run.
+
+        Returns:
+            What was asked; None where the next round was not asked yet.
+
+        Raises:
+            AnswersWanted: Answers are still missing.
+            StateError: The request or its answers are damaged.
+            RuntimeError: The audit of the round failed.
+        """
+        selection = None
+        with ranks.together():
+            if ranks.is_main():
+                selection = self.oracle.frozen(self.store)
+        if not ranks.broadcast(selection is not None):
+            return None
+        self.unspent = 0
+        return self._commit(selection)
+
+    def _commit(self, selection: Selection | None) -> Selection:
+        """Collect the answers to a request, and store them.
+
+        Rank 0 collects and writes. Then every rank reads the same file. The
+        labels are audited before and after they are written.
+
+        Args:
+            selection: The frozen request; only that of rank 0 counts.
+
+        Returns:
+            What was answered, the same on every rank.
+        """
+        file = self.store.rounds
+        before = Snapshot.of(self.store)
+        with ranks.together():
+            if ranks.is_main():
+                assert selection is not None
+                answers = self.oracle.collect(selection, self.store)
+                check_part(answers.selection, selection)
+                growth = check_answers(answers.selection, answers, self.store)
                 self.store.append(answers)
         self.store.share(file)
         with ranks.together():
             if ranks.is_main():
                 check_bought(before, growth, self.store)
+                self.oracle.committed(self.store)
             else:
                 self.store.reload()
             selection = self.store.selection(file)

@@ -40,6 +40,57 @@ class BaseOracle(ABC):
             label map, or None where the image was refused.
         """
 
+    def freeze(self, selection: Selection, store: LabelStore) -> None:
+        """Keep a request before anybody is asked.
+
+        An oracle that answers at once keeps nothing.
+
+        Args:
+            selection: The checked request of the next round, on rank 0.
+            store: With all earlier requests.
+        """
+        return
+
+    def frozen(self, store: LabelStore) -> Selection | None:
+        """Return the request that was frozen and is not answered yet.
+
+        Args:
+            store: With all earlier requests; the round is ``store.rounds``.
+
+        Returns:
+            None where the next round was not asked yet.
+        """
+        return None
+
+    def collect(self, selection: Selection, store: LabelStore) -> Answers:
+        """Collect the answers to a frozen request, on rank 0.
+
+        Args:
+            selection: The request.
+            store: With all earlier requests.
+
+        Returns:
+            Answers to the selection, or to a part of it where the round was
+            closed early; whole regions and whole images.
+
+        Raises:
+            AnswersWanted: Answers are missing; the run ends, and collects
+                again when it is started again.
+        """
+        return self.answer(selection)
+
+    def committed(self, store: LabelStore) -> None:
+        """Take note that the answers of the last round are stored."""
+        return
+
+    def seconds(self, round: int) -> float | None:
+        """Return how long people took for the answers of a round.
+
+        Returns:
+            Seconds; None where nobody measured them.
+        """
+        return None
+
     def askable(self, image: PoolImage) -> NDArray[np.bool_] | None:
         """Find the places of an image that may be asked.
 

@@ -15,7 +15,7 @@ from segal.config.schema import (
     Sources,
     Visualize,
 )
-from segal.openmmlab.bases import mmseg_config
+from segal.openmmlab.bases import mmseg_config, segal_config
 
 __all__ = [
     'ActiveLearningConfig',
@@ -30,4 +30,5 @@ __all__ = [
     'load_config',
     'mmseg_config',
     'read_config',
+    'segal_config',
 ]

@@ -24,7 +24,14 @@ _GIVEN = {
     'heuristic': set[str](),
     'selector': {'context'},
     'settings.region.shape': {'read_image', 'file'},
-    'oracle': {'read', 'pool', 'classes', 'ignore_index'},
+    'oracle': {
+        'read',
+        'pool',
+        'classes',
+        'ignore_index',
+        'work_dir',
+        'seed',
+    },
     'features': set[str](),
 }
 """Arguments that come from the run, not from the config."""
@@ -36,6 +43,7 @@ DESCRIBED = ('embedding', 'features')
 def _load_registered() -> None:
     """Import the modules that register our own parts."""
     import segal.active.heuristics
+    import segal.active.human_oracle
     import segal.active.oracles
     import segal.active.selectors
     import segal.active.units.regions

@@ -19,7 +19,7 @@ from torch.distributed.run import parse_args, run
 
 from segal.distributed.process import LAUNCHER_PID
 
-SAID_WHY = (2, 3, 4, 5, 130, 143)
+SAID_WHY = (2, 3, 4, 5, 6, 130, 143)
 """Exit codes of workers that have printed the cause already."""
 
 BEREFT = 5

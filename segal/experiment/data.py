@@ -345,9 +345,12 @@ def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
                 continue
             full = path if not root else osp.join(root, path)
             if 'makes' in str(entry.get('type')) or not osp.exists(full):
+                makes = ''
+                if (key, part) == ('data.val', 'ann_dir'):
+                    makes = ', or answer some pixels: segal annotate val'
                 problems.append(
                     f'{key}.{part}: wanted {full}, which does not exist '
                     f'(seen from {Path.cwd()}); prepare the data as the '
-                    "experiment's README says, or correct data_root"
+                    f"experiment's README says, or correct data_root{makes}"
                 )
     return problems

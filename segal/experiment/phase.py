@@ -319,11 +319,14 @@ class PhaseBuilder:
         )
         if len(sampler) == 0:
             counts = self.store.counts()
+            mend = "or set active_learning.oracle.void='exclude'"
+            if 'void' not in self.config.oracle:  # people answer
+                mend = 'and answer with a class where there is one'
             raise DataError(
                 f'round {round}: wanted at least one labelled image to train '
                 f'on, got none: of {counts.requested} requests {counts.void} '
                 f'were void and {counts.refused} refused; raise the initial '
-                "labels, or set active_learning.oracle.void='exclude'"
+                f'labels, {mend}'
             )
         loader = DataLoader(
             dataset,

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from mmcv import Config
 from mmseg.utils import get_root_logger
+from numpy.typing import NDArray
 
+from segal.active.dataset.pool import Pool
 from segal.active.images.file import loader_of
 from segal.active.label_store.pool_file import read_pool
 from segal.config import differing_keys, dump_config
 from segal.config.shapes import is_level
 from segal.errors import StateError
-from segal.experiment.data import Data
 from segal.files import replace_file, replace_json
 from segal.runner.rounds import read_rounds
 from segal.structures import PoolImage
@@ -138,9 +140,20 @@ def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
         )
 
 
-def describe(data: Data, work_dir: Path) -> None:
-    """Write ``pool.json``, which tools read in place of the pool."""
-    pool = data.pool
+def describe(
+    pool: Pool,
+    classes: Sequence[str],
+    palette: NDArray[np.uint8],
+    work_dir: Path,
+) -> None:
+    """Write ``pool.json``, which tools read in place of the pool.
+
+    Args:
+        pool: The images.
+        classes: Names of the C classes.
+        palette: uint8 (C, 3), RGB.
+        work_dir: The folder to write into.
+    """
     replace_json(
         work_dir / 'pool.json',
         dict(
@@ -152,8 +165,8 @@ def describe(data: Data, work_dir: Path) -> None:
                 )
                 for image in pool
             ],
-            classes=list(data.classes),
-            palette=data.palette.tolist(),
+            classes=list(classes),
+            palette=palette.tolist(),
             loader=asdict(loader_of(pool.loading_steps)),
             view=pool.view.as_json(),
         ),

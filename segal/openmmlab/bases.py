@@ -114,6 +114,18 @@ def mmseg_config(name: str) -> str:
     return package_config('mmseg', name)
 
 
+def segal_config(name: str) -> str:
+    """Find a config that came with SegAL, for ``_base_``.
+
+    Args:
+        name: Path inside its ``configs`` folder.
+
+    Raises:
+        ConfigError: SegAL has no such config.
+    """
+    return package_config('segal', name)
+
+
 def _is_plain(path: Path, cfg: Mapping[str, Any]) -> bool:
     """Check whether a base is an ordinary training config, without rounds."""
     runner = cfg.get('runner')

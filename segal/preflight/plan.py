@@ -267,6 +267,8 @@ def _oracle(config: ActiveLearningConfig) -> str:
         'charge': 'a void pixel costs its request',
         'exclude': 'void pixels are known and never asked',
     }.get(str(config.oracle.get('void')))
+    if config.oracle['type'] == 'HumanOracle':
+        void = 'the run ends with exit code 6 whenever people are asked'
     return config.oracle['type'] + (f'; {void}' if void else '')
 
 

@@ -18,7 +18,7 @@ from segal.active.dataset.pool import query_batch
 from segal.active.units.costs import Asked
 from segal.distributed import ranks, stopping
 from segal.distributed.process import return_memory
-from segal.errors import StateError
+from segal.errors import AnswersWanted, StateError
 from segal.model_wrapper import ModelWrapper
 from segal.runner.absent import absent_classes, unlabelled_classes
 from segal.runner.experiment import Experiment, Training
@@ -88,6 +88,9 @@ class ActiveLearningRunner:
             training = wrapper = None  # frees the network of the last round
             asks = phase.query and self.store.rounds == index + 1
             done = index < len(self.rows)
+            if done and asks and self.loop.commit_frozen() is not None:
+                self._log_bought(index + 1)
+                asks = False
             if done and not asks and self._is_reported(index):
                 continue
             gc.collect()
@@ -248,6 +251,9 @@ class ActiveLearningRunner:
             },
             seconds=dict(result['seconds'], query=None),
         )
+        answering = self.loop.oracle.seconds(round)
+        if answering is not None:
+            row['seconds']['annotation'] = answering
         unlabelled = unlabelled_classes(self.store, len(self.classes))
         absent = absent_classes(metrics, self.classes, unlabelled)
         if absent:
@@ -334,27 +340,36 @@ class ActiveLearningRunner:
         begin = time.perf_counter()
         if 'committee' in self.query.heuristic.needs:
             wrapper.committee = self.factory.committee(round, asked=True)
-        selection = self.loop.step(
-            self.query.heuristic,
-            self.query.make_selector,
-            wrapper,
-            self.query.opening,
-        )
+        try:
+            selection = self.loop.step(
+                self.query.heuristic,
+                self.query.make_selector,
+                wrapper,
+                self.query.opening,
+            )
+        except AnswersWanted:
+            self.rows[round]['seconds']['query'] = time.perf_counter() - begin
+            self._write(write_times)
+            raise
         self.rows[round]['seconds']['query'] = time.perf_counter() - begin
-        counts = self.store.counts(round + 1)
+        self._log_bought(round + 1)
+        self._warn_unspent(round + 1)
+        self._write(write_times)
+        return selection
+
+    def _log_bought(self, round: int) -> None:
+        """Log what a query bought, and what it cost."""
+        counts = self.store.counts(round)
         self.logger.info(
             'round %d bought: %d requested, %d labelled, %d void, '
             '%d refused; cost %s',
-            round + 1,
+            round,
             counts.requested,
             counts.labelled,
             counts.void,
             counts.refused,
-            self._cost_words(round + 1),
+            self._cost_words(round),
         )
-        self._warn_unspent(round + 1)
-        self._write(write_times)
-        return selection
 
     def _write(
         self, write: Callable[[Path, list[dict[str, Any]]], None]

@@ -24,6 +24,7 @@ from segal.config.places import check_checkpoints
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
 from segal.experiment.features import features_folder, needs_of
+from segal.experiment.oracle import build_oracle
 from segal.experiment.phase import PhaseBuilder
 from segal.experiment.selecting import (
     openings_of,
@@ -40,7 +41,7 @@ from segal.preflight import (
     read_experiment,
 )
 from segal.preflight.smoke import clear_folder, smoke_warning
-from segal.registry import FEATURES, HEURISTICS, ORACLES
+from segal.registry import FEATURES, HEURISTICS
 from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
@@ -161,17 +162,8 @@ def build(prepared: Prepared) -> Experiment:
     )
     with ranks.together():
         if ranks.is_main():
-            describe(data, work_dir)
-    oracle = build_from_cfg(
-        dict(config.oracle),
-        ORACLES,
-        dict(
-            read=data.annotation,
-            pool=data.pool.images,
-            classes=data.classes,
-            ignore_index=config.ignore_index,
-        ),
-    )
+            describe(data.pool, data.classes, data.palette, work_dir)
+    oracle = build_oracle(config, data, work_dir)
     logger.info(oracle.describe())
     loader = {
         'samples_per_gpu': 1,

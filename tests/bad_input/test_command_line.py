@@ -154,7 +154,6 @@ def test_variables(base, env, code, words, tmp_path, capfd, monkeypatch):
         (['a.py', '0'], {}, "wanted a number of GPUs, got '0'"),
         (['a.py', 'two'], {}, "wanted a number of GPUs, got 'two'"),
         (['a.py', '-1'], {}, "wanted a number of GPUs, got '-1'"),
-        (['a.py'], {}, 'wanted a config and a number of GPUs'),
         (['a.py', '1'], {'OMP_NUM_THREADS': 'abc'},
          "OMP_NUM_THREADS: wanted a number, got 'abc'"),
         (['a.py', '1'], {'PORT': 'abc'}, "PORT: wanted a number, got 'abc'"),
@@ -167,8 +166,8 @@ def test_variables(base, env, code, words, tmp_path, capfd, monkeypatch):
 def test_dist_train(words, env, said):
     done = run('bash', SCRIPT, *words, **env)
     assert done.returncode == 2
-    assert f'dist_train.sh: {said}' in done.stderr
-    assert 'Usage: bash dist_train.sh <config> <gpus>' in done.stderr
+    assert f'segal train: error: {said}' in done.stderr
+    assert 'usage: segal train CONFIG [GPUS]' in done.stderr
 
 
 # The tools

@@ -39,6 +39,7 @@ WORDS = {
     'images': 'whole images, by iteration, weights and schedule go on',
     'mixed': 'images are opened, superpixels asked in them',
     'paid': 'pixels anywhere, for a sum',
+    'people': 'people answer squares, pixel by pixel',
     'two': 'pixels, two processes',
 }
 

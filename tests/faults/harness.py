@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from tests.annotation.answering import answer_all, truth_of
 from tests.faults.points import Point
 from tests.tiny import write_config, write_images
 
@@ -62,6 +63,16 @@ active_learning.update(
     settings=dict(pixel=dict(cost_per_round=103.5, sample_evenly=False)))
 """,
     ),
+    'people': dict(
+        mode='region',
+        extra=_SHOWN
+        + """
+active_learning['settings'] = dict(
+    region=dict(initial_label_regions=1, query_size=1,
+                shape=dict(type='Squares', radius=2)))
+active_learning['oracle'] = dict(type='HumanOracle')
+""",
+    ),
     'two': dict(extra=_SHOWN, processes=2),
 }  # fmt: skip
 
@@ -82,7 +93,11 @@ def play(
         point.arm()
     from segal.train_active_learning import main
 
-    raise SystemExit(main(arguments))
+    code = main(arguments)
+    while code == 6:
+        answer_all(Path(arguments[2]), truth_of(Path(env['TRUTH'])), 3)
+        code = main(arguments)
+    raise SystemExit(code)
 
 
 @cache
@@ -162,6 +177,7 @@ class Run:
                 WORLD_SIZE=str(self.processes),
                 MASTER_ADDR='127.0.0.1',
                 MASTER_PORT=str(port),
+                TRUTH=str(self.images / 'annotations'),
             )
             log = str(self.folder / f'{rank}.txt')
             armed = point if point and point.rank == rank else None

@@ -20,7 +20,7 @@ class Point:
         name: For the table.
         when: ``'before'`` or ``'after'`` a call of a function; or of a file
             that is written: ``'half'`` of it, ``'before'`` or ``'after'`` it
-            gets its name.
+            gets its name; ``'torn'``: a line of it is not whole.
         what: ``'module:function'``, or a pattern for the file's path.
         nth: Which call, or which file that fits, counted from 0.
         scenario: Which run; see ``SCENARIOS``.
@@ -67,6 +67,7 @@ class Point:
 
     def _arm_file(self, reached: Callable[[], bool]) -> None:
         pattern, fsync, replace = re.compile(self.what), os.fsync, os.replace
+        fdatasync = os.fdatasync
 
         def half(descriptor: int) -> None:
             path = os.readlink(f'/proc/self/fd/{descriptor}')
@@ -84,7 +85,16 @@ class Point:
             if now:
                 die()
 
-        if self.when == 'half':
+        def torn(descriptor: int) -> None:
+            path = os.readlink(f'/proc/self/fd/{descriptor}')
+            if pattern.search(path) and reached():
+                os.truncate(path, os.stat(path).st_size - 20)
+                die()
+            fdatasync(descriptor)
+
+        if self.when == 'torn':
+            os.fdatasync = torn  # type: ignore[assignment]
+        elif self.when == 'half':
             os.fsync = half  # type: ignore[assignment]
         else:
             os.replace = renamed  # type: ignore[assignment]
@@ -114,6 +124,10 @@ ITER_BY_ITER = 'mmcv.runner.iter_based_runner:IterBasedRunner.train'
 OPENED = 'segal.active.active_loop:check_opened'
 REGIONS = 'segal.active.selectors.regions_per_image:RegionsPerImage.shortlist'
 GLOBAL = 'segal.active.selectors.global_pixels:PixelsGlobal.choose'
+WRITE_MASK = 'segal.annotation.folder:AnnotationFolder.write_mask'
+CLOSE = 'segal.annotation.folder:AnnotationFolder.close'
+SEAL = 'segal.annotation.folder:AnnotationFolder.seal'
+ANSWERED = 'segal.annotation.journal:Journal.append'
 SNAPSHOT = r'/resume_\d+\.pth$'
 LABELS = r'/round_\d+\.npz$'
 
@@ -194,6 +208,22 @@ PAID = (
     ('a sum spent, before its row', 'before', r'/rounds\.json$', 1),
     ('half of a label file that was paid', 'half', LABELS, 2),
 )
+PEOPLE = (
+    ('half of a request', 'half', r'/round_001\.request\.npz$'),
+    ('before a request gets its name', 'before', r'/round_001\.request\.npz$'),
+    ('after a request got its name', 'after', r'/round_001\.request\.npz$'),
+    ('half of a mask', 'half', r'/masks/\w+\.png$', 3),
+    ('a mask kept, its answer not written', 'after', WRITE_MASK, 9),
+    ('in the line of an answer', 'torn', r'/round_001\.jsonl$', 2),
+    ('after an answer is acknowledged', 'after', ANSWERED, 11),
+    ('all answered, before the round is closed', 'before', CLOSE, 3),
+    ('half of the closing mark', 'half', r'/round_001\.closing\.json$'),
+    ('answers collected, and not stored', 'before', APPEND, 1),
+    ('half of a label file of people', 'half', LABELS, 1),
+    ('labels stored, the round not sealed', 'before', SEAL, 1),
+    ('half of the seal', 'half', r'/round_001\.sealed\.json$'),
+    ('after the seal', 'after', SEAL, 1),
+)
 RANK_0 = (
     ('rank 0, in an epoch', 'after', ITER, 3),
     ('rank 0, half of a snapshot', 'half', SNAPSHOT, 1),
@@ -214,6 +244,7 @@ POINTS = (
     *(Point(*row, scenario='workers') for row in WORKERS),
     *(Point(*row, scenario='mixed') for row in MIXED),
     *(Point(*row, scenario='paid') for row in PAID),
+    *(Point(*row, scenario='people') for row in PEOPLE),
     *(Point(*row, scenario='two') for row in RANK_0),
     *(Point(*row, scenario='two', rank=1) for row in RANK_1),
 )
@@ -223,5 +254,6 @@ QUICK = (
     'after a label file got its name',
     'between two pictures',
     'images chosen, and not yet opened',
+    'labels stored, the round not sealed',
 )
 """Those that the suite goes through each time."""

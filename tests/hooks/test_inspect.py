@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
@@ -20,17 +19,10 @@ from scenes import (
     pool_of,
 )
 
+from segal.commands import inspect_round as tool
 from segal.errors import DataError, StateError
+from segal.report.inspect import inspect
 from segal.report.query_statistics import Bought, gather, measure
-
-ROOT = Path(__file__).resolve().parents[2]
-
-_spec = importlib.util.spec_from_file_location(
-    'inspect_round', ROOT / 'tools' / 'inspect_round.py'
-)
-tool = importlib.util.module_from_spec(_spec)
-sys.modules['inspect_round'] = tool
-_spec.loader.exec_module(tool)
 
 
 def at(row, column):
@@ -57,7 +49,7 @@ def work_dir(tmp_path):
 
 
 def run(work_dir, number=None, images=2, out=None):
-    return tool.inspect(work_dir, number, images, out)
+    return inspect(work_dir, number, images, out)
 
 
 def test_pixel_round_is_told_and_drawn(work_dir):

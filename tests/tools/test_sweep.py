@@ -156,8 +156,7 @@ def test_sigterm_ends_the_run_too(tmp_path, code, ended):
 def test_command(tmp_path):
     (job,) = jobs(tmp_path, 'a')
     command = sweep.command_of('c.py', job, 4)
-    assert command[1].endswith('dist_train.sh')
-    assert command[2:4] == ['c.py', '4']
+    assert command[1:6] == ['-m', 'segal', 'train', 'c.py', '4']
     assert command[-2:] == ['--cfg-options', 'active_learning.heuristic=a']
 
 

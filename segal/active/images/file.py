@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mmcv
+import cv2
 import numpy as np
-import tifffile
-from mmseg.datasets.pipelines import LoadImageFromFile
 from numpy.typing import NDArray
 
 
@@ -35,6 +33,8 @@ class Loader:
 
 def loader_of(steps: Sequence[Any]) -> Loader:
     """Read the options of a pipeline's loading steps."""
+    from mmseg.datasets.pipelines import LoadImageFromFile
+
     if len(steps) == 1 and type(steps[0]) is LoadImageFromFile:
         step = steps[0]
         return Loader(step.color_type, step.imdecode_backend, step.to_float32)
@@ -61,9 +61,16 @@ def decode(path: Path, size: Sequence[int], loader: Loader) -> NDArray[Any]:
     data = path.read_bytes()
     image: NDArray[Any] | None
     if not loader.own:
-        image = mmcv.imfrombytes(
-            data, flag=loader.color_type, backend=loader.imdecode_backend
-        )
+        if (loader.color_type, loader.imdecode_backend) == ('color', 'cv2'):
+            # as mmcv does, which takes seconds to import
+            coded = np.frombuffer(data, np.uint8)
+            image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        else:
+            import mmcv
+
+            image = mmcv.imfrombytes(
+                data, flag=loader.color_type, backend=loader.imdecode_backend
+            )
         if image is None:
             raise ValueError('a file that cannot be decoded as an image')
         return image.astype(np.float32) if loader.to_float32 else image
@@ -71,8 +78,12 @@ def decode(path: Path, size: Sequence[int], loader: Loader) -> NDArray[Any]:
     if data.startswith(b'\x93NUMPY'):
         image = np.load(io.BytesIO(data), allow_pickle=False)
     elif path.suffix.lower() in ('.tif', '.tiff'):
+        import tifffile
+
         image = tifffile.imread(io.BytesIO(data))  # type: ignore[no-untyped-call]
     else:
+        import mmcv
+
         image = mmcv.imfrombytes(data, flag='unchanged')
     if image is None or image.ndim not in (2, 3):
         raise ValueError(said)

@@ -170,6 +170,41 @@ def _not_free(
     return None
 
 
+def check_part(part: Selection, whole: Selection) -> None:
+    """Check that what is answered was asked: images, places and regions.
+
+    Args:
+        part: What is answered; the rest stays free.
+        whole: The request.
+
+    Raises:
+        RuntimeError: A place was not asked, or a region is answered in part.
+    """
+    if part is whole:
+        return
+    number = whole.round
+    kind = (part.round, part.unit, part.answer)
+    if kind != (whole.round, whole.unit, whole.answer):
+        raise audit_error(number, 'answers to the request', 'to another')
+    for name, places in part.places.items():
+        asked = whole.places.get(name)
+        if asked is None or not np.isin(places, asked).all():
+            raise audit_error(number, f'places of {name!r} asked', 'others')
+        kept = np.isin(asked, places)
+        for key in ('scores', 'regions'):
+            ours, theirs = getattr(part, key), getattr(whole, key)
+            if (name in ours) != (name in theirs):
+                raise audit_error(number, f'{key} of {name!r}', 'none')
+        if name in whole.regions:
+            regions = whole.regions[name]
+            if np.isin(regions[kept], regions[~kept]).any():
+                raise audit_error(number, f'whole regions of {name!r}', 'less')
+            pairs = np.stack([regions[kept], part.regions[name]])
+            found = np.unique(pairs, axis=1)
+            if any(len(np.unique(row)) != found.shape[1] for row in found):
+                raise audit_error(number, f'regions of {name!r}', 'others')
+
+
 def check_answers(
     selection: Selection, answers: Answers, store: LabelStore
 ) -> Growth:

@@ -20,15 +20,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.units import unit_named
-from segal.active.units.costs import Asked
 from segal.errors import StateError
-from segal.structures import Answer, Unit
+from segal.structures import Answer, Selection, Unit
+
+if TYPE_CHECKING:
+    from segal.active.units.costs import Asked
 
 VERSION = 1
 _EMPTY_COMMENT = b'\x00\x00'
@@ -128,6 +129,8 @@ class LabelFile:
         Args:
             opened: Images of which nothing was asked before.
         """
+        from segal.active.units import unit_named
+
         if not len(self.regions):
             return unit_named(self.unit).asked(len(self.status), opened)
         last = np.maximum.reduceat(self.regions, self.offsets[:-1])
@@ -135,6 +138,17 @@ class LabelFile:
         pixels = np.array([h * w for _, h, w in self.images], np.float64)
         share = float((np.diff(self.offsets) / pixels).sum())
         return unit_named('region', self.answer).asked(regions, opened, share)
+
+    def selection(self) -> Selection:
+        """Return what was asked, with its scores."""
+        selection = Selection(self.round, self.unit, {}, answer=self.answer)
+        for name, places, answers in self.rows():
+            selection.places[name] = self.places[places].astype(np.int64)
+            if len(self.regions):
+                selection.regions[name] = self.regions[places]
+            if len(self.scores):
+                selection.scores[name] = self.scores[answers]
+        return selection
 
     def rows(self) -> Iterator[tuple[str, slice, slice]]:
         """Yield the name of each image, and its places and answers.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.active.images.file import Loader, decode
 from segal.active.images.view import ImageView, content_of
-from segal.active.label_store.folder import LabelFolder
-from segal.active.label_store.store import LabelStore
 from segal.errors import DataError, StateError
 from segal.structures import PoolImage
+
+if TYPE_CHECKING:
+    from segal.active.label_store.store import LabelStore
 
 
 @dataclass
@@ -114,6 +116,9 @@ def open_store(work_dir: Path, pool: PoolFile) -> LabelStore:
     Raises:
         StateError: The label files are missing or damaged.
     """
+    from segal.active.label_store.folder import LabelFolder
+    from segal.active.label_store.store import LabelStore
+
     store = LabelStore(work_dir / 'labels', pool.images)
     if not store.rounds:
         first = LabelFolder(store.folder).file(0)

@@ -267,15 +267,7 @@ class LabelStore:
         Raises:
             StateError: The file has changed since it was read.
         """
-        content = self.read(round)
-        selection = Selection(round, content.unit, {}, answer=content.answer)
-        for name, places, answers in content.rows():
-            selection.places[name] = content.places[places].astype(np.int64)
-            if len(content.regions):
-                selection.regions[name] = content.regions[places]
-            if len(content.scores):
-                selection.scores[name] = content.scores[answers]
-        return selection
+        return self.read(round).selection()
 
     def read(self, round: int) -> LabelFile:
         """Read the label file of a round again.
@@ -313,6 +305,29 @@ class LabelStore:
             StateError: The files cannot be written, or have changed.
         """
         number = self.rounds
+        content, maps = self.packed(answers)
+        for problem in self._disk.foreign_problems():
+            raise StateError(problem)
+        data = encode(content)
+        self.write_manifest()
+        self._disk.write(number, data, maps)
+        self._take_in(content, sha256(data))
+        self.write_manifest()
+
+    def packed(self, answers: Answers) -> tuple[LabelFile, dict[str, bytes]]:
+        """Pack the answers of the next round, without storing them.
+
+        Args:
+            answers: To every request of the selection.
+
+        Returns:
+            The content of the label file; and file name -> PNG of each label
+            map that it names.
+
+        Raises:
+            RuntimeError: See :meth:`append`.
+        """
+        number = self.rounds
         if answers.selection.round != number:
             raise RuntimeError(
                 f'wanted the answers of round {number}, got those of round '
@@ -327,13 +342,7 @@ class LabelStore:
         problem = self._state.problem(content)
         if problem:
             raise RuntimeError(f'round {number}: {problem}')
-        for problem in self._disk.foreign_problems():
-            raise StateError(problem)
-        data = encode(content)
-        self.write_manifest()
-        self._disk.write(number, data, maps)
-        self._take_in(content, sha256(data))
-        self.write_manifest()
+        return content, maps
 
     def reload(self) -> None:
         """Read the label files that are new.

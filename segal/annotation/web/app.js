@@ -178,7 +178,10 @@ class App {
     };
     if (texts[state]) {
       const [title, text, more] = texts[state];
-      if (page.state !== state) say(`${title}. ${text}`);
+      if (page.state !== state) {
+        say(`${title}. ${text}`);
+        this.lookNow?.(); // counts of what was just answered
+      }
       $('rest-title').textContent = title;
       $('rest-text').textContent = text;
       $('rest-more').textContent = more;

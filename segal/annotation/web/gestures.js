@@ -31,6 +31,7 @@ export function listen(canvas, stage) {
 
   canvas.addEventListener('pointerdown', (event) => {
     if (!stage.item) return;
+    event.preventDefault(); // keys belong to the question: no focus here
     canvas.setPointerCapture(event.pointerId);
     const at = place(event);
     touches.set(event.pointerId, at);

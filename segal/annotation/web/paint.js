@@ -62,7 +62,7 @@ export class Painter {
     this.ids = ids;
     this.edges = cover(w, h, (i) =>
       ((i + 1) % w && ids[i] !== ids[i + 1]) ||
-      (i + w < ids.length && ids[i] !== ids[i + w]) ? 0x8cffffff : 0);
+      (i + w < ids.length && ids[i] !== ids[i + w]) ? 0x70ffffff : 0);
     this.stage.draw();
   }
 
@@ -99,6 +99,7 @@ export class Painter {
       context.drawImage(this.overlay, left, top, ...size);
     }
     if (this.tool === 'superpixel' && this.edges && this.visible) {
+      context.imageSmoothingEnabled = scale < 2;
       context.drawImage(this.edges, left, top, ...size);
     }
     const at = ([y, x]) => [left + x * scale, top + y * scale];

@@ -156,16 +156,18 @@ export function confirmed({title, text, yes, no}) {
   });
 }
 
-// Squares in the colours of the classes that light up and go, slowly.
+// Show squares in the colours of the classes that light up and go, slowly.
 export function paintPicture(classes) {
   const [rows, columns] = [6, 12];
+  const colours = classes.map((one) => one.colour);
+  if (!colours.length) colours.push('#7fa8a5'); // no pool is known yet
   $('picture').replaceChildren(...Array.from(
     {length: rows * columns}, (_, i) => {
       const [y, x] = [Math.floor(i / columns), i % columns];
       const wave = Math.sin(x * 0.9 + y * 1.7) + Math.sin(y * 1.3 - x * 0.4);
-      const at = Math.floor((wave + 2) / 4 * classes.length) % classes.length;
+      const at = Math.floor((wave + 2) / 4 * colours.length) % colours.length;
       const square = element('i');
-      square.style.background = classes[at].colour;
+      square.style.background = colours[at];
       square.style.animationDelay = `${(-(x + y * 0.6 + wave) * 0.45 - 9)}s`;
       return square;
     }));

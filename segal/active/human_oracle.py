@@ -1,0 +1,224 @@
+"""Let people answer the queries, between two starts of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segal.active.label_store.audit import same_selection
+from segal.active.label_store.file import LabelFile, encode
+from segal.active.label_store.store import LabelStore
+from segal.active.oracles import BaseOracle
+from segal.annotation.folder import AnnotationFolder
+from segal.annotation.request import Request
+from segal.annotation.resolve import resolve
+from segal.errors import AnswersWanted, ConfigError, StateError, nearest
+from segal.registry import ORACLES
+from segal.structures import (
+    REFUSED,
+    Answers,
+    ImageAnswers,
+    PixelAnswers,
+    Selection,
+)
+
+Order = Literal['image', 'score', 'shuffled']
+ORDERS = ('image', 'score', 'shuffled')
+
+
+@ORACLES.register_module()
+class HumanOracle(BaseOracle):
+    """Freezes each request, and ends the run until people have answered.
+
+    The request lies in ``work_dir/annotation``, where ``segal annotate``
+    shows it and keeps the answers. The run ends with exit code 6. Started
+    again, it stores the answers, and trains. No annotation file is read.
+
+    Args:
+        work_dir: The experiment's folder.
+        classes: Names of the C classes.
+        seed: The experiment's seed.
+        order: In which order items are shown: image by image, by score, or
+            shuffled. It does not change what is asked.
+    """
+
+    def __init__(
+        self,
+        work_dir: Path,
+        classes: Sequence[str],
+        seed: int = 0,
+        order: Order = 'image',
+    ) -> None:
+        if order not in ORDERS:
+            raise ConfigError(
+                f'active_learning.oracle.order: {order!r} is no order'
+                f'{nearest(order, ORDERS)}'
+            )
+        self.work_dir = work_dir
+        self.folder = AnnotationFolder(work_dir)
+        self.classes = classes
+        self.seed = seed
+        self.order = order
+
+    def describe(self) -> str:
+        """Write a sentence for the log."""
+        return (
+            'People answer the queries: '
+            f'`python -m segal annotate serve {self.work_dir}` shows what is '
+            'asked.'
+        )
+
+    def answer(self, selection: Selection) -> Answers:
+        """Refuse: people take longer; see :meth:`collect`.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError('people do not answer at once; use collect()')
+
+    def freeze(self, selection: Selection, store: LabelStore) -> None:
+        """Write the request of the next round; see the base.
+
+        Raises:
+            StateError: Another one is there, or it cannot be written.
+        """
+        content, _ = store.packed(_unanswered(selection))
+        self.folder.write_options(order=self.order, seed=self.seed)
+        self.folder.freeze(store.rounds, encode(content))
+
+    def frozen(self, store: LabelStore) -> Selection | None:
+        """Read the request of the next round; see the base.
+
+        Raises:
+            StateError: It is damaged or of another experiment, or requests
+                and label files contradict each other.
+        """
+        rounds = self.folder.rounds()
+        if rounds and rounds[-1] > store.rounds:
+            raise StateError(
+                f'{store.folder}: wanted {rounds[-1]} label files, since '
+                f'round {rounds[-1]} was asked, got {store.rounds}; restore '
+                'the folder from a copy'
+            )
+        for number in rounds:
+            if number < store.rounds and not self.folder.is_sealed(number):
+                self._compare(number, store)
+                self.folder.seal(number, store.sha256(number))
+        if store.rounds not in rounds:
+            return None
+        request = self.folder.request(store.rounds)
+        selection = request.selection()
+        wanted, _ = store.packed(_unanswered(selection))
+        for key in ('experiment', 'pool', 'previous', 'images'):
+            if getattr(wanted, key) != getattr(request.content, key):
+                path = self.folder.file(store.rounds, 'request.npz')
+                raise StateError(
+                    f'{path}: wanted the request of round {store.rounds} of '
+                    f'this experiment, got that of another ({key} differs); '
+                    f'restore {self.folder.path} from a copy'
+                )
+        return selection
+
+    def collect(self, selection: Selection, store: LabelStore) -> Answers:
+        """Collect what people answered; see the base.
+
+        Raises:
+            AnswersWanted: Items are open, and nobody closed the round.
+            StateError: The journal or a mask is damaged.
+        """
+        number = selection.round
+        if not len(selection):
+            self.folder.close(number, 'run')
+        request = self.folder.request(number)
+
+        def answered() -> int:
+            count = len(self.classes)
+            return self.folder.state(number, request, count).answered
+
+        self.folder.close(number, 'run', lambda: answered() == len(request))
+        if not self.folder.is_closing(number):
+            raise AnswersWanted(self._asks(request, answered()))
+        return self._resolved(request)
+
+    def committed(self, store: LabelStore) -> None:
+        """Seal the round; see the base."""
+        self.folder.seal(store.rounds - 1, store.sha256(store.rounds - 1))
+
+    def seconds(self, round: int) -> float | None:
+        """Return how long people took; see the base."""
+        if round not in self.folder.rounds():
+            return None
+        request = self.folder.request(round)
+        state = self.folder.state(round, request, len(self.classes))
+        return float(sum(state.seconds()))
+
+    def _resolved(self, request: Request) -> Answers:
+        state = self.folder.state(request.round, request, len(self.classes))
+        return resolve(request, state, self.folder.read_mask)
+
+    def _asks(self, request: Request, answered: int) -> str:
+        """Say what is asked, and where to answer."""
+        count = len(request)
+        images = len(request.content.images)
+        unit = request.unit + 's' * (count != 1)
+        where = f' in {images} image{"s" * (images != 1)}'
+        return (
+            f'round {request.round} asks {count:,} {unit}'
+            f'{where if request.unit != "image" else ""}; {answered:,} are '
+            'answered. Answer them on the page of `python -m segal annotate '
+            f'serve {self.work_dir}`, then run the same command again'
+        )
+
+    def _compare(self, round: int, store: LabelStore) -> None:
+        """Check that a label file holds the answers of its journal.
+
+        Raises:
+            StateError: It does not.
+        """
+        answers = self._resolved(self.folder.request(round))
+        content, selection = store.read(round), answers.selection
+        if not same_selection(selection, content.selection()) or not all(
+            _same(content, row, row_of_answers, answers.images[name])
+            for name, row, row_of_answers in content.rows()
+        ):
+            raise StateError(
+                f'{self.folder.file(round, "jsonl")}: wanted the answers that '
+                f'the label file of round {round} holds, got others; restore '
+                f'{self.folder.path} from a copy'
+            )
+
+
+def _same(
+    content: LabelFile,
+    places: slice,
+    row: slice,
+    answer: PixelAnswers | ImageAnswers,
+) -> bool:
+    """Compare the answers about one image with those of a label file."""
+    if isinstance(answer, ImageAnswers):
+        refused = int(content.status[row][0]) == REFUSED
+        return refused == (answer.label_map is None)
+    return np.array_equal(
+        answer.status, content.status[places]
+    ) and np.array_equal(answer.classes, content.classes[places])
+
+
+def _unanswered(selection: Selection) -> Answers:
+    """Refuse every request of a selection, as a frozen request does."""
+
+    def refused(places: NDArray[np.int64]) -> PixelAnswers | ImageAnswers:
+        if selection.whole:
+            return ImageAnswers(None)
+        count = len(places)
+        return PixelAnswers(
+            places,
+            np.full(count, 255, np.uint8),
+            np.full(count, REFUSED, np.uint8),
+        )
+
+    found = {name: refused(at) for name, at in selection.places.items()}
+    return Answers(selection, found)

@@ -1,0 +1,260 @@
+"""Name, read and write the files of ``work_dir/annotation``.
+
+A run freezes ``round_003.request.npz``, people fill ``round_003.jsonl`` and
+``masks/``. ``round_003.closing.json`` says that the round takes no answers any
+more. Once the label file exists, the run writes ``round_003.sealed.json``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segal.annotation.journal import Closed, Journal, read_journal
+from segal.annotation.request import Request
+from segal.annotation.state import State
+from segal.errors import StateError
+from segal.files import replace_file, replace_json
+
+NAME = 'annotation'
+_SHA = re.compile('[0-9a-f]{64}')
+_ROUND = re.compile(r'round_(\d{3,})\.request\.npz')
+
+
+class AnnotationFolder:
+    """The requests and answers of one work_dir.
+
+    Args:
+        work_dir: Of the experiment; ``annotation`` in it need not exist.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        self.work_dir = Path(work_dir)
+        self.path = self.work_dir / NAME
+
+    def file(self, round: int, suffix: str) -> Path:
+        """Return the path of a file of a round."""
+        return self.path / f'round_{round:03d}.{suffix}'
+
+    def rounds(self) -> list[int]:
+        """List the rounds that were frozen, in order."""
+        if not self.path.is_dir():
+            return []
+        found = map(_ROUND.fullmatch, os.listdir(self.path))
+        return sorted(int(match[1]) for match in found if match)
+
+    def pending(self) -> int | None:
+        """Return the round that is asked now; None: none is."""
+        return next(
+            (x for x in self.rounds()[::-1] if not self.is_sealed(x)), None
+        )
+
+    def freeze(self, round: int, request: bytes) -> None:
+        """Write a request, once.
+
+        Raises:
+            StateError: There is another one, or it cannot be written.
+        """
+        path = self.file(round, 'request.npz')
+        self.path.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.read_bytes() != request:
+            raise StateError(
+                f'{path}: wanted no request of round {round}, got one; a '
+                'round is asked once: restore the folder from a copy'
+            )
+        replace_file(path, request)
+
+    def write_options(self, **options: Any) -> None:
+        """Write how items are shown: ``order`` and ``seed``."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        replace_json(self.path / 'options.json', options)
+
+    def options(self) -> dict[str, Any]:
+        """Read how items are shown; by image where nothing says it."""
+        found: dict[str, Any] = dict(order='image', seed=0)
+        with suppress(OSError, ValueError):
+            found.update(json.loads((self.path / 'options.json').read_text()))
+        return found
+
+    def request(self, round: int) -> Request:
+        """Read the request of a round.
+
+        Raises:
+            StateError: It is missing or damaged.
+        """
+        return Request.read(self.file(round, 'request.npz'))
+
+    def journal(self, round: int, request: Request, classes: int) -> Journal:
+        """Open the journal of a round, to write answers.
+
+        Raises:
+            StateError: It is damaged.
+        """
+
+        def check() -> None:
+            if self.is_closing(round) or self.is_sealed(round):
+                raise Closed(f'round {round} takes no answers any more')
+
+        with self.exclusive():
+            return Journal(
+                self.file(round, 'jsonl'),
+                request,
+                classes,
+                check,
+                self.exclusive,
+            )
+
+    def state(self, round: int, request: Request, classes: int) -> State:
+        """Read what is answered, without writing.
+
+        Raises:
+            StateError: The journal is damaged.
+        """
+        return read_journal(self.file(round, 'jsonl'), request, classes)[0]
+
+    def is_closing(self, round: int) -> bool:
+        """Check whether a round takes no answers any more."""
+        return self.file(round, 'closing.json').exists()
+
+    def close(
+        self, round: int, who: str, may: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Take no further answers: what is answered is trained on.
+
+        No answer is written after this returns.
+
+        Args:
+            round: Which one.
+            who: Name of the person, or of the run.
+            may: Decides, while nobody else can write an answer.
+        """
+        with self.exclusive():
+            if not self.is_closing(round) and may():
+                now = datetime.now(UTC).isoformat(timespec='seconds')
+                replace_json(
+                    self.file(round, 'closing.json'), dict(who=who, at=now)
+                )
+
+    def is_sealed(self, round: int) -> bool:
+        """Check whether the answers of a round are in its label file."""
+        return self.file(round, 'sealed.json').exists()
+
+    def seal(self, round: int, label_file: str) -> None:
+        """Write what the round was: request, journal and label file.
+
+        Args:
+            round: Which one.
+            label_file: SHA-256 of it.
+        """
+        journal = self.file(round, 'jsonl')
+        data = journal.read_bytes() if journal.exists() else b''
+        replace_json(
+            self.file(round, 'sealed.json'),
+            dict(
+                request=self.request(round).sha256,
+                journal=hashlib.sha256(data).hexdigest(),
+                label_file=label_file,
+            ),
+        )
+
+    def mask_path(self, digest: str) -> Path:
+        """Return the path of a mask.
+
+        Raises:
+            ValueError: It is no SHA-256.
+        """
+        if not _SHA.fullmatch(digest):
+            raise ValueError(f'wanted a SHA-256, got {digest[:80]!r}')
+        return self.path / 'masks' / f'{digest}.png'
+
+    def write_mask(self, png: bytes) -> str:
+        """Write a mask, and sync it to disk.
+
+        Args:
+            png: 8-bit grey, already checked.
+
+        Returns:
+            Its SHA-256.
+        """
+        digest = hashlib.sha256(png).hexdigest()
+        path = self.mask_path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            replace_file(path, png)
+        return digest
+
+    def read_mask(
+        self, digest: str, size: tuple[int, int]
+    ) -> NDArray[np.uint8]:
+        """Read a mask.
+
+        Args:
+            digest: Its SHA-256.
+            size: (h, w) that it has.
+
+        Returns:
+            uint8 (h, w), class ids, 255 where there is no class.
+
+        Raises:
+            StateError: It is missing or was altered.
+        """
+        path = self.mask_path(digest)
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise ValueError('another content')
+            with Image.open(io.BytesIO(data)) as png:
+                mask = np.array(png)
+            if mask.shape != size or mask.dtype != np.uint8:
+                raise ValueError(f'{mask.dtype} {mask.shape}')
+        except (OSError, ValueError, SyntaxError) as error:
+            raise StateError(
+                f'{path}: wanted the mask uint8 {size} that an answer names, '
+                f'got {error}; restore the file from a copy'
+            ) from error
+        return mask
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other processes from writing answers or closing meanwhile."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / '.journal.lock', 'a') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second server out of the folder.
+
+        Raises:
+            StateError: Another one is at work.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / '.lock', 'a+') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise StateError(
+                    f'{self.path}: wanted a folder that no server uses, but '
+                    f'one is at work there ({file.read().strip()}); open its '
+                    'page, or end it'
+                ) from error
+            file.truncate(0)
+            file.write(json.dumps(dict(process=os.getpid())))
+            file.flush()
+            yield
+            file.truncate(0)

@@ -1,0 +1,163 @@
+"""Correct a committed round in a copy of its experiment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from segal.active.label_store.pool_file import read_pool
+from segal.annotation.folder import AnnotationFolder
+from segal.annotation.request import Request
+from segal.annotation.state import Event, State
+from segal.errors import ConfigError, StateError, nearest
+from segal.files import replace_json
+
+_KEPT = (
+    'config.json',
+    'config.py',
+    'pool.json',
+    'pool_sizes.json',
+    'superpixels',
+    'features',
+)
+"""What is copied as it is, beside labels, rows, networks and answers."""
+
+
+def fork(
+    work_dir: Path, new: Path, number: int, reopen: Sequence[str]
+) -> tuple[int, int]:
+    """Copy an experiment up to a round, whose answers are open again.
+
+    Label files, rows and networks of the earlier rounds are copied. The
+    round is asked again with the answers that it has, but for those that are
+    to be given anew. The copy then goes on as an experiment of its own.
+
+    Args:
+        work_dir: Of the experiment; it is not changed.
+        new: Folder of the copy; it must not exist.
+        number: Of the label file.
+        reopen: Which answers are to be given anew: names of classes, numbers
+            of items, ``'void'``, ``'cant_tell'`` or ``'all'``.
+
+    Returns:
+        How many items the round has, and how many of them are open.
+
+    Raises:
+        StateError: The round was not answered by people, or ``new`` exists.
+        ConfigError: There is no such class or item.
+    """
+    old, copy = AnnotationFolder(work_dir), AnnotationFolder(new)
+    if number not in old.rounds() or not old.is_sealed(number):
+        known = [str(x) for x in old.rounds() if old.is_sealed(x)]
+        raise StateError(
+            f'{work_dir}: wanted a round that people answered '
+            f'({", ".join(known) or "there is none"}), got {number}'
+        )
+    if new.exists():
+        raise StateError(f'{new}: wanted a folder that does not exist yet')
+    classes = read_pool(work_dir).classes
+    request = old.request(number)
+    state = old.state(number, request, len(classes))
+    kept = _kept(request, state, classes, reopen)
+    part = new.with_name(new.name + '.tmp')
+    shutil.rmtree(part, ignore_errors=True)
+    copy = AnnotationFolder(part)
+    _copy_experiment(work_dir, part, number)
+    _copy_answers(old, copy, number)
+    copy.freeze(number, old.file(number, 'request.npz').read_bytes())
+    journal = copy.journal(number, request, len(classes))
+    for event in kept:
+        journal.append(
+            event.item,
+            0,
+            event.who,
+            event.what,
+            cls=event.cls,
+            mask=event.mask,
+            ms=event.ms,
+            hidden_ms=event.hidden_ms,
+            hint=event.hint,
+            client=event.client,
+        )
+    journal.close()
+    part.rename(new)
+    return len(request), len(request) - len(kept)
+
+
+def _kept(
+    request: Request,
+    state: State,
+    classes: Sequence[str],
+    reopen: Sequence[str],
+) -> list[Event]:
+    """List the answers that stay, in the order in which they were given.
+
+    Raises:
+        ConfigError: There is no such class or item.
+    """
+    kinds = ('all', 'void', 'cant_tell')
+    items = {int(x) for x in reopen if x.isdecimal()}
+    names = {x for x in reopen if not x.isdecimal()}
+    for item in items:
+        if item >= len(request):
+            raise ConfigError(
+                f'--reopen: wanted items 0 to {len(request) - 1}, got {item}'
+            )
+    for name in names.difference(classes, kinds):
+        raise ConfigError(
+            f'--reopen: {name!r} is no class'
+            + nearest(name, [*classes, *kinds])
+        )
+
+    def stays(event: Event) -> bool:
+        if state.standing(event.item) is not event or 'all' in names:
+            return False
+        said = event.what
+        if event.cls is not None:
+            said = classes[event.cls]
+        return said not in names and event.item not in items
+
+    return [event for event in state.clients.values() if stays(event)]
+
+
+def _copy_experiment(work_dir: Path, new: Path, number: int) -> None:
+    """Copy the labels, rows and networks of the rounds before ``number``."""
+    new.mkdir(parents=True)
+    (new / 'labels').mkdir()
+    paths = [work_dir / name for name in _KEPT]
+    for k in range(number):
+        paths += [
+            work_dir / 'labels' / f'round_{k:03d}.npz',
+            work_dir / 'labels' / f'round_{k:03d}',
+            work_dir / f'round_{k:03d}',
+        ]
+    for path in paths:
+        target = new / path.relative_to(work_dir)
+        if path.is_dir():
+            shutil.copytree(path, target)
+        elif path.exists():
+            shutil.copy2(path, target)
+    for name in ('rounds.json', 'times.json'):
+        path = work_dir / name
+        if path.exists():
+            rows = json.loads(path.read_text())['rounds'][:number]
+            replace_json(new / name, dict(rounds=rows))
+    if not number:
+        (new / 'labels').rmdir()
+
+
+def _copy_answers(
+    old: AnnotationFolder, copy: AnnotationFolder, number: int
+) -> None:
+    """Copy what people answered in the rounds before ``number``."""
+    copy.path.mkdir()
+    for path in old.path.glob('*.json'):
+        if not path.name.startswith('round_'):
+            shutil.copy2(path, copy.path)
+    if (old.path / 'masks').is_dir():
+        shutil.copytree(old.path / 'masks', copy.path / 'masks')
+    for k in range(number):
+        for path in old.path.glob(f'round_{k:03d}.*'):
+            shutil.copy2(path, copy.path)

@@ -1,0 +1,274 @@
+"""Append answers to a journal, each on disk before it is acknowledged.
+
+One line an event, JSON, with a CRC-32 of what is before it. The first line
+names the request. A line is whole or it is the last one: a process that is
+killed while it writes leaves a torn last line, which is cut. Anything else
+that does not read is damage, and refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from segal.annotation.request import Request
+from segal.annotation.state import Event, State
+from segal.errors import SegALError, StateError
+from segal.files import sync_folder, unwritable
+
+VERSION = 1
+_decode = json.JSONDecoder().raw_decode  # half the time of json.loads
+
+
+class Conflict(SegALError):  # noqa: N818
+    """Somebody else was there before.
+
+    Attributes:
+        rev: Revision of the item.
+        standing: The answer that stands; None: the item is open again.
+    """
+
+    def __init__(self, rev: int, standing: Event | None) -> None:
+        super().__init__(
+            f'it was answered by {standing.who!r} in the meantime'
+            if standing
+            else 'it was changed in the meantime'
+        )
+        self.rev = rev
+        self.standing = standing
+
+
+class Closed(SegALError):  # noqa: N818
+    """The round takes no answers any more."""
+
+
+def encode_line(value: dict[str, Any]) -> bytes:
+    """Write a value as a line with its CRC-32 at the end."""
+    body = json.dumps(value, separators=(',', ':'))[:-1].encode()
+    return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
+
+
+def decode_line(line: bytes) -> dict[str, Any]:
+    """Read a line.
+
+    Raises:
+        ValueError: It was altered, or is not whole.
+    """
+    body, found, end = line[:-18], line[-18:-10], line[-10:]
+    if found != b',"crc":"' or end[-2:] != b'"}':
+        raise ValueError('no CRC at its end')
+    if end[:-2] != b'%08x' % zlib.crc32(body):
+        raise ValueError('its CRC-32 is not that of its content')
+    value, _ = _decode(str(body, 'ascii') + '}')
+    assert isinstance(value, dict)
+    return value
+
+
+def _event(value: dict[str, Any]) -> Event:
+    return Event(cls=value.pop('class'), **value)
+
+
+def read_journal(
+    path: Path, request: Request, classes: int
+) -> tuple[State, int]:
+    """Replay a journal.
+
+    Args:
+        path: Of the journal; a file that is not there is an empty one.
+        request: What it answers.
+        classes: How many there are.
+
+    Returns:
+        What its events come to, and how many bytes of it are whole lines;
+        the last of them may lack its end of line.
+
+    Raises:
+        StateError: It is damaged, or answers another request.
+    """
+    state, whole = State(len(request)), 0
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return state, whole
+    lines = data.split(b'\n')
+    for number, line in enumerate(lines, 1):
+        is_last = number == len(lines)
+        try:
+            if is_last and not line:
+                break
+            value = decode_line(line)
+            if number == 1:
+                if value != _header(request):
+                    raise ValueError('it answers another request')
+            else:
+                event = _event(value)
+                problem = state.problem(event)
+                if problem or not _is_class(event.cls, classes):
+                    raise ValueError(problem or f'class {event.cls}')
+                state.apply(event)
+        except (ValueError, TypeError, KeyError, AssertionError) as error:
+            if is_last:
+                break  # torn; a writer cuts it
+            raise StateError(
+                f'{path}, line {number}: wanted an answer as it was written, '
+                f'got another line ({error}); nothing was changed: restore '
+                'the file from a copy, or move it away to ask the round anew'
+            ) from error
+        whole += len(line) + (not is_last)
+    return state, whole
+
+
+def _header(request: Request) -> dict[str, Any]:
+    return dict(format=VERSION, round=request.round, request=request.sha256)
+
+
+def _is_class(cls: int | None, classes: int) -> bool:
+    return cls is None or 0 <= cls < classes
+
+
+class Journal:
+    """An open journal; one process writes it.
+
+    Args:
+        path: Of the file.
+        request: What it answers.
+        classes: How many there are.
+        check: Raises :class:`Closed` where no further answer may be written.
+        exclusive: Keeps other processes out while it is checked and written.
+
+    Attributes:
+        state: What its events come to.
+        cut: A sentence about a torn last line that was cut; else empty.
+
+    Raises:
+        StateError: It is damaged, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        request: Request,
+        classes: int,
+        check: Callable[[], None] = lambda: None,
+        exclusive: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.path = path
+        self.classes = classes
+        self.check = check
+        self.exclusive = exclusive
+        self.cut = ''
+        self._lock = Lock()
+        self.state, whole = read_journal(path, request, classes)
+        try:
+            self._file = open(path, 'ab', buffering=0)  # noqa: SIM115
+            torn = self._file.tell() - whole
+            if torn:
+                self._file.truncate(whole)
+                self.cut = (
+                    f'{path}: its last line was torn ({torn} bytes, never '
+                    'acknowledged), and is cut'
+                )
+            if not whole:
+                self._write(encode_line(_header(request)))
+            elif not path.read_bytes().endswith(b'\n'):
+                self._write(b'\n')
+            os.fsync(self._file.fileno())
+            sync_folder(path.parent)
+        except OSError as error:
+            raise StateError(unwritable(path, error)) from error
+
+    def append(
+        self,
+        item: int,
+        rev: int,
+        who: str,
+        what: str,
+        *,
+        cls: int | None = None,
+        mask: str | None = None,
+        ms: int | None = None,
+        hidden_ms: int = 0,
+        hint: int | None = None,
+        client: str,
+    ) -> Event:
+        """Write an event, and sync it to disk.
+
+        Args:
+            item: Index of the item.
+            rev: Revision of it that the person saw.
+            who: Name of the person.
+            what: See :class:`Event`.
+            cls: Class id.
+            mask: SHA-256 of a mask that is on disk.
+            ms: Milliseconds from painted to key.
+            hidden_ms: Of these hidden.
+            hint: What was suggested.
+            client: Number of the event; one that was written is returned as
+                it was written.
+
+        Raises:
+            Conflict: The item has another revision.
+            Closed: The round takes no answers any more.
+            ValueError: The event makes no sense.
+            StateError: It cannot be written.
+        """
+        with self._lock, self.exclusive():
+            known = self.state.clients.get(client)
+            if known is not None:
+                same = (known.item, known.who, known.what, known.cls)
+                if same != (item, who, what, cls) or known.mask != mask:
+                    raise ValueError(f'client {client!r} was another answer')
+                return known
+            self.check()
+            if not 0 <= item < self.state.items:
+                raise ValueError(f'item {item}, of {self.state.items}')
+            if not _is_class(cls, self.classes):
+                raise ValueError(f'class {cls}, of {self.classes}')
+            now = self.state.rev(item)
+            standing = self.state.standing(item)
+            if rev != now or (standing and what != 'undo'):
+                raise Conflict(now, standing)
+            event = Event(
+                n=self.state.events + 1,
+                item=item,
+                rev=rev + 1,
+                who=who,
+                what=what,
+                cls=cls,
+                mask=mask,
+                ms=ms,
+                hidden_ms=hidden_ms,
+                hint=hint,
+                client=client,
+                at=datetime.now(UTC).isoformat(timespec='milliseconds'),
+            )
+            problem = self.state.problem(event)
+            if problem:
+                raise ValueError(problem)
+            written = event._asdict()
+            written['class'] = written.pop('cls')
+            end = self._file.tell()
+            try:
+                self._write(encode_line(written))
+                os.fdatasync(self._file.fileno())
+            except OSError as error:
+                self._file.truncate(end)
+                raise StateError(unwritable(self.path, error)) from error
+            self.state.apply(event)
+            return event
+
+    def _write(self, line: bytes) -> None:
+        written = self._file.write(line)
+        if written != len(line):
+            raise OSError(28, 'only a part of the line was written')
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

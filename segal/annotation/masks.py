@@ -1,0 +1,91 @@
+"""Check the masks that pages send, before anything is decoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segal.annotation.crops import encode_png
+from segal.annotation.request import Item
+
+NO_CLASS = 255
+SPARE_BYTES = 64 * 1024
+"""A mask may have that many more bytes than pixels."""
+
+_SIGNATURE = b'\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR'
+_FORM = (8, 0, 0)
+"""Bits, colour type (grey) and interlacing (none)."""
+
+
+def most_bytes(item: Item) -> int:
+    """Return how many bytes a mask of an item may have."""
+    return item.box[2] * item.box[3] + SPARE_BYTES
+
+
+def decode_mask(png: bytes, item: Item) -> NDArray[np.uint8]:
+    """Decode a mask of an item.
+
+    Args:
+        png: 8-bit grey, not interlaced, of the size of the item's box.
+        item: What it answers.
+
+    Returns:
+        uint8 (h, w).
+
+    Raises:
+        ValueError: It is another file, of another size, or truncated.
+    """
+    if png[:16] != _SIGNATURE or len(png) < 33:
+        raise ValueError('wanted a PNG file')
+    width, height, *form = struct.unpack('>II5B', png[16:29])
+    if (form[0], form[1], form[4]) != _FORM:
+        raise ValueError('wanted an 8-bit grey PNG that is not interlaced')
+    if (height, width) != item.box[2:]:
+        raise ValueError(
+            f'wanted {item.box[2]}x{item.box[3]} pixels (height, width), as '
+            f'the box of the item, got {height}x{width}'
+        )
+    try:
+        with Image.open(io.BytesIO(png), formats=['PNG']) as image:
+            mask = np.array(image)
+    except Exception:  # whatever a broken file makes of a decoder
+        raise ValueError('wanted a whole PNG file') from None
+    if mask.shape != (height, width) or mask.dtype != np.uint8:
+        raise ValueError('wanted one 8-bit grey value for each pixel')
+    return mask
+
+
+def clean_mask(png: bytes, item: Item, classes: int) -> bytes:
+    """Check a mask, and write it anew with what counts of it.
+
+    Args:
+        png: See :func:`decode_mask`.
+        item: What it answers.
+        classes: How many there are.
+
+    Returns:
+        A PNG with class ids, and 255 where there is no class or the place is
+        not asked. The same answer makes the same bytes.
+
+    Raises:
+        ValueError: It is no such mask.
+    """
+    mask = decode_mask(png, item)
+    kept = mask
+    if item.kind == 'region':
+        top, left = item.box[:2]
+        rows, columns = np.divmod(item.places, item.size[1])
+        kept = np.full_like(mask, NO_CLASS)
+        at = rows - top, columns - left
+        kept[at] = mask[at]
+    alien = kept[(kept >= classes) & (kept != NO_CLASS)]
+    if len(alien):
+        raise ValueError(
+            f'wanted class ids from 0 to {classes - 1}, and {NO_CLASS} for '
+            f'none, got {int(alien[0])}'
+        )
+    return encode_png(kept)

@@ -1,0 +1,51 @@
+"""Read command lines without importing torch or mmcv."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+
+class KeyValues(argparse.Action):
+    """Read ``key=value ...`` as mmcv's ``DictAction`` does.
+
+    A mistake is an error of the parser, in place of a traceback.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the options of one occurrence, as a dict."""
+        from mmcv import DictAction
+
+        words = [str(value) for value in values or ()]
+        try:
+            DictAction(self.option_strings, self.dest)(
+                parser, namespace, words
+            )
+        except (ValueError, AssertionError) as error:
+            parser.error(
+                f'argument {self.option_strings[0]}: wanted key=value ..., '
+                f'such as runner.sample_rounds=3; got {" ".join(words)} '
+                f'({error})'
+            )
+
+
+def make_parser(summary: str | None, example: str) -> argparse.ArgumentParser:
+    """Make the parser of a tool, whose help ends with an example.
+
+    Args:
+        summary: Docstring of the tool, or its first line.
+        example: Command lines, without ``segal``.
+    """
+    lines = '\n'.join(f'  segal {line}' for line in example.splitlines())
+    return argparse.ArgumentParser(
+        description=summary,
+        epilog=f'example:\n{lines}',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

@@ -1,0 +1,320 @@
+"""Label in a browser what a run asks.
+
+    segal annotate loop CONFIG [GPUS]        serve and train in turn
+    segal annotate serve WORK_DIR            the page alone
+    segal annotate status WORK_DIR [--json]  who is how far
+    segal annotate close WORK_DIR            train on what is answered
+    segal annotate val CONFIG [OUT]          make a validation set
+    segal annotate costs WORK_DIR            prices, measured
+    segal annotate fork WORK_DIR NEW --round K --reopen road 17
+                                             correct a round in a copy
+
+Exit codes: 0, 2 wrong options, 4 damaged or foreign files, 6 answers are
+missing (status).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segal.annotation.folder import AnnotationFolder
+from segal.annotation.request import Request
+from segal.annotation.state import State
+from segal.arguments import KeyValues, make_parser
+from segal.errors import AnswersWanted, SegALError, StateError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The round that is asked now.
+
+    Attributes:
+        request: What is asked.
+        state: What is answered.
+        classes: Names of the classes.
+    """
+
+    request: Request
+    state: State
+    classes: list[str]
+
+    @property
+    def words(self) -> str:
+        """Such as ``'120 of 200 pixels answered (60 %)'``."""
+        done, count = self.state.answered, len(self.request)
+        share = 100 * done / count if count else 100
+        unit = self.request.unit + 's' * (count != 1)
+        return f'{done:,} of {count:,} {unit} answered ({share:.0f} %)'
+
+
+def asked_now(work_dir: Path) -> Asked | None:
+    """Read the round that is asked; None: none is.
+
+    Raises:
+        StateError: The folder is none of an experiment, or damaged.
+    """
+    from segal.active.label_store.pool_file import read_pool
+
+    folder = AnnotationFolder(work_dir)
+    classes = read_pool(work_dir).classes
+    number = folder.pending()
+    if number is None:
+        return None
+    request = folder.request(number)
+    return Asked(request, folder.state(number, request, len(classes)), classes)
+
+
+def serve_page(args: argparse.Namespace) -> int:
+    """Serve the page until Ctrl+C."""
+    from segal.active.label_store.pool_file import read_pool
+    from segal.annotation.server import serve
+
+    read_pool(args.work_dir)  # raises where no experiment is
+    with serve(args.work_dir, **address(args)) as server:
+        say_where(server.urls)
+        print('Ctrl+C ends the page; every answer is on disk.', flush=True)
+        server.wait()
+    return 0
+
+
+def address(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the server."""
+    return dict(
+        host=args.host,
+        port=args.port,
+        annotators=args.annotator,
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        insecure_http=args.insecure_http,
+    )
+
+
+def say_where(urls: dict[str, str]) -> None:
+    """Print the address of each person."""
+    width = max(map(len, urls))
+    print('Answer here, in a browser:')
+    for name, url in urls.items():
+        print(f'  {name:<{width}}  {url}', flush=True)
+
+
+def status(args: argparse.Namespace) -> int:
+    """Print how far the round is, and each person."""
+    from segal.annotation.measure import paces, seconds_left
+
+    asked = asked_now(args.work_dir)
+    if asked is None:
+        rounds = len(AnnotationFolder(args.work_dir).rounds())
+        told: dict[str, Any] = dict(asked=None, answered_rounds=rounds)
+        print(
+            json.dumps(told, indent=1)
+            if args.json
+            else f'{args.work_dir}: nothing is asked now; {rounds} rounds '
+            'are answered'
+        )
+        return 0
+    state, request = asked.state, asked.request
+    left = seconds_left(state)
+    people = paces(state)
+    if args.json:
+        told = dict(
+            asked=dict(
+                round=request.round,
+                unit=request.unit,
+                request=request.sha256,
+                items=len(request),
+                answered=state.answered,
+                skipped=state.skipped,
+                seconds_left=left,
+            ),
+            people=[one._asdict() for one in people],
+        )
+        print(json.dumps(told, indent=1))
+    else:
+        print(f'{args.work_dir}, round {request.round}: {asked.words}')
+        for one in people:
+            each = one.seconds_per_answer
+            pace = '' if each is None else f', {each:.1f} s each'
+            print(
+                f'  {one.who}: {one.answered:,} answered{pace}, '
+                f'{one.minutes:.0f} min so far'
+            )
+        if left is not None:
+            print(f'  about {left / 60:.0f} min left, for one person')
+    complete = state.answered == len(request)
+    return 0 if complete else AnswersWanted.exit_code
+
+
+def close(args: argparse.Namespace) -> int:
+    """Take no further answers in this round."""
+    asked = asked_now(args.work_dir)
+    if asked is None:
+        raise StateError(f'{args.work_dir}: nothing is asked now')
+    if not asked.state.answered:
+        raise StateError(
+            f'{args.work_dir}: wanted at least one answer to train on, got '
+            'none'
+        )
+    folder = AnnotationFolder(args.work_dir)
+    folder.close(asked.request.round, 'segal annotate close')
+    print(
+        f'{args.work_dir}, round {asked.request.round}: {asked.words}; the '
+        'rest stays free. The next start of the run trains on these.'
+    )
+    return 0
+
+
+def costs(args: argparse.Namespace) -> int:
+    """Print the prices of requests, measured."""
+    from segal.active.label_store.pool_file import read_pool
+    from segal.annotation.measure import TRIMMED, prices
+
+    folder = AnnotationFolder(args.work_dir)
+    classes = read_pool(args.work_dir).classes
+    requests = [folder.request(number) for number in folder.rounds()]
+    found = prices(
+        (one, folder.state(one.round, one, len(classes))) for one in requests
+    )
+    if not found:
+        raise StateError(
+            f'{args.work_dir}: wanted measured answers, got none yet'
+        )
+    print(
+        f'# seconds, from {args.work_dir}: means without the shortest and '
+        f'the longest {TRIMMED:.0%}'
+    )
+    for name, price in found.items():
+        print(
+            f'#   {name}: {price.seconds:.2f}, 95 % from {price.low:.2f} to '
+            f'{price.high:.2f}, {price.answers:,} answers'
+        )
+    told = ', '.join(
+        f'{name}={max(0.0, price.seconds):.2f}'
+        for name, price in found.items()
+    )
+    print(f"active_learning['costs'] = dict(unit='seconds', {told})")
+    return 0
+
+
+def fork(args: argparse.Namespace) -> int:
+    """Copy an experiment, and open a round of it again."""
+    from segal.annotation.fork import fork as copy
+
+    items, opened = copy(args.work_dir, args.new, args.round, args.reopen)
+    print(
+        f'{args.new}: a copy up to round {args.round}, in which {opened:,} '
+        f'of {items:,} items are open. Answer them with `segal annotate '
+        f'serve {args.new}`, then run the config with --work-dir {args.new}'
+    )
+    return 0
+
+
+def loop(args: argparse.Namespace) -> int:
+    """Serve and train in turn until all rounds are done."""
+    from segal.commands.annotate_loop import run_loop
+
+    return run_loop(args)
+
+
+def val(args: argparse.Namespace) -> int:
+    """Make a validation set."""
+    from segal.commands.annotate_loop import run_val
+
+    return run_val(args)
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the server."""
+    parser.add_argument(
+        '--host', default='127.0.0.1', help='address (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--port', type=int, default=8460, help='port (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--annotator',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='who may answer; each gets an address (default: you)',
+    )
+    parser.add_argument('--tls-cert', type=Path, help='certificate, PEM')
+    parser.add_argument('--tls-key', type=Path, help='its key, PEM')
+    parser.add_argument(
+        '--insecure-http',
+        action='store_true',
+        help='serve other machines without TLS',
+    )
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', type=Path, help='config of the experiment')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValues,
+        help='keys to change, such as runner.sample_rounds=3',
+    )
+    parser.add_argument(
+        '--points',
+        type=int,
+        default=50,
+        help='random pixels an image of the validation set (default: '
+        '%(default)s)',
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = make_parser(__doc__, 'annotate loop my_experiment/config.py 1')
+    verbs = parser.add_subparsers(required=True, metavar='COMMAND')
+
+    def verb(name: str, function: Any, summary: str) -> Any:
+        one = verbs.add_parser(name, help=summary, description=summary)
+        one.set_defaults(function=function)
+        if name in ('serve', 'loop', 'val'):
+            _add_address(one)
+        if name in ('loop', 'val'):
+            _add_config(one)
+        else:
+            one.add_argument('work_dir', type=Path)
+        return one
+
+    found = verb('loop', loop, 'serve and train in turn, to the end')
+    found.add_argument('gpus', type=int, nargs='?', default=1)
+    found.add_argument(
+        '--work-dir', type=Path, help='folder of the experiment'
+    )
+    verb('serve', serve_page, 'serve the page alone')
+    found = verb('status', status, 'show who is how far')
+    found.add_argument('--json', action='store_true')
+    verb('close', close, 'train on what is answered')
+    found = verb('val', val, 'make a validation set of random pixels')
+    found.add_argument(
+        'out', type=Path, nargs='?', help='folder (default: data.val.ann_dir)'
+    )
+    verb('costs', costs, 'print measured prices for active_learning.costs')
+    found = verb('fork', fork, 'correct a round in a copy')
+    found.add_argument('new', type=Path)
+    found.add_argument('--round', type=int, required=True)
+    found.add_argument(
+        '--reopen',
+        nargs='+',
+        default=['all'],
+        help='names of classes, numbers of items, void, cant_tell or all',
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command of the arguments, and return the exit code."""
+    args = _parser().parse_args(arguments)
+    try:
+        return int(args.function(args))
+    except SegALError as error:
+        sys.stderr.write(f'Error: {error}\n')
+        return error.exit_code

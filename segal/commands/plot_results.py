@@ -1,0 +1,151 @@
+"""Draw the learning curves of one or more results.json.
+
+    segal plot-results experiments/<name>/results.json ... --out PNG
+        [--against "Margin (<name>)"]
+
+The curves are mean and sample standard deviation over seeds of the last
+epoch's mIoU, over labelled pixels per image. Full supervision is a horizontal
+line. The title names the experiment; with several, each heuristic does.
+``--against`` prints the paired differences from one heuristic.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segal.arguments import make_parser
+from segal.errors import SegALError, StateError
+
+if TYPE_CHECKING:
+    from segal.report.evidence import Evidence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the arguments, draw, and return the exit code."""
+    parser = make_parser(
+        __doc__,
+        'plot-results results.json --out curves.png',
+    )
+    parser.add_argument('results', type=Path, nargs='+')
+    parser.add_argument('--out', type=Path, required=True, metavar='PNG')
+    parser.add_argument(
+        '--against',
+        metavar='HEURISTIC',
+        help='as the picture names it; prints differences from it, paired '
+        'by seed',
+    )
+    args = parser.parse_args(arguments)
+    try:
+        evidence, name = read(args.results)
+        draw(evidence, name, args.out)
+        if args.against is not None:
+            print('\n'.join(differences(evidence, args.against)))
+    except SegALError as error:
+        sys.stderr.write(f'\nError: {error}\n')
+        return error.exit_code
+    return 0
+
+
+def read(paths: Sequence[Path]) -> tuple[Evidence, str]:
+    """Read the runs of several files, and the title of the picture.
+
+    Raises:
+        StateError: A file is no ``results.json``.
+    """
+    from segal.report.evidence import Evidence
+    from segal.report.results import evidence_of
+
+    runs, full, names = [], [], []
+    for path in paths:
+        try:
+            results = json.loads(path.read_text())
+            found, name = evidence_of(results), results['experiment']
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f'{path}: wanted a results.json of segal collect-results, '
+                'got a file that cannot be read as that '
+                f'({type(error).__name__}: {error}); collect it anew'
+            ) from error
+        names.append(name)
+        full += found.full
+        runs += [
+            replace(run, heuristic=f'{run.heuristic} ({name})')
+            if len(paths) > 1
+            else run
+            for run in found.runs
+        ]
+    return Evidence(runs, full), names[0] if len(names) == 1 else ''
+
+
+def draw(evidence: Evidence, name: str, out: Path) -> None:
+    """Draw the learning curves.
+
+    Raises:
+        StateError: The picture cannot be written.
+    """
+    from segal.files import whole_file
+    from segal.report import charts
+    from segal.report.axes import PIXELS
+
+    axis = replace(
+        PIXELS,
+        values=lambda run: [row['labels_per_image'] for row in run.rows],
+    )
+    figure = charts.curves(evidence, axis)
+    figure.axes[0].set_title(name, loc='left', fontsize=10.5)
+    with whole_file(out) as file:
+        figure.savefig(file, format='png', dpi=200)
+
+
+def differences(evidence: Evidence, against: str) -> list[str]:
+    """Format the differences from one heuristic, by round and in area.
+
+    Raises:
+        StateError: The heuristic has no runs, or budgets differ.
+    """
+    from segal.report.axes import axis_of
+    from segal.report.statistics import paired_test
+    from segal.report.tables import areas_of
+
+    if against not in evidence.groups:
+        raise StateError(
+            f'--against: wanted one of {", ".join(evidence.groups)}; got '
+            f'{against!r}'
+        )
+    if not evidence.same_budgets:
+        raise StateError(
+            '--against: wanted runs that asked as much until each round, got '
+            'other budgets; leave --against out'
+        )
+    axis = axis_of(evidence)
+    columns: dict[str, list[Mapping[int, float | None]]] = {}
+    for name in evidence.groups:
+        done = evidence.finished(name)
+        columns[name] = [
+            *(
+                {
+                    run.seed: run.curve[at]
+                    for run in done
+                    if at < len(run.curve)
+                }
+                for at in range(len(evidence.budgets))
+            ),
+            areas_of(done, axis, None),
+        ]
+    lines = [f'mIoU of each round, and area, minus {against}:']
+    for name, own in columns.items():
+        if name == against:
+            continue
+        cells = []
+        for ours, theirs in zip(own, columns[against], strict=True):
+            test = paired_test(ours, theirs)
+            gap = '-' if test.difference is None else f'{test.difference:+.2f}'
+            p = '' if test.p is None else f' (p {test.p:.3f})'
+            cells.append(f'{gap}{p}')
+        lines.append(f'{name}, {test.pairs} seeds: ' + '  '.join(cells))
+    return lines

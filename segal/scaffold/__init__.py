@@ -1,0 +1,1 @@
+"""Write the config of a new experiment from folders of images and masks."""

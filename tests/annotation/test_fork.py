@@ -1,0 +1,127 @@
+"""A committed round, corrected in a copy of its experiment."""
+
+import json
+
+import pytest
+
+from segal.annotation.folder import AnnotationFolder
+from segal.commands.annotate import main as annotate
+from tests.annotation.answering import answer_all
+from tests.annotation.test_human_runs import (
+    CLASSES,
+    answers,
+    configs,
+    hide,
+    root,  # noqa: F401
+    run,
+    to_the_end,
+)
+
+
+def files_of(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file() and path.name != '.lock'
+    }
+
+
+def test_a_copy_with_better_answers_ends_as_if_they_had_been_first(
+    root,  # noqa: F811
+    tmp_path,
+    capsys,
+):
+    _, people = configs(root, 'superpixels')
+    read = hide(root)
+
+    def careless(name):
+        truth = read(name).copy()
+        truth[truth == 1] = 0
+        return truth
+
+    right, wrong, mended = (tmp_path / x for x in ('right', 'wrong', 'mended'))
+    assert to_the_end(people, right, read)[-1] == 0
+    assert run(people, wrong) == 6
+    answer_all(wrong, read, len(CLASSES))
+    assert run(people, wrong) == 6
+    answer_all(wrong, careless, len(CLASSES))
+    assert run(people, wrong) == 6
+    before = files_of(wrong)
+    command = ['fork', str(wrong), str(mended), '--round', '1']
+    assert annotate([*command, '--reopen', 'ground']) == 0
+    assert files_of(wrong) == before
+    capsys.readouterr()
+    assert annotate(['status', str(mended)]) == 6
+    said = capsys.readouterr().out
+    assert 'round 1: ' in said
+    assert run(people, mended) == 6
+    assert answers(mended) == answers(wrong)[:1]
+    answer_all(mended, read, len(CLASSES), who='bob')
+    while run(people, mended) == 6:
+        answer_all(mended, read, len(CLASSES))
+    assert answers(mended) == answers(right)
+    rows = [
+        json.loads((x / 'rounds.json').read_text()) for x in (mended, right)
+    ]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (['--round', '7'], 'wanted a round that people answered (0)'),
+        (['--round', '1'], 'wanted a round that people answered (0)'),
+        (['--round', '0', '--reopen', 'grond'], "did you mean 'ground'?"),
+        (['--round', '0', '--reopen', '999'], 'wanted items 0 to'),
+    ],
+)
+def test_mistakes_leave_nothing_behind(
+    root,  # noqa: F811
+    tmp_path,
+    capsys,
+    options,
+    said,
+):
+    _, people = configs(root, 'pixel')
+    read = hide(root)
+    work_dir, new = tmp_path / 'run', tmp_path / 'new'
+    assert run(people, work_dir) == 6
+    answer_all(work_dir, read, len(CLASSES))
+    assert run(people, work_dir) == 6
+    assert annotate(['fork', str(work_dir), str(new), *options]) in (2, 4)
+    assert said in capsys.readouterr().err
+    assert not new.exists()
+
+
+def test_status_close_and_costs(root, tmp_path, capsys):  # noqa: F811
+    _, people = configs(root, 'pixel')
+    read = hide(root)
+    work_dir = tmp_path / 'run'
+    assert run(people, work_dir) == 6
+    capsys.readouterr()
+    assert annotate(['close', str(work_dir)]) == 4
+    assert 'at least one answer' in capsys.readouterr().err
+    assert annotate(['costs', str(work_dir)]) == 4
+    answer_all(work_dir, read, len(CLASSES), limit=10)
+    assert annotate(['status', str(work_dir), '--json']) == 6
+    out, _ = capsys.readouterr()
+    told = json.loads(out)
+    assert told['asked']['answered'] == 10
+    assert told['asked']['seconds_left'] == 30.0
+    assert told['people'] == [
+        dict(
+            who='ada',
+            answered=10,
+            seconds_per_answer=1.0,
+            minutes=pytest.approx(1 / 6),
+        )
+    ]
+    assert annotate(['status', str(work_dir)]) == 6
+    assert '10 of 40 pixels answered (25 %)' in capsys.readouterr().out
+    assert annotate(['close', str(work_dir)]) == 0
+    assert annotate(['costs', str(work_dir)]) == 0
+    out = capsys.readouterr().out
+    assert "dict(unit='seconds', pixel=1.00, open=0.00)" in out
+    assert run(people, work_dir) == 6
+    assert AnnotationFolder(work_dir).pending() == 1
+    assert annotate(['status', str(tmp_path / 'nowhere')]) == 4
