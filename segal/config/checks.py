@@ -39,6 +39,12 @@ def check_data(cfg: Config) -> list[str]:
     for name in ('train', 'val'):
         if not data.get(name):
             problems.append(f'data.{name}: required, a data set; got nothing')
+    batch = 'samples_per_gpu'
+    if batch not in {**data, **(data.get('train_dataloader') or {})}:
+        problems.append(
+            f'data.{batch}: required, images a batch in each process; got '
+            'nothing'
+        )
     for entry in entries(data.get('train')):
         if not isinstance(entry, Mapping):
             problems.append(

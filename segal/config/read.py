@@ -15,7 +15,6 @@ from segal.config import (
     parts,
     pool_view,
     schedule,
-    sections,
     shapes,
     training,
 )
@@ -282,7 +281,6 @@ def _settle_mmseg(
     """Check and complete the sections of mmcv and mmseg."""
     cfg = values.cfg
     values.problems += checks.check_data(cfg)
-    values.problems += sections.check_sections(cfg)
     for problems, more in (
         network.average_over_labels(cfg),
         network.settle_weights(

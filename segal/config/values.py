@@ -10,6 +10,7 @@ from mmcv import Config
 from pydantic import ValidationError
 
 from segal.config.keys import BY_NAME, Experiment, Key, Section, section_of
+from segal.config.shapes import find
 from segal.errors import nearest, short
 
 _REQUIRED_SECTIONS = ('active_learning', 'runner')
@@ -39,12 +40,7 @@ class Values:
         Returns:
             Whether it is there, and its value.
         """
-        here: Any = self.cfg
-        for part in name.split('.'):
-            if not isinstance(here, (Mapping, Config)) or part not in here:
-                return False, None
-            here = here[part]
-        return True, here
+        return find(self.cfg, name)
 
     def _validate(self, written: dict[str, Any]) -> Experiment:
         """Check what is written; wrong values count as not written."""

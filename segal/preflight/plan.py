@@ -12,7 +12,7 @@ from torch import nn
 from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.units import Fit
 from segal.config.schema import ActiveLearningConfig
-from segal.config.sections import CHECKPOINTS_KEPT
+from segal.config.shapes import CHECKPOINTS_KEPT
 from segal.config.spans import Span, spans_of
 from segal.distributed import ranks
 from segal.experiment.features import cost, describe_first, needs_of
