@@ -10,8 +10,8 @@ from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
 from segal.config.costs import SECTION, foreign_prices, written_costs
-from segal.config.keys import CostTable
-from segal.config.schema import Mixed, Sources
+from segal.config.keys import Sources
+from segal.config.schema import Mixed
 from segal.config.values import Values
 from segal.errors import short
 from segal.openmmlab import pipelines
@@ -25,12 +25,7 @@ def read_cost_table(values: Values) -> Costs:
     written = values.find(SECTION)[1]
     if isinstance(written, Mapping):
         values.problems += foreign_prices(written, SECTION)
-    return Costs(
-        **{
-            name: values[f'{SECTION}.{name}']
-            for name in CostTable.model_fields
-        }
-    )
+    return Costs(**dict(values[SECTION]))
 
 
 def read_budgets(

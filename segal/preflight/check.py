@@ -114,16 +114,12 @@ def check_experiment(
                 with build_problems('active_learning.heuristic', {}, problems):
                     check_dropout(model)
             if sample is not None and not problems:
-                training.forward(model, sample, parts, problems)
-            if not problems:
-                query.tap(model, parts, problems)
-            if sample is not None and not problems:
                 left_out = _run_once(parts, sample, problems)
         if problems:
             raise ConfigError(problems)
         check_label_values(parts)
         if weights:
-            parts.networks.check_weights(model.cpu())
+            parts.networks.check_weights(model)
     seconds = time.perf_counter() - begin
     logger.info('preflight: %.1f s%s', seconds, left_out)
     return model
@@ -154,6 +150,10 @@ def _run_once(
         begin = time.perf_counter()
         views.query(model, parts, problems)
         seconds = time.perf_counter() - begin
+        if problems:  # the network may fail on any image
+            problems[:] = [*training.forward(model, sample, parts)] or problems
+            return ''
+        query.tap(model, parts, problems)
         views.evaluate(model, parts, problems)
         if problems:
             return ''
