@@ -121,15 +121,7 @@ def _check_amounts(
 def _spending(
     values: Values, unit: Unit, amount: float, costs: Costs, counted: bool
 ) -> Spending | None:
-    """Read a budget in cost; its prices become part of the experiment.
-
-    Args:
-        values: Of all keys; gets the problems.
-        unit: What is asked.
-        amount: Of each round.
-        costs: The prices.
-        counted: Whether the initial labels have a count of their own.
-    """
+    """Read a budget in cost; its prices become part of the experiment."""
     answer: Any = values.find(f'{_SETTINGS}region.answer')[1] or 'all'
     spending = Spending(amount, costs, unit, first=int(counted), answer=answer)
     if not spending.price:
@@ -214,12 +206,7 @@ def read_mixed(
 
 
 def read_shape(values: Values, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Read the shape of regions, and complete the options of selectors.
-
-    Args:
-        values: Of all keys; gets the problems.
-        chosen: The parts; selectors get ``answer`` and ``aggregate``.
-    """
+    """Read the shape of regions, and complete the options of selectors."""
     where = f'{_SETTINGS}region.'
     shape, problems = parts.resolve_shape(values[where + 'shape'])
     values.problems += problems

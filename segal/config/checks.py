@@ -75,9 +75,6 @@ def check_against_data(
         config: Its ``active_learning``, read.
         pool: All images that may be asked about.
         classes: Names of the data set's classes.
-
-    Returns:
-        The problems.
     """
     problems = check_classes(cfg, len(classes))
     if config.ignore_index < len(classes):
@@ -209,14 +206,7 @@ def _is_data_set(value: Any) -> bool:
 
 
 def _check_wrappers(data: Mapping[str, Any]) -> list[str]:
-    """Refuse data sets whose images cannot get labels one by one.
-
-    Args:
-        data: The config's section, RepeatDataset unwrapped.
-
-    Returns:
-        One sentence for each wrapper and each step that mixes images.
-    """
+    """Refuse data sets whose images cannot get labels one by one."""
     problems = []
     for name in ('train', 'query', 'val'):
         section: Any = data.get(name)

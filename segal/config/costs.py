@@ -36,15 +36,7 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
 
 
 def foreign_prices(written: Mapping[str, Any], where: str) -> list[str]:
-    """Find default prices, which are in seconds, beside another unit.
-
-    Args:
-        written: The table as written.
-        where: Its name in errors.
-
-    Returns:
-        The problems.
-    """
+    """Find default prices, which are in seconds, beside another unit."""
     unit = written.get('unit', DEFAULT_UNIT)
     lacks = [name for name in ('pixel', 'image') if name not in written]
     if unit == DEFAULT_UNIT or not lacks:

@@ -269,10 +269,6 @@ def check_encodings(cfg: Config, unit: str | None) -> list[str]:
 
     For EncNet's semantic encoding loss, a class without a labelled pixel
     counts as absent.
-
-    Args:
-        cfg: The config.
-        unit: What is bought.
     """
     if unit is None or unit_named(unit).whole:
         return []
@@ -294,12 +290,7 @@ def check_encodings(cfg: Config, unit: str | None) -> list[str]:
 
 
 def check_classes(cfg: Config, classes: int) -> list[str]:
-    """Check that the heads have the classes of the data set.
-
-    Args:
-        cfg: The config.
-        classes: How many classes the data set has.
-    """
+    """Check that the heads have the classes of the data set."""
     if classes == 1:
         return [
             'data.train.classes: wanted two classes or more, got one, which '

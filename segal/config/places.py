@@ -57,9 +57,6 @@ def check_places(cfg: Config) -> list[str]:
 def check_checkpoints(cfg: Config) -> None:
     """Check that checkpoints on this disk exist, without reading them.
 
-    Args:
-        cfg: Canonical.
-
     Raises:
         StateError: Some are missing.
     """

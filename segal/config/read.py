@@ -93,13 +93,7 @@ def _read(
 def _active_learning(
     values: Values, inherited: frozenset[str], notes: list[str]
 ) -> ActiveLearningConfig | None:
-    """Read everything, in the order of the guide.
-
-    Args:
-        values: Of all keys; gets the problems.
-        inherited: Dotted keys that came from a base.
-        notes: Gets the notes.
-    """
+    """Read everything, in the order of the guide."""
     unit = _unit(values)
     threshold = values['active_learning.settings.pixel.sample_threshold']
     top_percent = float(threshold) if threshold else None

@@ -24,15 +24,7 @@ _MOVES = (
 
 
 def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
-    """Read class balance, averaged weights and pseudo-labels.
-
-    Args:
-        values: Of all keys of ours.
-        cfg: The config, for mmcv's own way to average weights.
-
-    Returns:
-        The settings, and the problems.
-    """
+    """Read class balance, averaged weights and pseudo-labels."""
     on = {
         name: values[_AL + name] is not None
         for name in ('class_balance', 'average', 'pseudo_labels')

@@ -39,9 +39,6 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
     Variables of a config are no keys: the files use them after the line that
     sets them. A constant (``GPU``) is no misspelt key.
 
-    Args:
-        cfg: As loaded.
-
     Returns:
         Problems (misspelt keys), and notes (keys without a reader).
     """

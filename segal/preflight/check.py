@@ -130,11 +130,6 @@ def _run_once(
 ) -> str:
     """Query, evaluate and train once, with a second network.
 
-    Args:
-        parts: The experiment.
-        sample: mmseg's training sample of the pool.
-        problems: Gets what is wrong.
-
     Returns:
         What was left out to save time; empty: nothing.
     """
