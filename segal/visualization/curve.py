@@ -13,11 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from segal.files import whole_file
-from segal.visualization.table import (
-    labels_per_image,
-    share_words,
-    time_scale,
-)
+from segal.visualization.table import labels_per_image, share_words, time_scale
 
 _BLUE = '#2563a8'
 _GRID = '#e3e6ea'

@@ -143,9 +143,7 @@ class Pool(Sequence[PoolImage]):
 
 
 def open_pool(
-    dataset: CustomDataset,
-    cache: Path | None = None,
-    key: str = 'data.query',
+    dataset: CustomDataset, cache: Path | None = None, key: str = 'data.query'
 ) -> Pool:
     """Decode every image of ``data.query`` once, and open the pool.
 
@@ -324,10 +322,7 @@ def query_batch(pool: Pool, names: Sequence[str]) -> dict[str, Any]:
 
 
 def query_loader(
-    pool: Pool,
-    names: Sequence[str],
-    batch_size: int,
-    workers: int,
+    pool: Pool, names: Sequence[str], batch_size: int, workers: int
 ) -> tuple[DataLoader, list[list[str]]]:
     """Build the loader of test batches of some images of the pool.
 
