@@ -27,16 +27,10 @@ def draw_curve(
     images: int | None = None,
     over_cost: bool = False,
 ) -> None:
-    """Draw mIoU over labels per image, over images, or over cost.
+    """Draw mIoU over labels per image, over images, or over cost, as a PNG.
 
-    Args:
-        rows: Of ``rounds.json``; those without a mIoU are left out.
-        path: Of the PNG.
-        title: Above the curve.
-        images: How many images the pool has; the images with a label where
-            None.
-        over_cost: Whether to draw mIoU over the cost of the labels; rows
-            without a cost are left out.
+    Rows of ``rounds.json`` without a mIoU, or over cost without a cost, are
+    left out. ``images`` counts the pool; None: the images with a label.
     """
     shown = [
         row
