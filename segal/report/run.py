@@ -64,12 +64,7 @@ class Run:
     def paid(self, costs: Costs) -> list[float] | None:
         """Compute the cost of all labels until each round.
 
-        Args:
-            costs: The prices.
-
-        Returns:
-            None without label files, unless the rows have costs at these
-            prices.
+        None without label files, unless the rows have costs at these prices.
         """
         if self.asked is not None:
             return [float(costs.of(one)) for one in accumulate(self.asked)]
@@ -149,11 +144,7 @@ class Run:
 
 
 def read_run(work_dir: Path, name: str = '') -> Run:
-    """Read a run.
-
-    Args:
-        work_dir: Folder of the run.
-        name: Of the run; empty: that of the folder.
+    """Read a run; its name is that of the folder if none is given.
 
     Raises:
         StateError: The folder is no work_dir, has no finished round, or is
@@ -223,11 +214,7 @@ def read_run(work_dir: Path, name: str = '') -> Run:
 
 
 def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:
-    """Name a heuristic: ``PowerNoise(ClassBalanced(Margin))``.
-
-    Args:
-        heuristic: The value of the config.
-    """
+    """Name a config's heuristic: ``PowerNoise(ClassBalanced(Margin))``."""
     if not isinstance(heuristic, Mapping):
         return _registered(str(heuristic))
     name = _registered(str(heuristic['type']))
