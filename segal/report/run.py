@@ -125,9 +125,10 @@ class Run:
         found = [
             (row.get('seconds') or {}).get('annotation') for row in self.rows
         ]
-        if None in found:
+        known = [float(seconds) for seconds in found if seconds is not None]
+        if len(known) < len(found):
             return None
-        return [seconds / 60 for seconds in accumulate(found)]
+        return [seconds / 60 for seconds in accumulate(known)]
 
     def iou(self, row: int) -> list[float | None]:
         """Return the IoU of each class in a round, in per cent."""
