@@ -260,8 +260,9 @@ export class Asking {
     if (this.current?.item === entry.item) this.current = null;
     if (entry.item !== null) this.queue.remove(entry.item);
     this.present(item);
-    $('last').textContent = `Taken back: ${this.said(was)}`;
-    say(`Taken back: ${this.said(was)}`);
+    const text = was ? `Taken back: ${this.said(was)}` : 'Taken back';
+    $('last').textContent = text;
+    say(text);
   }
 
   moved(item, rev) {
