@@ -7,7 +7,6 @@ the images is held out for evaluation.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -67,10 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         out = absolute(args.out, '--out')
         _check_out(out, args.force)
-        apart = [out]
-        if args.masks and args.masks.resolve() != args.images.resolve():
-            apart.append(args.masks)
-        images = look_at_images(args.images, apart)
+        beside = args.masks and args.masks.resolve() == args.images.resolve()
+        apart = [out, *([args.masks] if args.masks and not beside else [])]
+        images = look_at_images(args.images, apart, masks_beside=bool(beside))
         masks = look_at_masks(args.masks, images) if args.masks else None
         classes = find_classes(args.classes, images, masks)
         plan = make_plan(images, args.unit, people=masks is None)
@@ -125,9 +123,9 @@ def _write(out: Path, files: dict[str, str]) -> None:
 def _most(counts: Counter[str]) -> str:
     """List the most frequent values, for the table."""
     shown = [
-        f'{value} ({number:,})' for value, number in counts.most_common(4)
+        f'{value} ({number:,})' for value, number in counts.most_common(6)
     ]
-    return ', '.join(shown) + ' ...' * (len(counts) > 4)
+    return ', '.join(shown) + ' ...' * (len(counts) > 6)
 
 
 def _table(
@@ -171,7 +169,7 @@ def _next(out: Path, masks: Masks | None, plan: Plan) -> list[str]:
     one, all_ = plan.round_seconds, ROUNDS * plan.round_seconds
     unit = plan.unit + 's' * (plan.budget != 1)
     lines = [
-        f'\nwritten   {os.path.relpath(out)}/config.py, train.txt, val.txt',
+        f'\nwritten   {shown(out / "config.py")}, train.txt, val.txt',
         f'a round   asks {plan.budget:,} {unit}: about {hours(one)} of a '
         f'person, {hours(all_)} in {ROUNDS} rounds',
         'next      ' + next_command(out, masks),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from segal.errors import ConfigError
 from segal.files import shipped
@@ -49,7 +50,7 @@ def command_of(
     """Build the command line and environment of a run.
 
     Args:
-        config: The config file.
+        config: The config file, or the name of one that came with SegAL.
         gpus: How many processes there are on this machine.
         options: Of ``segal.train_active_learning``.
         given: The environment to start from.
@@ -75,6 +76,9 @@ def command_of(
         env['OMP_NUM_THREADS'] = str(max(1, threads))
     # Threads that wait shall sleep: spinning, they starve other processes.
     env['OMP_WAIT_POLICY'] = env.get('OMP_WAIT_POLICY') or 'PASSIVE'
+    came = shipped() / config
+    if not Path(config).exists() and came.is_file():
+        config = str(came)
     work = ['segal.train_active_learning', config, '--launcher', 'pytorch']
     work += options
     nodes = env.get('NNODES') or '1'

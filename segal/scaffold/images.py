@@ -145,12 +145,15 @@ def names_below(folder: Path, without: Sequence[Path] = ()) -> list[str]:
     )
 
 
-def look_at_images(path: Path, without: Sequence[Path] = ()) -> Folder:
+def look_at_images(
+    path: Path, without: Sequence[Path] = (), masks_beside: bool = False
+) -> Folder:
     """Read the headers of all images of a folder, and decode some.
 
     Args:
         path: The folder; nested ones count.
         without: Folders in it that hold no images (masks, the experiment).
+        masks_beside: Whether masks lie beside images: grey or palette PNGs.
 
     Raises:
         DataError: No folder, or fewer than ``FEWEST`` images in it.
@@ -158,7 +161,9 @@ def look_at_images(path: Path, without: Sequence[Path] = ()) -> Folder:
     folder = folder_of(path, 'IMAGES')
     photos: dict[str, Photo | str] = {}
     for name in names_below(folder, without):
-        photos[name] = _odd_name(name) or _header(folder / name, name)
+        photo = _odd_name(name) or _header(folder / name, name)
+        if not (masks_beside and _is_mask(photo)):
+            photos[name] = photo
     good = [name for name, one in photos.items() if isinstance(one, Photo)]
     for name in sample(good, 'decode'):
         try:
@@ -185,6 +190,15 @@ def _odd_name(name: str) -> str:
     except UnicodeEncodeError:
         return 'a name that is not UTF-8'
     return ''
+
+
+def _is_mask(photo: Photo | str) -> bool:
+    """Tell a mask beside images: grey or of a palette, and a PNG."""
+    return (
+        isinstance(photo, Photo)
+        and photo.mode in ('L', 'P', '1', 'I')
+        and photo.suffix == '.png'
+    )
 
 
 def _header(path: Path, name: str) -> Photo | str:
@@ -238,9 +252,7 @@ def _check(found: Folder) -> None:
         'more than 8 bits, of which training reads the upper 8 (dark images '
         'should be stretched to the full range first)': _is_deep,
         'alpha, which training does not see': lambda one: 'A' in one.mode,
-        'an EXIF orientation, by which training turns them': (
-            lambda one: one.turn != 1
-        ),
+        'an EXIF orientation other than upright': (lambda one: one.turn != 1),
     }
     kinds: dict[str, Callable[[Photo], bool]] = notes
     for words, holds in kinds.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,7 @@ def look_at_masks(path: Path, images: Folder) -> Masks:
     folder = folder_of(path, '--masks')
     names = set(names_below(folder))
     if folder.resolve() == images.path.resolve():
-        names -= {one.name for one in images.photos if not _is_mask(one)}
+        names -= {one.name for one in images.photos}
     masks = _paired(folder, images.photos, names)
     pairs = {one: masks.name_of(one.name) for one in images.photos}
     used = set(pairs.values()) & names
@@ -99,11 +99,6 @@ def look_at_masks(path: Path, images: Folder) -> Masks:
     _read(masks, images)
     _check_ids(masks, images)
     return masks
-
-
-def _is_mask(photo: Photo) -> bool:
-    """Tell a mask beside the images: grey or palette, and a PNG."""
-    return photo.mode in ('L', 'P', '1', 'I') and photo.suffix == '.png'
 
 
 def _paired(folder: Path, photos: Sequence[Photo], names: set[str]) -> Masks:
@@ -133,7 +128,7 @@ def _paired(folder: Path, photos: Sequence[Photo], names: set[str]) -> Masks:
             votes.update(
                 name.removeprefix(stem)
                 for name in by_folder[str(Path(one.name).parent)]
-                if name.startswith(stem) and name != one.name
+                if name.startswith(stem)
             )
         for ending, number in votes.most_common(1):
             if number > most:
@@ -186,6 +181,11 @@ def _compare_sizes(masks: Masks, images: Folder) -> None:
     images.leave_out(wrong, 'a mask that is unreadable or of another size')
     if stored and not upright:
         masks.ignores_exif = True
+        images.photos = [replace(one, turn=1) for one in images.photos]
+        images.notes.append(
+            'masks are of the pixels as stored, so training does not turn '
+            'images by EXIF'
+        )
     elif (stored and upright) or (open_ and not upright):
         raise DataError(
             'IMAGES: wanted images and masks that are turned alike, got an '

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
 
+import torch
+
 from segal.active.units.costs import Asked, Costs
 from segal.scaffold.images import Folder
 from segal.seeding import key
 
 UNITS = ('pixel', 'superpixel', 'square', 'image')
 
-LONGEST = 512
+LONGEST = {'cpu': 384, 'gpu': 768}
 """Longer side of an image in training, in pixels, at most."""
 
 STRIDE = 32
@@ -29,9 +31,9 @@ ROUNDS = 5
 SEEN = (480, 1920)
 """Least and most samples that the network sees in a round."""
 
-SEEN_PIXELS = 80_000_000
-"""Pixels of these samples, where their number lies between the two: one to
-three minutes on a core."""
+SEEN_PIXELS = {'cpu': 50_000_000, 'gpu': 1_000_000_000}
+"""Pixels of these samples, where their number lies between the two: one or
+two minutes."""
 
 LARGE = 256 * 256
 """Pixels of a crop from which a batch is small."""
@@ -94,14 +96,15 @@ def make_plan(images: Folder, unit: str, people: bool) -> Plan:
     )
     heights, widths = zip(*(one.upright for one in images.photos), strict=True)
     high, wide = median(heights), median(widths)
-    longest = max(STRIDE, min(LONGEST, round(max(high, wide))))
+    device = 'gpu' if torch.cuda.is_available() else 'cpu'
+    longest = max(STRIDE, min(LONGEST[device], round(max(high, wide))))
     shrink = longest / max(high, wide)
     turned = sum(h > w for h, w in zip(heights, widths, strict=True))
     if 0 < turned < len(heights):  # upright and oblong ones
         high = wide = min(high, wide)
     crop = (_side(high * shrink), _side(wide * shrink))
     area = crop[0] * crop[1]
-    seen = max(SEEN[0], min(SEEN[1], SEEN_PIXELS // area))
+    seen = max(SEEN[0], min(SEEN[1], SEEN_PIXELS[device] // area))
     pixels = min(h * w for h, w in zip(heights, widths, strict=True))
     return Plan(
         train,
