@@ -31,6 +31,7 @@ export class Asking {
     this.answered = 0;
     this.painter = new Painter(stage, session.classes, request, {
       changed: () => this.strokeDone(),
+      ready: () => showMask(this.painter, palette),
       hover: (label) => showUnder(label, palette),
       needs: (text) => toast(text),
     });

@@ -18,6 +18,7 @@ export class Outbox {
     this.offline = false;
     this.busy = false;
     this.stopped = false;
+    this.opened = false;
     this.wake = () => {};
     this.online = () => this.wake();
     addEventListener('online', this.online);
@@ -33,6 +34,7 @@ export class Outbox {
     late.forEach((entry) => unsent.remove(entry.client));
     this.entries = own.filter((entry) => entry.request === request)
       .sort((a, b) => a.given - b.given);
+    this.opened = true;
     this.pump();
     return late.filter((entry) => entry.what !== 'undo').length;
   }
