@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from playwright.sync_api import Page
 
+import segal
+
+WEB = Path(segal.__file__).parent / 'annotation' / 'web'
+
+# Superpixels are there.
+PATCHES = '[data-do=superpixel]:not([disabled])'
+
+# Another item is painted than the one before, or none is left.
 READY = """
     ([painted]) => document.body.dataset.state !== 'asking'
         ? document.body.dataset.state !== 'saving'
@@ -67,3 +77,7 @@ class Person:
 
     def wait_until_sent(self) -> None:
         self.wait_for(waiting='0')
+
+    def look(self) -> None:
+        """Let the page ask how things stand, before it would by itself."""
+        self.page.evaluate("() => void dispatchEvent(new Event('online'))")

@@ -9,7 +9,6 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import jinja2
@@ -22,9 +21,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-import segal
+from tests.annotation.browsing import WEB
 
-WEB = Path(segal.__file__).parent / 'annotation' / 'web'
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -67,12 +65,11 @@ def pixels(count: int) -> list[Question]:
 
 def discs(count: int, answer: str = 'class') -> list[Question]:
     inside = np.hypot(*(np.indices((21, 21)) - 10)) <= 10
+    boxes = [(5 + i, 9 + 2 * i, 21, 21) for i in range(count)]
     return [
-        Question(
-            f'{i % 2}.png', 'region', answer, (5 + i, 9 + 2 * i, 21, 21), inside
-        )
-        for i in range(count)
-    ]  # fmt: skip
+        Question(f'{i % 2}.png', 'region', answer, box, inside)
+        for i, box in enumerate(boxes)
+    ]
 
 
 def wholes(count: int = 2) -> list[Question]:
@@ -161,12 +158,13 @@ class Fake:
 
     async def progress(self, _):
         done = sum(one.standing is not None for one in self.questions)
+        left = len(self.questions) - done
         return JSONResponse({
             'state': self.state, 'round': self.round, 'request': self.request,
             'total': len(self.questions), 'answered': done,
             'skipped': sum(one.skipped for one in self.questions),
             'mine': done, 'seconds_per_answer': 2.1 if done else None,
-            'seconds_left': 2.1 * (len(self.questions) - done) or None,
+            'seconds_left': 2.1 * left if done else None,
             'undoable': done > 0,
         })  # fmt: skip
 

@@ -24,11 +24,17 @@ VOID = 255
 WEB = server.WEB
 """The page itself; other tests have a stub in its place."""
 
+ASKED = """
+    ([round]) => document.body.dataset.state === 'asking'
+        && document.body.dataset.round === round
+        && document.body.dataset.item !== ''
+"""
+
 
 def answer_by_keys(person, request, read):
     """Answer each item that is painted, until the round is complete."""
     for _ in range(len(request)):
-        assert person.state == 'asking'
+        person.page.wait_for_function(ASKED, arg=[str(request.round)])
         item = request[person.item]
         truth = read(item.image)
         if item.answer == 'mask':
@@ -97,13 +103,7 @@ def test_keys_in_a_browser_give_the_run_of_ground_truth(
     with server.serve(work_dir, port=0, annotators=['ada']) as page:
         person = visit(page.urls['ada'])
         while codes[-1] == 6:
-            number = folder.pending()
-            person.page.wait_for_function(
-                '([r]) => document.body.dataset.state === "asking"'
-                ' && document.body.dataset.round === r',
-                arg=[str(number)],
-            )
-            answer_by_keys(person, folder.request(number), read)
+            answer_by_keys(person, folder.request(folder.pending()), read)
             codes.append(run(people, work_dir))
     assert codes == [6, 6, 6, 0]
     assert answers(work_dir) == answers(tmp_path / 'by_truth')

@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from tests.annotation.browsing import PATCHES
 from tests.annotation.fake import SIZE, asking, discs, wholes
 
 
@@ -76,7 +77,7 @@ def test_polygon_patch_and_fill_of_the_rest(visit):
     with asking(wholes()) as fake:
         person = visit(fake.url)
         canvas, keys = Canvas(person), person.page.keyboard
-        person.page.wait_for_timeout(200)  # superpixels come behind
+        person.page.wait_for_selector(PATCHES)
         keys.press('u')
         keys.press('1')
         canvas.click((13, 25))  # the one of rows 12-23, columns 24-35
