@@ -21,8 +21,6 @@ from tests.annotation.test_human_runs import (
 from tests.annotation.test_page_masks import Canvas, smallest
 
 VOID = 255
-WEB = server.WEB
-"""The page itself; other tests have a stub in its place."""
 
 ASKED = """
     ([round]) => document.body.dataset.state === 'asking'
@@ -89,10 +87,8 @@ def test_keys_in_a_browser_give_the_run_of_ground_truth(
     root,  # noqa: F811
     tmp_path,
     visit,
-    monkeypatch,
     name,
 ):
-    monkeypatch.setattr(server, 'WEB', WEB)
     assert set(UNITS) == {'squares', 'mixed', 'pixel', 'superpixels', 'image'}
     truth, people = configs(root, name)
     assert run(truth, tmp_path / 'by_truth') == 0
