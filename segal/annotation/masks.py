@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +50,40 @@ def decode_mask(png: bytes, item: Item) -> NDArray[np.uint8]:
             f'wanted {item.box[2]}x{item.box[3]} pixels (height, width), as '
             f'the box of the item, got {height}x{width}'
         )
+    if not _is_whole(png, height * (width + 1)):
+        raise ValueError('wanted a whole PNG file of that size')
     try:
         with Image.open(io.BytesIO(png), formats=['PNG']) as image:
             mask = np.array(image)
     except Exception:  # whatever a broken file makes of a decoder
-        raise ValueError('wanted a whole PNG file') from None
+        raise ValueError('wanted a PNG file that can be decoded') from None
     if mask.shape != (height, width) or mask.dtype != np.uint8:
         raise ValueError('wanted one 8-bit grey value for each pixel')
     return mask
+
+
+def _is_whole(png: bytes, size: int) -> bool:
+    """Check that the chunks of a PNG unpack to so many bytes.
+
+    Decoders take what is missing for zeros, which would be answers.
+    """
+    unpack, found, at, kind = zlib.decompressobj(), 0, 8, b''
+    try:
+        while kind != b'IEND':
+            length, kind = struct.unpack('>I4s', png[at : at + 8])
+            end = at + 8 + length
+            (crc,) = struct.unpack('>I', png[end : end + 4])
+            if crc != zlib.crc32(png[at + 4 : end]):
+                return False
+            if kind == b'IDAT':
+                left = unpack.unconsumed_tail + png[at + 8 : end]
+                found += len(unpack.decompress(left, size - found + 1))
+                if found > size:
+                    return False
+            at = end + 4
+    except (struct.error, zlib.error):
+        return False
+    return found == size and unpack.eof
 
 
 def clean_mask(png: bytes, item: Item, classes: int) -> bytes:

@@ -127,6 +127,7 @@ class Asked:
             answer: From :func:`segal.annotation.bodies.parse_answer`; its
                 mask was checked.
         """
+        self.item(answer['item'])
         fields = {k: v for k, v in answer.items() if k != 'request'}
         event = self._append(who=who, **fields)
         return dict(rev=event.rev, answered=self.state.answered)

@@ -308,7 +308,7 @@ class Guard:
         if site not in (None, 'same-origin'):
             return sentence
         ours = f'{scope["scheme"]}://{host}'
-        return sentence if origin and origin.lower() != ours else ''
+        return sentence if origin is not None and origin != ours else ''
 
 
 def cookie_name(host: str) -> str:

@@ -178,8 +178,9 @@ def _listen(host: str, port: int) -> socket.socket:
         AddressError: It is taken, or the host is none of this machine.
     """
     try:
-        family = socket.getaddrinfo(host, port)[0][0]
-        listening = socket.socket(family)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # its protocol makes asyncio send small responses without delay
+        listening = socket.socket(*found[0][:3])
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         listening.listen(128)

@@ -50,6 +50,12 @@ SHARE = Axis(
     'the curve over labelled pixels in per cent',
     lambda run: run.share,
 )
+MEASURED = Axis(
+    'measured',
+    'measured minutes of people',
+    'the curve over measured minutes',
+    lambda run: run.measured or [],
+)
 
 
 def axis_of(evidence: Evidence) -> Axis:

@@ -18,7 +18,7 @@ from segal.errors import StateError
 from segal.files import replace_file, unwritable
 from segal.report import charts
 from segal.report.absent import absences
-from segal.report.axes import IMAGES, PIXELS, SHARE, cost_axis
+from segal.report.axes import IMAGES, MEASURED, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
 from segal.report.gallery import gallery
 from segal.report.statistics import (
@@ -99,6 +99,8 @@ def draw_all(evidence: Evidence, findings: Findings) -> dict[str, Figure]:
     drawn['curve_share'] = charts.curves(evidence, SHARE)
     if evidence.has_costs:
         drawn['curve_cost'] = charts.curves(evidence, cost_axis(evidence))
+    if all(run.measured for run in evidence.runs):
+        drawn['curve_measured'] = charts.curves(evidence, MEASURED)
     drawn['areas'] = charts.areas(evidence, findings)
     if any(points for row in findings.penalties.points for points in row):
         drawn['penalties'] = charts.penalty_matrix(findings)

@@ -124,6 +124,16 @@ class Run:
         """Labelled pixels in per cent of the pool's, until each round."""
         return [100 * float(row['share']) for row in self.rows]
 
+    @cached_property
+    def measured(self) -> list[float] | None:
+        """Minutes that people took until each round; None if not measured."""
+        found = [
+            (row.get('seconds') or {}).get('annotation') for row in self.rows
+        ]
+        if None in found:
+            return None
+        return [seconds / 60 for seconds in accumulate(found)]
+
     def iou(self, row: int) -> list[float | None]:
         """Return the IoU of each class in a round, in per cent."""
         known = self.rows[row].get('IoU') or {}

@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -676,3 +677,13 @@ def test_the_server_imports_neither_torch_nor_mmcv():
         [sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT
     )
     assert done.stdout == 'set()\n'
+
+
+def test_small_responses_are_sent_at_once():
+    """Else each waits 40 ms for the browser to acknowledge its head."""
+    with server._listen('127.0.0.1', 0) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(('127.0.0.1', port)):
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.proto == socket.IPPROTO_TCP

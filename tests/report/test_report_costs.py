@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pandas as pd
@@ -13,6 +14,7 @@ from segal.config.costs import parse_costs
 from segal.errors import ConfigError, StateError
 from segal.report.evidence import read_evidence
 from segal.report.page import verdicts, write_report
+from segal.report.run import read_run
 from segal.report.tables import find
 from segal.runner.rounds import read_rounds, write_rounds
 from tests.tools.load import tool as load_tool
@@ -215,3 +217,28 @@ def test_a_page_without_known_costs(both, tmp_path):
     evidence = read_evidence(both[:1])
     text = write_report(evidence, tmp_path / 'out', 0).paths[0].read_text()
     assert 'These are the defaults, taken from PASCAL VOC 2012' in text
+
+
+def test_minutes_that_people_took(both, tmp_path, monkeypatch):
+    def page():
+        out = tmp_path / 'out'
+        options = [*map(str, both), '--axis', 'cost', '--images', '0']
+        options += ['--costs', 'clicks:pixel=1,image=10', '--out', str(out)]
+        monkeypatch.setattr(sys, 'argv', ['report.py', *options])
+        assert tool.main() == 0
+        return (out / 'report.html').read_text(), out / 'curve_measured.png'
+
+    text, chart = page()
+    assert 'really took' not in text
+    assert not chart.exists()
+    for work_dir in both:
+        path = work_dir / 'times.json'
+        rounds = json.loads(path.read_text())['rounds']
+        for number, seconds in enumerate(rounds):
+            seconds['annotation'] = 90.0 * (number + 1)
+        path.write_text(json.dumps({'rounds': rounds}))
+    text, chart = page()
+    assert 'really took' in text
+    assert chart.stat().st_size > 0
+    run = read_run(both[0])
+    assert run.measured[:2] == [1.5, 4.5]

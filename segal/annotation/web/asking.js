@@ -1,0 +1,359 @@
+// One round: show its questions, take answers, and take them back.
+
+import {getBlob, Refused, uuid} from './api.js';
+import {Clock} from './clock.js';
+import {Media} from './media.js';
+import {NONE} from './mask.js';
+import {Outbox} from './outbox.js';
+import {Painter} from './paint.js';
+import {
+  $, confirmed, percent, say, showMask, showUnder, toast,
+} from './panels.js';
+import {decodeGrey} from './png.js';
+import {Queue} from './queue.js';
+import {drafts} from './store.js';
+
+const KEPT = 4; // answered items whose pictures are kept for an undo
+const MUCH = 0.05; // a share unpainted that is asked about before sending
+const TOOLS = ['brush', 'eraser', 'polygon', 'superpixel'];
+const SAID = {void: 'no class', cant_tell: 'can’t tell', skip: 'skipped',
+  mask: 'a mask'};
+const page = document.body.dataset;
+
+export class Asking {
+  // on: {changed(), refused(error), reached()}
+  constructor(session, tab, stage, palette, on) {
+    Object.assign(this, {session, stage, palette, on});
+    const {request, experiment, annotator} = session;
+    this.request = request;
+    this.current = null;
+    this.history = []; // {item, client, what, class, labels}, youngest last
+    this.answered = 0;
+    this.painter = new Painter(stage, session.classes, request, {
+      changed: () => this.strokeDone(),
+      hover: (label) => showUnder(label, palette),
+      needs: (text) => toast(text),
+    });
+    stage.painter = this.painter;
+    this.clock = new Clock();
+    this.media = new Media(request);
+    this.outbox = new Outbox({request, experiment, annotator}, {
+      sent: (entry, reply) => this.sent(entry, reply),
+      refused: (entry, error) => this.answerRefused(entry, error),
+      signedOut: () => on.refused(new Refused(401, {})),
+      changed: on.changed,
+    });
+    this.queue = new Queue(
+      request, tab, this.media,
+      (item) => this.outbox.has(item) || this.current?.item === item,
+      {filled: () => this.next(), refused: on.refused});
+    this.outbox.open().then((late) => {
+      if (late) toast(`${late} answers to an earlier round came too late.`);
+      this.fill();
+    });
+  }
+
+  stop() {
+    this.outbox.stop();
+    this.queue.stop();
+    this.clock.stop();
+    this.leave();
+  }
+
+  fill() {
+    if (this.queue.items.length < 6) this.queue.fill();
+    if (this.coming && !this.current) this.next(); // pictures that failed
+  }
+
+  // Whether a question is on its way to the screen.
+  get coming() {
+    return this.queue.items.length > 0;
+  }
+
+  get unsentAnswers() {
+    return this.outbox.entries.filter((entry) =>
+      !['undo', 'skip'].includes(entry.what)).length;
+  }
+
+  // --- showing ---
+
+  next() {
+    if (this.current) return;
+    const [item] = this.queue.items;
+    const media = item && this.media.ready(item);
+    if (media) {
+      this.queue.take();
+      this.show(item, media);
+      this.media.keep([item, ...this.queue.items,
+        ...this.history.slice(-KEPT).map((past) => past.item)]);
+    } else {
+      this.queue.prepare();
+      this.leave();
+    }
+    this.on.changed();
+  }
+
+  // Show this item before all others; the one on the screen comes after it.
+  present(item) {
+    if (this.current) this.queue.putBack(this.current);
+    this.current = null;
+    this.queue.putBack(item);
+    this.next();
+  }
+
+  show(item, media) {
+    this.current = item;
+    const mask = item.answer === 'mask';
+    page.kind = item.kind;
+    page.answer = item.answer;
+    if (mask) this.openMask(item, media);
+    else this.painter.close();
+    this.palette.choose(mask ? this.painter.label : null);
+    if (!mask) this.palette.shares(null);
+    $('question').textContent = question(item);
+    $('caption').textContent = where(item, media);
+    $('crop').setAttribute('aria-label', `${question(item)} ${where(item, media)}`);
+    this.stage.show(item, media);
+    this.clock.paint(() => {
+      page.item = item.item;
+      page.image = item.image;
+      page.rev = item.rev;
+      page.painted = Number(page.painted) + 1;
+    });
+  }
+
+  leave() {
+    if (this.current) this.queue.putBack(this.current);
+    this.current = null;
+    this.painter.close();
+    this.stage.clear();
+    this.clock.clear();
+    page.item = '';
+  }
+
+  // --- answering ---
+
+  classChosen(one, when) {
+    if (!this.current) return;
+    if (this.current.answer === 'mask') {
+      this.painter.label = one.id;
+      if (this.painter.tool === 'eraser') this.painter.choose('brush');
+      this.palette.choose(one.id);
+      showMask(this.painter, this.palette);
+    } else {
+      this.palette.flash(one.id);
+      this.answer('class', when, {class: one.id});
+    }
+  }
+
+  do(what, when) {
+    if (what === 'undo') this.undo();
+    else if (!this.current) return;
+    else if (['skip', 'void', 'cant_tell'].includes(what)) {
+      this.answer(what, when);
+    } else if (this.current.answer === 'mask') this.paint(what, when);
+  }
+
+  paint(what, when) {
+    const {painter} = this;
+    if (TOOLS.includes(what)) painter.choose(what);
+    else if (what === 'fill_rest') painter.fillRest();
+    else if (what === 'undo_stroke') painter.undo();
+    else if (what === 'thinner') painter.resize(-1);
+    else if (what === 'thicker') painter.resize(1);
+    else if (what === 'dab') painter.dab();
+    else if (what === 'send') {
+      if (painter.closePolygon()) return;
+      this.send(when);
+      return;
+    }
+    showMask(painter, this.palette);
+  }
+
+  async send(when) {
+    const {mask} = this.painter;
+    if (!mask.share) {
+      toast('Nothing is painted. V says: none of the classes.');
+      return;
+    }
+    const {current} = this;
+    if (1 - mask.share > MUCH && !await confirmed({
+      title: `${percent(1 - mask.share)} has no class yet`,
+      text: 'Pixels that are not painted count as none of the classes, and ' +
+        'are not asked again.',
+      yes: 'Send it so', no: 'Go on painting',
+    })) return;
+    if (this.current !== current) return;
+    this.answer('mask', when, {labels: mask.labels, size: current.box.slice(2)});
+  }
+
+  answer(what, when, more = {}) {
+    const {current: item, clock} = this;
+    const times = item && clock.read(when);
+    if (!times) return; // nobody can answer what was not painted yet
+    const client = uuid();
+    const past = {item, client, what, class: more.class ?? null};
+    if (what !== 'mask' && item.answer === 'mask') this.keepDraft();
+    else if (more.labels) past.labels = more.labels;
+    this.history.push(past);
+    if (this.history.length > 2 * KEPT) {
+      delete this.history.at(-2 * KEPT).labels;
+    }
+    this.current = null;
+    this.next();
+    clock.answered(when);
+    this.outbox.add({
+      client, item: item.item, what, class: past.class, ...more, ...times,
+      rev: this.queue.revs.get(item.item) ?? item.rev,
+    });
+    if (what === 'mask') drafts.remove(this.draftKey(item));
+    this.tell(this.said(past));
+    this.fill();
+  }
+
+  said({what, class: id}) {
+    return what === 'class' ? this.palette.name(id) : SAID[what];
+  }
+
+  tell(text) {
+    const dot = $('last');
+    dot.textContent = `Last answer: ${text}`;
+    const at = this.current;
+    say(at ? `${text}. Next: ${where(at, this.media.ready(at))}` : text);
+  }
+
+  // --- taking back ---
+
+  undo() {
+    const past = this.history.pop();
+    if (!past) {
+      this.outbox.add({what: 'undo', item: null, client: uuid()});
+      return;
+    }
+    if (this.current?.answer === 'mask') this.keepDraft();
+    const {item} = past;
+    item.rev = this.queue.revs.get(item.item) ?? item.rev;
+    if (past.labels) this.redo = {item: item.item, labels: past.labels};
+    this.present(item);
+    $('last').textContent = `Taken back: ${this.said(past)}`;
+    say(`Taken back: ${this.said(past)}`);
+    if (this.outbox.cancel(past.client) || past.what === 'skip') return;
+    this.outbox.add({what: 'undo', item: item.item, client: uuid()});
+  }
+
+  sent(entry, reply) {
+    this.on.reached();
+    if (entry.what !== 'undo') {
+      this.answered = reply.answered;
+      this.moved(entry.item, reply.rev);
+      if (!this.coming) this.fill();
+      return;
+    }
+    const {item, was} = reply;
+    if (item) this.moved(item.item, item.rev);
+    if (item?.item === entry.item) return;
+    if (!item) {
+      toast('There is nothing more to undo.');
+      return;
+    }
+    // The server took back another answer: one of an earlier visit.
+    if (this.current?.item === entry.item) this.current = null;
+    if (entry.item !== null) this.queue.remove(entry.item);
+    this.present(item);
+    $('last').textContent = `Taken back: ${this.said(was)}`;
+    say(`Taken back: ${this.said(was)}`);
+  }
+
+  moved(item, rev) {
+    this.queue.moved(item, rev);
+    this.outbox.moved(item, rev);
+    if (this.current?.item === item) this.current.rev = rev;
+  }
+
+  answerRefused(entry, error) {
+    const at = this.history.findIndex((past) => past.client === entry.client);
+    const [past] = at < 0 ? [] : this.history.splice(at, 1);
+    const {standing, rev} = error.body;
+    if (error.status === 410 || error.status === 423) {
+      if (entry.what !== 'undo') {
+        toast(error.status === 410
+          ? 'An answer came too late: another round is asked now.'
+          : 'An answer came too late: the round is closing.');
+      }
+      this.on.refused(error);
+    } else if (standing) {
+      this.moved(entry.item, rev);
+      this.queue.remove(entry.item);
+      const who = standing.who === this.session.annotator
+        ? 'You have answered this in another tab'
+        : `${standing.who} has answered this already`;
+      toast(`${who}: ${this.said(standing)}. Your answer is not counted.`);
+    } else if (entry.what === 'undo') {
+      toast(error.message);
+    } else {
+      if (rev !== undefined) this.moved(entry.item, rev);
+      toast(`${error.message}. The question comes back.`);
+      if (past) this.queue.putBack({...past.item, rev: rev ?? past.item.rev});
+    }
+    this.next();
+    this.fill();
+  }
+
+  // --- masks ---
+
+  draftKey(item) {
+    return `${this.request}/${item.item}`;
+  }
+
+  keepDraft() {
+    const {item, mask} = this.painter;
+    if (item && mask?.share) drafts.put(this.draftKey(item), mask.labels);
+  }
+
+  strokeDone() {
+    showMask(this.painter, this.palette);
+    clearTimeout(this.saving);
+    this.saving = setTimeout(() => this.keepDraft(), 600);
+  }
+
+  // Start from what was painted before: here, in an earlier visit, or sent.
+  async openMask(item, media) {
+    const {painter} = this;
+    painter.open(item, media.region);
+    painter.visible = this.stage.marks;
+    showMask(painter, this.palette);
+    const labels = this.redo?.item === item.item ? this.redo.labels
+      : await drafts.get(this.draftKey(item)) ??
+        (item.rev > 0 ? await this.sentMask(item) : null);
+    this.redo = null;
+    if (labels && painter.item === item && !painter.mask.share) {
+      painter.load(labels);
+    }
+  }
+
+  async sentMask(item) {
+    try {
+      const blob = await getBlob(item.item, 'mask', this.request, true);
+      return (await decodeGrey(blob)).values;
+    } catch {
+      return null; // none was sent
+    }
+  }
+}
+
+function question({kind, answer}) {
+  if (answer === 'mask') {
+    return kind === 'image' ? 'Paint the class of every pixel.'
+      : 'Paint the class of every pixel in the outline.';
+  }
+  if (kind === 'pixel') return 'Which class is the pixel in the cross?';
+  if (kind === 'region') return 'Which class covers most of the outlined region?';
+  return 'Which class is this image?';
+}
+
+function where({image, kind, box, size, skipped}, media) {
+  const place = kind === 'pixel' ? `row ${box[0]}, column ${box[1]}`
+    : kind === 'region' ? `${media?.region?.count ?? ''} pixels`
+      : `${size[1]} × ${size[0]}`;
+  return `${image} · ${place}${skipped ? ' · skipped before' : ''}`;
+}

@@ -1,0 +1,92 @@
+// The next items, leased from the server ahead of time.
+
+import {getJson, Refused, Unreachable} from './api.js';
+
+const AHEAD = 8;
+
+export class Queue {
+  // on: {filled(), refused(error)}; busy(item): an answer to it is under way.
+  constructor(request, tab, media, busy, on) {
+    Object.assign(this, {request, tab, media, busy, on});
+    this.items = [];
+    this.revs = new Map(); // item -> the youngest revision heard of
+    this.open = null; // open items of the round; null: not known yet
+    this.filling = false;
+    this.stopped = false;
+  }
+
+  // Ask for more where fewer than eight wait.
+  async fill() {
+    if (this.filling || this.stopped || this.items.length >= AHEAD) return;
+    this.filling = true;
+    try {
+      const more = AHEAD + this.items.length;
+      const reply = await getJson(`/api/next?n=${more}&tab=${this.tab}`);
+      if (this.stopped) return;
+      if (reply.request !== this.request) {
+        this.on.refused(new Refused(410, {error: 'another round is asked'}));
+        return;
+      }
+      this.open = reply.open;
+      for (const item of reply.items) {
+        if (item.rev < (this.revs.get(item.item) ?? 0)) continue;
+        this.revs.set(item.item, item.rev);
+        if (!this.holds(item.item) && !this.busy(item.item)) {
+          this.items.push(item);
+        }
+      }
+      this.prepare();
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) {
+        throw error;
+      }
+      if (error instanceof Refused) this.on.refused(error);
+    } finally {
+      this.filling = false;
+    }
+    this.on.filled();
+  }
+
+  prepare() {
+    for (const item of this.items.slice(0, AHEAD)) {
+      if (this.media.started(item)) continue; // it has told, or will
+      this.media.load(item).then(() => this.on.filled(), (error) => {
+        if (!(error instanceof Refused)) {
+          if (!(error instanceof Unreachable)) console.warn(error);
+          return;
+        }
+        this.remove(item.item);
+        this.on.refused(error);
+        this.on.filled();
+      });
+    }
+  }
+
+  holds(item) {
+    return this.items.some((held) => held.item === item);
+  }
+
+  take() {
+    return this.items.shift();
+  }
+
+  remove(item) {
+    this.items = this.items.filter((held) => held.item !== item);
+  }
+
+  // Put an item before all others.
+  putBack(item) {
+    this.remove(item.item);
+    this.items.unshift(item);
+    this.prepare();
+  }
+
+  moved(item, rev) {
+    this.revs.set(item, rev);
+    for (const held of this.items) if (held.item === item) held.rev = rev;
+  }
+
+  stop() {
+    this.stopped = true;
+  }
+}

@@ -1,0 +1,80 @@
+// What must outlive this page: unsent answers, and masks half painted.
+//
+// Kept in IndexedDB. A browser that refuses it (a private window) still works;
+// then only a reload without a connection loses what was not sent.
+
+const NAME = 'segal-annotation';
+
+function promised(request) {
+  return new Promise((done, failed) => {
+    request.onsuccess = () => done(request.result);
+    request.onerror = () => failed(request.error);
+  });
+}
+
+let opened;
+
+function open() {
+  opened ??= new Promise((done) => {
+    let request;
+    try {
+      request = indexedDB.open(NAME, 1);
+    } catch {
+      return done(null);
+    }
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('unsent', {keyPath: 'client'});
+      request.result.createObjectStore('drafts');
+    };
+    request.onsuccess = () => done(request.result);
+    request.onerror = request.onblocked = () => done(null);
+  });
+  return opened;
+}
+
+async function within(store, mode, act, otherwise = undefined) {
+  const database = await open();
+  if (!database) return otherwise;
+  try {
+    const transaction = database.transaction(store, mode);
+    return await promised(act(transaction.objectStore(store)));
+  } catch (error) {
+    console.warn('IndexedDB:', error);
+    return otherwise;
+  }
+}
+
+export const unsent = {
+  all: () => within('unsent', 'readonly', (s) => s.getAll(), []),
+  put: (entry) => within('unsent', 'readwrite', (s) => s.put(entry)),
+  remove: (client) => within('unsent', 'readwrite', (s) => s.delete(client)),
+};
+
+export const drafts = {
+  get: (key) => within('drafts', 'readonly', (s) => s.get(key)),
+  put: (key, mask) => within('drafts', 'readwrite', (s) => s.put(mask, key)),
+  remove: (key) => within('drafts', 'readwrite', (s) => s.delete(key)),
+  // Drop those of other requests: nobody asks for them any more.
+  keepOnly: (start) => within('drafts', 'readwrite', (s) => {
+    const cursor = s.openKeyCursor();
+    cursor.addEventListener('success', () => {
+      const at = cursor.result;
+      if (!at) return;
+      if (!String(at.key).startsWith(start)) s.delete(at.key);
+      at.continue();
+    });
+    return cursor;
+  }),
+};
+
+// One random name a tab, kept over a reload so that its leases are, too. A
+// duplicated tab copies sessionStorage while its twin lives: it gets a new one.
+export function tabName(fresh) {
+  const closed = sessionStorage.getItem('closed');
+  const name = (closed && sessionStorage.getItem('tab')) || fresh();
+  sessionStorage.setItem('tab', name);
+  sessionStorage.removeItem('closed');
+  addEventListener('pagehide', () => sessionStorage.setItem('closed', '1'));
+  addEventListener('pageshow', () => sessionStorage.removeItem('closed'));
+  return name;
+}

@@ -1,0 +1,148 @@
+"""From a folder of images to a trained model, as a person does it."""
+
+import http.cookiejar
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segal.annotation.folder import AnnotationFolder
+from segal.runner.rounds import read_rounds
+from tests.annotation.answering import truth_of
+from tests.tiny import CLASSES, write_images
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Person(threading.Thread):
+    """Answers whatever the page asks, over HTTP, from the truth."""
+
+    def __init__(self, url, read):
+        super().__init__(daemon=True)
+        self.read = read
+        self.base = url.split('/?')[0]
+        jar = http.cookiejar.CookieJar()
+        self.open = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(jar)
+        ).open
+        self.open(url, timeout=30)
+        self.answered = {}
+        self.trouble = []
+        self.ended = threading.Event()
+
+    def get(self, path):
+        with self.open(self.base + path, timeout=30) as reply:
+            return json.load(reply)
+
+    def post(self, path, **body):
+        call = urllib.request.Request(
+            self.base + path,
+            json.dumps(body).encode(),
+            {
+                'Content-Type': 'application/json',
+                'Origin': self.base,
+                'Sec-Fetch-Site': 'same-origin',
+            },
+        )
+        with self.open(call, timeout=30) as reply:
+            return json.load(reply)
+
+    def run(self):
+        while not self.ended.wait(0.2):
+            try:
+                self.look()
+            except urllib.error.HTTPError as error:
+                if error.code not in (409, 410, 423):
+                    self.trouble.append(f'{error.code}: {error.read()}')
+            except OSError:
+                pass  # the page is between two servers
+
+    def look(self):
+        session = self.get('/api/session')
+        if session['state'] != 'asking':
+            return
+        for item in self.get('/api/next?n=50&tab=t')['items']:
+            row, column = item['box'][:2]
+            cls = int(self.read(item['image'])[row, column])
+            what = dict(what='void')
+            if cls != 255:
+                what = {'what': 'class', 'class': cls}
+            self.post(
+                '/api/answers',
+                request=session['request'],
+                item=item['item'],
+                rev=item['rev'],
+                ms=500,
+                hidden_ms=0,
+                client=str(uuid.uuid4()),
+                **what,
+            )
+            self.answered.setdefault(session['request'], 0)
+            self.answered[session['request']] += 1
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, '-u', '-m', 'segal', *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_init_val_and_loop_need_no_annotation(tmp_path):
+    write_images(tmp_path, count=10, size=(48, 64))
+    (tmp_path / 'annotations').rename(tmp_path / 'hidden')
+    read = truth_of(tmp_path / 'hidden')
+    out = tmp_path / 'mine'
+    made = start(
+        'init', tmp_path / 'images', '--classes', *CLASSES, '--out', out
+    )
+    said, _ = made.communicate(timeout=120)
+    assert made.returncode == 0, said
+    command = ['annotate', 'loop', out / 'config.py', 1, '--port', 0]
+    command += ['--points', 20, '--cfg-options', 'runner.sample_rounds=2']
+    command += ['active_learning.settings.pixel.budget_per_round=40']
+    command += ['workflow=[(train,2),(query,1)]', 'evaluation.interval=2']
+    loop = start(*command)
+    person, lines = None, []
+    for line in loop.stdout:
+        lines.append(line)
+        found = re.search(r'http://\S+token=\w+', line)
+        if found:
+            if person is not None:
+                person.ended.set()
+            person = Person(found[0], read)
+            person.start()
+    person.ended.set()
+    assert loop.wait(30) == 0, ''.join(lines[-60:])
+    assert person.trouble == []
+    (work_dir,) = (out / 'work_dirs').iterdir()
+    rows = read_rounds(work_dir)
+    assert [row['requested'] for row in rows] == [40, 40]
+    assert all(row['mIoU'] > 0 for row in rows)
+    assert sorted(person.answered.values()) == [40, 40]
+    folder = AnnotationFolder(work_dir)
+    assert folder.pending() is None
+    truth = {x.stem: read(x.name) for x in (out / 'val').glob('*.png')}
+    assert truth
+    for path in (out / 'val').glob('*.png'):
+        mask = np.array(Image.open(path))
+        asked = mask != 255
+        assert asked.sum() <= 20
+        assert (mask[asked] == truth[path.stem][asked]).all()
+    assert len(list((out / 'val').glob('*.png'))) == len(truth)
