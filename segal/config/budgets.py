@@ -10,8 +10,8 @@ from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
 from segal.config.costs import SECTION, foreign_prices, written_costs
-from segal.config.keys import CostTable
-from segal.config.schema import Mixed, Sources
+from segal.config.keys import Sources
+from segal.config.schema import Mixed
 from segal.config.values import Values
 from segal.errors import short
 from segal.openmmlab import pipelines
@@ -25,12 +25,7 @@ def read_cost_table(values: Values) -> Costs:
     written = values.find(SECTION)[1]
     if isinstance(written, Mapping):
         values.problems += foreign_prices(written, SECTION)
-    return Costs(
-        **{
-            name: values[f'{SECTION}.{name}']
-            for name in CostTable.model_fields
-        }
-    )
+    return Costs(**dict(values[SECTION]))
 
 
 def read_budgets(
@@ -126,15 +121,7 @@ def _check_amounts(
 def _spending(
     values: Values, unit: Unit, amount: float, costs: Costs, counted: bool
 ) -> Spending | None:
-    """Read a budget in cost; its prices become part of the experiment.
-
-    Args:
-        values: Of all keys; gets the problems.
-        unit: What is asked.
-        amount: Of each round.
-        costs: The prices.
-        counted: Whether the initial labels have a count of their own.
-    """
+    """Read a budget in cost; its prices become part of the experiment."""
     answer: Any = values.find(f'{_SETTINGS}region.answer')[1] or 'all'
     spending = Spending(amount, costs, unit, first=int(counted), answer=answer)
     if not spending.price:
@@ -219,12 +206,7 @@ def read_mixed(
 
 
 def read_shape(values: Values, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Read the shape of regions, and complete the options of selectors.
-
-    Args:
-        values: Of all keys; gets the problems.
-        chosen: The parts; selectors get ``answer`` and ``aggregate``.
-    """
+    """Read the shape of regions, and complete the options of selectors."""
     where = f'{_SETTINGS}region.'
     shape, problems = parts.resolve_shape(values[where + 'shape'])
     values.problems += problems

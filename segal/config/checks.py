@@ -39,6 +39,12 @@ def check_data(cfg: Config) -> list[str]:
     for name in ('train', 'val'):
         if not data.get(name):
             problems.append(f'data.{name}: required, a data set; got nothing')
+    batch = 'samples_per_gpu'
+    if batch not in {**data, **(data.get('train_dataloader') or {})}:
+        problems.append(
+            f'data.{batch}: required, images a batch in each process; got '
+            'nothing'
+        )
     for entry in entries(data.get('train')):
         if not isinstance(entry, Mapping):
             problems.append(
@@ -69,9 +75,6 @@ def check_against_data(
         config: Its ``active_learning``, read.
         pool: All images that may be asked about.
         classes: Names of the data set's classes.
-
-    Returns:
-        The problems.
     """
     problems = check_classes(cfg, len(classes))
     if config.ignore_index < len(classes):
@@ -203,14 +206,7 @@ def _is_data_set(value: Any) -> bool:
 
 
 def _check_wrappers(data: Mapping[str, Any]) -> list[str]:
-    """Refuse data sets whose images cannot get labels one by one.
-
-    Args:
-        data: The config's section, RepeatDataset unwrapped.
-
-    Returns:
-        One sentence for each wrapper and each step that mixes images.
-    """
+    """Refuse data sets whose images cannot get labels one by one."""
     problems = []
     for name in ('train', 'query', 'val'):
         section: Any = data.get(name)

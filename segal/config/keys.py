@@ -335,7 +335,7 @@ class CostTable(Section):
 
 
 class Sources(Section):
-    """Keys of ``active_learning.sources``."""
+    """Keys of ``active_learning.sources``: training beside the pool."""
 
     per_batch: FromOne | None = key(None, 'images of `samples_per_gpu`')
     """So many images of each batch are of the sources, the others of the

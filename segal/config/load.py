@@ -164,15 +164,7 @@ def _line(error: BaseException) -> str:
 
 
 def _hint_on_missing(said: str, config: str) -> str:
-    """Say where a missing base was found higher up.
-
-    Args:
-        said: mmcv's error.
-        config: The config file that is read.
-
-    Returns:
-        A sentence that begins with ``; ``, or nothing.
-    """
+    """Say where a missing base was found higher up."""
     found = _MISSING.search(said)
     if found is None:
         return ''

@@ -191,11 +191,7 @@ def resolve_heuristic(
 
 
 def resolve_features(part: Any) -> tuple[dict[str, Any] | None, list[str]]:
-    """Resolve the extractor for FEATURES, and list its problems.
-
-    Args:
-        part: Its name, or a dict; None: no features.
-    """
+    """Resolve the extractor for FEATURES, and list its problems."""
     if part is None:
         return None, []
     part, _, problems = resolve('features', part, FEATURES)
@@ -258,12 +254,7 @@ def _unmet(
 
 
 def needs(role: str, part: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the fields of predictions that a part reads.
-
-    Args:
-        role: ``'heuristic'`` or ``'selector'``.
-        part: Resolved.
-    """
+    """Yield the fields of predictions that a part reads."""
     registry = HEURISTICS if role == 'heuristic' else SELECTORS
     for _, need in _needs(part, registry):
         yield need
@@ -296,16 +287,7 @@ def resolve_selector(
     aggregate: str,
     features: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Resolve the selector for SELECTORS, and list its problems.
-
-    Args:
-        part: Its name, or a dict; None: as the budget says.
-        unit: Of the budget.
-        sample_evenly: Whether every image gets the same share.
-        top_percent: Of each image.
-        aggregate: How an image's scores become one.
-        features: From :func:`resolve_features`.
-    """
+    """Resolve the selector for SELECTORS, and list its problems."""
     if part is None:
         asks = unit_named(unit)
         part = asks.usual_selector(sample_evenly, top_percent, aggregate)
@@ -327,21 +309,7 @@ def resolve_initial(
     aggregate: str,
     features: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Resolve heuristic and selector of the initial labels.
-
-    Args:
-        heuristic: Its name, or a dict.
-        selector: The same; None: the usual one, or, where that reads more
-            than scores, the plain one of the budget.
-        usual: From :func:`resolve_selector`.
-        unit: Of the budget.
-        sample_evenly: Whether every image gets the same share.
-        aggregate: How an image's scores become one.
-        features: From :func:`resolve_features`.
-
-    Returns:
-        Heuristic and selector, and the problems with them.
-    """
+    """Resolve heuristic and selector of the initial labels."""
     heuristic, problems = resolve_heuristic(heuristic, None, features, True)
     if selector is not None:
         part, found = _selector(

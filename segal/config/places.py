@@ -38,12 +38,6 @@ def check_places(cfg: Config) -> list[str]:
                 f'checkpoints in the work_dir; got {short(folder)}. Leave it '
                 'out, and name the folder with --work-dir'
             )
-    source = cfg.get('load_from')
-    if source is not None and not isinstance(source, str):
-        problems.append(
-            f'load_from: wanted the path of a checkpoint, or None; got '
-            f'{short(source)}'
-        )
     source = cfg.get('resume_from')
     if source:
         problems.append(
@@ -62,9 +56,6 @@ def check_places(cfg: Config) -> list[str]:
 
 def check_checkpoints(cfg: Config) -> None:
     """Check that checkpoints on this disk exist, without reading them.
-
-    Args:
-        cfg: Canonical.
 
     Raises:
         StateError: Some are missing.

@@ -15,7 +15,6 @@ from segal.config import (
     parts,
     pool_view,
     schedule,
-    sections,
     shapes,
     training,
 )
@@ -31,13 +30,7 @@ from segal.config.keys import DEFAULT_ORACLE
 from segal.config.load import waiting_inherited, waiting_notes
 from segal.config.phases import read_phases
 from segal.config.places import check_places
-from segal.config.schema import (
-    ActiveLearningConfig,
-    Phase,
-    Reset,
-    Sources,
-    Visualize,
-)
+from segal.config.schema import ActiveLearningConfig, Phase, Reset
 from segal.config.unread import check_unread
 from segal.config.unused import unused_keys
 from segal.config.values import Values
@@ -100,13 +93,7 @@ def _read(
 def _active_learning(
     values: Values, inherited: frozenset[str], notes: list[str]
 ) -> ActiveLearningConfig | None:
-    """Read everything, in the order of the guide.
-
-    Args:
-        values: Of all keys; gets the problems.
-        inherited: Dotted keys that came from a base.
-        notes: Gets the notes.
-    """
+    """Read everything, in the order of the guide."""
     unit = _unit(values)
     threshold = values['active_learning.settings.pixel.sample_threshold']
     top_percent = float(threshold) if threshold else None
@@ -158,15 +145,11 @@ def _active_learning(
     reset = _reset(values)
     learning, problems = training.read_training(values, values.cfg)
     values.problems += problems
-    sources = Sources(
-        values['active_learning.sources.per_batch'],
-        values['active_learning.sources.loss_weight'],
-    )
+    sources = values['active_learning.sources']
     notes += check_sources(values, sources, unit)
     seed = values.cfg.seed = values['seed'] or 0
     if not unit or budget is None or initial is None or not phases:
         return None
-    visualize = values['active_learning.visualize']
     return ActiveLearningConfig(
         unit=unit,
         seed=seed,
@@ -182,7 +165,7 @@ def _active_learning(
         ignore_index=ignore_index,
         shuffle_prop=float(values['active_learning.shuffle_prop']),
         **chosen,
-        visualize=None if visualize is None else Visualize(**dict(visualize)),
+        visualize=values['active_learning.visualize'],
         reset=reset,
         loss_at_labels=values['active_learning.loss_at_labels'],
         pretrained=values['runner.pretrained'],
@@ -282,7 +265,6 @@ def _settle_mmseg(
     """Check and complete the sections of mmcv and mmseg."""
     cfg = values.cfg
     values.problems += checks.check_data(cfg)
-    values.problems += sections.check_sections(cfg)
     for problems, more in (
         network.average_over_labels(cfg),
         network.settle_weights(

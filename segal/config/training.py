@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mmcv import Config
 
-from segal.config.schema import PseudoLabels, Training
+from segal.config.schema import Training
 from segal.config.values import Values
 from segal.openmmlab.pipelines import entries, walk
 
@@ -24,31 +24,17 @@ _MOVES = (
 
 
 def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
-    """Read class balance, averaged weights and pseudo-labels.
-
-    Args:
-        values: Of all keys of ours.
-        cfg: The config, for mmcv's own way to average weights.
-
-    Returns:
-        The settings, and the problems.
-    """
+    """Read class balance, averaged weights and pseudo-labels."""
     on = {
         name: values[_AL + name] is not None
         for name in ('class_balance', 'average', 'pseudo_labels')
     }
-    options = {
-        name: float(values[f'{_AL}pseudo_labels.{name}'])
-        for name in ('threshold', 'weight', 'begin')
-    }
     training = Training(
-        class_balance=float(values[_AL + 'class_balance.power'])
+        class_balance=values[_AL + 'class_balance.power']
         if on['class_balance']
         else None,
-        average=float(values[_AL + 'average.decay'])
-        if on['average']
-        else None,
-        pseudo_labels=PseudoLabels(**options) if on['pseudo_labels'] else None,
+        average=values[_AL + 'average.decay'] if on['average'] else None,
+        pseudo_labels=values[_AL + 'pseudo_labels'],
     )
     problems = []
     if on['pseudo_labels'] and not on['average']:

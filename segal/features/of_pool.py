@@ -239,10 +239,7 @@ class PoolFeatures:
             )
 
     def _describe(
-        self,
-        image: PoolImage,
-        pixels: NDArray[np.uint8],
-        kinds: Sequence[str],
+        self, image: PoolImage, pixels: NDArray[np.uint8], kinds: Sequence[str]
     ) -> None:
         """Extract and write the features of an image."""
         cache = self._open()

@@ -100,8 +100,7 @@ class Tap:
             view = flips.index(False) if False in flips else 0
             self._seen = None
             self.model.encode_decode(  # type: ignore[operator]
-                batch['img'][view].to(device),
-                batch['img_metas'][view].data[0],
+                batch['img'][view].to(device), batch['img_metas'][view].data[0]
             )
         seen, self._seen = self._seen, None
         if seen is None or seen.ndim != 4:

@@ -38,10 +38,7 @@ class VisualizeHook(Hook):
     """
 
     def __init__(
-        self,
-        size: int = 10,
-        overlay: bool = True,
-        dir: str = 'viz',
+        self, size: int = 10, overlay: bool = True, dir: str = 'viz'
     ) -> None:
         self.size = size
         self.overlay = overlay

@@ -85,11 +85,7 @@ class Preflight:
 
 @contextmanager
 def unchanged_state(device: torch.device) -> Iterator[None]:
-    """Restore generators, gradient mode and warnings at the end.
-
-    Args:
-        device: Whose generator is used beside that of the CPU.
-    """
+    """Restore generators, gradient mode and warnings at the end."""
     devices = [device] if device.type == 'cuda' else []
     with (
         seeded('preflight'),

@@ -62,13 +62,7 @@ def planned(
 
 
 def region_pixels(asked: Asked, pool: Sequence[PoolImage], region: int) -> int:
-    """Estimate the pixels of some regions.
-
-    Args:
-        asked: Of regions.
-        pool: All images that may be asked about.
-        region: Typical pixels of a region.
-    """
+    """Estimate the pixels of some regions."""
     mean = sum(one.pixels for one in pool) / len(pool)
     return round(asked.region_shares * mean) + asked.superpixels * region
 
@@ -198,14 +192,7 @@ def runs_out(
     fits: Sequence[Fit] = (),
     region: int = 1,
 ) -> str:
-    """Say in which round images, and the whole pool, run out.
-
-    Args:
-        config: The ``active_learning`` that was read.
-        pool: All images that may be asked about.
-        fits: How many regions each image has; empty for other units.
-        region: Typical pixels of a region.
-    """
+    """Say in which round images, and the whole pool, run out."""
     least = most = [1 if config.asks.whole else x.pixels for x in pool]
     exact, counted = True, f'{config.unit}s are counted'
     if fits:

@@ -146,12 +146,7 @@ def labelled(sample: Mapping[str, Any], classes: int) -> dict[str, Any]:
 
 
 def cropped(sample: Mapping[str, Any], share: float) -> dict[str, Any]:
-    """Crop the upper left of a sample, for a network that is slow here.
-
-    Args:
-        sample: mmseg's training sample.
-        share: Share of each side to keep.
-    """
+    """Crop the upper left of a sample, for a network that is slow here."""
     height, width = (
         min(side, max(SMALL, int(side * share) // SMALL * SMALL))
         for side in content(sample['img']).shape[1:]

@@ -12,7 +12,7 @@ from torch import nn
 from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.units import Fit
 from segal.config.schema import ActiveLearningConfig
-from segal.config.sections import CHECKPOINTS_KEPT
+from segal.config.shapes import CHECKPOINTS_KEPT
 from segal.config.spans import Span, spans_of
 from segal.distributed import ranks
 from segal.experiment.features import cost, describe_first, needs_of
@@ -47,12 +47,7 @@ _HEAD = (
 
 
 def plan_of(parts: Preflight, model: nn.Module) -> str:
-    """Describe what a run would do, and what it would cost.
-
-    Args:
-        parts: The experiment.
-        model: Its network.
-    """
+    """Describe what a run would do, and what it would cost."""
     cfg, config, data = parts.cfg, parts.config, parts.data
     described, fits = _features(parts), list[Fit]()
     if parts.unit.grouped:
@@ -76,12 +71,7 @@ def plan_of(parts: Preflight, model: nn.Module) -> str:
 
 
 def planned_spans(parts: Preflight, fits: Sequence[Fit] = ()) -> list[Span]:
-    """Place each phase in its schedule, were no request void.
-
-    Args:
-        parts: The experiment.
-        fits: How many regions each image has, where they were counted.
-    """
+    """Place each phase in its schedule, were no request void."""
     cfg, config, data = parts.cfg, parts.config, parts.data
     region = _typical_pixels(parts)
     able = [(fit.least + fit.most) // 2 for fit in fits]

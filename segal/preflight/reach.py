@@ -18,12 +18,7 @@ _NO_LENGTHS = (
 
 
 def rounds_in_words(rounds: Sequence[int], of: int) -> str:
-    """Name some rounds in words.
-
-    Args:
-        rounds: Ascending, one at least.
-        of: How many there are.
-    """
+    """Name some rounds in words."""
     if len(rounds) == of:
         return 'every round' if of > 1 else 'round 0'
     if len(rounds) == 1:
@@ -52,15 +47,7 @@ def _schedule(cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def unreached_steps(
     cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[str]:
-    """Find steps and restarts of a schedule beyond its phases.
-
-    Args:
-        cfg: The canonical config.
-        name: Of the schedule, ``lr_config`` or ``momentum_config``.
-        spans: Of all phases.
-        resets: Whether the schedule starts anew with each phase; else the
-            last phase says what is reached.
-    """
+    """Find steps and restarts of a schedule beyond its phases."""
     schedule = _schedule(cfg, name)
     by_epoch = bool(schedule.get('by_epoch'))
     counted = [span.counted(by_epoch) for span in spans]
@@ -96,12 +83,6 @@ def distant_ends(
     cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[tuple[str, bool]]:
     """Find lengths of a schedule beyond its end.
-
-    Args:
-        cfg: The canonical config.
-        name: Of the schedule, ``lr_config`` or ``momentum_config``.
-        spans: Of all phases.
-        resets: Whether the schedule starts anew with each phase.
 
     Returns:
         A sentence for each, and whether less than half of it is trained.

@@ -117,12 +117,13 @@ class Fake:
 
     async def progress(self, _):
         done = sum(one.standing is not None for one in self.questions)
+        left = len(self.questions) - done
         return JSONResponse({
             'state': self.state, 'round': self.round, 'request': self.request,
             'total': len(self.questions), 'answered': done,
             'skipped': sum(one.skipped for one in self.questions),
             'mine': done, 'seconds_per_answer': 2.1 if done else None,
-            'seconds_left': 2.1 * (len(self.questions) - done) if done else None,
+            'seconds_left': 2.1 * left if done else None,
             'undoable': done > 0,
         })  # fmt: skip
 

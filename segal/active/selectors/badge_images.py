@@ -61,11 +61,7 @@ class Badge(KMeansPlusPlus):
 
 
 def check_dims(dims: int | None) -> None:
-    """Check that features can be projected to so many dimensions.
-
-    Raises:
-        ConfigError: ``dims`` is below 1.
-    """
+    """Check that features can be projected to so many dimensions."""
     if dims is not None and dims < 1:
         raise ConfigError(
             'dims: wanted how many dimensions the features are projected '

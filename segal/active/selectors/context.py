@@ -65,9 +65,7 @@ class SelectorFactory(Protocol):
     """Builds the selector of one round."""
 
     def __call__(self, context: QueryContext) -> BaseSelector:
-        """Build a selector.
+        """Build a selector; a budget in the context is kept.
 
-        Args:
-            context: Of the round. A budget in it is kept; without one, the
-                factory fills in the budget of the config.
+        Without one, the factory fills in the budget of the config.
         """

@@ -125,13 +125,9 @@ class DiverseImages(WholeImages):
     def spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Choose rows that lie apart, from each other and from some.
+        """Choose ``count`` rows that lie apart, from those taken as well.
 
-        Args:
-            rows: N images with vectors, in order of preference.
-            count: How many to choose.
-            taken: bool (N,), those that count as chosen already.
-
-        Returns:
-            int64 (min(count, rows not taken),), indices into ``rows``.
+        The ``rows`` are N images with vectors, in order of preference;
+        ``taken``, bool (N,), are those chosen already. Returns int64
+        (min(count, rows not taken),), indices into ``rows``.
         """

@@ -31,15 +31,9 @@ class Diversity(ABC):
         places: NDArray[np.int64],
         features: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Describe some pixels of an image.
+        """Describe n pixels: float32 (n, any number).
 
-        Args:
-            prediction: Of the image.
-            places: int64 (n,).
-            features: float32 (n, F), at these places.
-
-        Returns:
-            float32 (n, any number).
+        By default these are their ``features``, float32 (n, F).
         """
         return features
 

@@ -45,19 +45,11 @@ class BestOverPool(BaseSelector):
         return min(self.total(), int(self.free.sum()))
 
     def looked_at(self, count: int) -> int:
-        """Count the best places that :meth:`pick` needs to choose from.
-
-        Args:
-            count: How many it will choose.
-        """
+        """Count the best places from which :meth:`pick` chooses ``count``."""
         return count
 
     def running_top(self, capacity: int) -> RunningTop:
-        """Build what keeps the best places.
-
-        Args:
-            capacity: How many.
-        """
+        """Build what keeps the best ``capacity`` places."""
         return RunningTop(capacity)
 
     def offer(
@@ -69,11 +61,8 @@ class BestOverPool(BaseSelector):
     ) -> None:
         """Keep those places of one image that may be selected.
 
-        Args:
-            position: Of the image in the pool.
-            places: int64 (n,), each once.
-            scores: float32 (n,).
-            more: Makes further columns of those that are kept.
+        The ``places`` are int64 (n,), each once, ``scores`` float32 (n,);
+        ``more`` makes further columns of those that are kept.
         """
         name = self.images[position].name
 
@@ -119,9 +108,8 @@ class BestOverPool(BaseSelector):
     def spend(self, picks: Picks, known: Picks) -> Selection:
         """Choose the random picks, then call :meth:`pick` for the rest.
 
-        Args:
-            picks: Candidates of all ranks.
-            known: What was labelled before, for subclasses that use it.
+        The ``picks`` are the candidates of all ranks, ``known`` what was
+        labelled before, for subclasses that use it.
         """
         chosen = np.zeros(len(picks.places), bool)
         if self.randoms:
@@ -138,13 +126,9 @@ class BestOverPool(BaseSelector):
     def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
         """Choose the candidates that are picked for their scores.
 
-        Args:
-            left: Candidates that were not picked at random.
-            count: How many to choose.
-            taken: Random picks, and what was labelled before.
-
-        Returns:
-            int64 (min(count, N),), indices into ``left``.
+        From ``left``, candidates that were not picked at random, ``count`` are
+        chosen; ``taken`` are the random picks and what was labelled before.
+        Returns int64 (min(count, N),), indices into ``left``.
         """
         return best(left.scores, left.ties.__getitem__, count)
 

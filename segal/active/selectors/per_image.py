@@ -8,13 +8,7 @@ from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
-from segal.structures import (
-    Candidates,
-    PoolImage,
-    Prediction,
-    Selection,
-    Unit,
-)
+from segal.structures import Candidates, PoolImage, Prediction, Selection, Unit
 
 from .base import BaseSelector
 from .context import QueryContext
@@ -157,17 +151,10 @@ class PixelsPerImage(BaseSelector):
         scores: NDArray[np.float32],
         count: int,
     ) -> NDArray[np.int64]:
-        """Find the best places of one image; equal ones by their tie keys.
+        """Find the best of n places; equal ones by their tie keys.
 
-        Args:
-            image: Which one.
-            places: int64 (n,).
-            scores: float32 (n,).
-            count: How many.
-
-        Returns:
-            int64 (min(count, n),), indices into ``places``, in no particular
-            order.
+        Returns int64 (min(count, n),), indices into ``places``, in no
+        particular order.
         """
         return best(
             scores, lambda at: self.ties(image.name, places[at]), count

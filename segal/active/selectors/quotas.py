@@ -43,22 +43,12 @@ def quotas(
 
 
 def rounded_share(count: int, share: float) -> int:
-    """Compute ``count * share``, halves rounded up, in decimal.
-
-    Args:
-        count: Of picks.
-        share: In [0, 1].
-    """
+    """Compute ``count * share``, halves rounded up, in decimal."""
     exact = Decimal(str(float(share))) * count
     return int(exact.to_integral_value(ROUND_HALF_UP))
 
 
 def top_count(pixels: int, percent: float) -> int:
-    """Count the pixels of the top ``percent`` of an image, rounded down.
-
-    Args:
-        pixels: H * W.
-        percent: In (0, 100].
-    """
+    """Count the pixels of the top ``percent`` of an image, rounded down."""
     exact = Decimal(str(float(percent))) * pixels / 100
     return int(exact.to_integral_value(ROUND_FLOOR))

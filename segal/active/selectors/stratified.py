@@ -77,15 +77,8 @@ def best_of_classes(
 ) -> NDArray[np.int64]:
     """Find the best pixels of each class, equally many of each.
 
-    Args:
-        classes: uint8 (N,).
-        scores: float32 (N,).
-        ties: Indices -> their tie keys.
-        count: How many in all.
-        stream: Key of the draw that gives away the rest of an even division.
-
-    Returns:
-        int64 (min(count, N),), indices, by class.
+    From N classes and scores: int64 (min(count, N),), indices, by class. The
+    ``stream`` draws which classes get the rest of an even division.
     """
     sizes = np.bincount(classes, minlength=1).astype(np.int64)
     # more than all cannot be taken of any, which keeps strata that were cut

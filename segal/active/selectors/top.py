@@ -21,12 +21,7 @@ _T = TypeVar('_T')
 def within(
     function: Callable[[NDArray[np.int64]], _T], at: NDArray[np.int64]
 ) -> Callable[[NDArray[np.int64]], _T]:
-    """Restrict a function of indices to a part of them.
-
-    Args:
-        function: Such as ``Ties`` or ``More``.
-        at: int64 (n,), the part.
-    """
+    """Restrict a function of indices to the part ``at``, int64 (n,)."""
 
     def of_part(index: NDArray[np.int64]) -> _T:
         return function(at[index])
@@ -35,15 +30,7 @@ def within(
 
 
 def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
-    """Find the lowest draws.
-
-    Args:
-        draws: uint64 (N,).
-        count: How many.
-
-    Returns:
-        int64 (min(count, N),), indices in no particular order.
-    """
+    """Find the lowest ``count`` draws: indices, in no particular order."""
     if count <= 0:
         return np.empty(0, np.int64)
     if count >= len(draws):
@@ -54,15 +41,10 @@ def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
 def best(
     scores: NDArray[np.float32], ties: Ties, count: int
 ) -> NDArray[np.int64]:
-    """Find the best scores; equal ones by the lower tie key.
+    """Find the best ``count`` scores: indices, in no particular order.
 
-    Args:
-        scores: float32 (N,).
-        ties: Called with the indices that tie at the last score taken.
-        count: How many.
-
-    Returns:
-        int64 (min(count, N),), indices in no particular order.
+    Of equal scores those with the lowest tie keys are taken; ``ties`` is
+    called with the indices that tie at the last score taken.
     """
     if count <= 0:
         return np.empty(0, np.int64)
@@ -170,15 +152,10 @@ class RunningTop:
         scores: NDArray[np.float32],
         more: More | None = None,
     ) -> None:
-        """Offer the places of one image.
+        """Offer the n places of one image, at its position in the pool.
 
-        Args:
-            image: Position in the pool.
-            places: int64 (n,).
-            values: float32 (n,), what is ranked: higher first.
-            ties: Indices into ``places`` -> their tie keys.
-            scores: float32 (n,), carried along.
-            more: Further columns, made of those alone that are kept.
+        They are ranked by ``values``, higher first; ``scores`` are carried
+        along, and ``more`` makes further columns of those that are kept.
         """
         near = np.flatnonzero(values >= self.threshold)
         near = near[

@@ -73,13 +73,6 @@ class WholeImages(BestOverPool):
             )
 
     def aggregated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn the scores of an image's available pixels into one.
-
-        Args:
-            scores: float32 (n,), n is 1 or more.
-
-        Returns:
-            float32 (1,).
-        """
+        """Turn the scores of an image's available pixels into one: (1,)."""
         value = _AGGREGATES[self.aggregate](scores)
         return np.array([value], np.float32)

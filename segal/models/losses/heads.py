@@ -16,12 +16,7 @@ from typing import Any
 
 import torch
 from mmcv.ops import point_sample
-from mmseg.models.decode_heads import (
-    EncHead,
-    FCNHead,
-    PointHead,
-    STDCHead,
-)
+from mmseg.models.decode_heads import EncHead, FCNHead, PointHead, STDCHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 

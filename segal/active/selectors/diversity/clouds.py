@@ -20,13 +20,9 @@ class Cloud(Protocol):
         """N."""
 
     def squared_to(self, i: int) -> NDArray[np.float32]:
-        """Compute the squared distance of every point to one of them.
+        """Compute the squared distance of every point to point ``i``.
 
-        Args:
-            i: Which one.
-
-        Returns:
-            float32 (N,), 0 or more, and 0 at what cannot be told from it.
+        float32 (N,), 0 or more, and 0 at what cannot be told from it.
         """
 
 

@@ -66,8 +66,7 @@ def typical(
     chosen = np.empty(count, np.int64)
     for n in range(count):
         part = min(
-            queues,
-            key=lambda i: (sizes[i] < _SMALL, covered[i], -sizes[i], i),
+            queues, key=lambda i: (sizes[i] < _SMALL, covered[i], -sizes[i], i)
         )
         chosen[n] = queues[part].pop()
         covered[part] += 1
