@@ -43,6 +43,8 @@ def load_config(
 ) -> Config:
     """Read a config file with its bases and the command line's changes.
 
+    ``custom_imports`` finds modules beside the config, too.
+
     Args:
         path: A .py, .json, .yml or .yaml file.
         cfg_options: Dotted key -> value, as mmcv's ``DictAction`` makes it.
@@ -56,6 +58,8 @@ def load_config(
     """
     _check_path(path)
     search_path = list(sys.path)
+    # last, so that a random.py beside the config hides no other module
+    sys.path.append(str(Path(path).expanduser().resolve().parent))
     try:
         if Path(path).suffix != '.py' and not isinstance(load(path), dict):
             raise ConfigError(

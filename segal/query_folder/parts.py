@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,25 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
     if not problems:
         problems = _unread(parts, request)
     return parts, problems
+
+
+def with_threshold(cfg: Config, request: Request) -> Request:
+    """Take ``sample_threshold`` from the config with its heuristic.
+
+    Args:
+        cfg: As loaded.
+        request: Unchanged where it names a heuristic, a selector or a top
+            per cent, or where its budget is not for each image.
+    """
+    own = (request.heuristic, request.selector, request.top_percent)
+    per_image = request.unit == 'pixel' and request.budget.per_image
+    here: Any = cfg.get('active_learning')
+    for key in ('settings', 'pixel'):
+        here = here.get(key) if isinstance(here, Mapping) else None
+    top = here.get('sample_threshold') if isinstance(here, Mapping) else None
+    if any(one is not None for one in own) or not per_image or not top:
+        return request
+    return replace(request, top_percent=top)
 
 
 def _unread(parts: Parts, request: Request) -> list[str]:

@@ -49,6 +49,7 @@ from segal.query_folder.parts import (
     build_selector,
     in_options,
     resolve_parts,
+    with_threshold,
 )
 from segal.structures import Selection
 
@@ -167,6 +168,7 @@ def query_folder(
 def _query_folder(
     cfg: Config, checkpoint: Path, folder: Path, request: Request
 ) -> Query:
+    request = with_threshold(cfg, request)
     parts, problems = resolve_parts(cfg, request)
     pipeline, notes = test_pipeline_of(cfg)
     if not pipeline:
