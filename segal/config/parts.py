@@ -292,32 +292,27 @@ def takes(name: str, argument: str) -> bool:
     return argument in parameters(SELECTORS.module_dict[name])
 
 
-def resolve_initial(
-    heuristic: Any,
-    selector: Any,
+def resolve_first_selector(
+    part: Any,
     usual: Mapping[str, Any],
     unit: str,
     sample_evenly: bool,
     aggregate: str,
     features: Mapping[str, Any] | None,
-) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Resolve heuristic and selector of the initial labels.
+) -> tuple[dict[str, Any], list[str]]:
+    """Resolve the selector of the initial labels, and list its problems.
 
-    Where no selector is named, it is that of the queries (``usual``), or,
-    where that reads more than scores, the plain one of the budget.
+    Where none is named, it is that of the queries (``usual``), or, where
+    that reads more than scores, the plain one of the budget.
     """
-    heuristic, problems = resolve_heuristic(heuristic, None, features, True)
-    if selector is not None:
-        part, found = resolve_selector(
-            *(selector, unit, sample_evenly, None, aggregate, features),
-            role='initial.selector',
-        )
-        return heuristic, part, problems + found
-    part = dict(usual)
+    budget = (unit, sample_evenly, None, aggregate, features)
+    if part is not None:
+        return resolve_selector(part, *budget, role='initial.selector')
+    first = dict(usual)
     if any(needs('selector', usual)):
-        part, _ = resolve_selector(None, unit, sample_evenly, None, aggregate)
-    part.pop('top_percent', None)
-    return heuristic, part, problems
+        first, _ = resolve_selector(None, *budget)
+    first.pop('top_percent', None)
+    return first, []
 
 
 def resolve_shape(part: Any) -> tuple[dict[str, Any], list[str]]:

@@ -151,7 +151,7 @@ def check_shapes(cfg: Config) -> list[str]:
         if isinstance(section, Mapping):
             problems += unknown_keys(name, section, known)
     problems += _checkpoints(cfg.get('checkpoint_config'))
-    problems += _missing(cfg)
+    problems += [*_required(cfg), *_hooks(cfg)]
     problems += _data_sets(cfg)
     problems += _model(cfg.get('model'))
     for name, section in cfg._cfg_dict.items():
@@ -184,8 +184,8 @@ def _checkpoints(section: Any) -> list[str]:
     return unknown_keys('checkpoint_config', section, {*named, 'type'})
 
 
-def _missing(cfg: Config) -> Iterator[str]:
-    """Name required keys that are not there, and hooks without a type."""
+def _required(cfg: Config) -> Iterator[str]:
+    """Name required keys that are not there."""
     data, logs = cfg.get('data'), cfg.get('log_config')
     places = ('data', 'data.train_dataloader')
     if isinstance(data, Mapping) and not any(
@@ -199,6 +199,10 @@ def _missing(cfg: Config) -> Iterator[str]:
         yield (
             f'log_config.interval: required, {wanted(FromOne)}; got nothing'
         )
+
+
+def _hooks(cfg: Config) -> Iterator[str]:
+    """Check the hooks of each list, and how often loggers write."""
     for where in ('custom_hooks', 'log_config.hooks'):
         hooks = find(cfg, where)[1]
         for i, hook in enumerate(
@@ -206,6 +210,13 @@ def _missing(cfg: Config) -> Iterator[str]:
         ):
             if not isinstance(hook, Mapping) or 'type' not in hook:
                 yield f'{where}[{i}]: wanted {_HOOK}; got {short(hook)}'
+            elif where == 'log_config.hooks':
+                every = hook.get('interval', 1)
+                if not accepts(FromOne, every):
+                    yield (
+                        f'{where}[{i}].interval: wanted {wanted(FromOne)}; '
+                        f'got {short(every)}'
+                    )
 
 
 def data_sets(cfg: Any, *names: str) -> Iterator[tuple[str, Any]]:
