@@ -46,15 +46,10 @@ LabelMap = NDArray[np.uint8]  # (H, W)
 def draw_scene(
     seed: int, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], LabelMap]:
-    """Draw one scene.
+    """Draw one scene of (height, width); a seed gives the same one again.
 
-    Args:
-        seed: The same number gives the same scene.
-        size: (height, width) in pixels.
-
-    Returns:
-        The image, uint8 (H, W, 3) in BGR, and its class ids, uint8 (H, W),
-        255 where void: the border of foliage, litter, the car's own bonnet.
+    Returns the image, uint8 (H, W, 3) in BGR, and its class ids, uint8 (H, W),
+    255 where void: the border of foliage, litter, the car's own bonnet.
     """
     return _Scene(seed, size).draw()
 
