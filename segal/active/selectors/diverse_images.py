@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError
+from segal.seeding import key
 from segal.structures import (
     WHOLE_IMAGE,
     Candidates,
@@ -17,17 +17,17 @@ from segal.structures import (
 )
 
 from .context import QueryContext
-from .diversity import finite, spread
-from .top import Picks, best
+from .diversity import Diversity, finite, spread
+from .top import Picks
 from .whole_images import WholeImages
 
 
 class DiverseImages(WholeImages):
     """Asks for whole images that lie apart, and apart from labelled ones.
 
-    A subclass writes :meth:`spread`. One vector is kept of each image, also
-    of those that are labelled already: they are read again each round, since
-    the network has changed.
+    A subclass names its :attr:`diversity`, or writes :meth:`spread`. One
+    vector is kept of each image, also of those that are labelled already:
+    they are read again each round, since the network has changed.
     ``shuffle_prop``'s random picks count as labelled.
 
     Memory: 4 F bytes an image of the pool, over all ranks and then on rank 0,
@@ -42,12 +42,16 @@ class DiverseImages(WholeImages):
         options: See
             :class:`~segal.active.selectors.whole_images.WholeImages`.
 
+    Attributes:
+        diversity: Chooses the images.
+
     Raises:
         ConfigError: ``shortlist`` is below 1.
     """
 
     needs: ClassVar[tuple[str, ...]] = ('embedding',)
     reads_all: ClassVar[bool] = True
+    diversity: ClassVar[Diversity]
 
     def __init__(
         self,
@@ -112,7 +116,7 @@ class DiverseImages(WholeImages):
 
     def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
         """Choose images of the shortlist that lie apart; see the base."""
-        top = best(left.scores, left.ties.__getitem__, self.looked_at(count))
+        top = left.best(self.looked_at(count))
         return top[spread(left.take(top), taken, count, self.spread)]
 
     def vector(self, prediction: Prediction) -> NDArray[np.float32]:
@@ -121,13 +125,9 @@ class DiverseImages(WholeImages):
         vector = prediction.embedding.float().cpu().numpy()  # (F,)
         return finite(vector, type(self).__name__, prediction.name)
 
-    @abstractmethod
     def spread(
         self, rows: Picks, count: int, taken: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Choose ``count`` rows that lie apart, from those taken as well.
-
-        The ``rows`` are N images with vectors, in order of preference;
-        ``taken``, bool (N,), are those chosen already. Returns int64
-        (min(count, rows not taken),), indices into ``rows``.
-        """
+        """Choose rows; see ``Diversity.choose``."""
+        stream = key(self.seed, self.round, 'k-means++')
+        return self.diversity.choose(rows, count, taken, stream)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, ClassVar
@@ -16,42 +15,10 @@ from segal.structures import PoolImage, Prediction
 
 from .badge_images import check_dims
 from .context import QueryContext
-from .diversity import finite, project, sample_at, spread
+from .diversity import Diversity, finite, project, sample_at, spread
 from .global_pixels import PixelsGlobal
 from .per_image import PixelsPerImage
-from .top import Picks, best
-
-
-class Diversity(ABC):
-    """A way to choose pixels that lie apart, for any scope of a budget."""
-
-    def vectors(
-        self,
-        prediction: Prediction,
-        places: NDArray[np.int64],
-        features: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """Describe n pixels: float32 (n, any number).
-
-        By default these are their ``features``, float32 (n, F).
-        """
-        return features
-
-    @abstractmethod
-    def choose(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
-    ) -> NDArray[np.int64]:
-        """Choose rows that lie apart, from each other and from some.
-
-        Args:
-            rows: N pixels with vectors, in order of preference.
-            count: How many to choose.
-            taken: bool (N,), those that count as chosen already.
-            stream: Key of its random draws.
-
-        Returns:
-            int64 (min(count, rows not taken),), indices into ``rows``.
-        """
+from .top import More, Picks
 
 
 class Shortlist:
@@ -235,23 +202,14 @@ class DiverseGlobal(PixelsGlobal):
         """Count the pixels to choose from; see the base."""
         return self._shortlist.looked_at(count)
 
-    def shortlist(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
-        prediction: Prediction | None = None,
-    ) -> None:
-        """Keep what can be among the best, and its vectors; see the base."""
-        position, places, scores = self.enter(image, score, available)
+    def columns(
+        self, places: NDArray[np.int64], prediction: Prediction | None
+    ) -> More:
+        """Describe the pixels that are kept by their vectors; see the base."""
         vectors = self._shortlist.vectors(prediction)
-
-        def more(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            return dict(vectors=vectors(places[index]))
-
-        self.offer(position, places, scores, more)
+        return lambda at: dict(vectors=vectors(places[at]))
 
     def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
         """Choose pixels of the shortlist that lie apart; see the base."""
-        top = best(left.scores, left.ties.__getitem__, self.looked_at(count))
+        top = left.best(self.looked_at(count))
         return top[self._shortlist.choose(left.take(top), taken, count)]

@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.seeding import uniform
-from segal.structures import Candidates, Selection
+from segal.structures import Candidates, PoolImage, Prediction, Selection
 
 from .base import BaseSelector
 from .context import QueryContext
 from .quotas import rounded_share
-from .top import More, Picks, RunningTop, best, lowest
+from .top import More, Picks, RunningTop, lowest
 
 
 class BestOverPool(BaseSelector):
     """Spends one budget where the scores of the whole pool are highest.
 
-    A subclass writes ``shortlist``, which hands places and their scores to
-    :meth:`offer`. It may write :meth:`spendable`, :meth:`looked_at`,
-    :meth:`running_top` and :meth:`pick`, too.
+    A subclass may write :meth:`shortlist`, which hands places and their
+    scores to :meth:`offer`, :meth:`columns`, :meth:`spendable`,
+    :meth:`looked_at`, :meth:`running_top` and :meth:`pick`.
 
     Each rank keeps a running top of the budget's size, and a second one of
     the lowest keyed draws where ``shuffle_prop`` asks for random picks. What
@@ -51,6 +51,24 @@ class BestOverPool(BaseSelector):
     def running_top(self, capacity: int) -> RunningTop:
         """Build what keeps the best ``capacity`` places."""
         return RunningTop(capacity)
+
+    def shortlist(
+        self,
+        image: PoolImage,
+        score: NDArray[np.float32],
+        available: NDArray[np.bool_],
+        prediction: Prediction | None = None,
+    ) -> None:
+        """Keep what can be among the best; see the base."""
+        position, places, scores = self.enter(image, score, available)
+        more = self.columns(places, prediction)
+        self.offer(position, places, scores, more)
+
+    def columns(
+        self, places: NDArray[np.int64], prediction: Prediction | None
+    ) -> More | None:
+        """Say how to make further columns of the places that are kept."""
+        return None
 
     def offer(
         self,
@@ -130,7 +148,7 @@ class BestOverPool(BaseSelector):
         chosen; ``taken`` are the random picks and what was labelled before.
         Returns int64 (min(count, N),), indices into ``left``.
         """
-        return best(left.scores, left.ties.__getitem__, count)
+        return left.best(count)
 
     def _shuffled(self, picks: Picks) -> NDArray[np.uint64]:
         """Return the random draws of picks sorted by image: uint64 (N,)."""

@@ -11,12 +11,11 @@ from segal.registry import SELECTORS
 from segal.structures import Prediction
 
 from .diverse_pixels import DiverseGlobal, DiversePerImage
-from .diversity import Cloud, Gradients, errors_at
-from .pixels_k_means import KMeansPlusPlusPixels
+from .diversity import Cloud, Gradients, KMeansSeeds, errors_at
 from .top import Picks
 
 
-class BadgePixels(KMeansPlusPlusPixels):
+class BadgePixels(KMeansSeeds):
     """Draws pixels by k-means++ over the gradients of a last layer.
 
     A vector is C, then the C errors of a pixel, then its F features.

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
-from segal.structures import PoolImage, Prediction
+from segal.structures import Prediction
 
 from .global_pixels import PixelsGlobal
 from .stratified import best_of_classes, predicted
@@ -77,21 +77,12 @@ class PixelsStratifiedGlobal(PixelsGlobal):
         """Build what keeps the best of each class; see the base."""
         return StratifiedTop(capacity)
 
-    def shortlist(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
-        prediction: Prediction | None = None,
-    ) -> None:
-        """Keep what can be among the best of its class; see the base."""
-        position, places, scores = self.enter(image, score, available)
+    def columns(
+        self, places: NDArray[np.int64], prediction: Prediction | None
+    ) -> More:
+        """Keep the predicted class of each pixel; see the base."""
         classes = predicted(prediction, places)
-
-        def more(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            return dict(classes=classes[index])
-
-        self.offer(position, places, scores, more)
+        return lambda at: dict(classes=classes[at])
 
     def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
         """Choose the best of each class; see the base."""

@@ -115,6 +115,10 @@ class Picks(NamedTuple):
         ]
         return Picks(*columns)
 
+    def best(self, count: int) -> NDArray[np.int64]:
+        """Find the best ``count``: indices, in no particular order."""
+        return best(self.scores, self.ties.__getitem__, count)
+
     def sort(self) -> Picks:
         """Sort by image, best first within each."""
         order = np.lexsort((self.places, self.ties, -self.scores, self.image))
