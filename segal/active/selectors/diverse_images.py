@@ -16,6 +16,7 @@ from segal.structures import (
     Selection,
 )
 
+from .arrays import Bools, Floats, Ints
 from .context import QueryContext
 from .diversity import Diversity, finite, spread
 from .top import Picks
@@ -79,8 +80,8 @@ class DiverseImages(WholeImages):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Keep the image's score and vector; see the base."""
@@ -88,7 +89,7 @@ class DiverseImages(WholeImages):
         position, places, scores = self.enter(image, score, available)
         place = np.array([WHOLE_IMAGE])
 
-        def vector(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        def vector(index: Ints) -> dict[str, NDArray[Any]]:
             return dict(vectors=self.vector(prediction)[None][index])
 
         if len(places):
@@ -114,20 +115,18 @@ class DiverseImages(WholeImages):
         labelled = self.labelled[picks.image]
         return self.spend(picks.take(~labelled), picks.take(labelled))
 
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose images of the shortlist that lie apart; see the base."""
         top = left.best(self.looked_at(count))
         return top[spread(left.take(top), taken, count, self.spread)]
 
-    def vector(self, prediction: Prediction) -> NDArray[np.float32]:
+    def vector(self, prediction: Prediction) -> Floats:
         """Describe an image: float32 (F,)."""
         assert prediction.embedding is not None
         vector = prediction.embedding.float().cpu().numpy()  # (F,)
         return finite(vector, type(self).__name__, prediction.name)
 
-    def spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
+    def spread(self, rows: Picks, count: int, taken: Bools) -> Ints:
         """Choose rows; see ``Diversity.choose``."""
         stream = key(self.seed, self.round, 'k-means++')
         return self.diversity.choose(rows, count, taken, stream)

@@ -7,12 +7,12 @@ from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.seeding import key
 from segal.structures import PoolImage, Prediction
 
+from .arrays import Floats, Ints
 from .badge_images import check_dims
 from .context import QueryContext
 from .diversity import Diversity, finite, project, sample_at, spread
@@ -63,7 +63,7 @@ class Shortlist:
 
     def vectors(
         self, prediction: Prediction | None
-    ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    ) -> Callable[[Ints], Floats]:
         """Describe an image: int64 (n,) places -> float32 (n, F)."""
         assert prediction is not None
         assert prediction.features is not None
@@ -71,7 +71,7 @@ class Shortlist:
         # whole, so that no pixel depends on others; and only when asked
         projected = cache(lambda: project(features, self.dims, self.seed))
 
-        def at(places: NDArray[np.int64]) -> NDArray[np.float32]:
+        def at(places: Ints) -> Floats:
             found = sample_at(projected(), places, prediction.size)
             vectors = self.diversity.vectors(
                 prediction, places, found.cpu().numpy()
@@ -80,9 +80,7 @@ class Shortlist:
 
         return at
 
-    def choose(
-        self, left: Picks, taken: Picks, count: int
-    ) -> NDArray[np.int64]:
+    def choose(self, left: Picks, taken: Picks, count: int) -> Ints:
         """Choose some picks that lie apart: int64, indices into ``left``."""
         choose = partial(self.diversity.choose, stream=self.stream)
         return spread(left, taken, count, choose)
@@ -133,17 +131,17 @@ class DiversePerImage(PixelsPerImage):
     def pick(
         self,
         image: PoolImage,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
+        places: Ints,
+        scores: Floats,
         quota: int,
-        taken: NDArray[np.int64],
+        taken: Ints,
         prediction: Prediction | None,
-    ) -> NDArray[np.int64]:
+    ) -> Ints:
         """Choose among the best of one image; see the base."""
         vectors = self._shortlist.vectors(prediction)
         position = self._position[image.name]
 
-        def rows(at: NDArray[np.int64], scores: NDArray[np.float32]) -> Picks:
+        def rows(at: Ints, scores: Floats) -> Picks:
             columns = dict(vectors=vectors(at)) if len(at) else {}
             return self.picks_of(position, at, scores, **columns)
 
@@ -202,14 +200,12 @@ class DiverseGlobal(PixelsGlobal):
         """Count the pixels to choose from; see the base."""
         return self._shortlist.looked_at(count)
 
-    def columns(
-        self, places: NDArray[np.int64], prediction: Prediction | None
-    ) -> More:
+    def columns(self, places: Ints, prediction: Prediction | None) -> More:
         """Describe the pixels that are kept by their vectors; see the base."""
         vectors = self._shortlist.vectors(prediction)
         return lambda at: dict(vectors=vectors(places[at]))
 
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose pixels of the shortlist that lie apart; see the base."""
         top = left.best(self.looked_at(count))
         return top[self._shortlist.choose(left.take(top), taken, count)]

@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.seeding import uniform
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
+from .arrays import Bools, Floats, Ints, Keys
 from .base import BaseSelector
 from .context import QueryContext
 from .quotas import rounded_share
@@ -55,8 +55,8 @@ class BestOverPool(BaseSelector):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Keep what can be among the best; see the base."""
@@ -65,7 +65,7 @@ class BestOverPool(BaseSelector):
         self.offer(position, places, scores, more)
 
     def columns(
-        self, places: NDArray[np.int64], prediction: Prediction | None
+        self, places: Ints, prediction: Prediction | None
     ) -> More | None:
         """Say how to make further columns of the places that are kept."""
         return None
@@ -73,8 +73,8 @@ class BestOverPool(BaseSelector):
     def offer(
         self,
         position: int,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
+        places: Ints,
+        scores: Floats,
         more: More | None = None,
     ) -> None:
         """Keep those places of one image that may be selected.
@@ -84,7 +84,7 @@ class BestOverPool(BaseSelector):
         """
         name = self.images[position].name
 
-        def ties(index: NDArray[np.int64]) -> NDArray[np.uint64]:
+        def ties(index: Ints) -> Keys:
             return self.ties(name, places[index])
 
         if self._best.capacity:
@@ -141,7 +141,7 @@ class BestOverPool(BaseSelector):
         chosen[left[at]] = True
         return self.selection(picks.take(chosen), self.amount)
 
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose the candidates that are picked for their scores.
 
         From ``left``, candidates that were not picked at random, ``count`` are
@@ -150,7 +150,7 @@ class BestOverPool(BaseSelector):
         """
         return left.best(count)
 
-    def _shuffled(self, picks: Picks) -> NDArray[np.uint64]:
+    def _shuffled(self, picks: Picks) -> Keys:
         """Return the random draws of picks sorted by image: uint64 (N,)."""
         occurring, starts = np.unique(picks.image, return_index=True)
         parts = [np.empty(0, np.uint64)]

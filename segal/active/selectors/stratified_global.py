@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
 from segal.structures import Prediction
 
+from .arrays import Floats, Ints
 from .global_pixels import PixelsGlobal
 from .stratified import best_of_classes, predicted
 from .top import More, Picks, RunningTop, Ties, within
@@ -27,10 +27,10 @@ class StratifiedTop(RunningTop):
     def add(
         self,
         image: int,
-        places: NDArray[np.int64],
-        values: NDArray[np.float32],
+        places: Ints,
+        values: Floats,
         ties: Ties,
-        scores: NDArray[np.float32],
+        scores: Floats,
         more: More | None = None,
     ) -> None:
         """Take in the places of one image; ``more`` makes their classes."""
@@ -77,14 +77,12 @@ class PixelsStratifiedGlobal(PixelsGlobal):
         """Build what keeps the best of each class; see the base."""
         return StratifiedTop(capacity)
 
-    def columns(
-        self, places: NDArray[np.int64], prediction: Prediction | None
-    ) -> More:
+    def columns(self, places: Ints, prediction: Prediction | None) -> More:
         """Keep the predicted class of each pixel; see the base."""
         classes = predicted(prediction, places)
         return lambda at: dict(classes=classes[at])
 
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose the best of each class; see the base."""
         if not len(left.places):
             return np.empty(0, np.int64)

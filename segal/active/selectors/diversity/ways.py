@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segal.active.selectors.arrays import Bools, Floats, Ints
 from segal.active.selectors.top import Picks
 from segal.structures import Prediction
 
@@ -19,11 +17,8 @@ class Diversity(ABC):
     """A way to choose rows that lie apart, for any scope of a budget."""
 
     def vectors(
-        self,
-        prediction: Prediction,
-        places: NDArray[np.int64],
-        features: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+        self, prediction: Prediction, places: Ints, features: Floats
+    ) -> Floats:
         """Describe n pixels: float32 (n, any number).
 
         By default these are their ``features``, float32 (n, F).
@@ -36,8 +31,8 @@ class Diversity(ABC):
 
     @abstractmethod
     def choose(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
-    ) -> NDArray[np.int64]:
+        self, rows: Picks, count: int, taken: Bools, stream: int
+    ) -> Ints:
         """Choose rows that lie apart, from each other and from some.
 
         Args:
@@ -55,8 +50,8 @@ class KCentre(Diversity):
     """Chooses the row farthest from all that are chosen, again and again."""
 
     def choose(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
-    ) -> NDArray[np.int64]:
+        self, rows: Picks, count: int, taken: Bools, stream: int
+    ) -> Ints:
         """See the base."""
         return k_centre(self.cloud(rows), count, taken)
 
@@ -65,8 +60,8 @@ class KMeansSeeds(Diversity):
     """Draws rows; the farther from all that are drawn, the likelier."""
 
     def choose(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
-    ) -> NDArray[np.int64]:
+        self, rows: Picks, count: int, taken: Bools, stream: int
+    ) -> Ints:
         """See the base."""
         cloud = self.cloud(rows)
         return k_means_plus_plus(cloud, count, taken, rows.ties, stream)
