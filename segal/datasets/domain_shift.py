@@ -10,10 +10,16 @@ LOOKS = ('photo', 'game')
 
 
 def as_game(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Redraw a scene (H, W, 3), BGR, as a game: smooth, in few shades.
+    """Redraw a scene as a game: smooth, colourful, in few shades.
 
-    What is where does not change, so the labels stay. A function of the image
-    alone.
+    What is where does not change, so the labels stay. A function of the
+    image alone.
+
+    Args:
+        image: uint8 (H, W, 3), BGR.
+
+    Returns:
+        uint8 (H, W, 3), BGR.
     """
     smooth = cv2.medianBlur(image, 3)
     hsv = cv2.cvtColor(smooth, cv2.COLOR_BGR2HSV).astype(np.float32)

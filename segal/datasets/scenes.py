@@ -46,10 +46,15 @@ LabelMap = NDArray[np.uint8]  # (H, W)
 def draw_scene(
     seed: int, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], LabelMap]:
-    """Draw one scene of (height, width); a seed gives the same one again.
+    """Draw one scene.
 
-    Returns the image, uint8 (H, W, 3) in BGR, and its class ids, uint8 (H, W),
-    255 where void: the border of foliage, litter, the car's own bonnet.
+    Args:
+        seed: The same number gives the same scene.
+        size: (height, width) in pixels.
+
+    Returns:
+        The image, uint8 (H, W, 3) in BGR, and its class ids, uint8 (H, W),
+        255 where void: the border of foliage, litter, the car's own bonnet.
     """
     return _Scene(seed, size).draw()
 
@@ -116,7 +121,9 @@ class _Scene:
         )
         small = self.rng.standard_normal(shape, np.float32)
         full = cv2.resize(
-            small, (self.width, self.height), interpolation=cv2.INTER_CUBIC
+            small,
+            (self.width, self.height),
+            interpolation=cv2.INTER_CUBIC,
         )
         return full[..., None]
 
@@ -398,7 +405,9 @@ class _Scene:
         reach = self.width * depth * self.rng.uniform(0.03, 0.06)
         mask = self._ellipse((column, row - reach / 2), (reach, reach))
         self._paint(
-            mask, self.rng.uniform(0.1, 0.8, 3) + self._noise(3) * 0.08, VOID
+            mask,
+            self.rng.uniform(0.1, 0.8, 3) + self._noise(3) * 0.08,
+            VOID,
         )
 
     def _shadow(
