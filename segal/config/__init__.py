@@ -6,15 +6,10 @@ from segal.config.fingerprint import (
     dump_config,
     fingerprint,
 )
+from segal.config.keys import Sources, Visualize
 from segal.config.load import load_config
 from segal.config.read import read_config
-from segal.config.schema import (
-    ActiveLearningConfig,
-    Phase,
-    Reset,
-    Sources,
-    Visualize,
-)
+from segal.config.schema import ActiveLearningConfig, Phase, Reset
 from segal.openmmlab.bases import mmseg_config, segal_config
 
 __all__ = [

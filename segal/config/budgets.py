@@ -10,8 +10,8 @@ from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
 from segal.config.costs import SECTION, foreign_prices, written_costs
-from segal.config.keys import CostTable
-from segal.config.schema import Mixed, Sources
+from segal.config.keys import Sources
+from segal.config.schema import Mixed
 from segal.config.values import Values
 from segal.errors import short
 from segal.openmmlab import pipelines
@@ -25,12 +25,7 @@ def read_cost_table(values: Values) -> Costs:
     written = values.find(SECTION)[1]
     if isinstance(written, Mapping):
         values.problems += foreign_prices(written, SECTION)
-    return Costs(
-        **{
-            name: values[f'{SECTION}.{name}']
-            for name in CostTable.model_fields
-        }
-    )
+    return Costs(**dict(values[SECTION]))
 
 
 def read_budgets(
@@ -126,15 +121,7 @@ def _check_amounts(
 def _spending(
     values: Values, unit: Unit, amount: float, costs: Costs, counted: bool
 ) -> Spending | None:
-    """Read a budget in cost; its prices become part of the experiment.
-
-    Args:
-        values: Of all keys; gets the problems.
-        unit: What is asked.
-        amount: Of each round.
-        costs: The prices.
-        counted: Whether the initial labels have a count of their own.
-    """
+    """Read a budget in cost; its prices become part of the experiment."""
     answer: Any = values.find(f'{_SETTINGS}region.answer')[1] or 'all'
     spending = Spending(amount, costs, unit, first=int(counted), answer=answer)
     if not spending.price:
@@ -168,7 +155,11 @@ def read_mixed(
     _, images, spending = read_budgets(values, 'image', costs, asks=True)
     for name, spent in ((unit, paid), ('image', spending)):
         if spent is not None:
-            values.problems.append(_in_cost(name, spent))
+            values.problems.append(
+                f'{_SETTINGS}{name}.cost_per_round: not together with '
+                f"runner.sample_mode='mixed'; got {spent.amount:g}. Write "
+                'budget_per_round'
+            )
     initial = values[f'{_SETTINGS}image.initial_pool']
     first_pixels = values[where + 'first_pixels']
     if split != 'even' and (inside.per_image or inside.percent):
@@ -202,10 +193,9 @@ def read_mixed(
     if images is None:
         return None
     aggregate = values[f'{_SETTINGS}image.aggregate']
-    selector, problems = parts.resolve_selector(
-        part, 'image', True, None, aggregate, features
+    selector = values.keep(
+        parts.resolve_selector(part, 'image', True, None, aggregate, features)
     )
-    values.problems += problems
     plain, _ = parts.resolve_selector(None, 'image', True, None, aggregate)
     return Mixed(
         images.amount if initial is None else initial,
@@ -219,15 +209,9 @@ def read_mixed(
 
 
 def read_shape(values: Values, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Read the shape of regions, and complete the options of selectors.
-
-    Args:
-        values: Of all keys; gets the problems.
-        chosen: The parts; selectors get ``answer`` and ``aggregate``.
-    """
+    """Read the shape of regions, and complete the options of selectors."""
     where = f'{_SETTINGS}region.'
-    shape, problems = parts.resolve_shape(values[where + 'shape'])
-    values.problems += problems
+    shape = values.keep(parts.resolve_shape(values[where + 'shape']))
     if values[where + 'answer'] == 'dominant' and (
         values[where + 'budget_unit'] != 'regions'
     ):
@@ -293,12 +277,3 @@ def _region_budget(amount: float, per_image: bool, counted: str) -> Budget:
     if counted == 'percent':
         return Budget(0, per_image, percent=float(amount))
     return Budget(int(amount), per_image, in_pixels=counted == 'pixels')
-
-
-def _in_cost(unit: Unit, spending: Spending) -> str:
-    """Refuse a budget in cost where images are opened."""
-    return (
-        f'{_SETTINGS}{unit}.cost_per_round: not together with '
-        f"runner.sample_mode='mixed'; got {spending.amount:g}. Write "
-        'budget_per_round'
-    )

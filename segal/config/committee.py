@@ -16,11 +16,7 @@ _KINDS = {'checkpoint': Text, 'config': Text, 'rounds': FromOne}
 def read_committee(
     value: Sequence[Mapping[str, Any]] | None,
 ) -> tuple[tuple[Member, ...], list[str]]:
-    """Read the members that a config declares, and their problems.
-
-    Args:
-        value: A list of dicts, or None for no committee.
-    """
+    """Read the members that a config declares, and their problems."""
     members, problems = [], []
     for index, entry in enumerate(value or ()):
         where = f'active_learning.committee[{index}]'

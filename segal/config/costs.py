@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from segal.active.units.costs import DEFAULT_UNIT, Costs
-from segal.config.keys import BY_NAME, CostTable
-from segal.config.kinds import accepts
-from segal.errors import ConfigError, short, unknown_keys
+from segal.config.keys import CostTable
+from segal.config.values import checked
+from segal.errors import ConfigError, short
 
 SECTION = 'active_learning.costs'
 
@@ -28,36 +28,15 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
         return Costs()
     if not isinstance(written, Mapping):
         raise ConfigError([f'{where}: wanted a dict; got {short(written)}'])
-    names = sorted(CostTable.model_fields)
-    problems = unknown_keys(where, written, names)
-    values = {}
-    for name in names:
-        key = BY_NAME[f'{SECTION}.{name}']
-        if name not in written:
-            continue
-        if accepts(key.field.rebuild_annotation(), written[name]):
-            values[name] = written[name]
-        else:
-            problems.append(
-                f'{where}.{name}: wanted {key.wanted}; got '
-                f'{short(written[name])}'
-            )
+    table, problems = checked(CostTable, written, where)
     problems += foreign_prices(written, where)
     if problems:
         raise ConfigError(problems)
-    return Costs(**values)
+    return Costs(**dict(table))
 
 
 def foreign_prices(written: Mapping[str, Any], where: str) -> list[str]:
-    """Find default prices, which are in seconds, beside another unit.
-
-    Args:
-        written: The table as written.
-        where: Its name in errors.
-
-    Returns:
-        The problems.
-    """
+    """Find default prices, which are in seconds, beside another unit."""
     unit = written.get('unit', DEFAULT_UNIT)
     lacks = [name for name in ('pixel', 'image') if name not in written]
     if unit == DEFAULT_UNIT or not lacks:

@@ -20,10 +20,6 @@ LENGTH = 'warmup_iters'
 def warmup_of(section: Any, span: Span) -> int:
     """Count the warm-up iterations of a schedule.
 
-    Args:
-        section: An ``lr_config`` or a ``momentum_config``.
-        span: Of the phase.
-
     Returns:
         0 where there is no warm-up, or none that changes anything.
     """
@@ -51,14 +47,7 @@ def scaled(section: Any, span: Span) -> int:
 
 
 def fit_warmup(section: Any, name: str, span: Span, inherited: Any) -> None:
-    """Scale a long warm-up that came from a base, in place.
-
-    Args:
-        section: An ``lr_config`` or a ``momentum_config``.
-        name: Which of the two.
-        span: Of the phase.
-        inherited: Dotted keys that came from a base.
-    """
+    """Scale a long warm-up that came from a base, in place."""
     if f'{name}.{LENGTH}' not in inherited or not is_long(section, span):
         return
     length = scaled(section, span)
@@ -70,10 +59,6 @@ def fit_warmup(section: Any, name: str, span: Span, inherited: Any) -> None:
 
 def log_intervals(logs: Any, span: Span) -> list[tuple[Any, int, int]]:
     """Find loggers whose interval is longer than a phase.
-
-    Args:
-        logs: ``log_config``.
-        span: Of the phase.
 
     Returns:
         The config of each logger, its interval, and one that fits.
@@ -101,13 +86,7 @@ def log_intervals(logs: Any, span: Span) -> list[tuple[Any, int, int]]:
 
 
 def fit(sections: Mapping[str, Any], span: Span, inherited: Any) -> None:
-    """Cut the sections of mmcv's hooks to a phase, in place.
-
-    Args:
-        sections: Name -> section.
-        span: Of the phase.
-        inherited: Dotted keys that came from a base.
-    """
+    """Cut the sections of mmcv's hooks to a phase, in place."""
     for name in ('lr_config', 'momentum_config'):
         fit_warmup(sections.get(name), name, span, inherited)
     for hook, _, longest in log_intervals(sections.get('log_config'), span):

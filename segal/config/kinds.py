@@ -35,12 +35,19 @@ def _holds(check: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def _is_int(value: object) -> bool:
+def described(words: str, check: Callable[[Any], bool]) -> Any:
+    """Make a kind of a condition and of the words for errors."""
+    return Annotated[Any, _holds(check), Wanted(words)]
+
+
+def is_int(value: object) -> bool:
+    """Tell whether a value is an integer, and no truth value."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
-    return _is_int(value) or isinstance(value, float)
+def is_number(value: object) -> bool:
+    """Tell whether a value is an integer or a float."""
+    return is_int(value) or isinstance(value, float)
 
 
 FromZero = Annotated[
@@ -54,28 +61,28 @@ ClassId = Annotated[
 ]
 Share = Annotated[
     Any,
-    _holds(lambda v: _is_number(v) and 0 <= v <= 1),
+    _holds(lambda v: is_number(v) and 0 <= v <= 1),
     Wanted('a number from 0 to 1'),
 ]
 BelowOne = Annotated[
     Any,
-    _holds(lambda v: _is_number(v) and 0 <= v < 1),
+    _holds(lambda v: is_number(v) and 0 <= v < 1),
     Wanted('a number from 0 to below 1'),
 ]
 NotNegative = Annotated[
     Any,
-    _holds(lambda v: _is_number(v) and math.isfinite(v) and v >= 0),
+    _holds(lambda v: is_number(v) and math.isfinite(v) and v >= 0),
     Wanted('a finite number, 0 or more'),
 ]
 Positive = Annotated[
     Any,
-    _holds(lambda v: _is_number(v) and math.isfinite(v) and v > 0),
+    _holds(lambda v: is_number(v) and math.isfinite(v) and v > 0),
     Wanted('a finite number above 0'),
 ]
 Percent = Annotated[
     Any,
     _holds(
-        lambda v: v is None or v is False or (_is_number(v) and 0 < v <= 100)
+        lambda v: v is None or v is False or (is_number(v) and 0 < v <= 100)
     ),
     Wanted(
         'a number above 0, up to 100 (absent, None or False: exactly the top)'
@@ -85,7 +92,7 @@ Split = Annotated[
     Any,
     _holds(
         lambda v: (
-            v in ('even', 'score_per_cost') or (_is_number(v) and 0 <= v <= 1)
+            v in ('even', 'score_per_cost') or (is_number(v) and 0 <= v <= 1)
         )
     ),
     Wanted("'even', 'score_per_cost', or a number from 0 to 1"),
@@ -117,7 +124,7 @@ Channels = Annotated[
         lambda v: (
             isinstance(v, (list, tuple))
             and len(v) == 3
-            and all(_is_int(item) and item >= 0 for item in v)
+            and all(is_int(item) and item >= 0 for item in v)
         )
     ),
     Wanted('three integers, 0 or more'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,29 +12,18 @@ from mmcv import Config
 from mmseg.datasets.builder import PIPELINES
 
 from segal.active.units import unit_named
-from segal.openmmlab.pipelines import entries, walk
+from segal.config.parts import parameters
+from segal.config.shapes import data_sets, dicts_in
+from segal.openmmlab.pipelines import walk
 
 _HEAD = re.compile(r'model\.(decode|auxiliary)_head(\.\d+)?')
-
-
-def _dicts(part: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Yield every dict in a part of the config, with its dotted path."""
-    if isinstance(part, Mapping):
-        yield where, part
-        items: Any = part.items()
-    elif isinstance(part, (list, tuple)):
-        items = enumerate(part)
-    else:
-        return
-    for key, value in items:
-        yield from _dicts(value, f'{where}.{key}')
 
 
 def heads(cfg: Config) -> list[tuple[str, Any]]:
     """List the heads of the model, each with its dotted path."""
     return [
         (where, part)
-        for where, part in _dicts(cfg.get('model'), 'model')
+        for where, part in dicts_in(cfg.get('model'), 'model')
         if _HEAD.fullmatch(where)
     ]
 
@@ -50,19 +39,8 @@ def _registered(part: Mapping[str, Any]) -> type | None:
 
 def _default(cls: type, name: str) -> Any:
     """Find the default of a constructor's argument, inherited or own."""
-    for base in cls.__mro__:
-        init = base.__dict__.get('__init__')
-        if init is None:
-            continue
-        parameters = inspect.signature(init).parameters
-        if name in parameters:
-            return parameters[name].default
-        if not any(
-            p.kind is inspect.Parameter.VAR_KEYWORD
-            for p in parameters.values()
-        ):
-            break
-    return inspect.Parameter.empty
+    found = parameters(cls).get(name)
+    return None if found is None else found.default
 
 
 def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
@@ -83,7 +61,7 @@ def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
         default = _default(cls, 'loss_decode')
         if 'loss_decode' not in head and isinstance(default, Mapping):
             head['loss_decode'] = type(head)(default)
-    for where, part in _dicts(cfg.get('model'), 'model'):
+    for where, part in dicts_in(cfg.get('model'), 'model'):
         cls = _registered(part)
         if cls is None or 'avg_non_ignore' not in (
             inspect.signature(cls).parameters
@@ -115,7 +93,7 @@ def labels_alone(cfg: Config) -> list[str]:
     """List the parts of a model that differ from mmseg's for few labels."""
     found = [
         f'{part["type"]} of {where}'
-        for where, part in _dicts(cfg.get('model'), 'model')
+        for where, part in dicts_in(cfg.get('model'), 'model')
         if part.get('type') in (*_COUNT_LABELS, *_LEARN_LABELS)
     ]
     if not found:
@@ -131,7 +109,7 @@ def sync_bn_on_cpu(cfg: Config) -> list[str]:
     if torch.cuda.is_available():
         return []
     count = 0
-    for _, part in _dicts(cfg.get('model'), 'model'):
+    for _, part in dicts_in(cfg.get('model'), 'model'):
         if part.get('type') in ('SyncBN', 'MMSyncBN'):
             part['type'] = 'BN'
             count += 1
@@ -248,32 +226,23 @@ def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
     wrong = []
     for where, head in heads(cfg):
         wrong.append((f'{where}.ignore_index', head.get('ignore_index', 255)))
-    data = cfg.get('data')
-    for name in ('train', 'val') if isinstance(data, Mapping) else ():
-        for entry in entries(data.get(name)):
-            if not isinstance(entry, Mapping):
-                continue
-            key = f'data.{name}.ignore_index'
-            wrong.append((key, entry.get('ignore_index', 255)))
-            for step in walk(entry.get('pipeline')):
-                cls = PIPELINES.get(step['type']) if _has_name(step) else None
-                default = _default(cls, 'ignore_index') if cls else None
-                if isinstance(default, int):
-                    key = f'data.{name}.pipeline {step["type"]}.ignore_index'
-                    wrong.append((key, step.get('ignore_index', default)))
-    return list(
-        dict.fromkeys(
-            f'{key}: wanted {ignore_index}, the ignore_index of '
-            f'active_learning.settings; got {got}'
-            for key, got in wrong
-            if got != ignore_index
-        )
-    )
-
-
-def _has_name(step: Mapping[str, Any]) -> bool:
-    """Tell whether a step of a pipeline is named by a string."""
-    return isinstance(step.get('type'), str)
+    for where, entry in data_sets(cfg, 'train', 'val'):
+        if not isinstance(entry, Mapping):
+            continue
+        wrong.append((f'{where}.ignore_index', entry.get('ignore_index', 255)))
+        for step in walk(entry.get('pipeline')):
+            kind = step.get('type')
+            cls = PIPELINES.get(kind) if isinstance(kind, str) else None
+            default = _default(cls, 'ignore_index') if cls else None
+            if isinstance(default, int):
+                key = f'{where}.pipeline {kind}.ignore_index'
+                wrong.append((key, step.get('ignore_index', default)))
+    return [
+        f'{key}: wanted {ignore_index}, the ignore_index of '
+        f'active_learning.settings; got {got}'
+        for key, got in dict.fromkeys(wrong)
+        if got != ignore_index
+    ]
 
 
 def check_encodings(cfg: Config, unit: str | None) -> list[str]:
@@ -281,10 +250,6 @@ def check_encodings(cfg: Config, unit: str | None) -> list[str]:
 
     For EncNet's semantic encoding loss, a class without a labelled pixel
     counts as absent.
-
-    Args:
-        cfg: The config.
-        unit: What is bought.
     """
     if unit is None or unit_named(unit).whole:
         return []
@@ -306,12 +271,7 @@ def check_encodings(cfg: Config, unit: str | None) -> list[str]:
 
 
 def check_classes(cfg: Config, classes: int) -> list[str]:
-    """Check that the heads have the classes of the data set.
-
-    Args:
-        cfg: The config.
-        classes: How many classes the data set has.
-    """
+    """Check that the heads have the classes of the data set."""
     if classes == 1:
         return [
             'data.train.classes: wanted two classes or more, got one, which '
@@ -323,7 +283,7 @@ def check_classes(cfg: Config, classes: int) -> list[str]:
     allowed = {classes, 1} if classes == 2 else {classes}
     problems = []
     for where, head in heads(cfg):
-        for inner, part in _dicts(head, where):
+        for inner, part in dicts_in(head, where):
             got = part.get('num_classes')
             if part.get('type') == 'STDCHead':
                 continue  # its two classes are border and no border

@@ -15,7 +15,6 @@ from segal.config import (
     parts,
     pool_view,
     schedule,
-    sections,
     shapes,
     training,
 )
@@ -31,13 +30,7 @@ from segal.config.keys import DEFAULT_ORACLE
 from segal.config.load import waiting_inherited, waiting_notes
 from segal.config.phases import read_phases
 from segal.config.places import check_places
-from segal.config.schema import (
-    ActiveLearningConfig,
-    Phase,
-    Reset,
-    Sources,
-    Visualize,
-)
+from segal.config.schema import ActiveLearningConfig, Phase, Reset
 from segal.config.unread import check_unread
 from segal.config.unused import unused_keys
 from segal.config.values import Values
@@ -100,13 +93,7 @@ def _read(
 def _active_learning(
     values: Values, inherited: frozenset[str], notes: list[str]
 ) -> ActiveLearningConfig | None:
-    """Read everything, in the order of the guide.
-
-    Args:
-        values: Of all keys; gets the problems.
-        inherited: Dotted keys that came from a base.
-        notes: Gets the notes.
-    """
+    """Read everything, in the order of the guide."""
     unit = _unit(values)
     threshold = values['active_learning.settings.pixel.sample_threshold']
     top_percent = float(threshold) if threshold else None
@@ -150,23 +137,19 @@ def _active_learning(
         values.problems += unused_keys(
             values.find, unit, chosen['selector'], opener
         )
-    committee, problems = read_committee(values['active_learning.committee'])
-    values.problems += problems
+    committee = values.keep(
+        read_committee(values['active_learning.committee'])
+    )
     by_epoch = values['runner.by_epoch']
     _settle_mmseg(values, by_epoch, phases, ignore_index, notes)
     values.problems += network.check_encodings(values.cfg, unit)
     reset = _reset(values)
-    learning, problems = training.read_training(values, values.cfg)
-    values.problems += problems
-    sources = Sources(
-        values['active_learning.sources.per_batch'],
-        values['active_learning.sources.loss_weight'],
-    )
+    learning = values.keep(training.read_training(values, values.cfg))
+    sources = values['active_learning.sources']
     notes += check_sources(values, sources, unit)
     seed = values.cfg.seed = values['seed'] or 0
     if not unit or budget is None or initial is None or not phases:
         return None
-    visualize = values['active_learning.visualize']
     return ActiveLearningConfig(
         unit=unit,
         seed=seed,
@@ -182,7 +165,7 @@ def _active_learning(
         ignore_index=ignore_index,
         shuffle_prop=float(values['active_learning.shuffle_prop']),
         **chosen,
-        visualize=None if visualize is None else Visualize(**dict(visualize)),
+        visualize=values['active_learning.visualize'],
         reset=reset,
         loss_at_labels=values['active_learning.loss_at_labels'],
         pretrained=values['runner.pretrained'],
@@ -223,52 +206,51 @@ def _parts(
     aggregate: str,
 ) -> dict[str, Any]:
     """Read every part that a registry builds, by its schema name."""
-    features, problems = parts.resolve_features(
-        values['active_learning.features']
+    features = values.keep(
+        parts.resolve_features(values['active_learning.features'])
     )
-    values.problems += problems
     heuristic: dict[str, Any] = {}
     if values['active_learning.heuristic'] is not None:
-        heuristic, problems = parts.resolve_heuristic(
-            values['active_learning.heuristic'],
-            values['active_learning.heuristic_cfg'],
-            features,
+        heuristic = values.keep(
+            parts.resolve_heuristic(
+                values['active_learning.heuristic'],
+                values['active_learning.heuristic_cfg'],
+                features,
+            )
         )
-        values.problems += problems
-    nothing: dict[str, Any] = {}
-    selector = first = first_selector = nothing
+    selector = first_selector = first = dict[str, Any]()
     if unit is not None:
-        selector, problems = parts.resolve_selector(
-            values['active_learning.selector'],
-            unit,
-            evenly,
-            top_percent,
-            aggregate,
-            features,
+        written = values['active_learning.selector']
+        budget = (unit, evenly, top_percent, aggregate, features)
+        selector = values.keep(parts.resolve_selector(written, *budget))
+        first = values.keep(
+            parts.resolve_heuristic(
+                values['active_learning.initial.heuristic'],
+                None,
+                features,
+                first=True,
+            )
         )
-        values.problems += problems
-        first, first_selector, problems = parts.resolve_initial(
-            values['active_learning.initial.heuristic'],
-            values['active_learning.initial.selector'],
-            selector,
-            unit,
-            evenly,
-            aggregate,
-            features,
+        first_selector = values.keep(
+            parts.resolve_first_selector(
+                values['active_learning.initial.selector'],
+                selector,
+                unit,
+                evenly,
+                aggregate,
+                features,
+            )
         )
-        values.problems += problems
     oracle = values.find('active_learning.oracle')[1]
     if not isinstance(oracle, str):
         oracle = {**DEFAULT_ORACLE, **(oracle or {})}
-    oracle, problems = parts.resolve_oracle(oracle)
-    values.problems += problems
     return dict(
         heuristic=heuristic,
         selector=selector,
         features=features,
         initial_heuristic=first,
         initial_selector=first_selector,
-        oracle=oracle,
+        oracle=values.keep(parts.resolve_oracle(oracle)),
     )
 
 
@@ -282,7 +264,6 @@ def _settle_mmseg(
     """Check and complete the sections of mmcv and mmseg."""
     cfg = values.cfg
     values.problems += checks.check_data(cfg)
-    values.problems += sections.check_sections(cfg)
     for problems, more in (
         network.average_over_labels(cfg),
         network.settle_weights(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from segal.active.units import QueryUnit, unit_named
 from segal.active.units.costs import Costs
 from segal.active.units.spending import Spending
+from segal.config.keys import PseudoLabels, Sources, Visualize
 from segal.structures import Budget, Split, Unit
 
 
@@ -35,53 +36,6 @@ class Reset:
     weights: bool = True
     optimizer: bool = True
     schedule: bool = True
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Describe how labelled sources are trained beside the pool.
-
-    Attributes:
-        per_batch: Images of each batch and process that are of the sources;
-            None: they are shuffled in with the pool.
-        loss_weight: Of the mean loss over the sources, beside that over the
-            pool; None: one mean over all labelled pixels.
-    """
-
-    per_batch: int | None = None
-    loss_weight: float | None = None
-
-
-@dataclass(frozen=True)
-class Visualize:
-    """Choose the pictures to draw.
-
-    Attributes:
-        size: Images; the same ones each round.
-        overlay: Whether the labels lie over the image, or stand alone.
-        dir: Folder inside the work_dir.
-        channels: Of a loaded image, shown as R, G and B.
-    """
-
-    size: int = 10
-    overlay: bool = True
-    dir: str = 'viz'
-    channels: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class PseudoLabels:
-    """Describe how a phase learns from pixels without a label.
-
-    Attributes:
-        threshold: How likely a class must be, in [0, 1].
-        weight: Of the loss of these pixels, above 0.
-        begin: Share of a phase after which it begins, in [0, 1).
-    """
-
-    threshold: float = 0.95
-    weight: float = 1.0
-    begin: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -185,8 +139,8 @@ class ActiveLearningConfig:
         checkpoint: Path or URL of backbone weights; None: as the model says.
         by_epoch: Whether phases are counted in epochs, or in iterations.
         phases: All training phases, in order.
-        training: Steps of a phase beyond mmseg's own.
         sources: How labelled sources are trained beside the pool.
+        training: Steps of a phase beyond mmseg's own.
         inherited: Dotted keys of the schedule that came from a base.
     """
 
@@ -216,8 +170,8 @@ class ActiveLearningConfig:
     checkpoint: str | None
     by_epoch: bool
     phases: tuple[Phase, ...]
+    sources: Sources
     training: Training = Training()
-    sources: Sources = Sources()
     committee: tuple[Member, ...] = ()
     inherited: frozenset[str] = frozenset()
 

@@ -1,4 +1,4 @@
-"""Find values of a kind that no part of mmcv or mmseg could read."""
+"""Check the sections of mmcv and mmseg, whose parts are built much later."""
 
 from __future__ import annotations
 
@@ -9,160 +9,240 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmcv import Config
+from mmcv.runner import CheckpointHook
 
+from segal.config.kinds import (
+    FromOne,
+    FromZero,
+    NotNegative,
+    accepts,
+    described,
+    is_int,
+    is_number,
+    wanted,
+)
 from segal.errors import short, unknown_keys
+from segal.openmmlab.pipelines import entries
+
+CHECKPOINTS_KEPT = 2
+"""Default of ``max_keep_ckpts`` in each round."""
 
 _PATHS = ('data_root', 'img_dir', 'ann_dir', 'split', 'img_suffix')
+_HOOK = 'dict(type=..., ...)'
+
+LOADERS = tuple(
+    f'data.{name}_dataloader' for name in ('train', 'query', 'val', 'test')
+)
+LOADER = frozenset(
+    {
+        *('samples_per_gpu', 'workers_per_gpu', 'persistent_workers'),
+        *('pin_memory', 'drop_last', 'shuffle', 'prefetch_factor'),
+        *('dist', 'seed'),
+    }
+)
+"""Keys of ``data`` and of its loaders."""
+
+_CLOSED: dict[str, Any] = {
+    'log_config': {'interval', 'hooks', 'by_epoch'},
+    'fp16': {
+        *('loss_scale', 'grad_clip', 'coalesce', 'bucket_size_mb'),
+        *('distributed', 'type'),
+    },
+    **dict.fromkeys(LOADERS, LOADER),
+}
+"""Sections whose keys are all known."""
+
+
+def is_level(level: Any) -> bool:
+    """Tell whether ``logging`` knows a level by that name or number."""
+    if isinstance(level, str):
+        return level in logging.getLevelNamesMapping()
+    return is_int(level) and level >= 0
+
+
+def _is_type(value: Any) -> bool:
+    return inspect.isclass(value) or (isinstance(value, str) and bool(value))
+
+
+def _are_names(value: Any) -> bool:
+    names = value if isinstance(value, (list, tuple)) else [value]
+    return bool(names) and all(isinstance(name, str) for name in names)
+
+
+def _is_scale(value: Any) -> bool:
+    if is_number(value):
+        return math.isfinite(value) and value > 0
+    return value == 'dynamic' or isinstance(value, Mapping)
+
+
+_TYPE = described('a registered name', _is_type)
+_DICT = described('a dict', lambda v: isinstance(v, Mapping))
+_LIST = described(
+    f'a list of hooks, as [{_HOOK}]', lambda v: isinstance(v, (list, tuple))
+)
+_LOGS = described(
+    "a dict, as dict(interval=50, hooks=[dict(type='TextLoggerHook')])",
+    lambda v: isinstance(v, Mapping),
+)
+_FP16 = described(
+    "a dict, as dict(loss_scale='dynamic')", lambda v: isinstance(v, Mapping)
+)
+_KINDS: dict[str, Any] = {
+    'active_learning': _DICT,
+    'runner': _DICT,
+    'optimizer.type': _TYPE,
+    'optimizer_config.grad_clip.max_norm': described(
+        'a number above 0', lambda v: not is_number(v) or v > 0
+    ),
+    'lr_config.type': _TYPE,
+    'lr_config.policy': described(
+        "a name, such as 'poly'", lambda v: isinstance(v, str)
+    ),
+    'evaluation.type': _TYPE,
+    'evaluation.metric': described(
+        "a name, such as 'mIoU', or several in a list", _are_names
+    ),
+    'evaluation.start': FromZero | None,
+    'checkpoint_config.type': _TYPE,
+    'checkpoint_config.max_keep_ckpts': described(
+        'an integer, -1 for all', is_int
+    ),
+    'log_level': described(
+        "one of 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'", is_level
+    ),
+    'log_config': _LOGS | None,
+    'log_config.interval': FromOne,
+    'log_config.hooks': _LIST | None,
+    'custom_hooks': _LIST | None,
+    'fp16': _FP16 | None,
+    'fp16.loss_scale': described(
+        "a number above 0, 'dynamic', or a dict of GradScaler's arguments",
+        _is_scale,
+    ),
+    'load_from': described(
+        'the path of a checkpoint, or None',
+        lambda v: v is None or isinstance(v, str),
+    ),
+    **dict.fromkeys(LOADERS, _DICT | None),
+    **{f'{name}.samples_per_gpu': FromOne for name in ('data', *LOADERS)},
+    **{f'{name}.workers_per_gpu': FromZero for name in ('data', *LOADERS)},
+}
+"""Keys of mmcv and mmseg, and what each takes where it is written."""
 
 
 def check_shapes(cfg: Config) -> list[str]:
-    """Find values of a kind that no part of mmcv or mmseg could read.
+    """Find keys of mmcv and mmseg that no part of theirs could read.
 
     Args:
         cfg: As loaded, before anything is translated.
 
     Returns:
-        One sentence for each value.
+        One sentence for each key.
     """
     problems = []
-    for name in ('active_learning', 'runner'):
-        if name in cfg and not isinstance(cfg[name], Mapping):
-            problems.append(f'{name}: wanted a dict; got {short(cfg[name])}')
-    for name in ('optimizer', 'evaluation', 'lr_config', 'checkpoint_config'):
-        section = cfg.get(name)
-        problems += _types(name, section)
-    policy = _of(cfg.get('lr_config'), 'policy', 'poly')
-    if not isinstance(policy, str):
-        problems.append(
-            "lr_config.policy: wanted a name, such as 'poly'; got "
-            f'{short(policy)}'
-        )
-    metric = _of(cfg.get('evaluation'), 'metric', 'mIoU')
-    names = metric if isinstance(metric, (list, tuple)) else [metric]
-    if not names or not all(isinstance(name, str) for name in names):
-        problems.append(
-            "evaluation.metric: wanted a name, such as 'mIoU', or several "
-            f'in a list; got {short(metric)}'
-        )
-    start = _of(cfg.get('evaluation'), 'start', None)
-    problems += _integer('evaluation.start', start, 0)
-    kept = _of(cfg.get('checkpoint_config'), 'max_keep_ckpts', -1)
-    if not _is_int(kept):
-        problems.append(
-            'checkpoint_config.max_keep_ckpts: wanted an integer, -1 for '
-            f'all; got {short(kept)}'
-        )
-    if not is_level(cfg.get('log_level', 'INFO')):
-        problems.append(
-            "log_level: wanted one of 'DEBUG', 'INFO', 'WARNING', 'ERROR', "
-            f"'CRITICAL'; got {short(cfg.log_level)}"
-        )
-    problems += _fp16(cfg.get('fp16'))
-    clip = _of(cfg.get('optimizer_config'), 'grad_clip', None)
-    highest = _of(clip, 'max_norm', 1)
-    if isinstance(highest, int | float) and not highest > 0:
-        problems.append(
-            'optimizer_config.grad_clip.max_norm: wanted a number above 0; '
-            f'got {short(highest)}, which stops or turns round every step'
-        )
-    data = cfg.get('data')
-    if isinstance(data, Mapping):
-        problems += _data_sets(data)
-    problems += _weights(cfg.get('model'))
+    for name, kind in _KINDS.items():
+        there, value = find(cfg, name)
+        if there and not accepts(kind, value):
+            problems.append(
+                f'{name}: wanted {wanted(kind)}; got {short(value)}'
+            )
+    for name, known in _CLOSED.items():
+        section = find(cfg, name)[1]
+        if isinstance(section, Mapping):
+            problems += unknown_keys(name, section, known)
+    problems += _checkpoints(cfg.get('checkpoint_config'))
+    problems += [*_required(cfg), *_hooks(cfg)]
+    problems += _data_sets(cfg)
+    problems += _model(cfg.get('model'))
     for name, section in cfg._cfg_dict.items():
         if not name.startswith('_'):
             problems += _quoted(section, name)
     return list(dict.fromkeys(problems))
 
 
-def is_level(level: Any) -> bool:
-    """Tell whether ``logging`` knows a level by that name or number."""
-    if isinstance(level, bool):
-        return False
-    if isinstance(level, int):
-        return level >= 0
-    return isinstance(level, str) and level in logging.getLevelNamesMapping()
+def find(cfg: Any, name: str) -> tuple[bool, Any]:
+    """Look up a dotted key as a config has it.
+
+    Returns:
+        Whether it is there, and its value.
+    """
+    for part in name.split('.'):
+        if not isinstance(cfg, (Mapping, Config)) or part not in cfg:
+            return False, None
+        cfg = cfg[part]
+    return True, cfg
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _of(section: Any, key: str, default: Any) -> Any:
-    return (
-        section.get(key, default)
-        if isinstance(section, Mapping)
-        else (default)
-    )
-
-
-def _integer(where: str, value: Any, low: int) -> list[str]:
-    if value is None or (_is_int(value) and value >= low):
-        return []
-    return [f'{where}: wanted an integer, {low} or more; got {short(value)}']
-
-
-def _types(where: str, section: Any) -> list[str]:
-    """Check that the type of a part is a name or a class."""
-    if not isinstance(section, Mapping) or 'type' not in section:
-        return []
-    kind = section['type']
-    if (isinstance(kind, str) and kind) or inspect.isclass(kind):
-        return []
-    return [f'{where}.type: wanted a registered name; got {short(kind)}']
-
-
-def _fp16(section: Any) -> list[str]:
-    """Check the keys of mmcv's fp16 hook, which needs a GPU to build."""
-    if section is None:
-        return []
-    where = 'fp16'
+def _checkpoints(section: Any) -> list[str]:
+    """Refuse keys with which mmcv's hook would fail when it saves."""
     if not isinstance(section, Mapping):
-        return [
-            f"{where}: wanted a dict, as dict(loss_scale='dynamic'); got "
-            f'{short(section)}'
-        ]
-    valid = {
-        'loss_scale',
-        *('grad_clip', 'coalesce', 'bucket_size_mb', 'distributed', 'type'),
-    }
-    problems = unknown_keys(where, section, valid)
-    scale = section.get('loss_scale', 512.0)
-    number = isinstance(scale, int | float) and not isinstance(scale, bool)
-    fits = (
-        (number and math.isfinite(scale) and scale > 0)
-        or scale == 'dynamic'
-        or isinstance(scale, Mapping)
-    )
-    if not fits:
-        problems.append(
-            f"{where}.loss_scale: wanted a number above 0, 'dynamic', or a "
-            f"dict of GradScaler's arguments; got {short(scale)}"
+        return []  # reported with the intervals
+    if section.get('type', 'CheckpointHook') != 'CheckpointHook':
+        return []
+    named = set(inspect.signature(CheckpointHook).parameters) - {'kwargs'}
+    named |= {'meta', 'filename_tmpl', 'create_symlink', 'max_keep_ckpts'}
+    return unknown_keys('checkpoint_config', section, {*named, 'type'})
+
+
+def _required(cfg: Config) -> Iterator[str]:
+    """Name required keys that are not there."""
+    data, logs = cfg.get('data'), cfg.get('log_config')
+    places = ('data', 'data.train_dataloader')
+    if isinstance(data, Mapping) and not any(
+        find(cfg, f'{place}.samples_per_gpu')[0] for place in places
+    ):
+        yield (
+            'data.samples_per_gpu: required, images a batch in each process; '
+            'got nothing'
         )
-    return problems
+    if isinstance(logs, Mapping) and logs and 'interval' not in logs:
+        yield (
+            f'log_config.interval: required, {wanted(FromOne)}; got nothing'
+        )
 
 
-def _data_sets(data: Mapping[str, Any]) -> Iterator[str]:
-    """Check the entries of ``data`` and their pipelines."""
-    for name in ('train', 'query', 'val'):
-        section = data.get(name)
-        several = isinstance(section, (list, tuple))
-        if section is None or (several and name != 'train'):
-            continue  # lists are refused by check_data
-        for index, entry in enumerate(section if several else [section]):
-            where = f'data.{name}[{index}]' if several else f'data.{name}'
-            if not isinstance(entry, Mapping):
-                if name != 'query':  # reported with the keys
+def _hooks(cfg: Config) -> Iterator[str]:
+    """Check the hooks of each list, and how often loggers write."""
+    for where in ('custom_hooks', 'log_config.hooks'):
+        hooks = find(cfg, where)[1]
+        for i, hook in enumerate(
+            hooks if isinstance(hooks, (list, tuple)) else ()
+        ):
+            if not isinstance(hook, Mapping) or 'type' not in hook:
+                yield f'{where}[{i}]: wanted {_HOOK}; got {short(hook)}'
+            elif where == 'log_config.hooks':
+                every = hook.get('interval', 1)
+                if not accepts(FromOne, every):
                     yield (
-                        f'{where}: wanted a data set, as a dict; got '
-                        f'{short(entry)}'
+                        f'{where}[{i}].interval: wanted {wanted(FromOne)}; '
+                        f'got {short(every)}'
                     )
-                continue
+
+
+def data_sets(cfg: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    """Yield the data sets of ``data.train`` and others, with their keys.
+
+    Each is what the config says, a dict or not.
+    """
+    data = cfg.get('data')
+    for name in names if isinstance(data, Mapping) else ():
+        section = data.get(name)
+        listed = isinstance(section, (list, tuple))
+        for index, entry in enumerate(entries(section)):
+            yield f'data.{name}' + f'[{index}]' * listed, entry
+
+
+def _data_sets(cfg: Config) -> Iterator[str]:
+    """Check the entries of ``data`` and their pipelines."""
+    for where, entry in data_sets(cfg, 'train', 'query', 'val'):
+        if isinstance(entry, Mapping):
             yield from _entry(where, entry)
+        elif where != 'data.query':  # reported with the keys
+            yield f'{where}: wanted data sets as dicts; got {short(entry)}'
 
 
 def _entry(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    yield from _types(where, entry)
+    yield from _type(where, entry)
     if 'type' not in entry:
         yield (f"{where}.type: required, such as 'CustomDataset'; got nothing")
     for key in _PATHS:
@@ -192,7 +272,7 @@ def _steps(where: str, steps: Any) -> Iterator[str]:
             continue
         if 'type' not in step:
             yield f'{here}.type: required, the name of a step; got nothing'
-        yield from _types(here, step)
+        yield from _type(here, step)
         if 'transforms' in step:
             yield from _steps(f'{here}.transforms', step['transforms'])
         for key in ('keys', 'meta_keys'):
@@ -222,24 +302,31 @@ def _quoted(part: Any, where: str) -> Iterator[str]:
                 yield from _quoted(value, f'{where}[{index}]')
 
 
-def dicts_in(part: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every dict in a part of the config, with its key.
-
-    Args:
-        part: A section, or a list of them.
-        where: Its dotted key.
-    """
+def dicts_in(part: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield every dict in a part of the config, with its dotted key."""
     if isinstance(part, Mapping):
         yield where, part
         for key, value in part.items():
             yield from dicts_in(value, f'{where}.{key}')
     elif isinstance(part, (list, tuple)):
         for index, value in enumerate(part):
-            yield from dicts_in(value, f'{where}[{index}]')
+            yield from dicts_in(value, f'{where}.{index}')
 
 
-def _weights(model: Any) -> Iterator[str]:
-    """Check the weights of losses and classes."""
+def _type(where: str, part: Mapping[str, Any]) -> Iterator[str]:
+    """Check that the type of a part is a name or a class."""
+    if 'type' in part and not _is_type(part['type']):
+        got = short(part['type'])
+        yield f'{where}.type: wanted {wanted(_TYPE)}; got {got}'
+
+
+def _model(model: Any) -> Iterator[str]:
+    """Check the model's type, and the weights of losses and classes."""
+    if not isinstance(model, Mapping) or 'type' not in model:
+        yield (
+            "model: required, dict(type='EncoderDecoder', ...) as mmseg "
+            f'writes it; got {short(model) if model else "nothing"}'
+        )
     for where, part in dicts_in(model, 'model'):
         if 'loss_decode' in part and not part['loss_decode']:
             yield (
@@ -249,24 +336,14 @@ def _weights(model: Any) -> Iterator[str]:
             )
         for key in ('class_weight', 'loss_weight'):
             value = part.get(key)
-            if value is None or (
-                key == 'class_weight' and isinstance(value, str)
-            ):
-                continue  # mmseg reads the weights from a file
-            single = not isinstance(value, (list, tuple))
-            numbers = [value] if single else list(value)
-            odd = [
-                one
-                for one in numbers
-                if not isinstance(one, int | float)
-                or isinstance(one, bool)
-                or not math.isfinite(one)
-                or one < 0
-            ]
+            from_file = key == 'class_weight' and isinstance(value, str)
+            if value is None or from_file:
+                continue
+            numbers = value if isinstance(value, (list, tuple)) else [value]
+            odd = [x for x in numbers if not accepts(NotNegative, x)]
             if odd:
-                number = 'a number' if key == 'loss_weight' else 'numbers'
                 yield (
-                    f'{where}.{key}: wanted {number}, 0 or more; got '
+                    f'{where}.{key}: wanted numbers, 0 or more; got '
                     f'{short(odd[0])}'
                 )
             elif key == 'class_weight' and numbers and not any(numbers):

@@ -10,7 +10,8 @@ from mmcv import Config
 
 from segal.config.dialects import IGNORED
 from segal.config.fingerprint import COUNTS
-from segal.errors import nearest, unknown_keys
+from segal.config.shapes import LOADER, LOADERS
+from segal.errors import nearest
 
 KNOWN = frozenset(
     {
@@ -23,18 +24,10 @@ KNOWN = frozenset(
 )
 """Sections that mmcv, mmseg or SegAL read, now or in earlier versions."""
 
-_LOADER = frozenset(
-    {
-        *('samples_per_gpu', 'workers_per_gpu', 'persistent_workers'),
-        *('pin_memory', 'drop_last', 'shuffle', 'prefetch_factor'),
-        *('dist', 'seed'),
-    }
+_DATA = frozenset(
+    {'train', 'query', 'val', 'test', *LOADER}
+    | {name.removeprefix('data.') for name in LOADERS}
 )
-_LOADERS = tuple(
-    f'{name}_dataloader' for name in ('train', 'query', 'val', 'test')
-)
-_DATA = frozenset({'train', 'query', 'val', 'test', *_LOADER, *_LOADERS})
-_LOGS = frozenset({'interval', 'hooks', 'by_epoch'})
 _TEST = frozenset({'mode', 'stride', 'crop_size', 'rescale', 'logits'})
 CLOSE = 2
 """Most letters between a misspelt key and the one that was meant."""
@@ -45,9 +38,6 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
 
     Variables of a config are no keys: the files use them after the line that
     sets them. A constant (``GPU``) is no misspelt key.
-
-    Args:
-        cfg: As loaded.
 
     Returns:
         Problems (misspelt keys), and notes (keys without a reader).
@@ -71,7 +61,7 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
                 f'{key}: warning, no part of SegAL or mmseg reads it'
                 + nearest(key, KNOWN).split(' (valid')[0]
             )
-    data, sections = cfg.get('data'), dict[str, Any]()
+    data = cfg.get('data')
     if isinstance(data, Mapping):
         for key in data:
             if key in _DATA:
@@ -83,13 +73,6 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
                 notes.append(
                     f'{said}; warning, no part of SegAL or mmseg reads it'
                 )
-        sections = {f'data.{name}': data.get(name) for name in _LOADERS}
-    for where, section in sections.items():
-        if isinstance(section, Mapping):
-            problems += unknown_keys(where, section, _LOADER)
-    logs = cfg.get('log_config')
-    if isinstance(logs, Mapping):
-        problems += unknown_keys('log_config', logs, _LOGS)
     model = cfg.get('model')
     tests = {'test_cfg': cfg.get('test_cfg')}
     if isinstance(model, Mapping):

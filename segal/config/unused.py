@@ -18,17 +18,7 @@ Find = Callable[[str], tuple[bool, Any]]
 def unused_keys(
     find: Find, unit: str, selector: Mapping[str, Any], opener: str | None
 ) -> list[str]:
-    """Find keys that are written, and that a selector does not use.
-
-    Args:
-        find: Looks a key up.
-        unit: What the budget counts.
-        selector: Of the queries, resolved.
-        opener: What chooses the images to open; None where all are open.
-
-    Returns:
-        The problems.
-    """
+    """Find keys that are written, and that a selector does not use."""
     kind = SELECTORS.module_dict.get(selector.get('type'))
     if kind is None:
         return []  # reported with the selector
@@ -96,15 +86,7 @@ def _unlike(
     selector: Mapping[str, Any],
     own: Mapping[str, Any],
 ) -> list[str]:
-    """Check that a selector takes a key, and does not overrule it.
-
-    Args:
-        find: Looks a key up.
-        where: The key.
-        argument: Of the selector, that the key sets.
-        selector: Resolved.
-        own: What is written at the selector itself.
-    """
+    """Check that a selector takes a key, and does not overrule it."""
     value = find(where)[1]
     if value is None or value is False:
         return []

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from mmcv import Config
 from pydantic import ValidationError
 
 from segal.config.keys import BY_NAME, Experiment, Key, Section, section_of
+from segal.config.shapes import find
 from segal.errors import nearest, short
 
+_Found = TypeVar('_Found')
+_Model = TypeVar('_Model', bound=Section)
 _REQUIRED_SECTIONS = ('active_learning', 'runner')
 
 
@@ -24,14 +27,18 @@ class Values:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
-        self.problems: list[str] = []
-        checked = self._validate(_sections(cfg, Experiment))
-        self._values = dict(_flatten(checked, Experiment, ''))
+        experiment, self.problems = checked(Experiment, cfg)
+        self._values = dict(_flatten(experiment, Experiment, ''))
         self._name_missing()
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of a key by its dotted name."""
         return self._values[name]
+
+    def keep(self, found: tuple[_Found, list[str]]) -> _Found:
+        """Keep the problems of what was read, and return the rest."""
+        self.problems += found[1]
+        return found[0]
 
     def find(self, name: str) -> tuple[bool, Any]:
         """Look up a dotted key as the config has it.
@@ -39,24 +46,7 @@ class Values:
         Returns:
             Whether it is there, and its value.
         """
-        here: Any = self.cfg
-        for part in name.split('.'):
-            if not isinstance(here, (Mapping, Config)) or part not in here:
-                return False, None
-            here = here[part]
-        return True, here
-
-    def _validate(self, written: dict[str, Any]) -> Experiment:
-        """Check what is written; wrong values count as not written."""
-        while True:
-            try:
-                return Experiment.model_validate(written)
-            except ValidationError as error:
-                for path in dict.fromkeys(
-                    _path(one['loc']) for one in error.errors()
-                ):
-                    self.problems.append(_problem(path, written))
-                    _remove(path, written)
+        return find(self.cfg, name)
 
     def _name_missing(self) -> None:
         """Name the required keys and sections that are not there."""
@@ -92,6 +82,30 @@ class Values:
         self.problems.append(f'{name}: required, {wanted}; got nothing{seen}')
 
 
+def checked(
+    model: type[_Model], written: Any, where: str = ''
+) -> tuple[_Model, list[str]]:
+    """Validate a section; wrong values count as not written.
+
+    Args:
+        model: Of the section.
+        written: The section of a config.
+        where: Its dotted key; empty for the whole config.
+
+    Returns:
+        The section, and one sentence for each key that is wrong or unknown.
+    """
+    plain, problems = _sections(written, model), list[str]()
+    while True:
+        try:
+            return model.model_validate(plain), problems
+        except ValidationError as error:
+            for path in dict.fromkeys(
+                _path(one['loc'], model) for one in error.errors()
+            ):
+                problems.append(_take(path, plain, model, where))
+
+
 def _sections(written: Any, model: type[Section]) -> dict[str, Any]:
     """Copy a config's sections of SegAL into plain dicts."""
     copied = {
@@ -107,9 +121,10 @@ def _sections(written: Any, model: type[Section]) -> dict[str, Any]:
     return {str(name): value for name, value in copied.items()}
 
 
-def _path(location: tuple[int | str, ...]) -> tuple[str, ...]:
+def _path(
+    location: tuple[int | str, ...], model: type[Section] | None
+) -> tuple[str, ...]:
     """Cut an error's location after the key it belongs to."""
-    model: type[Section] | None = Experiment
     path: list[str] = []
     for part in location:
         if model is None:
@@ -120,28 +135,19 @@ def _path(location: tuple[int | str, ...]) -> tuple[str, ...]:
     return tuple(path)
 
 
-def _parent(path: tuple[str, ...], written: dict[str, Any]) -> dict[str, Any]:
-    here = written
-    for part in path[:-1]:
-        here = here[part]
-    return here
-
-
-def _remove(path: tuple[str, ...], written: dict[str, Any]) -> None:
-    del _parent(path, written)[path[-1]]
-
-
-def _problem(path: tuple[str, ...], written: dict[str, Any]) -> str:
-    """Write one sentence about a key that is wrong or unknown."""
-    name, value = '.'.join(path), _parent(path, written)[path[-1]]
-    model: type[Section] = Experiment
+def _take(
+    path: tuple[str, ...], here: Any, model: type[Section], where: str
+) -> str:
+    """Take out a value that is wrong or unknown, and say what is wrong."""
     for part in path[:-1]:
         inner = section_of(model.model_fields[part])
         assert inner is not None
-        model = inner
-    field = model.model_fields.get(path[-1])
+        here, model = here[part], inner
+    last = path[-1]
+    name, value = '.'.join([where, *path]).lstrip('.'), here.pop(last)
+    field = model.model_fields.get(last)
     if field is None:
-        return f'{name}: unknown key' + nearest(path[-1], model.model_fields)
+        return f'{name}: unknown key' + nearest(last, model.model_fields)
     wanted = Key(name, field).wanted
     guess = ''
     if wanted.startswith('one of') and isinstance(value, str):

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from segal.config.fitting import fit, is_long
 from segal.config.schema import ActiveLearningConfig
-from segal.config.sections import CHECKPOINTS_KEPT
+from segal.config.shapes import CHECKPOINTS_KEPT
 from segal.distributed import ranks
 from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook

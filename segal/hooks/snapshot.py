@@ -37,9 +37,7 @@ class SnapshotHook(Hook):
     """
 
     def __init__(
-        self,
-        interval: int | None = None,
-        found: dict[str, Any] | None = None,
+        self, interval: int | None = None, found: dict[str, Any] | None = None
     ) -> None:
         self.interval = interval
         self.found = found

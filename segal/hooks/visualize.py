@@ -38,22 +38,14 @@ class VisualizeHook(Hook):
     """
 
     def __init__(
-        self,
-        size: int = 10,
-        overlay: bool = True,
-        dir: str = 'viz',
+        self, size: int = 10, overlay: bool = True, dir: str = 'viz'
     ) -> None:
         self.size = size
         self.overlay = overlay
         self.dir = dir
 
     def after_round(self, runner: object, report: RoundReport) -> None:
-        """Draw the round's pictures and add them to the report.
-
-        Args:
-            runner: Unused.
-            report: Of the round.
-        """
+        """Draw the round's pictures and add them to the report."""
         number = int(report.row['round'])
         folder = Path(report.work_dir) / self.dir / f'round_{number:03d}'
         folder.mkdir(parents=True, exist_ok=True)

@@ -114,16 +114,12 @@ def check_experiment(
                 with build_problems('active_learning.heuristic', {}, problems):
                     check_dropout(model)
             if sample is not None and not problems:
-                training.forward(model, sample, parts, problems)
-            if not problems:
-                query.tap(model, parts, problems)
-            if sample is not None and not problems:
                 left_out = _run_once(parts, sample, problems)
         if problems:
             raise ConfigError(problems)
         check_label_values(parts)
         if weights:
-            parts.networks.check_weights(model.cpu())
+            parts.networks.check_weights(model)
     seconds = time.perf_counter() - begin
     logger.info('preflight: %.1f s%s', seconds, left_out)
     return model
@@ -133,11 +129,6 @@ def _run_once(
     parts: Preflight, sample: Mapping[str, Any], problems: list[str]
 ) -> str:
     """Query, evaluate and train once, with a second network.
-
-    Args:
-        parts: The experiment.
-        sample: mmseg's training sample of the pool.
-        problems: Gets what is wrong.
 
     Returns:
         What was left out to save time; empty: nothing.
@@ -154,6 +145,10 @@ def _run_once(
         begin = time.perf_counter()
         views.query(model, parts, problems)
         seconds = time.perf_counter() - begin
+        if problems:  # the network may fail on any image
+            problems[:] = [*training.forward(model, sample, parts)] or problems
+            return ''
+        query.tap(model, parts, problems)
         views.evaluate(model, parts, problems)
         if problems:
             return ''

@@ -110,12 +110,7 @@ def _kind(path: str) -> str:
 def _batches_alike(
     entries: Sequence[tuple[str, CustomDataset, int]], problems: list[str]
 ) -> None:
-    """Check that images of several kinds enter with one number of channels.
-
-    Args:
-        entries: Key, data set and position of each image.
-        problems: Gets what is wrong.
-    """
+    """Check that images of several kinds enter with one number of channels."""
     channels: dict[int, str] = {}
     for key, dataset, index in entries if len(entries) > 1 else ():
         path = image_file(dataset, index)
@@ -134,12 +129,7 @@ def _batches_alike(
 
 
 def _several_channels(key: str, channels: Mapping[int, str]) -> str:
-    """Refuse images with several numbers of channels.
-
-    Args:
-        key: Of the data set.
-        channels: Number of channels -> an image that has it.
-    """
+    """Refuse images with several numbers of channels."""
     listed = ', '.join(f'{n} ({path})' for n, path in channels.items())
     return (
         f'{key}: wanted images with one number of channels, got {listed}; '

@@ -32,11 +32,6 @@ def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     Known label maps replace bought ones: ``ignore_index`` alone, one class
     everywhere, one labelled pixel, half of the classes in blocks, and, in
     the pool's, the same places twice, with other classes.
-
-    Args:
-        parts: The experiment.
-        problems: Gets one for each pipeline that writes a class id that was
-            not put in, loses a class, or has labels from elsewhere.
     """
     data = parts.data
     sets: dict[str, Any] = {'data.train': data.view, **data.sources}

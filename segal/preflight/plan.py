@@ -12,19 +12,14 @@ from torch import nn
 from segal.active.dataset.mixed_sampler import batch_sampler
 from segal.active.units import Fit
 from segal.config.schema import ActiveLearningConfig
-from segal.config.sections import CHECKPOINTS_KEPT
+from segal.config.shapes import CHECKPOINTS_KEPT
 from segal.config.spans import Span, spans_of
 from segal.distributed import ranks
 from segal.experiment.features import cost, describe_first, needs_of
 from segal.experiment.network import checkpoint_bytes, weight_bytes
 from segal.features import FrozenExtractor
 from segal.preflight.base import Preflight
-from segal.preflight.forecast import (
-    cumulated,
-    planned,
-    region_pixels,
-    runs_out,
-)
+from segal.preflight.forecast import Forecast
 from segal.preflight.rates_table import rates_table
 from segal.structures import Budget, PoolImage
 from segal.visualization.table import cost_words, size_in_words
@@ -47,12 +42,7 @@ _HEAD = (
 
 
 def plan_of(parts: Preflight, model: nn.Module) -> str:
-    """Describe what a run would do, and what it would cost.
-
-    Args:
-        parts: The experiment.
-        model: Its network.
-    """
+    """Describe what a run would do, and what it would cost."""
     cfg, config, data = parts.cfg, parts.config, parts.data
     described, fits = _features(parts), list[Fit]()
     if parts.unit.grouped:
@@ -76,18 +66,12 @@ def plan_of(parts: Preflight, model: nn.Module) -> str:
 
 
 def planned_spans(parts: Preflight, fits: Sequence[Fit] = ()) -> list[Span]:
-    """Place each phase in its schedule, were no request void.
-
-    Args:
-        parts: The experiment.
-        fits: How many regions each image has, where they were counted.
-    """
+    """Place each phase in its schedule, were no request void."""
     cfg, config, data = parts.cfg, parts.config, parts.data
     region = _typical_pixels(parts)
-    able = [(fit.least + fit.most) // 2 for fit in fits]
     if fits and all(fit.least == fit.most for fit in fits):
-        region = sum(x.pixels for x in data.pool.images) // sum(able)
-    asked = cumulated(planned(config, data.pool.images, region, able))
+        region = sum(x.pixels for x in data.pool) // sum(x.most for x in fits)
+    asked = Forecast(config, data.pool.images, region, fits).cumulated()
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
     samplers = [
         batch_sampler(
@@ -157,12 +141,10 @@ def plan(
     Returns:
         Lines of text, each at most about 79 characters.
     """
-    pixels = sum(image.pixels for image in pool)
-    able = [(fit.least + fit.most) // 2 for fit in fits]
-    asked = cumulated(planned(config, pool, pixels_per_region, able))
+    forecast = Forecast(config, pool, pixels_per_region, fits)
+    asked, pixels = forecast.cumulated(), forecast.pixels
     labels = [
-        one.images or one.pixels + region_pixels(one, pool, pixels_per_region)
-        for one in asked
+        one.images or one.pixels + forecast.region_pixels(one) for one in asked
     ]
     counted = 'epoch' if config.by_epoch else 'iteration'
     everything = len(pool) if config.asks.whole else pixels
@@ -198,7 +180,7 @@ def plan(
         ('unit', config.unit),
         ('at first', _first(config)),
         ('each query', f'{each}, {config.queries} queries'),
-        ('runs out', runs_out(config, pool, fits, pixels_per_region)),
+        ('runs out', forecast.runs_out()),
         ('costs', _prices(config)),
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),

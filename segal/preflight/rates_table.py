@@ -28,12 +28,6 @@ def rates_table(
 
     Where parameter groups differ, those with the highest rate are shown.
 
-    Args:
-        cfg: The canonical config.
-        config: Its ``active_learning``, read.
-        spans: Of all phases.
-        model: Its parameters make the optimizer's groups.
-
     Returns:
         Lines of text, one for each phase; phases in a row that have the same
         rates share one.

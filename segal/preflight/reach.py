@@ -7,6 +7,8 @@ from itertools import accumulate
 from typing import Any, TypeGuard
 
 from segal.config.fitting import log_intervals
+from segal.config.kinds import is_int
+from segal.config.schedule import unit_of
 from segal.config.schema import ActiveLearningConfig
 from segal.config.spans import Span
 
@@ -18,12 +20,7 @@ _NO_LENGTHS = (
 
 
 def rounds_in_words(rounds: Sequence[int], of: int) -> str:
-    """Name some rounds in words.
-
-    Args:
-        rounds: Ascending, one at least.
-        of: How many there are.
-    """
+    """Name some rounds in words."""
     if len(rounds) == of:
         return 'every round' if of > 1 else 'round 0'
     if len(rounds) == 1:
@@ -39,11 +36,6 @@ def numbers_in_words(numbers: Sequence[int]) -> str:
     return f'{low:,}' if low == high else f'{low:,} to {high:,}'
 
 
-def unit_of(by_epoch: bool) -> str:
-    """Name the unit of a count."""
-    return 'epochs' if by_epoch else 'iterations'
-
-
 def _schedule(cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     section = cfg.get(name)
     return section if isinstance(section, Mapping) else {}
@@ -52,15 +44,7 @@ def _schedule(cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def unreached_steps(
     cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[str]:
-    """Find steps and restarts of a schedule beyond its phases.
-
-    Args:
-        cfg: The canonical config.
-        name: Of the schedule, ``lr_config`` or ``momentum_config``.
-        spans: Of all phases.
-        resets: Whether the schedule starts anew with each phase; else the
-            last phase says what is reached.
-    """
+    """Find steps and restarts of a schedule beyond its phases."""
     schedule = _schedule(cfg, name)
     by_epoch = bool(schedule.get('by_epoch'))
     counted = [span.counted(by_epoch) for span in spans]
@@ -96,12 +80,6 @@ def distant_ends(
     cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[tuple[str, bool]]:
     """Find lengths of a schedule beyond its end.
-
-    Args:
-        cfg: The canonical config.
-        name: Of the schedule, ``lr_config`` or ``momentum_config``.
-        spans: Of all phases.
-        resets: Whether the schedule starts anew with each phase.
 
     Returns:
         A sentence for each, and whether less than half of it is trained.
@@ -195,7 +173,7 @@ def silent_logs(log_config: Any, spans: Sequence[Span]) -> list[str]:
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return is_int(value) and value > 0
 
 
 def _has_end(counted: range, value: int, key: str) -> bool:

@@ -33,10 +33,6 @@ def check_same_mask(parts: Preflight, problems: list[str]) -> None:
     the evaluation. A few annotations of the pool and of ``data.val``, drawn
     by a key, are compared, and more until each class was seen; missing
     ones are left out.
-
-    Args:
-        parts: The experiment.
-        problems: Gets one for the first file that is read in two ways.
     """
     data, seed = parts.data, parts.config.seed
     val = data.val

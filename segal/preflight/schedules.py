@@ -104,10 +104,6 @@ def check_groups(optimizer: Any) -> list[str]:
 def unmatched_keys(model: nn.Module, optimizer: Mapping[str, Any]) -> str:
     """Name keys of ``custom_keys`` that no parameter's name has.
 
-    Args:
-        model: With the parameters.
-        optimizer: The config of it.
-
     Returns:
         A warning, since bases carry keys of other networks; empty: none.
     """
@@ -278,15 +274,7 @@ def _judge(
     found: Found,
     ours: bool,
 ) -> None:
-    """Report learning rates far below the intended one.
-
-    Args:
-        parts: Rates of each phase, or of all of them as one.
-        meant: The intended rate.
-        cfg: The canonical config.
-        found: Gets problems and warnings.
-        ours: Whether no hook of the user's own decides.
-    """
+    """Report learning rates far below the intended one."""
     low: dict[str, list[int]] = {}
     for k, part in enumerate(parts):
         if not np.isfinite(part).all() or part.min() < 0:

@@ -33,12 +33,7 @@ _WORDS = (
 
 
 def images_of_a_smoke_run(cfg: Config, processes: int) -> int:
-    """Count the images to keep of each data set: one batch, two at least.
-
-    Args:
-        cfg: Of the experiment.
-        processes: How many train together.
-    """
+    """Count the images to keep of each data set: one batch, two at least."""
     data = cfg.get('data') or {}
     loader = data.get('train_dataloader') or {}
     each = loader.get('samples_per_gpu', data.get('samples_per_gpu', 1))
@@ -72,11 +67,6 @@ def scale_budgets(
     config: ActiveLearningConfig, before: int, now: int
 ) -> ActiveLearningConfig:
     """Scale the budgets of a pool to the images that are left of it.
-
-    Args:
-        config: As read.
-        before: Images of the pool.
-        now: Those that are left.
 
     Returns:
         The config with budgets over the pool, and in cost, in proportion,
@@ -116,9 +106,6 @@ def scale_budgets(
 def clear_folder(work_dir: Path) -> None:
     """Empty the folder of a smoke run.
 
-    Args:
-        work_dir: May hold an earlier smoke run, which is deleted.
-
     Raises:
         StateError: It holds something else.
     """
@@ -137,20 +124,12 @@ def clear_folder(work_dir: Path) -> None:
 
 
 def smoke_folder(work_dir: Path) -> Path:
-    """Return the folder of an experiment's smoke run.
-
-    Args:
-        work_dir: Of the experiment.
-    """
+    """Return the folder of an experiment's smoke run."""
     return work_dir.with_name(work_dir.name + SUFFIX)
 
 
 def smoke_warning(images: Sequence[object]) -> str:
-    """Write the warning that begins and ends the log of a smoke run.
-
-    Args:
-        images: Of the pool that is left.
-    """
+    """Write the warning that begins and ends the log of a smoke run."""
     return (
         f'SMOKE RUN: {len(images)} images of each data set, one iteration of '
         'each phase. Nothing that it prints or writes is a result.'

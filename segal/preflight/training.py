@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -37,22 +38,19 @@ def options(model: nn.Module, training: Training) -> list[str]:
 
 
 def forward(
-    model: Any, sample: dict[str, Any], parts: Preflight, problems: list[str]
-) -> None:
+    model: Any, sample: Mapping[str, Any], parts: Preflight
+) -> Iterator[str]:
     """Run the network on one training image, without gradients."""
-    if not hasattr(model, 'encode_decode'):
-        return
     image = content(sample['img'])[None].to(parts.device)  # (1, 3, h, w)
-    metas = [content(sample['img_metas'])]
     classes = len(parts.data.classes)
-    model.to(parts.device).eval()
+    model.eval()
     try:
         with torch.no_grad():
-            logits = model.encode_decode(image, metas)
+            logits = model.encode_decode(image, [content(sample['img_metas'])])
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        problems.append(
+        yield (
             'model: does not run on a training sample of shape '
             f'{tuple(image.shape)}: {type(error).__name__}: {error}; correct '
             "in_channels, in_index and channels of the model's parts"
@@ -60,7 +58,7 @@ def forward(
         return
     got = logits.shape[1]
     if got != classes and not (got == 1 and classes == 2):
-        problems.append(
+        yield (
             f'model: wanted {classes} output channels, one a class; got {got}'
         )
 

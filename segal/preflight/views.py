@@ -33,13 +33,7 @@ _HALVED = 32
 
 
 def check_steady(key: str, dataset: Any, problems: list[str]) -> None:
-    """Check that a data set shows whole images, the same each time.
-
-    Args:
-        key: Its key in the config.
-        dataset: ``data.query`` or ``data.val``.
-        problems: Gets what is wrong.
-    """
+    """Check that a data set shows whole images, the same each time."""
     where = f'{key}.pipeline'
     if not len(dataset):
         return

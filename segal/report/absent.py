@@ -9,12 +9,7 @@ from segal.report.run import Run
 
 
 def left_out(run: Run, at: int) -> list[str]:
-    """List the classes that the mean IoU of a round leaves out.
-
-    Args:
-        run: With the round.
-        at: Number of the round; an IoU of null marks such a class.
-    """
+    """List the classes, with an IoU of null, that the mean IoU leaves out."""
     known = run.rows[at].get('IoU') or {}
     return [
         name
@@ -36,14 +31,7 @@ def without_labels(run: Run) -> list[str]:
 
 
 def absences(evidence: Evidence) -> list[str]:
-    """Say which classes have no labels or do not enter the mean IoU.
-
-    Args:
-        evidence: The runs.
-
-    Returns:
-        Sentences; none where every class takes part in every round.
-    """
+    """Say which classes have no labels or do not enter the mean IoU."""
     runs = [*evidence.runs, *evidence.full]
     rounds = [(run, at) for run in runs for at in range(len(run.rows))]
     out = [left_out(run, at) for run, at in rounds]

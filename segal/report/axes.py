@@ -68,11 +68,7 @@ def axis_of(evidence: Evidence) -> Axis:
 
 
 def cost_axis(evidence: Evidence) -> Axis:
-    """Return the axis of the labels' cost; long times in minutes or hours.
-
-    Args:
-        evidence: With a cost of every run.
-    """
+    """Return the axis of the labels' cost; long times in minutes or hours."""
     assert evidence.costs is not None
     every = [evidence.paid(run) or [] for run in evidence.runs]
     most = max((paid[-1] for paid in every if paid), default=0)
@@ -86,16 +82,7 @@ def cost_axis(evidence: Evidence) -> Axis:
 
 
 def common_span(evidence: Evidence, axis: Axis) -> tuple[float, float] | None:
-    """Find the range that the curves of all finished runs share.
-
-    Args:
-        evidence: The runs.
-        axis: What the curves are over.
-
-    Returns:
-        The largest first value and the smallest last one; None where no run
-        is finished.
-    """
+    """Find the range that the curves of all finished runs share, if any."""
     curves = [axis.values(run) for run in evidence.runs if run.finished]
     if not curves:
         return None

@@ -54,12 +54,7 @@ def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
 
 
 def curves(evidence: Evidence, axis: Axis) -> Figure:
-    """Draw mIoU over an axis: mean and spread; unfinished runs one by one.
-
-    Args:
-        evidence: The runs.
-        axis: What mIoU is drawn over.
-    """
+    """Draw mIoU over an axis: mean and spread; unfinished runs one by one."""
     across = axis.values
     figure, axes = _new(3.2)
     for name, (colour, marker) in style_of(evidence).items():
@@ -321,12 +316,7 @@ def plain_text() -> AbstractContextManager[None]:
 
 
 def as_svg(figure: Figure, name: str) -> str:
-    """Write a figure as an SVG element for a page.
-
-    Args:
-        figure: The chart.
-        name: Prefix of its ids, so that ids of two charts differ.
-    """
+    """Write a figure as an SVG element, whose ids begin with ``name``."""
     text = StringIO()
     with (
         plain_text(),

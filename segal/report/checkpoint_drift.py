@@ -46,16 +46,10 @@ class TensorDrift:
 
 
 def compare_checkpoints(a: Path, b: Path) -> tuple[TensorDrift, list[str]]:
-    """Compare two checkpoints, with the state of the optimizer.
+    """Compare two ``final.pth``, with the state of the optimizer.
 
-    Paths inside the work_dir (two folders up) are compared relative to it.
-
-    Args:
-        a: ``work_dir/round_003/final.pth``.
-        b: The same of another work_dir.
-
-    Returns:
-        The differences of the tensors, and other keys that differ.
+    Returns the differences of the tensors, and other keys that differ. Paths
+    inside the work_dir (two folders up) are compared relative to it.
 
     Raises:
         StateError: A checkpoint is missing or damaged.
@@ -93,13 +87,7 @@ def _spellings(folder: Path) -> tuple[str, ...]:
 def _leaves(
     value: Any, own: tuple[str, ...], name: str = ''
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the path and value of every leaf of nested dicts and lists.
-
-    Args:
-        value: Of a checkpoint.
-        own: Prefixes of paths into its work_dir; they are removed.
-        name: Path of ``value``.
-    """
+    """Yield path and value of every leaf; prefixes in ``own`` are removed."""
     if isinstance(value, dict | list | tuple) and value:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
@@ -141,16 +129,7 @@ def _bits(value: Tensor) -> Tensor:
 
 
 def unlike(a: Any, b: Any, name: str = '') -> Iterator[str]:
-    """Yield the differences between plain values; NaN equals NaN.
-
-    Args:
-        a: A dict of dicts and values, or a value.
-        b: Another.
-        name: Path of both.
-
-    Yields:
-        Path and both values of each difference.
-    """
+    """Yield path and both values of each difference; NaN equals NaN."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in dict.fromkeys([*a, *b]):
             inside = f'{name}.{key}' if name else str(key)

@@ -68,14 +68,10 @@ def check_same(
     key: Callable[[Run], Hashable] | None = None,
     priced: bool = False,
 ) -> None:
-    """Check that a property is the same for all runs.
+    """Check that a property, ``what``, is the same for all runs.
 
-    Args:
-        runs: The runs.
-        what: Name of the property.
-        words: Run -> the property in words.
-        key: Run -> the value to compare; ``words`` where None.
-        priced: Whether runs that differ in it are comparable by cost.
+    The ``words`` give it in words, and ``key`` the value to compare where that
+    is another. Runs that differ in a ``priced`` one are comparable by cost.
 
     Raises:
         StateError: It differs; each group of runs is named.
@@ -167,13 +163,9 @@ def differing(
 ) -> dict[str, dict[str, list[str]]]:
     """List the keys in which runs differ, except heuristic and seed.
 
-    Args:
-        runs: Runs that ask for labels.
-        full: Fully supervised runs; only the keys that both kinds have in
-            common are compared: network, data, optimizer, schedule.
-
-    Returns:
-        Key -> value in words -> names of the runs with it.
+    Of fully supervised runs only the keys that both kinds have in common are
+    compared: network, data, optimizer, schedule. Returns key -> value in words
+    -> names of the runs with it.
     """
     absent = 'absent'
     both = [
@@ -200,11 +192,7 @@ def differing(
 
 
 def check_seeds(runs: Sequence[Run]) -> None:
-    """Check that each heuristic has each seed once.
-
-    Raises:
-        StateError: A heuristic has a seed twice.
-    """
+    """Check that each heuristic has each seed once."""
     seen: dict[tuple[str, int], Run] = {}
     for run in runs:
         first = seen.setdefault((run.heuristic, run.seed), run)

@@ -116,13 +116,6 @@ def compare(work_dir_a: Path, work_dir_b: Path) -> Comparison:
     times, tensors of ``final.pth`` bit by bit, and its other values by value.
     Paths of the work_dirs do not count.
 
-    Args:
-        work_dir_a: Of one run.
-        work_dir_b: Of the other.
-
-    Returns:
-        All differences.
-
     Raises:
         StateError: A folder holds no experiment, or one that cannot be read.
     """

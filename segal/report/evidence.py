@@ -170,12 +170,7 @@ def read_evidence(
     if costs is None and len({run.costs for run in others}) == 1:
         costs = others[0].costs
     evidence = Evidence(
-        others,
-        supervised,
-        differing(others, supervised),
-        waiting,
-        axis,
-        costs,
+        others, supervised, differing(others, supervised), waiting, axis, costs
     )
     if axis == 'cost':
         for runs in evidence.groups.values():
@@ -185,11 +180,7 @@ def read_evidence(
 
 
 def check_costs(evidence: Evidence) -> None:
-    """Check that the cost of every run is known and rises.
-
-    Raises:
-        StateError: It is not known, or does not rise.
-    """
+    """Check that the cost of every run is known and rises."""
     if evidence.costs is None:
         tables = sorted({str(run.costs) for run in evidence.runs})
         raise StateError(
@@ -214,22 +205,14 @@ def check_costs(evidence: Evidence) -> None:
 
 
 def _has_no_round(folder: Path) -> bool:
-    """Return whether the folder of a run has no finished round yet.
-
-    Raises:
-        StateError: There is no such folder, or a file in it is damaged.
-    """
+    """Check whether the folder of a run has no finished round yet."""
     if folder.is_dir() and not (folder / 'pool.json').exists():
         return True  # a run writes it once all its parts are built
     return bool(read_pool(folder).images) and not read_rounds(folder)
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:
-    """Shorten paths to as many last parts as make them unique.
-
-    Raises:
-        StateError: A folder is given twice.
-    """
+    """Shorten paths to as many last parts as make them unique."""
     whole = [folder.resolve() for folder in folders]
     twice = sorted({str(path) for path in whole if whole.count(path) > 1})
     if twice:

@@ -90,10 +90,7 @@ def open_first_draw(
 ) -> FirstDraw:
     """Read a config, and compute the features that its first draw needs.
 
-    Args:
-        cfg: As loaded.
-        cache: Folder of the features, where the config names none.
-        logger: For progress.
+    They are kept in ``cache`` where the config names no folder.
 
     Raises:
         ConfigError: The config has problems; all are named.
@@ -125,14 +122,9 @@ def coverage(
 ) -> dict[str, float]:
     """Measure the distance from every image to the nearest chosen one.
 
-    Args:
-        vectors: Unit vectors (P, D).
-        chosen: Positions of the chosen images, (K,).
-
-    Returns:
-        Cosine distances, from 0 to 2: ``mean`` and ``farthest`` distance to
-        the nearest chosen image over the pool, and the distance of the two
-        ``nearest`` chosen images.
+    From unit vectors (P, D) and positions (K,), cosine distances from 0 to 2:
+    ``mean`` and ``farthest`` distance to the nearest chosen image, and the
+    distance of the two ``nearest`` chosen images.
     """
     distances = 1 - vectors @ vectors[chosen].T  # (P, K)
     near = distances.min(axis=1).clip(0)

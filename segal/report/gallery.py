@@ -56,14 +56,10 @@ class Shelf:
 
 
 def gallery(evidence: Evidence, count: int = 3) -> list[Shelf]:
-    """Draw what the first run of each heuristic bought.
+    """Draw ``count`` pictures of what the first run of each heuristic bought.
 
-    Runs that ask pixels show the same images for all heuristics; runs that
-    ask whole images show some that were asked last.
-
-    Args:
-        evidence: The runs.
-        count: How many pictures for each heuristic.
+    Runs that ask pixels show the same images for all heuristics; runs that ask
+    whole images show some that were asked last.
     """
     return [
         _shelf(name, runs[0], count) for name, runs in evidence.groups.items()
@@ -83,11 +79,7 @@ def _shelf(heuristic: str, run: Run, count: int) -> Shelf:
 
 
 def _drawn(run: Run, count: int) -> list[Picture]:
-    """Draw pictures from the label files.
-
-    Raises:
-        DataError: An image of the pool cannot be read.
-    """
+    """Draw pictures from the label files."""
     store = open_store(run.work_dir, run.pool)
     last = len(run.rows) - 1
     asked = store.selection(last)

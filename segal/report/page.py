@@ -21,11 +21,7 @@ from segal.report.absent import absences
 from segal.report.axes import IMAGES, MEASURED, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
 from segal.report.gallery import gallery
-from segal.report.statistics import (
-    ALPHA,
-    FEWEST_PAIRS,
-    mean_and_spread,
-)
+from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread
 from segal.report.tables import SECONDS, Findings, find, mean_paid
 from segal.visualization.table import aligned, cost_words
 
@@ -57,12 +53,7 @@ class Written:
 
 
 def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
-    """Write the page, the charts and the tables.
-
-    Args:
-        evidence: The runs.
-        folder: Made where it is not there.
-        images: How many pictures of each heuristic.
+    """Write the page, the charts, the tables, and pictures of images.
 
     Raises:
         StateError: Something cannot be written.

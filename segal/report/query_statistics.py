@@ -51,14 +51,7 @@ def gather(
     pool: Sequence[PoolImage],
     classes: int,
 ) -> Bought:
-    """Count and measure what a round bought.
-
-    Args:
-        store: With at least the files until this round.
-        selection: Of the round.
-        pool: Its images.
-        classes: How many there are.
-    """
+    """Count and measure what a round bought."""
     number = selection.round
     counts = [store.class_counts(k)[:classes] for k in range(number + 1)]
     bought = Bought({}, counts[number], np.sum(counts, 0), {})
@@ -117,15 +110,7 @@ def describe(
     classes: Sequence[str],
     rounds: int,
 ) -> str:
-    """Describe what a round bought, in several lines of text.
-
-    Args:
-        bought: What the round bought.
-        selection: What the round asked.
-        images: How many the pool has.
-        classes: Names of the classes.
-        rounds: How many label files there are.
-    """
+    """Describe what a round bought, in several lines of text."""
     number = selection.round
     when = (
         f'asked after round {number - 1}' if number else 'the initial labels'

@@ -28,15 +28,9 @@ def results_of(
 ) -> dict[str, Any]:
     """Build the content of ``results.json``.
 
-    Args:
-        evidence: The runs; unfinished runs are listed, but enter no mean.
-        findings: Their results.
-        name: Of the experiment.
-
-    Returns:
-        For JSON. Shares of labelled pixels and all of ``summary`` are in per
-        cent; the ``rounds`` of ``runs`` have mIoU and IoU in [0, 1], as
-        ``rounds.json`` has them.
+    Unfinished runs are listed, but enter no mean. Shares of labelled pixels
+    and all of ``summary`` are in per cent; the ``rounds`` of ``runs`` have
+    mIoU and IoU in [0, 1], as ``rounds.json`` has them.
     """
     groups = evidence.groups | ({FULL: evidence.full} if evidence.full else {})
     runs = [run for own in groups.values() for run in own]
@@ -65,11 +59,7 @@ def results_of(
 def evidence_of(results: dict[str, Any]) -> Evidence:
     """Read the runs of a ``results.json``, to draw charts.
 
-    Args:
-        results: From :func:`results_of`.
-
-    Returns:
-        Runs without work_dir, pool and bought labels, which the file lacks.
+    They have no work_dir, pool and bought labels, which the file lacks.
 
     Raises:
         KeyError: ``results`` is something else.
@@ -138,9 +128,7 @@ def _paired(
 
 
 def _point(
-    runs: Sequence[Run],
-    at: int,
-    pairs: Sequence[tuple[Run, Run]],
+    runs: Sequence[Run], at: int, pairs: Sequence[tuple[Run, Run]]
 ) -> dict[str, Any]:
     """Summarise one round of a heuristic."""
     labels, _ = mean_and_spread([run.per_image[at] for run in runs])
@@ -159,10 +147,7 @@ def _point(
             )
         )
         point['minus_random'] = dict(
-            pairs=test.pairs,
-            mean=test.difference,
-            std=test.spread,
-            p=test.p,
+            pairs=test.pairs, mean=test.difference, std=test.spread, p=test.p
         )
     return point
 

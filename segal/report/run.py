@@ -64,12 +64,7 @@ class Run:
     def paid(self, costs: Costs) -> list[float] | None:
         """Compute the cost of all labels until each round.
 
-        Args:
-            costs: The prices.
-
-        Returns:
-            None without label files, unless the rows have costs at these
-            prices.
+        None without label files, unless the rows have costs at these prices.
         """
         if self.asked is not None:
             return [float(costs.of(one)) for one in accumulate(self.asked)]
@@ -130,9 +125,10 @@ class Run:
         found = [
             (row.get('seconds') or {}).get('annotation') for row in self.rows
         ]
-        if None in found:
+        known = [float(seconds) for seconds in found if seconds is not None]
+        if len(known) < len(found):
             return None
-        return [seconds / 60 for seconds in accumulate(found)]
+        return [seconds / 60 for seconds in accumulate(known)]
 
     def iou(self, row: int) -> list[float | None]:
         """Return the IoU of each class in a round, in per cent."""
@@ -149,11 +145,7 @@ class Run:
 
 
 def read_run(work_dir: Path, name: str = '') -> Run:
-    """Read a run.
-
-    Args:
-        work_dir: Folder of the run.
-        name: Of the run; empty: that of the folder.
+    """Read a run; its name is that of the folder if none is given.
 
     Raises:
         StateError: The folder is no work_dir, has no finished round, or is
@@ -223,11 +215,7 @@ def read_run(work_dir: Path, name: str = '') -> Run:
 
 
 def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:
-    """Name a heuristic: ``PowerNoise(ClassBalanced(Margin))``.
-
-    Args:
-        heuristic: The value of the config.
-    """
+    """Name a config's heuristic: ``PowerNoise(ClassBalanced(Margin))``."""
     if not isinstance(heuristic, Mapping):
         return _registered(str(heuristic))
     name = _registered(str(heuristic['type']))

@@ -73,15 +73,10 @@ def area(
 ) -> float | None:
     """Compute the area under a curve over budgets scaled to 0..1.
 
-    Args:
-        budgets: (N,), rising.
-        values: (N,).
-        span: First and last budget, with linear interpolation between two
-            budgets; None: the whole curve.
-
-    Returns:
-        In the unit of ``values``; None with fewer than two points, where a
-        value is missing, or where the curve does not reach over the span.
+    The N budgets rise; ``span`` is the first and last one, with linear
+    interpolation between two budgets (None: the whole curve). The area has the
+    unit of ``values``; None with fewer than two points, where a value is
+    missing, or where the curve does not reach over the span.
     """
     if len(budgets) != len(values):
         raise ValueError(
@@ -108,8 +103,7 @@ def mean_and_spread(
 ) -> tuple[float | None, float | None]:
     """Compute mean and sample standard deviation (n - 1); None is skipped.
 
-    Returns:
-        None for the mean of nothing, and for the spread of fewer than two.
+    None for the mean of nothing, and for the spread of fewer than two.
     """
     known = [value for value in values if value is not None]
     if not known:
@@ -119,12 +113,7 @@ def mean_and_spread(
 
 
 def paired_test(first: Values, second: Values) -> PairedTest:
-    """Run a two-sided paired t-test over the seeds that both have.
-
-    Args:
-        first: Seed -> number, of one heuristic.
-        second: The same, of the other.
-    """
+    """Run a two-sided paired t-test over the seeds that both have."""
     pairs = [
         (one, other)
         for seed, one in sorted(first.items())
@@ -143,16 +132,10 @@ def paired_test(first: Values, second: Values) -> PairedTest:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Correct p-values of several tests by Holm's method.
+    """Correct p-values (N,) by Holm's method; None is no test.
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure,
     1979.
-
-    Args:
-        p_values: (N,); None is no test, and does not count as one.
-
-    Returns:
-        The adjusted p-values, (N,), in the same order.
     """
     tested = [(p, at) for at, p in enumerate(p_values) if p is not None]
     adjusted: list[float | None] = [None] * len(p_values)
@@ -169,15 +152,13 @@ def penalties(
     """Compute the pairwise penalty matrix.
 
     Heuristic i beats j at a budget point where a two-sided paired t-test over
-    their common seeds says that i is better. Each such point adds 1 / number
-    of points. Points with fewer than two paired seeds are not counted.
+    their common seeds, at level ``alpha``, says that i is better. Each such
+    point adds 1 / number of points. Points with fewer than two paired seeds
+    are not counted. The ``curves`` are heuristic -> seed -> curve, over the
+    same budgets.
 
     Source: Ash et al., Deep Batch Active Learning by Diverse, Uncertain
     Gradient Lower Bounds, ICLR 2020, section 4.2.
-
-    Args:
-        curves: Heuristic -> seed -> its curve, the same budgets in all.
-        alpha: The level of each test.
     """
     names = tuple(curves)
     matrix: list[list[float | None]] = [[None for _ in names] for _ in names]

@@ -62,11 +62,7 @@ class Findings:
 
 
 def find(evidence: Evidence) -> Findings:
-    """Compute all numbers of a report.
-
-    Args:
-        evidence: The runs.
-    """
+    """Compute all numbers of a report."""
     axis = axis_of(evidence)
     span = common_span(evidence, axis)
     areas = {
@@ -106,13 +102,7 @@ def find(evidence: Evidence) -> Findings:
 def areas_of(
     runs: Sequence[Run], axis: Axis, span: tuple[float, float] | None
 ) -> dict[int, float]:
-    """Compute the area under mIoU of each run: seed -> area.
-
-    Args:
-        runs: Of one heuristic, finished.
-        axis: What the areas are over.
-        span: First and last value.
-    """
+    """Compute the area under mIoU of each finished run: seed -> area."""
     found = {run.seed: area(axis.values(run), run.curve, span) for run in runs}
     return {seed: one for seed, one in found.items() if one is not None}
 
@@ -239,10 +229,7 @@ def _summary(
 
 
 def _beside_full(
-    evidence: Evidence,
-    runs: Sequence[Run],
-    miou: float | None,
-    full: float,
+    evidence: Evidence, runs: Sequence[Run], miou: float | None, full: float
 ) -> dict[str, Any]:
     """Compare with full supervision, and count the labels for 95 % of it."""
     point = first_reaching(mean_curve(runs), ENOUGH * full)

@@ -13,11 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from segal.files import whole_file
-from segal.visualization.table import (
-    labels_per_image,
-    share_words,
-    time_scale,
-)
+from segal.visualization.table import labels_per_image, share_words, time_scale
 
 _BLUE = '#2563a8'
 _GRID = '#e3e6ea'
@@ -31,16 +27,10 @@ def draw_curve(
     images: int | None = None,
     over_cost: bool = False,
 ) -> None:
-    """Draw mIoU over labels per image, over images, or over cost.
+    """Draw mIoU over labels per image, over images, or over cost, as a PNG.
 
-    Args:
-        rows: Of ``rounds.json``; those without a mIoU are left out.
-        path: Of the PNG.
-        title: Above the curve.
-        images: How many images the pool has; the images with a label where
-            None.
-        over_cost: Whether to draw mIoU over the cost of the labels; rows
-            without a cost are left out.
+    Rows of ``rounds.json`` without a mIoU, or over cost without a cost, are
+    left out. ``images`` counts the pool; None: the images with a label.
     """
     shown = [
         row

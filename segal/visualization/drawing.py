@@ -26,15 +26,11 @@ _GAP = 14
 
 
 def display_scale(size: tuple[int, int], target: int) -> float:
-    """Choose the factor by which an image is enlarged or reduced.
+    """Choose the factor by which an image (H, W) is enlarged or reduced.
 
-    Args:
-        size: (H, W) of the image, in pixels.
-        target: Wanted length of the longer side, in pixels.
-
-    Returns:
-        A whole number for an image smaller than ``target``, so that its
-        pixels stay square; a fraction, or 1, for a larger one.
+    Its longer side becomes about ``target`` pixels long. The factor is a whole
+    number for a smaller image, so that its pixels stay square; a fraction, or
+    1, for a larger one.
     """
     longest = max(size)
     if longest > target:
@@ -52,13 +48,9 @@ def overlay_scale(size: tuple[int, int]) -> float:
 def resized(
     pixels: NDArray[np.uint8], scale: float, smooth: bool
 ) -> Image.Image:
-    """Scale an image by a factor.
+    """Scale an image, uint8 (H, W, 3), by a factor.
 
-    Args:
-        pixels: uint8 (H, W, 3).
-        scale: From :func:`display_scale`.
-        smooth: Whether colours may mix where the picture is reduced; never
-            for class maps.
+    If ``smooth``, colours may mix where it is reduced; never for class maps.
     """
     height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
     if scale >= 1 or not smooth:
@@ -76,11 +68,7 @@ def nearest(
 
 
 def class_colours(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the colour of each class id, uint8 (256, 3); grey beyond C.
-
-    Args:
-        palette: uint8 (C, 3), RGB.
-    """
+    """Return the colour of each class id, uint8 (256, 3); grey beyond C."""
     table = np.full((256, 3), FAINT, np.uint8)
     table[: len(palette)] = palette
     return table
@@ -89,15 +77,7 @@ def class_colours(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def coloured(
     class_map: NDArray[np.uint8], palette: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Colour a class map, black where there is no class.
-
-    Args:
-        class_map: uint8 (H, W).
-        palette: uint8 (C, 3), RGB.
-
-    Returns:
-        uint8 (H, W, 3).
-    """
+    """Colour a class map (H, W): uint8 (H, W, 3), black beyond C."""
     table = class_colours(palette)
     table[len(palette) :] = BLACK
     return table[class_map]
@@ -106,15 +86,10 @@ def coloured(
 def score_colours(
     score: NDArray[np.float32],
 ) -> tuple[NDArray[np.uint8], float, float]:
-    """Colour a score map, bright = label first.
+    """Colour a score map (H, W): uint8 (H, W, 3), bright = label first.
 
-    Args:
-        score: float32 (H, W); the darkest colour is its 0.5th percentile,
-            the brightest its 99.5th, so that an outlier does not hide the
-            rest.
-
-    Returns:
-        uint8 (H, W, 3), and the scores of the darkest and brightest colour.
+    Returns the scores of the darkest and brightest colour, too: the 0.5th and
+    the 99.5th percentile, so that an outlier does not hide the rest.
     """
     ends = np.percentile(thinned(score), (0.5, 99.5))
     low, high = float(ends[0]), float(ends[1])
@@ -138,13 +113,7 @@ def thinned(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def score_bar(height: int, low: float, high: float) -> Image.Image:
-    """Draw the colour bar of :func:`score_colours` with its end scores.
-
-    Args:
-        height: In pixels.
-        low: Score of the darkest colour.
-        high: Score of the brightest.
-    """
+    """Draw the colour bar of :func:`score_colours` with its end scores."""
     face = font(16)
     words = [f'{high:.3g}', f'{low:.3g}']
     reach = max(round(face.getlength(word)) for word in words)
@@ -185,13 +154,7 @@ def swatch(
 def legend(
     entries: Sequence[Entry], width: int, size: int = 15
 ) -> Image.Image:
-    """Draw swatches with words behind them, on as many lines as needed.
-
-    Args:
-        entries: Swatches and words.
-        width: In pixels.
-        size: Of the words, in pixels.
-    """
+    """Draw swatches with words behind them, on as many lines as needed."""
     face, line, gap = font(size), round(1.9 * size), round(1.2 * size)
     canvas = Image.new('RGB', (width, line * (len(entries) + 1)), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -215,11 +178,7 @@ def grid(
 ) -> Image.Image:
     """Lay out pictures in rows, each below its lines of text.
 
-    Args:
-        tiles: Pictures and the lines above them, as many for each.
-        columns: How many stand in a row.
-        size: Of the text, in pixels.
-        right: Stands to the right of the last picture.
+    Each has as many lines; ``right`` stands to the right of the last picture.
     """
     tiles = tiles or [(Image.new('RGB', (1, 1), PAPER), [])]
     width, height = np.max([tile.size for tile, _ in tiles], axis=0).tolist()
@@ -250,14 +209,9 @@ def framed(
     entries: Sequence[Entry],
     margin: int = 16,
 ) -> Image.Image:
-    """Draw a title above a picture and a legend below it.
+    """Draw a title and a line above a picture, and a legend below it.
 
-    Args:
-        picture: What is shown.
-        title: One line, bold; its end is kept where it is too long.
-        subtitle: One line below it.
-        entries: Of the :func:`legend`.
-        margin: Around everything, in pixels.
+    A title that is too long keeps its end.
     """
     inside = max(picture.width, 520)
     size = int(np.clip(inside / 70, 15, 24))

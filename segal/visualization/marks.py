@@ -67,24 +67,13 @@ class Marks:
 
 
 def mark_radius(size: tuple[int, int], marks: int) -> float:
-    """Choose the radius of a new mark; many marks are smaller.
-
-    Args:
-        size: (width, height) of the picture, in pixels.
-        marks: How many there are.
-    """
+    """Choose the radius of a new mark, in pixels; many marks are smaller."""
     wanted = max(7.0, 0.0125 * max(size))
     return float(max(_LEAST, min(wanted, _room(size, marks))))
 
 
 def as_areas(size: tuple[int, int], marks: Marks, scale: float) -> bool:
-    """Decide whether to paint areas: for regions, or very many places.
-
-    Args:
-        size: (width, height) of the picture, in pixels.
-        marks: What was asked.
-        scale: From the image to the picture.
-    """
+    """Decide whether to paint areas: for regions, or very many places."""
     return marks.areas or _room(size, len(marks)) < max(_LEAST, 0.9 * scale)
 
 
@@ -104,13 +93,8 @@ def draw_marks(
 ) -> None:
     """Draw every place that was asked onto a picture; new ones on top.
 
-    Args:
-        picture: The image at its display size; drawn upon.
-        marks: What was asked.
-        size: (H, W) of the image itself, in pixels.
-        scale: From the image to the picture.
-        palette: uint8 (C, 3), RGB.
-        radius: Of a new mark, in pixels of the picture.
+    The image of ``size`` (H, W) is shown at ``scale``; ``radius`` is that of a
+    new mark, in pixels of the picture.
     """
     colours = class_colours(palette)[marks.classes]  # (N, 3)
     if as_areas(picture.size, marks, scale):
@@ -132,14 +116,9 @@ def draw_marks(
 def place(
     picture: Image.Image, stamp: Stamp, at: int, width: int, scale: float
 ) -> None:
-    """Paste a stamp at one pixel of the image.
+    """Paste a stamp at one pixel of an image that is shown at ``scale``.
 
-    Args:
-        picture: The image at its display size; drawn upon.
-        stamp: What to paste.
-        at: Flat index of the pixel.
-        width: Of the image itself, in pixels.
-        scale: From the image to the picture.
+    The flat index ``at`` is that of the pixel, in rows of ``width``.
     """
     row, column = divmod(at, width)
     half = stamp[0].width / 2
@@ -166,13 +145,10 @@ def outline(
     size: tuple[int, int],
     colour: Colour,
 ) -> None:
-    """Draw a line around areas.
+    """Draw a line around areas, with a dark line inside it.
 
-    Args:
-        picture: The image at its display size; drawn upon.
-        places: int64 (N,), flat indices into the image's (H, W).
-        size: (H, W) of the image itself, in pixels.
-        colour: Of the line; a dark line runs inside it.
+    The ``places``, int64 (N,), are flat indices into an image of ``size`` (H,
+    W), which the picture shows.
     """
     inside = np.zeros(size, np.uint8)
     inside.reshape(-1)[places] = 255
@@ -186,14 +162,9 @@ def outline(
 def mark(status: int, new: bool, colour: Colour, radius: float) -> Stamp:
     """Draw one mark: a disc, a cross where void, a ring where refused.
 
-    A new mark has a broad white rim. An older one is smaller, with a thin
-    dark rim and a faint halo that separates it from dark ground.
-
-    Args:
-        status: ``LABELLED``, ``VOID`` or ``REFUSED``.
-        new: Whether it was asked in the round that is shown.
-        colour: Of its class.
-        radius: Of a new mark, in pixels.
+    A new mark has a broad white rim. An older one is smaller, with a thin dark
+    rim and a faint halo that separates it from dark ground. The ``radius`` is
+    that of a new mark.
     """
     outer = radius if new else 0.66 * radius
     rim = max(1.0, 0.16 * outer)

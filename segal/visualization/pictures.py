@@ -100,12 +100,8 @@ def panel(
 ) -> Image.Image:
     """Draw image, bought labels, prediction and score map side by side.
 
-    Args:
-        scene: The image and its labels.
-        prediction: uint8 (H, W), class ids.
-        score: float32 (H, W), higher = label first.
-        caption: Of the labels, or of what the marks stand for; where it is
-            empty, the labels are left out.
+    The ``prediction`` is uint8 (H, W), the ``score`` float32 (H, W). The
+    ``caption`` is that of the labels, which are left out if it is empty.
     """
     size = height, width = scene.image.shape[0], scene.image.shape[1]
     columns = 3 if not caption else 2 if width >= 1.5 * height else 4
@@ -141,10 +137,7 @@ def contact_sheet(
 ) -> Image.Image:
     """Draw the images that a round chose, small, with names and scores.
 
-    Args:
-        thumbnails: (name, uint8 (H, W, 3) RGB, score) in the order shown.
-        title: Bold, above everything.
-        subtitle: One line below it.
+    The ``thumbnails`` are (name, uint8 (H, W, 3) RGB, score).
     """
     columns = int(np.clip(np.ceil(np.sqrt(1.25 * len(thumbnails))), 1, 10))
     side = int(np.clip(1800 // columns, 150, 360))
@@ -194,13 +187,7 @@ def _labels_on(scene: Scene, scale: float, clear: bool) -> Image.Image:
 def _legend(
     scene: Scene, areas: bool, also: Sequence[int] = ()
 ) -> list[Entry]:
-    """List the classes with their label counts, and the kinds of marks.
-
-    Args:
-        scene: What is drawn.
-        areas: Whether what was asked is painted as areas.
-        also: Classes that are drawn without labels.
-    """
+    """List the classes, those ``also`` drawn too, and the kinds of marks."""
     counts, marks = scene.counts(), scene.marks
     colours = drawing.class_colours(scene.palette)
     ids = sorted({*counts, *also} & set(range(len(scene.classes))))

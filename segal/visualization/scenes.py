@@ -49,15 +49,9 @@ def scene_of(
 ) -> Scene:
     """Collect one image of the pool and its labels, to draw them.
 
-    Args:
-        image: Which one.
-        store: What is labelled.
-        read_image: name -> uint8 (H, W, 3), RGB.
-        classes: Names of the C classes.
-        palette: uint8 (C, 3), RGB.
-        asked: What is marked as new; None: nothing.
-        when: Words for the line below the picture's title.
-        until: Number of the last label file that counts; None: all do.
+    What was ``asked`` is marked as new; ``until`` is the number of the last
+    label file that counts (None: all do). ``read_image`` gives uint8 (H, W,
+    3), RGB, and ``when`` is put below the picture's title.
     """
     history = store.history(image.name)
     newest = -1 if asked is None else asked.round

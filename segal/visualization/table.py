@@ -17,9 +17,7 @@ _LONG = ((7200, 3600, 'hours'), (600, 60, 'minutes'))
 def labels_per_image(row: Row, images: int | None) -> float | None:
     """Compute labelled pixels for each image of the pool.
 
-    Args:
-        row: Of ``rounds.json``.
-        images: In the pool; the images with a label where None.
+    Where ``images`` is None, for each image with a label.
     """
     count = images or row['total'].get('images')
     return row['total']['labelled'] / count if count else None
@@ -28,13 +26,7 @@ def labels_per_image(row: Row, images: int | None) -> float | None:
 def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
     """Format labels, cost, mIoU and seconds of each round.
 
-    Args:
-        rows: Of ``rounds.json``, in the order of rounds.
-        images: How many images the pool has; the images with a label where
-            None.
-
-    Returns:
-        Several lines without a newline at the end.
+    Where ``images`` is None, labels are counted for each image with a label.
     """
     if not rows:
         return 'no rounds yet'
@@ -54,14 +46,9 @@ def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
-    """Align the cells of a table in columns.
+    """Align the cells of a table in columns; the first row are the heads.
 
-    Args:
-        rows: Of equally many cells; the first row are the heads.
-        left: How many columns are aligned at the left, not at the right.
-
-    Returns:
-        One line for each row.
+    The first ``left`` columns are aligned at the left.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -118,14 +105,10 @@ def size_in_words(count: int) -> str:
 
 
 def time_scale(most: float, unit: str) -> tuple[int, str]:
-    """Choose the unit in which costs are drawn.
+    """Choose the unit in which costs up to ``most`` are drawn.
 
-    Args:
-        most: The largest cost.
-        unit: Of the costs; only seconds change to minutes or hours.
-
-    Returns:
-        The divisor of the costs, and the name of the new unit.
+    Only seconds change, to minutes or hours. Returns the divisor of the costs,
+    and the name of the new unit.
     """
     for least, each, words in _LONG if unit == 'seconds' else ():
         if most >= least:
@@ -142,12 +125,8 @@ def row_cost(row: Row) -> str:
 def absent_words(row: Row, truth: str = 'data.val') -> list[str]:
     """Say which classes have no labels or do not enter the mean IoU.
 
-    Args:
-        row: Of ``rounds.json``.
-        truth: Config key of the evaluated data set.
-
-    Returns:
-        Sentences without a full stop; none where all classes take part.
+    The ``truth`` is the config key of the evaluated data set. Returns
+    sentences without a full stop; none where all classes take part.
     """
     absent = row.get('absent') or {}
     left_out, in_val, labels = (

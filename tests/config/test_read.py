@@ -23,7 +23,7 @@ def test_the_smallest_config_has_the_defaults_of_the_guide():
     assert config.heuristic == {'type': 'Margin'}
     assert config.selector == {'type': 'PixelsPerImage', 'top_percent': None}
     assert config.oracle == {'type': 'GroundTruthOracle', 'void': 'charge'}
-    assert config.visualize == Visualize(10, True, 'viz')
+    assert config.visualize == Visualize(size=10, overlay=True, dir='viz')
     assert config.reset == Reset(True, True, True)
     assert config.loss_at_labels is False
     assert (config.pretrained, config.checkpoint) == ('supervised', None)
@@ -141,7 +141,10 @@ def test_an_explicit_selector_takes_the_threshold_of_the_settings():
         (False, None),
         (True, Visualize()),
         (dict(size=3), Visualize(size=3)),
-        (dict(overlay=False, dir='x'), Visualize(10, False, 'x')),
+        (
+            dict(overlay=False, dir='x'),
+            Visualize(size=10, overlay=False, dir='x'),
+        ),
     ],
 )
 def test_visualize(written, visualize):

@@ -80,15 +80,13 @@ class ActiveDataset(Dataset):
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
         """Make one augmented training sample.
 
-        Args:
-            index: ``(epoch, position)`` from the sampler; a position alone
-                means epoch 0. The augmentation depends only on (seed, round,
-                epoch, name).
+        The ``index`` is ``(epoch, position)`` from the sampler; a position
+        alone means epoch 0. The augmentation depends only on (seed, round,
+        epoch, name).
 
-        Returns:
-            mmseg's sample: ``img`` (3, h, w) and ``gt_semantic_seg`` (1, h,
-            w) with ``ignore_index`` where no label was bought; on request
-            ``UNASKED``, uint8 (1, h, w).
+        Returns mmseg's sample: ``img`` (3, h, w) and ``gt_semantic_seg`` (1,
+        h, w) with ``ignore_index`` where no label was bought; on request
+        ``UNASKED``, uint8 (1, h, w).
         """
         epoch, position = index if isinstance(index, tuple) else (0, index)
         if position < len(self.names):
@@ -161,13 +159,10 @@ class ActiveDataset(Dataset):
 def unasked_map(
     store: LabelStore, name: str, ignore_index: int
 ) -> NDArray[np.uint8]:
-    """Map the pixels of which no label was asked.
+    """Map the pixels (H, W) of which no label was asked: 0.
 
-    The neighbours of a void pixel count as asked, too: a single pixel would
-    be lost when the map is shrunk.
-
-    Returns:
-        uint8 (H, W): 0 where no label was asked, else ``ignore_index``.
+    All others are ``ignore_index``. The neighbours of a void pixel count as
+    asked, too: a single pixel would be lost when the map is shrunk.
     """
     asked = (~store.available(name)).astype(np.uint8)  # (H, W)
     history = store.history(name)
@@ -198,17 +193,10 @@ def labelled_sample(
     key: str,
     again: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Make a sample of a labelled source.
+    """Make a sample of a labelled source; ``again`` resets the generators.
 
-    In mmseg's own data sets, image and annotation are checked before they
-    are transformed: labels of another size would be cropped to fit.
-
-    Args:
-        source: A data set of mmseg or of the user.
-        position: In the data set.
-        classes: How many there are.
-        key: Its key in the config, for errors.
-        again: Resets the random generators.
+    In mmseg's own data sets, image and annotation are checked before they are
+    transformed: labels of another size would be cropped to fit.
 
     Raises:
         DataError: The image or the annotation cannot be used.

@@ -25,14 +25,8 @@ def check_annotation(
 ) -> None:
     """Check the size, the type and the class ids of an annotation.
 
-    Args:
-        truth: The class ids.
-        path: Their file, for errors.
-        key: The data set's key in the config, for errors.
-        size: (H, W) of the image; None where it is not known.
-        classes: How many there are.
-        last: The largest class id.
-        ignore_index: Class id of void, beside 255.
+    Void are ``ignore_index`` and 255; of other ids ``last`` is the largest.
+    The ``size`` is (H, W) of the image, None where it is not known.
 
     Raises:
         DataError: The size, the type or an id is wrong.
@@ -63,8 +57,7 @@ def check_annotation(
 def check_depth(path: str) -> None:
     """Check that class ids fit into a byte, as mmseg casts them.
 
-    Args:
-        path: Of the annotation; only a file on this disk is read.
+    Only a file on this disk is read.
 
     Raises:
         DataError: 16-bit ids would lose their upper byte.

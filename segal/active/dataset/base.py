@@ -32,10 +32,9 @@ _LONG = 300
 def image_name(dataset: CustomDataset, index: int) -> str:
     """Return the name of an image, its key in all files of an experiment.
 
-    Returns:
-        Class of the data set + path relative to its root, such as
-        ``'CamVidDataset/images/train/0001TP_006690.jpg'``. The name does not
-        change when the data are moved.
+    Class of the data set + path relative to its root, such as
+    ``'CamVidDataset/images/train/0001TP_006690.jpg'``. The name does not
+    change when the data are moved.
     """
     folder = dataset.img_dir
     root = dataset.data_root
@@ -56,13 +55,7 @@ def image_file(dataset: CustomDataset, index: int) -> str:
 def reading(
     dataset: Any, index: int, key: str, step: object = None
 ) -> Iterator[None]:
-    """Explain why a sample cannot be made.
-
-    Args:
-        dataset: A data set of mmseg or of the user.
-        index: Position in it.
-        key: Its key in the config.
-        step: Of the pipeline, where it is known.
+    """Explain why a sample of a data set (mmseg's or not) cannot be made.
 
     Raises:
         DataError: An image or annotation is missing or damaged, or a step of
@@ -92,11 +85,6 @@ def reading(
 @contextmanager
 def reading_truth(dataset: Any, index: int, key: str) -> Iterator[None]:
     """Explain why a prediction cannot be compared with its ground truth.
-
-    Args:
-        dataset: A data set of mmseg or of the user.
-        index: Position in it.
-        key: Its key in the config.
 
     Raises:
         DataError: An annotation is missing, damaged or of another size.
@@ -172,9 +160,8 @@ class LoadFirst:
     def load_image(self, index: int) -> dict[str, Any]:
         """Load an image for the transforms.
 
-        Returns:
-            mmseg's results dict, with ``img`` (H, W) or (H, W, C), of the
-            loader's type, and no labels.
+        Returns mmseg's results dict, with ``img`` (H, W) or (H, W, C), of the
+        loader's type, and no labels.
 
         Raises:
             DataError: The file is missing or cannot be decoded.
@@ -290,14 +277,9 @@ class LoadFirst:
     ) -> str:
         """Name the first step of the pipeline that leaves wrong labels.
 
-        Args:
-            index: Position in the data set.
-            labels: uint8 (H, W), the labels that are put in; not changed.
-            wrong: Checks a label map for wrong ids.
-
-        Returns:
-            Place and name of the step in the pipeline. The same states of
-            the random generators give the same step.
+        The ``labels``, uint8 (H, W), are put in and not changed; ``wrong``
+        checks a label map. The same states of the random generators give the
+        same step.
         """
         image = self.load_image(index)
         for step, results in self._steps(index, image, labels.copy(), {}):
@@ -335,15 +317,8 @@ class LoadFirst:
     ) -> NDArray[np.uint8]:
         """Load the ground truth, and check its size and class ids.
 
-        mmseg ignores unknown ids in an evaluation without a warning.
-
-        Args:
-            index: Position in the data set.
-            size: (H, W) of the image; None where it is not known.
-            classes: How many there are.
-
-        Returns:
-            uint8 (H, W), see :meth:`load_annotation`.
+        mmseg ignores unknown ids in an evaluation without a warning. The
+        ``size`` is (H, W) of the image; None where it is not known.
 
         Raises:
             DataError: The size, the type or an id is wrong.
@@ -363,11 +338,7 @@ class LoadFirst:
         return truth
 
     def look(self, index: int) -> None:
-        """Load image and annotation, only to find a wrong file.
-
-        Raises:
-            DataError: A file is missing or cannot be decoded.
-        """
+        """Load image and annotation, only to raise for a wrong file."""
         self.load_image(index)
         annotated = 'ann' in self.dataset.img_infos[index]
         if annotated and not self.dataset.test_mode:
@@ -379,14 +350,13 @@ class LoadFirst:
         return osp.join(self.dataset.ann_dir or '', name)
 
     def load_annotation(self, index: int) -> NDArray[np.uint8]:
-        """Load the ground truth as training class ids.
+        """Load the ground truth as training class ids: uint8 (H, W).
 
-        Returns:
-            uint8 (H, W), the output of the pipeline's own LoadAnnotations.
+        This is the output of the pipeline's own LoadAnnotations.
 
         Raises:
-            DataError: No annotation is known, or the file is missing or
-                cannot be decoded.
+            DataError: No annotation is known, or the file is missing or cannot
+                be decoded.
         """
         info = self.dataset.img_infos[index]
         if 'ann' not in info:
@@ -399,14 +369,7 @@ class LoadFirst:
     def read_annotation(
         self, info: dict[str, Any], folder: str | None
     ) -> NDArray[np.uint8]:
-        """Read an annotation file with the steps of this pipeline.
-
-        Args:
-            info: The image's entry of mmseg's ``img_infos``.
-            folder: Folder of its annotation.
-
-        Returns:
-            uint8 (H, W).
+        """Read an annotation, uint8 (H, W), of an entry of ``img_infos``.
 
         Raises:
             DataError: The file is missing or cannot be decoded.

@@ -21,15 +21,10 @@ def check_class_names(
 ) -> list[str]:
     """Check that all data sets have the pool's classes in the same order.
 
-    Args:
-        wanted: Names of the pool's classes in training.
-        of: Key of the data set with these names.
-        others: Key -> data set that was built.
-        test: ``data.test`` of the config; it is not built.
-        title: Description of the data set ``of``.
+    The ``wanted`` names are those of the data set ``of``, which ``title``
+    describes; ``others`` were built, ``test``, ``data.test``, was not.
 
-    Returns:
-        Problems, each with both lists.
+    Returns problems, each with both lists.
     """
     if not wanted:
         return [

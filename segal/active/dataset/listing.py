@@ -56,12 +56,7 @@ def build_listed(
 ) -> tuple[Any, list[str]]:
     """Build a data set from its config, with our listing of its images.
 
-    Args:
-        section: Config of the data set.
-        defaults: Values of missing keys.
-
-    Returns:
-        The data set, and notes on files that are left out, for the log.
+    Returns the data set, and notes on files that are left out.
 
     Raises:
         ConfigError: Wrong suffixes or lines of a split.
@@ -74,12 +69,7 @@ def build_listed(
 
 
 def check(found: Found) -> None:
-    """Raise the problems of a listing.
-
-    Raises:
-        ConfigError: Wrong suffixes or lines of a split.
-        DataError: Missing images of a split.
-    """
+    """Raise the problems of a listing, as :func:`build_listed` does."""
     if found.problems:
         raise ConfigError(found.problems)
     if found.lost:
@@ -94,10 +84,8 @@ def check(found: Found) -> None:
 def listing() -> Iterator[Found]:
     """List the images of each mmseg data set that is built in this block.
 
-    A class with its own ``load_annotations`` keeps it.
-
-    Yields:
-        Notes and problems, filled while data sets are built.
+    A class with its own ``load_annotations`` keeps it. Notes and problems are
+    filled in while data sets are built.
     """
     original, found = CustomDataset.load_annotations, Found()
     if original.__module__ != CustomDataset.__module__:
@@ -177,15 +165,7 @@ class _Lister:
         self.on_disk = isinstance(self.client.client, HardDiskBackend)
 
     def infos(self, split: str | None, found: Found) -> list[dict[str, Any]]:
-        """Make mmseg's ``img_infos``.
-
-        Args:
-            split: File that lists the images; None: all of the folder.
-            found: Gets notes and problems.
-
-        Raises:
-            ConfigError: An image has several masks, or a mask several images.
-        """
+        """Make mmseg's ``img_infos`` of a split or, if None, of the folder."""
         if split is not None:
             names = self._of_split(split, found)
         else:
@@ -387,11 +367,7 @@ class _Lister:
 
 
 def _suffixes(key: str, value: Any) -> tuple[str, ...]:
-    """Read one suffix or several as a tuple.
-
-    Raises:
-        ConfigError: A suffix is no text, or empty.
-    """
+    """Read one suffix or several as a tuple."""
     several: Sequence[Any] = (
         value if isinstance(value, list | tuple) else (value,)
     )

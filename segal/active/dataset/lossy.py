@@ -33,13 +33,10 @@ _LOSSY_BOXES = {
 
 
 def lossy_format(path: str | Path) -> str | None:
-    """Name the format of an image file if it is lossy.
+    """Name the format of an image file, as ``'a JPEG'``, if it is lossy.
 
-    The format is read from the content, not from the suffix.
-
-    Returns:
-        Such as ``'a JPEG'``; None if the format is lossless or unknown, or
-        the file is not on this disk.
+    The format is read from the content, not from the suffix. None if the
+    format is lossless or unknown, or the file is not on this disk.
     """
     try:
         with open(path, 'rb') as file:
@@ -93,12 +90,6 @@ def check_lossless(
 
     A user's own reader that returns fewer ids than the file has, such as one
     that thresholds grey values, is trusted.
-
-    Args:
-        path: Of the file.
-        truth: The class ids that were read.
-        reader: The step of the pipeline that read it.
-        classes: How many classes there are.
 
     Raises:
         DataError: The format is lossy, such as JPEG.

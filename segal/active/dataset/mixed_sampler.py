@@ -137,18 +137,11 @@ def batch_sampler(
 ) -> BatchSampler:
     """Build the sampler of a training phase.
 
-    Args:
-        pool: Labelled images of the pool.
-        sources: Images of all labelled sources.
-        batch_size: Images a rank and iteration.
-        per_batch: Source images among them; None: shuffle the sources with
-            the pool.
-        seed: The experiment's seed.
-        round: Round of the training phase.
-        rank: This process.
-        world_size: All processes.
-        drop_last: See :class:`RoundBatchSampler`; mixed batches are all full.
-        endless: Continue with the next epoch instead of ending.
+    ``pool`` and ``sources`` count images. Of the ``batch_size`` images of a
+    rank and iteration, ``per_batch`` are of sources; None: the sources are
+    shuffled with the pool. An ``endless`` sampler goes on with the next epoch.
+    For ``drop_last`` see :class:`RoundBatchSampler`; mixed batches are all
+    full.
     """
     keys = (seed, round, rank, world_size)
     if per_batch is not None and sources:

@@ -60,13 +60,10 @@ class Orientations:
 def look_at_orientations(dataset: Any, key: str) -> Orientations:
     """Find images that EXIF turns, and check that annotations are turned too.
 
-    Only the first bytes of each file are read. A turn by 90 degrees shows in
-    the size of a map that is not square. Maps whose size shows nothing count
-    as the other maps of their data set.
-
-    Args:
-        dataset: The built data set; only mmseg's, on this disk, is checked.
-        key: Its key in the config, for errors.
+    Only mmseg's data sets on this disk are checked, and only the first bytes
+    of each file are read. A turn by 90 degrees shows in the size of a map that
+    is not square. Maps whose size shows nothing count as the other maps of
+    their data set.
     """
     seen = Orientations()
     if not isinstance(dataset, CustomDataset) or not isinstance(

@@ -111,12 +111,7 @@ class Pool(Sequence[PoolImage]):
     def show_channels(self, channels: Sequence[int] | None) -> list[str]:
         """Choose the channels shown as R, G and B, before reading an image.
 
-        Args:
-            channels: Three channels of the loader; None: the default of
-                :class:`ImageView`.
-
-        Returns:
-            Problems of the channels.
+        None is the default of :class:`ImageView`. Returns problems.
         """
         view = ImageView(tuple(channels) if channels else None)
         for name in self.of_each_content():
@@ -143,23 +138,14 @@ class Pool(Sequence[PoolImage]):
 
 
 def open_pool(
-    dataset: CustomDataset,
-    cache: Path | None = None,
-    key: str = 'data.query',
+    dataset: CustomDataset, cache: Path | None = None, key: str = 'data.query'
 ) -> Pool:
     """Decode every image of ``data.query`` once, and open the pool.
 
-    Sizes come from the decoder of training and query, since a header does
-    not show an EXIF rotation. A damaged image is found before labels are
-    bought. Sizes are cached with the size and modification time of the file.
-
-    Args:
-        dataset: ``data.query``, built.
-        cache: Folder of the cached sizes.
-        key: The data set's key in the config, for errors.
-
-    Returns:
-        The pool, in the data set's order.
+    Sizes come from the decoder of training and query, since a header does not
+    show an EXIF rotation. A damaged image is found before labels are bought.
+    Sizes are cached, in the folder ``cache``, with the size and modification
+    time of the file. The pool has the data set's order.
 
     Raises:
         ConfigError: There are no images, or two of one name.
@@ -300,11 +286,7 @@ class _QuerySet(Dataset):
 
 
 def _check_size(pool: Pool, index: int, sample: dict[str, Any]) -> None:
-    """Check that an image has the size that it had in the opened pool.
-
-    Raises:
-        DataError: It has another size.
-    """
+    """Check that an image has the size that it had in the opened pool."""
     metas = sample.get('img_metas')
     meta = (metas[0] if isinstance(metas, list) and metas else metas) or None
     shape = getattr(meta, 'data', {}).get('ori_shape')
@@ -324,23 +306,12 @@ def query_batch(pool: Pool, names: Sequence[str]) -> dict[str, Any]:
 
 
 def query_loader(
-    pool: Pool,
-    names: Sequence[str],
-    batch_size: int,
-    workers: int,
+    pool: Pool, names: Sequence[str], batch_size: int, workers: int
 ) -> tuple[DataLoader, list[list[str]]]:
     """Build the loader of test batches of some images of the pool.
 
-    Images of one batch have the same size.
-
-    Args:
-        pool: The pool.
-        names: Names of the images, in any order.
-        batch_size: Images a batch at most.
-        workers: Loader processes, 0 for none.
-
-    Returns:
-        The loader, and the names of each of its batches.
+    Images of one batch have the same size; ``names`` may have any order.
+    Returns the loader, and the names of each of its batches.
     """
     by_size: dict[tuple[int, int], list[str]] = {}
     for name in names:

@@ -21,10 +21,6 @@ def reading_steps(dataset: CustomDataset, key: str) -> int:
     mmseg's readers are found by their name. For other readers, a sample is
     read to find the step that adds ``img`` to the results.
 
-    Args:
-        dataset: An mmseg data set.
-        key: Its key in the config, for errors.
-
     Raises:
         ConfigError: No step reads an image.
     """

@@ -70,10 +70,6 @@ def _parts(path: str) -> list[str]:
 def decode(data: bytes, path: str) -> str:
     """Decode a split file: UTF-8, or UTF-16 with a byte order mark.
 
-    Args:
-        data: Its bytes.
-        path: Of the file, for the error.
-
     Raises:
         ConfigError: The file has another encoding.
     """
@@ -94,11 +90,6 @@ def read_split(text: str, path: str, places: Places) -> Split:
 
     A line may have the suffix of the image or of the annotation, and the
     folders above it. Blank lines and lines that begin with ``#`` are skipped.
-
-    Args:
-        text: Of the file.
-        path: Of the file, for the sentences.
-        places: Folders and suffixes.
     """
     split = Split()
     lines: dict[str, int] = {}

@@ -18,6 +18,7 @@ from segal.structures import (
     Unit,
 )
 
+from .arrays import Bools, Floats, Ints, Keys
 from .context import QueryContext
 from .top import Picks
 
@@ -110,8 +111,8 @@ class BaseSelector(ABC):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Keep what may be selected of one image.
@@ -155,57 +156,30 @@ class BaseSelector(ABC):
         return len(selection)
 
     def stream(self, purpose: str, *name: str) -> int:
-        """Return the key of the draws for one purpose.
+        """Return the key of the draws for a purpose such as ``'shuffle'``.
 
-        Args:
-            purpose: Such as ``'shuffle'``; each purpose has its own draws.
-            name: Of the image, for draws of its places.
+        ``name`` is that of an image, for draws of its places.
         """
         return key(self.seed, self.round, purpose, *name)
 
-    def draws(
-        self, purpose: str, name: str, places: NDArray[np.int64]
-    ) -> NDArray[np.uint64]:
-        """Draw a random number for each place, the same on every rank.
-
-        Args:
-            purpose: See :meth:`stream`.
-            name: Of the image.
-            places: int64 (n,).
-
-        Returns:
-            uint64 (n,), uniform.
-        """
+    def draws(self, purpose: str, name: str, places: Ints) -> Keys:
+        """Draw a uniform uint64 for each of n places, the same on any rank."""
         return place_keys(self.stream(purpose, name), places)
 
-    def ties(self, name: str, places: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """Return the tie keys of places; of equal scores the lowest wins.
+    def ties(self, name: str, places: Ints) -> Keys:
+        """Return the tie keys, uint64 (n,): of equal scores the lowest wins.
 
-        Args:
-            name: Of the image.
-            places: int64 (n,), flat indices, or numbers of regions.
-
-        Returns:
-            uint64 (n,).
+        The ``places``, int64 (n,), are flat indices or numbers of regions.
         """
         return self.draws('tie', name, places)
 
     def enter(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
-    ) -> tuple[int, NDArray[np.int64], NDArray[np.float32]]:
+        self, image: PoolImage, score: Floats, available: Bools
+    ) -> tuple[int, Ints, Floats]:
         """Check what :meth:`shortlist` was given, and flatten it.
 
-        Args:
-            image: See :meth:`shortlist`, as for the others.
-            score: float32 (H, W).
-            available: bool (H, W).
-
-        Returns:
-            The image's position in the pool; its A available places, int64
-            (A,), ascending flat indices; their scores, float32 (A,).
+        Returns the image's position in the pool, its A available places, int64
+        (A,), ascending flat indices, and their scores, float32 (A,).
 
         Raises:
             RuntimeError: The image is unknown, comes twice, is of another
@@ -235,32 +209,19 @@ class BaseSelector(ABC):
         return position, places, scores.astype(np.float32, copy=False)
 
     def picks_of(
-        self,
-        position: int,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        **columns: NDArray,
+        self, position: int, places: Ints, scores: Floats, **columns: NDArray
     ) -> Picks:
-        """Put places of one image into a table, with their tie keys.
+        """Put n places of one image into a table, with their tie keys.
 
-        Args:
-            position: Of the image in the pool.
-            places: int64 (n,), flat indices, numbers of regions, or
-                ``[WHOLE_IMAGE]``.
-            scores: float32 (n,).
-            columns: Further columns of
-                :class:`~segal.active.selectors.top.Picks`, n rows each.
+        The ``columns`` are further ones of
+        :class:`~segal.active.selectors.top.Picks`, n rows each.
         """
         image = np.full(len(places), position, np.int32)
         ties = self.ties(self.images[position].name, places)
         return Picks(image, places, scores, ties, **columns)
 
     def pack(self, picks: Picks) -> Candidates:
-        """Turn picks into candidates, which name their images.
-
-        Args:
-            picks: Of this rank, best first within each image.
-        """
+        """Turn this rank's picks, best first, into candidates with names."""
         occurring, image = np.unique(picks.image, return_inverse=True)
         names = [self.images[i].name for i in occurring]
         return Candidates(names, image.astype(np.int32), *picks[1:])
@@ -268,12 +229,8 @@ class BaseSelector(ABC):
     def unpack(self, shards: Sequence[Candidates]) -> Picks:
         """Join the candidates of all ranks, by image and best first.
 
-        Args:
-            shards: As :meth:`choose` gets them.
-
         Raises:
-            RuntimeError: A place occurs twice, or an image is not of the
-                pool.
+            RuntimeError: A place occurs twice, or an image is not of the pool.
         """
         picks = Picks.join(
             [
@@ -303,11 +260,7 @@ class BaseSelector(ABC):
         return picks.sort()
 
     def _positions(self, shard: Candidates) -> NDArray[np.int32]:
-        """Find the image of each candidate in the pool: int32 (N,).
-
-        Raises:
-            RuntimeError: An image is not there.
-        """
+        """Find the image of each candidate in the pool: int32 (N,)."""
         unknown = [x for x in shard.names if x not in self._position]
         if unknown:
             raise RuntimeError(f'{unknown[0]!r} is not in the pool')
@@ -315,11 +268,7 @@ class BaseSelector(ABC):
         return np.array(positions, np.int32)[shard.image]
 
     def selection(self, picks: Picks, wanted: int) -> Selection:
-        """Turn the chosen picks into a selection.
-
-        Args:
-            picks: Those chosen, in any order.
-            wanted: How many they must be.
+        """Turn the chosen picks, in any order, into a selection.
 
         Raises:
             RuntimeError: There are not ``wanted`` of them.

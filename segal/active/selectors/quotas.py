@@ -5,12 +5,11 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .arrays import Ints, Keys
 
 
-def quotas(
-    budget: int, free: NDArray[np.int64], tie_keys: NDArray[np.uint64]
-) -> NDArray[np.int64]:
+def quotas(budget: int, free: Ints, tie_keys: Keys) -> Ints:
     """Spread a budget over images, as evenly as their free places allow.
 
     Every image gets the same share. What an image cannot take goes evenly to
@@ -43,22 +42,12 @@ def quotas(
 
 
 def rounded_share(count: int, share: float) -> int:
-    """Compute ``count * share``, halves rounded up, in decimal.
-
-    Args:
-        count: Of picks.
-        share: In [0, 1].
-    """
+    """Compute ``count * share``, halves rounded up, in decimal."""
     exact = Decimal(str(float(share))) * count
     return int(exact.to_integral_value(ROUND_HALF_UP))
 
 
 def top_count(pixels: int, percent: float) -> int:
-    """Count the pixels of the top ``percent`` of an image, rounded down.
-
-    Args:
-        pixels: H * W.
-        percent: In (0, 100].
-    """
+    """Count the pixels of the top ``percent`` of an image, rounded down."""
     exact = Decimal(str(float(percent))) * pixels / 100
     return int(exact.to_integral_value(ROUND_FLOOR))

@@ -6,12 +6,12 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.active.units.region import AGGREGATES, Region, Wanted
 from segal.errors import ConfigError, nearest
 from segal.structures import Answer, PoolImage, Selection, Unit
 
+from .arrays import Bools, Floats, Ints
 from .base import BaseSelector
 from .context import QueryContext
 from .quotas import top_count
@@ -71,7 +71,7 @@ class BaseRegions(BaseSelector):
                 'pixels; count it in regions'
             )
         self.shape = context.unit
-        self.numbers: dict[str, NDArray[np.int64]] = {}
+        self.numbers: dict[str, Ints] = {}
         self.aggregate = aggregate
         self.answer = answer
 
@@ -88,19 +88,14 @@ class BaseRegions(BaseSelector):
         """Count the regions or pixels that a selection asks."""
         return len(selection) if self.in_pixels else selection.region_count
 
-    def prices(self, picks: Picks) -> NDArray[np.int64]:
+    def prices(self, picks: Picks) -> Ints:
         """Count what each pick takes of the budget: int64 (N,)."""
         if self.in_pixels and picks.sizes is not None:
             return picks.sizes
         return np.ones(len(picks.places), np.int64)
 
     def enough(self, amount: int, least: float = -np.inf) -> Wanted:
-        """Say when enough regions of an image are found.
-
-        Args:
-            amount: Of the budget.
-            least: Regions with a lower score are not wanted.
-        """
+        """Say how much of an image to find, with scores from ``least`` on."""
         if self.in_pixels:
             return Wanted(pixels=amount, least=least)
         return Wanted(regions=amount, least=least)
@@ -108,24 +103,17 @@ class BaseRegions(BaseSelector):
     def find(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        asked: NDArray[np.bool_],
-        available: NDArray[np.bool_],
+        score: Floats,
+        asked: Bools,
+        available: Bools,
         wanted: Wanted,
         aggregate: str,
     ) -> Picks:
         """Find the best regions of one image, best first.
 
-        Args:
-            image: Which one.
-            score: float32 (H, W).
-            asked: bool (H, W), where something was asked before.
-            available: bool (H, W), what may be asked.
-            wanted: When to stop.
-            aggregate: How the scores of its pixels become a region's.
-
-        Returns:
-            Picks with ``sizes`` and ``orders``.
+        Where something was asked before is ``asked``, what may be asked
+        ``available``, both bool (H, W). Returns picks with ``sizes`` and
+        ``orders``.
         """
         found = self.shape.best(
             image,
@@ -145,12 +133,10 @@ class BaseRegions(BaseSelector):
         )
 
     def ask(self, picks: Picks, limits: dict[int, int]) -> Selection:
-        """Turn the chosen regions into a selection of their pixels.
+        """Turn regions, best first, into a selection of their pixels.
 
-        Args:
-            picks: Best first within each image.
-            limits: Position of an image -> how many pixels of it may be
-                asked; the last region is cut to that.
+        The ``limits`` say how many pixels of an image (by position) may be
+        asked at most; its last region is cut to that.
         """
         selection = Selection(self.round, 'pixel', {}, answer=self.answer)
         for position in np.unique(picks.image).tolist():

@@ -6,24 +6,17 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from segal.active.heuristics.utils import likeliest
+from segal.active.selectors.arrays import Floats, Ints
 from segal.errors import SegALError
 from segal.seeding import key, place_keys
 
 
-def finite(
-    vectors: NDArray[np.float32], who: str, name: str
-) -> NDArray[np.float32]:
-    """Check that vectors are finite, and return them.
-
-    Args:
-        vectors: float32, any shape.
-        who: Selector that reads them.
-        name: Of the image.
+def finite(vectors: Floats, who: str, name: str) -> Floats:
+    """Check that the vectors of an image are finite, and return them.
 
     Raises:
         SegALError: One is NaN or infinite.
@@ -37,21 +30,12 @@ def finite(
     return vectors
 
 
-def sample_at(
-    features: Tensor, places: NDArray[np.int64], size: tuple[int, int]
-) -> Tensor:
-    """Interpolate features at pixels of an image, bilinearly.
+def sample_at(features: Tensor, places: Ints, size: tuple[int, int]) -> Tensor:
+    """Interpolate features (F, h, w) at pixels of an image, bilinearly.
 
-    Element by element, so that what a pixel gets does not depend on which
-    others are asked for.
-
-    Args:
-        features: float32 (F, h, w), a map over the whole image.
-        places: int64 (n,), flat indices into the image.
-        size: (H, W) of the image, in pixels.
-
-    Returns:
-        float32 (n, F).
+    The ``places``, int64 (n,), are flat indices into an image of ``size`` (H,
+    W). Each is interpolated by itself, whichever others are asked for. Returns
+    float32 (n, F).
     """
     height, width = features.shape[1:]
     rows, columns = np.divmod(places, size[1])
@@ -59,7 +43,7 @@ def sample_at(
     left, right, across = _between(columns, size[1], width)
     flat = features.flatten(1).T  # (h w, F)
 
-    def at(row: NDArray[np.int64], column: NDArray[np.int64]) -> Tensor:
+    def at(row: Ints, column: Ints) -> Tensor:
         index = torch.from_numpy(row * width + column)
         return flat[index.to(flat.device)]  # (n, F)
 
@@ -72,9 +56,7 @@ def sample_at(
     return upper * (1 - y) + lower * y
 
 
-def _between(
-    at: NDArray[np.int64], pixels: int, cells: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def _between(at: Ints, pixels: int, cells: int) -> tuple[Ints, Ints, Floats]:
     """Find the two cells around a pixel, and how near the second is."""
     where = ((at + 0.5) * (cells / pixels) - 0.5).clip(0, cells - 1)
     first = where.astype(np.int64)
@@ -83,21 +65,12 @@ def _between(
 
 
 def project(features: Tensor, dims: int | None, seed: int) -> Tensor:
-    """Project features to fewer dimensions, nearly keeping distances.
+    """Project features (F, ...) to ``dims``, nearly keeping distances.
 
     A matrix of keyed signs; the relative error of a squared distance is about
-    ``sqrt(2 / dims)``.
+    ``sqrt(2 / dims)``. None, and ``dims`` of F or more, keep all.
 
     Source: Achlioptas, Database-friendly random projections, 2003.
-
-    Args:
-        features: float32 (F, ...).
-        dims: How many are wanted; F at most stay as they are, and None keeps
-            all.
-        seed: Of the signs.
-
-    Returns:
-        float32 (min(F, dims), ...).
     """
     if dims is None or len(features) <= dims:
         return features
@@ -112,17 +85,11 @@ def _signs(rows: int, columns: int, seed: int) -> Tensor:
     return torch.from_numpy(signs.astype(np.float32)).view(rows, columns)
 
 
-def errors_at(probs: Tensor, places: NDArray[np.int64]) -> Tensor:
-    """Compute the gradient of the logits, if the likeliest classes were true.
+def errors_at(probs: Tensor, places: Ints) -> Tensor:
+    """Compute ``p - e`` of n pixels, with e 1 at the likeliest class.
 
-    ``p - e`` of some pixels, with e 1 at the likeliest class.
-
-    Args:
-        probs: float32 (C, H, W), sums to 1 over C.
-        places: int64 (n,), flat indices.
-
-    Returns:
-        float32 (n, C), sums to 0 over C.
+    This is the gradient of the logits if that class were true. From ``probs``,
+    float32 (C, H, W): float32 (n, C), sums to 0 over C.
     """
     index = torch.from_numpy(places).to(probs.device)
     errors = probs.flatten(1)[:, index].T.float().clone()  # (n, C)
@@ -135,18 +102,13 @@ def mean_gradient(probs: Tensor, features: Tensor) -> Tensor:
     """Average the gradient of a last 1x1 layer, for the likeliest classes.
 
     The mean over all cells of ``error x features``, where a cell's error is
-    the mean ``p - e`` of its pixels. Memory: one more map like ``probs``.
+    the mean ``p - e`` of its pixels. From ``probs``, float32 (C, H, W), and
+    ``features``, float32 (F, h, w): float32 (C F,). Memory: one more map like
+    ``probs``.
 
     Source: Ash et al., Deep Batch Active Learning by Diverse, Uncertain
-    Gradient Lower Bounds, ICLR 2020, equation 1, for the mean cross-entropy
-    of all pixels.
-
-    Args:
-        probs: float32 (C, H, W), sums to 1 over C.
-        features: float32 (F, h, w), what the layer sees.
-
-    Returns:
-        float32 (C F,).
+    Gradient Lower Bounds, ICLR 2020, equation 1, for the mean cross-entropy of
+    all pixels.
     """
     errors = probs.float().clone()
     true = likeliest(probs)  # (H, W)
