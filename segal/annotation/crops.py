@@ -23,7 +23,7 @@ from segal.errors import SegALError
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = 192 * 2**20
 AROUND_PIXEL = 65
 """Side of the square that is shown around a pixel."""
 

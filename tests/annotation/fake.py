@@ -9,7 +9,6 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import jinja2
@@ -22,9 +21,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-import segal
+from tests.annotation.browsing import WEB
 
-WEB = Path(segal.__file__).parent / 'annotation' / 'web'
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -44,6 +42,49 @@ class Question:
     mask: bytes | None = None
     skipped: bool = False
     tab: str | None = None
+
+
+CLASSES = [('road', '#804080'), ('tree', '#6b8e23'), ('sky', '#4682b4')]
+SIZE = (60, 90)
+
+
+def pictures(count: int = 2) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (count, 6, 9, 3), np.uint8)
+    return {
+        f'{i}.png': cv2.resize(one, SIZE[::-1]) for i, one in enumerate(small)
+    }
+
+
+def pixels(count: int) -> list[Question]:
+    return [
+        Question(f'{i % 2}.png', 'pixel', 'class', (i % 60, 7 * i % 90, 1, 1))
+        for i in range(count)
+    ]
+
+
+def discs(count: int, answer: str = 'class') -> list[Question]:
+    inside = np.hypot(*(np.indices((21, 21)) - 10)) <= 10
+    boxes = [(5 + i, 9 + 2 * i, 21, 21) for i in range(count)]
+    return [
+        Question(f'{i % 2}.png', 'region', answer, box, inside)
+        for i, box in enumerate(boxes)
+    ]
+
+
+def wholes(count: int = 2) -> list[Question]:
+    return [
+        Question(f'{i % 2}.png', 'image', 'mask', (0, 0, *SIZE))
+        for i in range(count)
+    ]
+
+
+@contextmanager
+def asking(questions: list[Question], **options):
+    """Serve these questions."""
+    fake = Fake(pictures(), questions, CLASSES, **options)
+    with fake.serving():
+        yield fake
 
 
 @dataclass
@@ -246,7 +287,9 @@ class Fake:
             path = request.url.path
             self.asked.append(path)
             if path.startswith('/api'):
-                await asyncio.sleep(self.lag)
+                begun = time.monotonic()
+                while time.monotonic() - begun < self.lag:
+                    await asyncio.sleep(0.01)
                 if path in self.broken:
                     return JSONResponse({'error': 'broken'}, 503)
                 if not self.signed_in:
@@ -266,7 +309,7 @@ class Fake:
             host='127.0.0.1',
             port=0,
             lifespan='off',
-            log_level='error',
+            log_level='critical',
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)

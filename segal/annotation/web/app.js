@@ -135,7 +135,7 @@ class App {
   refresh() {
     const {asking, progress, session} = this;
     const waiting = asking?.outbox.waiting ?? 0;
-    page.waiting = waiting;
+    if (!asking || asking.outbox.opened) page.waiting = waiting;
     this.showBanner();
     if (!progress) return;
     if (asking) progress.answered = Math.max(progress.answered, asking.answered);

@@ -31,6 +31,7 @@ export class Asking {
     this.answered = 0;
     this.painter = new Painter(stage, session.classes, request, {
       changed: () => this.strokeDone(),
+      ready: () => showMask(this.painter, palette),
       hover: (label) => showUnder(label, palette),
       needs: (text) => toast(text),
     });
@@ -260,8 +261,9 @@ export class Asking {
     if (this.current?.item === entry.item) this.current = null;
     if (entry.item !== null) this.queue.remove(entry.item);
     this.present(item);
-    $('last').textContent = `Taken back: ${this.said(was)}`;
-    say(`Taken back: ${this.said(was)}`);
+    const text = was ? `Taken back: ${this.said(was)}` : 'Taken back';
+    $('last').textContent = text;
+    say(text);
   }
 
   moved(item, rev) {

@@ -18,6 +18,7 @@ export class Outbox {
     this.offline = false;
     this.busy = false;
     this.stopped = false;
+    this.opened = false;
     this.wake = () => {};
     this.online = () => this.wake();
     addEventListener('online', this.online);
@@ -33,6 +34,7 @@ export class Outbox {
     late.forEach((entry) => unsent.remove(entry.client));
     this.entries = own.filter((entry) => entry.request === request)
       .sort((a, b) => a.given - b.given);
+    this.opened = true;
     this.pump();
     return late.filter((entry) => entry.what !== 'undo').length;
   }
@@ -50,8 +52,8 @@ export class Outbox {
     Object.assign(entry, this.scope, {given, tries: 0});
     this.entries.push(entry);
     unsent.put(entry);
+    this.on.changed();
     this.pump();
-    return entry;
   }
 
   // Take back an answer that nobody was sent yet. False: it may be there.
@@ -84,7 +86,6 @@ export class Outbox {
     this.busy = true;
     let failures = 0;
     while (this.entries.length && !this.stopped) {
-      this.on.changed();
       const entry = this.entries[0];
       try {
         const reply = await this.deliver(entry);
@@ -92,6 +93,7 @@ export class Outbox {
         this.offline = false;
         this.drop(entry);
         this.on.sent(entry, reply);
+        this.on.changed();
       } catch (error) {
         if (error instanceof Unreachable) {
           this.offline = true;
@@ -106,6 +108,7 @@ export class Outbox {
         } else if (error instanceof Refused) {
           this.drop(entry);
           this.on.refused(entry, error);
+          this.on.changed();
         } else {
           this.busy = false;
           throw error;

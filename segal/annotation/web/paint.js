@@ -9,7 +9,8 @@ export const SIZES = [1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90]; // diameters
 const ALPHA = 140; // of painted classes, of 255
 
 export class Painter {
-  // on: {changed(): a stroke ended, hover(label or null), needs(text)}
+  // on: {changed(): a stroke ended, ready(): superpixels are there,
+  // hover(label or null), needs(text)}
   constructor(stage, classes, request, on) {
     Object.assign(this, {stage, request, on});
     this.tool = 'brush';
@@ -64,6 +65,7 @@ export class Painter {
       ((i + 1) % w && ids[i] !== ids[i + 1]) ||
       (i + w < ids.length && ids[i] !== ids[i + w]) ? 0x70ffffff : 0);
     this.stage.draw();
+    this.on.ready();
   }
 
   load(labels) {

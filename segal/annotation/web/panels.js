@@ -105,6 +105,7 @@ export function showMask(painter, palette) {
   for (const button of document.querySelectorAll('[data-tool]')) {
     button.setAttribute(
       'aria-pressed', String(button.dataset.do === painter.tool));
+    button.disabled = button.dataset.do === 'superpixel' && !painter.ids;
   }
 }
 

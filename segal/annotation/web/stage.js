@@ -111,11 +111,12 @@ export class Stage {
     const [height, width] = item.size;
     const [y, x, h, w] = item.crop;
     context.imageSmoothingEnabled = true;
+    context.imageSmoothingQuality = 'low';
     context.globalAlpha = 0.55; // what lies around, less sharp and paler
     context.drawImage(media.context, left, top, width * scale, height * scale);
     context.globalAlpha = 1;
     context.imageSmoothingEnabled = scale < 1;
-    context.imageSmoothingQuality = 'high';
+    context.imageSmoothingQuality = 'medium';
     context.drawImage(
       media.crop, left + x * scale, top + y * scale, w * scale, h * scale);
     const thin = devicePixelRatio;
@@ -194,7 +195,7 @@ export class Stage {
     const scale = Math.min(canvas.width / width, canvas.height / height);
     const top = (canvas.height - height * scale) / 2;
     const left = (canvas.width - width * scale) / 2;
-    context.imageSmoothingQuality = 'high';
+    context.imageSmoothingQuality = 'medium';
     context.drawImage(media.context, left, top, width * scale, height * scale);
     const view = this.view();
     const shown = this.main.canvas;
