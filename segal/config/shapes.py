@@ -203,22 +203,29 @@ def _required(cfg: Config) -> Iterator[str]:
         )
 
 
+def hooks_in(cfg: Config, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the hooks of a list, with their keys."""
+    hooks = find(cfg, name)[1]
+    for index, hook in enumerate(hooks if accepts(_LIST, hooks) else ()):
+        yield f'{name}[{index}]', hook
+
+
 def _hooks(cfg: Config) -> Iterator[str]:
     """Check the hooks of each list, and how often loggers write."""
-    for where in ('custom_hooks', 'log_config.hooks'):
-        hooks = find(cfg, where)[1]
-        for i, hook in enumerate(
-            hooks if isinstance(hooks, (list, tuple)) else ()
-        ):
-            if not isinstance(hook, Mapping) or 'type' not in hook:
-                yield f'{where}[{i}]: wanted {_HOOK}; got {short(hook)}'
-            elif where == 'log_config.hooks':
-                every = hook.get('interval', 1)
-                if not accepts(FromOne, every):
-                    yield (
-                        f'{where}[{i}].interval: wanted {wanted(FromOne)}; '
-                        f'got {short(every)}'
-                    )
+    hooks = [
+        *hooks_in(cfg, 'custom_hooks'),
+        *hooks_in(cfg, 'log_config.hooks'),
+    ]
+    for where, hook in hooks:
+        if not isinstance(hook, Mapping) or 'type' not in hook:
+            yield f'{where}: wanted {_HOOK}; got {short(hook)}'
+        elif where.startswith('log_config'):
+            every = hook.get('interval', 1)
+            if not accepts(FromOne, every):
+                yield (
+                    f'{where}.interval: wanted {wanted(FromOne)}; got '
+                    f'{short(every)}'
+                )
 
 
 def data_sets(cfg: Any, *names: str) -> Iterator[tuple[str, Any]]:
