@@ -134,18 +134,7 @@ def _hidden_of_own(dataset: Any) -> list[str]:
 
 
 class _Lister:
-    """List the images of one data set.
-
-    Args:
-        dataset: The data set that is being built.
-        img_dir: Folder of the images.
-        img_suffix: Their suffix, or several.
-        ann_dir: Folder of the annotations.
-        seg_map_suffix: Their suffix, or several.
-
-    Raises:
-        ConfigError: A suffix is wrong.
-    """
+    """List the images of one data set that is being built."""
 
     def __init__(
         self,
