@@ -34,18 +34,11 @@ from .stamps import Stamp, read_stamps, stamp, write_stamps
 class PoolFeatures:
     """Add embeddings and feature maps to predictions.
 
-    Features of a frozen network are read from a cache, which is filled first:
-    each rank extracts its share of the pool, image by image. A run that was
-    killed extracts only the missing features. A changed image, weight or
-    option has a new key, so its features are extracted again.
-
-    Attributes:
-        pool: The images.
-        extractor: Describes the images.
-        device: Device of the network and of the features.
-        folder: Folder of the cache.
-        workers: Loader processes a rank.
-        logger: For messages.
+    Features of a frozen network are read from the cache in ``folder``, which
+    is filled first: each rank extracts its share of the pool, image by image,
+    with so many loader ``workers``. A run that was killed extracts only the
+    missing features. A changed image, weight or option has a new key, so its
+    features are extracted again.
     """
 
     pool: Pool

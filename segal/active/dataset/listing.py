@@ -38,13 +38,7 @@ _SHOWN = 10
 
 @dataclass
 class Found:
-    """The notes and problems of a listing.
-
-    Attributes:
-        notes: Sentences for the log.
-        problems: Faults of the data set's section in the config.
-        lost: Missing files of a split.
-    """
+    """The notes of a listing, its problems, and missing files of a split."""
 
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

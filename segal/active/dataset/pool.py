@@ -45,11 +45,8 @@ SAMPLE = 16
 class Pool(Sequence[PoolImage]):
     """The images of ``data.query``, by position and by name.
 
-    Args:
-        dataset: ``data.query``, built with ``test_mode=True``.
-        images: One for each image of the data set, in its order.
-        key: The data set's key in the config, for errors.
-        contents: Name -> content, for images that are not 8-bit colour.
+    The data set is built with ``test_mode=True``; ``contents`` has those of
+    images that are not 8-bit colour, by name.
     """
 
     def __init__(

@@ -24,15 +24,11 @@ from segal.models.losses.one_channel import one_channel_fault
 
 
 class OnLabelled(nn.Module):
-    """Wrapper of a loss that shows it the labelled pixels only.
+    """Wrapper of a loss of mmseg's that shows it the labelled pixels only.
 
-    Where every pixel is labelled, it is the loss as mmseg wrote it. Where
-    none is, it is 0. A loss that is a mean over images is one over those
-    with a label.
-
-    Args:
-        loss: One of mmseg's.
-        per_image: Whether it is a mean over images.
+    Where every pixel is labelled, it is the loss as mmseg wrote it. Where none
+    is, it is 0. A loss that is a mean over images (``per_image``) is one over
+    those with a label.
     """
 
     def __init__(self, loss: nn.Module, per_image: bool) -> None:
