@@ -100,13 +100,9 @@ class EvaluationHook(MMCVEvalHook):
         with ranks.together():
             for counts in self._counts(model):
                 stopping.check()
-                total = (
-                    counts
-                    if total is None
-                    else tuple(
-                        a + b for a, b in zip(total, counts, strict=True)
-                    )
-                )
+                if total is not None:
+                    counts = tuple(map(torch.add, total, counts))
+                total = counts
         return [counts for counts in ranks.gather(total) if counts is not None]
 
     def _counts(

@@ -157,9 +157,7 @@ class RunningTop:
         along, and ``more`` makes further columns of those that are kept.
         """
         near = np.flatnonzero(values >= self.threshold)
-        near = near[
-            best(values[near], lambda at: ties(near[at]), self.capacity)
-        ]
+        near = near[best(values[near], within(ties, near), self.capacity)]
         if not len(near):
             return
         picks = Picks(

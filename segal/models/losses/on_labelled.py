@@ -69,11 +69,8 @@ class OnLabelled(nn.Module):
             return pred[:0].sum()  # 0, with a gradient of zeros
         none = isinstance(self.loss, LovaszLoss)
         kwargs['ignore_index'] = None if none else ignore_index
-        groups = (
-            [[image] for image in range(len(target))]
-            if self.per_image
-            else [list(range(len(target)))]
-        )
+        every = range(len(target))
+        groups = [[i] for i in every] if self.per_image else [list(every)]
         losses = []
         for group in groups:
             seen = labelled[group]
