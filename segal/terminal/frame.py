@@ -208,7 +208,7 @@ def _table(rows: Sequence[dict[str, Any]], most: int) -> list[Line]:
 
 def _step(step: Step, width: int, now: float) -> Line:
     """Draw the bar of a step, with its time left."""
-    head: Line = [(f'{step.what:<10}', 'bold')]
+    head: Line = [(f'{step.what:<8}  ', 'bold')]
     if not step.total:
         return [*head, (step.note, '')]
     words = [f'{step.done:,} of {step.total:,} {step.unit}s']
@@ -218,7 +218,7 @@ def _step(step: Step, width: int, now: float) -> Line:
     if step.note:
         words.append(step.note)
     text = '  ' + ', '.join(words)
-    room = max(6, min(30, width - 10 - len(text)))
+    room = max(6, min(30, width - len(head[0][0]) - len(text)))
     full = bar(step.done / step.total, room)
     rest = '░' * (room - len(full))
     return [*head, (full, 'bar'), (rest, 'dim'), (text, '')]

@@ -19,7 +19,15 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from segal.terminal.frame import Line, Step, View, columns, compose, render, warnings_words
+from segal.terminal.frame import (
+    Line,
+    Step,
+    View,
+    columns,
+    compose,
+    render,
+    warnings_words,
+)
 
 EVERY = 0.1
 """Seconds between two drawings at least."""

@@ -12,7 +12,8 @@ from tests.emulator import Session
 from tests.tiny import write_config, write_images
 
 ROOT = Path(__file__).parents[2]
-KINDS = ('round', 'train', 'evaluate', 'query', 'pictures', 'prepare', 'log')
+KINDS = ('round', 'train', 'evaluate', 'query', 'pictures', 'prepare')
+KINDS += ('checking the pool', 'log')
 """How the lines begin that a screen may have, beside title and rows."""
 LOUD = """
 log_level = 'INFO'
@@ -90,7 +91,9 @@ def test_three_rounds(begin, tmp_path, gpus):
     rows = read_rounds(tmp_path / 'out')
     for row in rows[:2]:
         text = f'{100 * row["mIoU"]:.1f} %'
-        assert any(x.startswith(f'    {row["round"]}') and text in x for x in shown)
+        assert any(
+            x.startswith(f'    {row["round"]}') and text in x for x in shown
+        )
     # at the end: one table, where things are, and nothing else
     end = session.screen.everything
     assert [line[:5].strip() for line in end if '%' in line] == ['0', '1', '2']
@@ -112,8 +115,8 @@ def test_errors_and_ctrl_c_come_last(begin, tmp_path):
     assert session.wait() == 1
     end = session.screen.everything
     assert end[0].startswith('out')
-    assert begins('Traceback')(end)
-    assert end[-1] == 'ValueError: a bug'
+    assert begins('[rank0]: Traceback')(end)
+    assert end[-1] == '[rank0]: ValueError: a bug'
 
     session = begin()
     assert session.until(begins('train'))
