@@ -44,9 +44,9 @@ def begin(tmp_path):
     sessions = []
 
     def start(*options, gpus=1, **env):
+        words = ['bash', ROOT / 'dist_train.sh', 'tiny_pixel.py', str(gpus)]
         session = Session(
-            ['bash', ROOT / 'dist_train.sh', 'tiny_pixel.py', str(gpus)]
-            + ['--work-dir', 'out', *options],
+            [*words, '--work-dir', 'out', *options],
             width=90,
             height=30,
             cwd=tmp_path,
@@ -153,8 +153,8 @@ def test_iterations_are_counted_in_each_round(begin, tmp_path):
     options = dict(cwd=tmp_path, capture_output=True, text=True)
     path = tmp_path / 'tiny_pixel.py'
     path.write_text(
-        path.read_text()
-        + "runner['by_epoch'] = False\nworkflow = [('train', 4), ('query', 1)]\n"
+        path.read_text() + "runner['by_epoch'] = False\n"
+        "workflow = [('train', 4), ('query', 1)]\n"
     )
     done = subprocess.run(
         ['bash', ROOT / 'dist_train.sh', path, '1'],

@@ -113,9 +113,9 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work_dir = args.work_dir or Path(folder, args.config.stem)
+        words = [sys.executable, '-m', 'segal', 'train', str(args.config)]
         session = Session(
-            [sys.executable, '-m', 'segal', 'train', str(args.config), '1']
-            + ['--work-dir', str(work_dir)],
+            [*words, '--work-dir', str(work_dir)],
             WIDTH,
             HEIGHT,
             cwd=ROOT,
