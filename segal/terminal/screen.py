@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
+from segal.errors import AnswersWanted
 from segal.terminal.frame import (
     Line,
     Step,
@@ -144,7 +145,8 @@ class Progress:
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         steps = self._screen.view.steps
-        if kind is None and self._step in steps:  # else it stays to be seen
+        ended = kind is None or issubclass(kind, AnswersWanted)
+        if ended and self._step in steps:  # else it stays to be seen
             steps.remove(self._step)
 
     def update(self, n: int = 1) -> None:
