@@ -219,6 +219,6 @@ def _step(step: Step, width: int, now: float) -> Line:
         words.append(step.note)
     text = '  ' + ', '.join(words)
     room = max(6, min(30, width - len(head[0][0]) - len(text)))
-    full = bar(step.done / step.total, room)
-    rest = '░' * (room - len(full))
-    return [*head, (full, 'bar'), (rest, 'dim'), (text, '')]
+    full = min(room, room * step.done // step.total)
+    done, rest = '█' * full, '░' * (room - full)
+    return [*head, (done, 'bar'), (rest, 'dim'), (text, '')]

@@ -48,7 +48,7 @@ def test_a_round_at_work():
         '    0     432  0.073 %  19 min 12 s  25.0 %  █████',
         '    1     864   0.15 %  38 min 24 s',
         '',
-        'train     ███████████▌░░░░░░░░░░░  120 of 240 iterations, 21 s left, '
+        'train     ███████████░░░░░░░░░░░░  120 of 240 iterations, 21 s left, '
         'loss 0.702',
         'log       a.log',
     ]

@@ -1,10 +1,9 @@
 """Take a picture of the terminal of a run: docs/images/terminal.svg.
 
 Usage: python tools/docs/terminal.py [CONFIG] [--round 2] [--out FILE]
-                                     [--work-dir DIR]
 
-Runs the quickstart in a terminal of its own, and draws what is on it when
-half of a round's training is done.
+Runs the quickstart in a terminal of its own, draws what is on it when half of
+a round's training is done, and ends it. Takes about two minutes.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def draw(rows: Sequence[Row]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
         f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'font-family="{FONT}" font-size="14" xml:space="preserve">',
+        f'font-family="{FONT}" font-size="14">',
         f'<rect width="100%" height="100%" rx="8" fill="{BACK}"/>',
     ]
     for number, row in enumerate(rows):
@@ -78,10 +77,11 @@ def draw(rows: Sequence[Row]) -> str:
                     at = (x + k * wide, y + high - 2 - tall)
                     parts.append(_block(*at, wide - 1, tall, COLOURS[style]))
             elif text.strip():
+                kept = escape(text).replace(' ', '\u00a0')
                 weight = ' font-weight="600"' if style == '1' else ''
                 parts.append(
                     f'<text x="{x:.1f}" y="{y + 15}" textLength="{size:.1f}" '
-                    f'fill="{COLOURS[style]}"{weight}>{escape(text)}</text>'
+                    f'fill="{COLOURS[style]}"{weight}>{kept}</text>'
                 )
             x += size
     return '\n'.join([*parts, '</svg>\n'])
@@ -109,17 +109,17 @@ def main() -> int:
     parser.add_argument('config', nargs='?', type=Path, default=CONFIG)
     parser.add_argument('--round', type=int, default=2)
     parser.add_argument('--out', type=Path, default=OUT)
-    parser.add_argument('--work-dir', type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        work_dir = args.work_dir or Path(folder, args.config.stem)
-        words = [sys.executable, '-m', 'segal', 'train', str(args.config)]
+        words = [sys.executable, '-m', 'segal', 'train']
+        env = {**os.environ, 'TERM': 'xterm-256color', 'NO_COLOR': ''}
+        env['PYTHONPATH'] = str(ROOT)
         session = Session(
-            [*words, '--work-dir', str(work_dir)],
+            [*words, str(args.config.resolve())],
             WIDTH,
             HEIGHT,
-            cwd=ROOT,
-            env={**os.environ, 'TERM': 'xterm-256color', 'NO_COLOR': ''},
+            cwd=folder,
+            env=env,
         )
         try:
             found = session.until(
@@ -129,8 +129,6 @@ def main() -> int:
             while rows and not rows[-1]:
                 rows.pop()
             text = draw([list(row) for row in rows])
-            if args.work_dir:
-                session.wait(3600)
         finally:
             session.close()
     if not found:
