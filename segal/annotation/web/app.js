@@ -88,6 +88,9 @@ class App {
       changed: () => this.refresh(),
       refused: (error) => this.refused(error),
       reached: () => this.reached(),
+      counted: (answered) => {
+        this.progress.answered = answered ?? this.progress.answered - 1;
+      },
     });
   }
 
@@ -138,7 +141,6 @@ class App {
     if (!asking || asking.outbox.opened) page.waiting = waiting;
     this.showBanner();
     if (!progress) return;
-    if (asking) progress.answered = Math.max(progress.answered, asking.answered);
     showProgress(session, progress, asking?.unsentAnswers ?? 0);
     $('close').disabled = progress.state !== 'asking' || !progress.answered;
     if (page.state === 'signed-out') return;
@@ -240,7 +242,6 @@ class App {
     this.hidden = hidden;
     $('hide').setAttribute('aria-pressed', String(hidden));
     this.stage.marks = !hidden;
-    if (this.asking) this.asking.painter.visible = !hidden;
     this.stage.draw();
   }
 
@@ -257,7 +258,7 @@ class App {
     } else if (what === 'zoom_in') this.stage.zoom(1);
     else if (what === 'zoom_out') this.stage.zoom(-1);
     else if (what === 'close') this.close();
-    else this.asking?.do(what, when);
+    else if (this.progress?.state === 'asking') this.asking?.do(what, when);
   }
 
   async close() {
