@@ -12,8 +12,7 @@ KINDS = {
     'mask of a region': lambda: discs(9, 'mask'),
     'mask of an image': lambda: wholes(),
 }
-WIDE = {'width': 1280, 'height': 800}
-NARROW = {'width': 390, 'height': 844}
+SIZES = {'light': (1280, 800), 'dark': (390, 844)}
 
 
 def faults(person):
@@ -25,8 +24,8 @@ def faults(person):
 def test_axe_finds_nothing_and_nothing_scrolls(visit, kind):
     with asking(KINDS[kind]()) as fake:
         person = visit(fake.url)
-        for size, scheme in ((WIDE, 'light'), (NARROW, 'dark')):
-            person.page.set_viewport_size(size)
+        for scheme, (width, height) in SIZES.items():
+            person.page.set_viewport_size({'width': width, 'height': height})
             person.page.emulate_media(color_scheme=scheme)
             assert not faults(person)
             over = person.page.evaluate("""() => {
