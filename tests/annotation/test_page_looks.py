@@ -20,7 +20,15 @@ def faults(person):
     return [(one['id'], one['nodes'][0]['html'][:200]) for one in found]
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'pixel',
+        'mask of a region',
+        pytest.param('region', marks=pytest.mark.slow),
+        pytest.param('mask of an image', marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing_and_nothing_scrolls(visit, kind):
     with asking(KINDS[kind]()) as fake:
         person = visit(fake.url)

@@ -129,7 +129,8 @@ class App {
     const waiting = this.asking?.outbox.waiting ?? 0;
     const offline = this.lost || this.asking?.outbox.offline;
     page.online = !offline;
-    const answers = waiting === 1 ? '1 answer waits' : `${waiting} answers wait`;
+    const answers = waiting === 1
+      ? '1 answer waits' : `${waiting} answers wait`;
     banner(!offline ? '' : waiting
       ? `Offline. ${answers} here, and will be sent when the server is back.`
       : 'Offline. The page goes on when the server is back.');
@@ -200,7 +201,8 @@ class App {
     const presses = event.key === ' ' || event.key === 'Enter';
     if (onButton && presses && onButton.matches(':focus-visible')) return;
     if (event.key === 'Escape') this.asking?.painter.dropPolygon?.();
-    const found = this.keys.read(event, this.asking?.current?.answer ?? 'class');
+    const {answer} = this.asking?.current ?? {answer: 'class'};
+    const found = this.keys.read(event, answer);
     if (!found) return;
     event.preventDefault();
     const holds = ['zoom_in', 'zoom_out', 'thinner', 'thicker', 'undo_stroke'];

@@ -102,7 +102,8 @@ export class Asking {
     if (!mask) this.palette.shares(null);
     $('question').textContent = question(item);
     $('caption').textContent = where(item, media);
-    $('crop').setAttribute('aria-label', `${question(item)} ${where(item, media)}`);
+    $('crop').setAttribute(
+      'aria-label', `${question(item)} ${where(item, media)}`);
     this.stage.show(item, media);
     this.clock.paint(() => {
       page.item = item.item;
@@ -274,7 +275,9 @@ function question({kind, answer}) {
       : 'Paint the class of every pixel in the outline.';
   }
   if (kind === 'pixel') return 'Which class is the pixel in the cross?';
-  if (kind === 'region') return 'Which class covers most of the outlined region?';
+  if (kind === 'region') {
+    return 'Which class covers most of the outlined region?';
+  }
   return 'Which class is this image?';
 }
 
