@@ -21,6 +21,8 @@ class BuildWithConfigs(build_py):
     def run(self) -> None:
         """Build the packages, and copy both folders beside them."""
         super().run()
+        if getattr(self, 'editable_mode', False):
+            return  # they lie beside segal
         for name in ('configs', 'experiments'):
             for path in sorted((HERE / name).rglob('*')):
                 if path.is_file() and path.suffix in ('.py', '.md', '.json'):

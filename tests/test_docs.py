@@ -17,6 +17,7 @@ from mmseg.models import build_segmentor
 
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal import train_active_learning
+from segal.commands import COMMANDS
 from segal.config import load_config, read_config
 from segal.datasets.synthetic import SyntheticScenes
 from tests.tools.load import tool
@@ -303,6 +304,13 @@ def check(words, monkeypatch):
         assert rest[0].endswith('run.sh')
     elif rest[0] == '-c':
         compile(rest[1], 'docs', 'exec')
+    elif program == 'segal' or rest[:2] == ['-m', 'segal']:
+        name, *rest = rest if program == 'segal' else rest[2:]
+        if name == 'train':
+            gpus = len(rest) > 1 and rest[1].isdigit()
+            train_active_learning.parse([rest[0], *rest[1 + gpus :]])
+        else:
+            parse(COMMANDS[name].module, rest, monkeypatch)
     elif rest[0] == '-m':
         assert rest[1] in ('pytest', 'tests.faults', 'tests.model_zoo')
     else:

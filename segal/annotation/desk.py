@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -39,6 +41,23 @@ class Status:
     """
 
     done: bool = False
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Make many objects that stay, without looking for unreachable ones.
+
+    A long journal would be walked over and over while it is read, and again
+    in the middle of somebody's request.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Desk:
@@ -84,7 +103,8 @@ class Desk:
             if self.crops is None:
                 self.crops = Crops(pool)
             self.crops.pool = pool
-            self.asked = Asked(self.folder, pending, self.crops)
+            with no_collection():
+                self.asked = Asked(self.folder, pending, self.crops)
             if self.asked.journal.cut:
                 log.warning('%s', self.asked.journal.cut)
         self.is_closing = self.folder.is_closing(pending)

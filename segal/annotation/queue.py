@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.annotation.request import Request
-from segal.annotation.state import State
+from segal.annotation.state import ANSWERS, State
 from segal.seeding import key, place_keys
 
 LEASE_SECONDS = 600.0
@@ -73,22 +73,17 @@ class Queue:
         self.state = state
         self.clock = clock
         self._rank = np.argsort(order)
-        self._open = np.zeros(len(order), bool)  # by rank
-        self._skip = np.zeros(len(order), np.int64)  # number of the event
+        last = [state.last(item) for item in range(len(order))]
+        is_open = [one is None or one.what not in ANSWERS for one in last]
+        skipped = [one.n if one and one.what == 'skip' else 0 for one in last]
+        self._open = np.array(is_open, bool)[order]  # by rank
+        self._skip = np.array(skipped, np.int64)[order]  # event's number
         self._leases: dict[int, Lease] = {}
-        for item in range(len(order)):
-            self._look(item)
 
     @property
     def skipped(self) -> int:
         """Count the open items that were skipped last."""
         return int(np.count_nonzero(self._skip))
-
-    def _look(self, item: int) -> None:
-        rank, last = self._rank[item], self.state.last(item)
-        self._open[rank] = self.state.standing(item) is None
-        skipped = self.state.is_skipped(item)
-        self._skip[rank] = last.n if last and skipped else 0
 
     def update(self, item: int) -> None:
         """Take in an event of an item; nobody has it on the screen any more.
@@ -96,7 +91,10 @@ class Queue:
         Args:
             item: Which one.
         """
-        self._look(item)
+        rank, last = self._rank[item], self.state.last(item)
+        skipped = self.state.is_skipped(item)
+        self._open[rank] = self.state.standing(item) is None
+        self._skip[rank] = last.n if last and skipped else 0
         self._leases.pop(item, None)
 
     def lease(self, item: int, who: str, tab: str = '') -> None:

@@ -71,9 +71,17 @@ class Asked:
         Raises:
             RefusedError: There is no such item (404).
         """
-        if index >= len(self.request):
-            raise RefusedError(404, f'there is no item {index}')
+        self.check_item(index)
         return self.request[index]
+
+    def check_item(self, index: int) -> None:
+        """Check that an item is one of the request.
+
+        Raises:
+            RefusedError: There is no such item (404).
+        """
+        if index >= self.state.items:
+            raise RefusedError(404, f'there is no item {index}')
 
     def shown(self, index: int) -> dict[str, Any]:
         """Describe an item as pages get it."""
@@ -100,13 +108,13 @@ class Asked:
         )
         return dict(
             request=self.request.sha256,
-            open=len(self.request) - self.state.answered,
+            open=self.state.items - self.state.answered,
             items=list(map(self.shown, found)),
         )
 
     def progress(self, who: str) -> dict[str, Any]:
         """Count what is done, and estimate what is left."""
-        total, answered = len(self.request), self.state.answered
+        total, answered = self.state.items, self.state.answered
         seconds = self.state.seconds(who)[-RECENT:]
         each = statistics.median(seconds) if len(seconds) >= FEWEST else None
         return dict(
@@ -127,7 +135,7 @@ class Asked:
             answer: From :func:`segal.annotation.bodies.parse_answer`; its
                 mask was checked.
         """
-        self.item(answer['item'])
+        self.check_item(answer['item'])
         fields = {k: v for k, v in answer.items() if k != 'request'}
         event = self._append(who=who, **fields)
         return dict(rev=event.rev, answered=self.state.answered)

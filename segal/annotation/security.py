@@ -46,6 +46,8 @@ HEADERS = {
     'cross-origin-opener-policy': 'same-origin',
 }
 
+_HEADERS = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
+
 _NAME = re.compile(r"[^\W_][\w .@'-]{0,63}")
 _DIGEST = re.compile('[0-9a-f]{64}')
 
@@ -220,9 +222,8 @@ class Guard:
             nonlocal started
             if message['type'] == 'http.response.start':
                 started = True
+                message['headers'] = [*message['headers'], *_HEADERS]
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
                 headers.setdefault('cache-control', 'no-store')
                 if message['status'] >= 400:
                     self._leave_body_unread(scope, headers)

@@ -76,7 +76,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         '--top-percent',
         type=float,
         help='draw from so many per cent of each image; default: exactly the '
-        'best pixels',
+        "best pixels, or the config's sample_threshold with its heuristic",
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(

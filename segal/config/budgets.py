@@ -155,7 +155,11 @@ def read_mixed(
     _, images, spending = read_budgets(values, 'image', costs, asks=True)
     for name, spent in ((unit, paid), ('image', spending)):
         if spent is not None:
-            values.problems.append(_in_cost(name, spent))
+            values.problems.append(
+                f'{_SETTINGS}{name}.cost_per_round: not together with '
+                f"runner.sample_mode='mixed'; got {spent.amount:g}. Write "
+                'budget_per_round'
+            )
     initial = values[f'{_SETTINGS}image.initial_pool']
     first_pixels = values[where + 'first_pixels']
     if split != 'even' and (inside.per_image or inside.percent):
@@ -189,10 +193,9 @@ def read_mixed(
     if images is None:
         return None
     aggregate = values[f'{_SETTINGS}image.aggregate']
-    selector, problems = parts.resolve_selector(
-        part, 'image', True, None, aggregate, features
+    selector = values.keep(
+        parts.resolve_selector(part, 'image', True, None, aggregate, features)
     )
-    values.problems += problems
     plain, _ = parts.resolve_selector(None, 'image', True, None, aggregate)
     return Mixed(
         images.amount if initial is None else initial,
@@ -208,8 +211,7 @@ def read_mixed(
 def read_shape(values: Values, chosen: dict[str, Any]) -> dict[str, Any]:
     """Read the shape of regions, and complete the options of selectors."""
     where = f'{_SETTINGS}region.'
-    shape, problems = parts.resolve_shape(values[where + 'shape'])
-    values.problems += problems
+    shape = values.keep(parts.resolve_shape(values[where + 'shape']))
     if values[where + 'answer'] == 'dominant' and (
         values[where + 'budget_unit'] != 'regions'
     ):
@@ -275,12 +277,3 @@ def _region_budget(amount: float, per_image: bool, counted: str) -> Budget:
     if counted == 'percent':
         return Budget(0, per_image, percent=float(amount))
     return Budget(int(amount), per_image, in_pixels=counted == 'pixels')
-
-
-def _in_cost(unit: Unit, spending: Spending) -> str:
-    """Refuse a budget in cost where images are opened."""
-    return (
-        f'{_SETTINGS}{unit}.cost_per_round: not together with '
-        f"runner.sample_mode='mixed'; got {spending.amount:g}. Write "
-        'budget_per_round'
-    )

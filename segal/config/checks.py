@@ -12,7 +12,7 @@ from segal.active.units.costs import exact
 from segal.active.units.spending import Spending
 from segal.config.network import check_classes
 from segal.config.schema import ActiveLearningConfig, Mixed
-from segal.errors import short
+from segal.config.shapes import data_sets
 from segal.openmmlab.pipelines import entries, loads_labels, walk
 from segal.structures import PoolImage
 
@@ -25,7 +25,14 @@ def check_data(cfg: Config) -> list[str]:
     data = cfg.get('data')
     if not isinstance(data, Mapping):
         return [f'data: wanted a dict; got {data!r}'] if data else []
-    problems = _check_wrappers(data)
+    problems = []
+    for name in ('query', 'val'):
+        section = data.get(name)
+        if isinstance(section, (list, tuple)):
+            problems.append(
+                f'data.{name}: wanted one data set, got {len(section)}; put '
+                'its images under one img_dir, or list them in one split'
+            )
     query = data.get('query')
     if (
         isinstance(query, Mapping)
@@ -39,26 +46,11 @@ def check_data(cfg: Config) -> list[str]:
     for name in ('train', 'val'):
         if not data.get(name):
             problems.append(f'data.{name}: required, a data set; got nothing')
-    batch = 'samples_per_gpu'
-    if batch not in {**data, **(data.get('train_dataloader') or {})}:
-        problems.append(
-            f'data.{batch}: required, images a batch in each process; got '
-            'nothing'
-        )
-    for entry in entries(data.get('train')):
-        if not isinstance(entry, Mapping):
-            problems.append(
-                f'data.train: wanted data sets as dicts; got {short(entry)}'
-            )
-            continue
+    for key, entry in data_sets(cfg, 'train', 'query', 'val'):
         if _wraps(entry):
-            continue
-        steps = [step.get('type') for step in walk(entry.get('pipeline'))]
-        if not any(map(loads_labels, steps)):
-            problems.append(
-                'data.train.pipeline: wanted LoadAnnotations, after which '
-                f'the bought labels come in; got {steps}'
-            )
+            problems.append(_wrapped(key, entry))
+        elif isinstance(entry, Mapping):
+            problems += _check_steps(key, entry)
     return problems
 
 
@@ -205,55 +197,32 @@ def _is_data_set(value: Any) -> bool:
     return known or 'img_dir' in value or _wraps(value)
 
 
-def _check_wrappers(data: Mapping[str, Any]) -> list[str]:
-    """Refuse data sets whose images cannot get labels one by one."""
-    problems = []
-    for name in ('train', 'query', 'val'):
-        section: Any = data.get(name)
-        listed = isinstance(section, list | tuple)
-        if listed and name == 'val':
-            problems.append(
-                f'data.val: wanted one data set, got {len(section)}; '
-                'evaluate on one, or put all images under one img_dir'
-            )
-            continue
-        if listed and name == 'query':
-            problems.append(
-                f'data.query: wanted one data set, got {len(section)}; put '
-                'the images of the pool under one img_dir, or list them in '
-                'one split'
-            )
-            continue
-        for index, entry in enumerate(entries(section)):
-            key = f'data.{name}[{index}]' if listed else f'data.{name}'
-            if _wraps(entry):
-                problems.append(_wrapped(key, name, entry))
-            elif isinstance(entry, Mapping):
-                problems += _mixing(key, entry)
-    return problems
-
-
-def _wrapped(key: str, name: str, entry: Mapping[str, Any]) -> str:
-    kind = entry.get('type', 'a dict of data sets')
-    if name == 'train':
+def _wrapped(key: str, entry: Mapping[str, Any]) -> str:
+    """Refuse a data set around others."""
+    mend = 'wanted one data set: write the one inside in its place'
+    if key.startswith('data.train'):
         mend = (
             'wanted data sets of their own: data.train=[dict(type=...), ...], '
             'the pool and, beside it, fully labelled ones (RepeatDataset '
             'around one is unwrapped)'
         )
-    else:
-        mend = 'wanted one data set: write the one inside in its place'
     return (
-        f'{key}.type: {kind} around other data sets is not supported, since '
-        f'bought labels belong to single images; {mend}'
+        f'{key}.type: {entry.get("type", "a dict of data sets")} around '
+        'other data sets is not supported, since bought labels belong to '
+        f'single images; {mend}'
     )
 
 
-def _mixing(key: str, entry: Mapping[str, Any]) -> list[str]:
-    """Refuse each step that mixes further images into one."""
+def _check_steps(key: str, entry: Mapping[str, Any]) -> list[str]:
+    """Check that labels come in, and that no step mixes images."""
     problems = []
-    for step in walk(entry.get('pipeline')):
-        kind = step.get('type')
+    kinds = [step.get('type') for step in walk(entry.get('pipeline'))]
+    if key.startswith('data.train') and not any(map(loads_labels, kinds)):
+        problems.append(
+            f'{key}.pipeline: wanted LoadAnnotations, after which the bought '
+            f'labels come in; got {kinds}'
+        )
+    for kind in kinds:
         made = PIPELINES.get(kind) if isinstance(kind, str) else kind
         if any(hasattr(made, name) for name in _MIXES):
             problems.append(

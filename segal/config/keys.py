@@ -38,6 +38,8 @@ from segal.config.kinds import (
 _Model = TypeVar('_Model')
 _PRICES = Costs()
 
+_WHERE_ASKED = 'required, or an alternative, where there is a query'
+
 DEFAULT_ORACLE = {'type': 'GroundTruthOracle'}
 
 
@@ -94,6 +96,11 @@ Switch = Annotated[
 ]
 
 
+def _amount(unit: str, shown: str = 'required, or an alternative') -> Any:
+    """Declare one of the keys that set the budget of a query."""
+    return key(None, unit, shown)
+
+
 class ImageSettings(Section):
     """Keys of ``active_learning.settings.image``."""
 
@@ -103,24 +110,16 @@ class ImageSettings(Section):
     """Whole images labelled at random before the first phase; 0 only where
     another train entry is a labelled source."""
 
-    query_size: FromOne | None = key(
-        None,
-        'images per round',
-        shown='required, or an alternative, where there is a query',
-    )
+    query_size: FromOne | None = _amount('images per round', _WHERE_ASKED)
     """Images each query asks; or `budget_per_round`, or `cost_per_round`:
     one of them."""
 
-    budget_per_round: FromOne | None = key(
-        None,
-        'images per round',
-        shown='required, or an alternative, where there is a query',
+    budget_per_round: FromOne | None = _amount(
+        'images per round', _WHERE_ASKED
     )
     """The later name of `query_size`; means the same."""
 
-    cost_per_round: Positive | None = key(
-        None, '`costs.unit` per round', shown='required, or an alternative'
-    )
+    cost_per_round: Positive | None = _amount('`costs.unit` per round')
     """What the images of a query may cost; what is left of it is carried
     over to the next."""
 
@@ -135,23 +134,17 @@ class PixelSettings(Section):
     """Picks are drawn at random from this much of the highest scores of
     each image; absent, None or False takes exactly the top."""
 
-    query_size: FromOne | None = key(
-        None, 'pixels per image and round', shown='required, or an alternative'
-    )
+    query_size: FromOne | None = _amount('pixels per image and round')
     """What a query asks of each image; or `budget_per_round`, or
     `cost_per_round`: one of them."""
 
-    budget_per_round: FromOne | None = key(
-        None,
-        'pixels per round, over the whole pool',
-        shown='required, or an alternative',
+    budget_per_round: FromOne | None = _amount(
+        'pixels per round, over the whole pool'
     )
     """What a query asks of the whole pool."""
 
-    cost_per_round: Positive | None = key(
-        None,
-        '`costs.unit` per round, over the whole pool',
-        shown='required, or an alternative',
+    cost_per_round: Positive | None = _amount(
+        '`costs.unit` per round, over the whole pool'
     )
     """What the pixels of a query may cost; what is left of it is carried
     over to the next."""
@@ -182,25 +175,17 @@ class RegionSettings(Section):
     """What the regions are: `Squares` of `2 * radius + 1` pixels a side,
     or `Superpixels`, about `segments` of them in an image."""
 
-    query_size: Positive | None = key(
-        None,
-        '`budget_unit`, per image and round',
-        shown='required, or an alternative',
-    )
+    query_size: Positive | None = _amount('`budget_unit`, per image and round')
     """What a query asks of each image; or `budget_per_round`, or
     `cost_per_round`: one of them."""
 
-    budget_per_round: Positive | None = key(
-        None,
-        '`budget_unit`, per round, over the whole pool',
-        shown='required, or an alternative',
+    budget_per_round: Positive | None = _amount(
+        '`budget_unit`, per round, over the whole pool'
     )
     """What a query asks of the whole pool."""
 
-    cost_per_round: Positive | None = key(
-        None,
-        '`costs.unit` per round, over the whole pool',
-        shown='required, or an alternative',
+    cost_per_round: Positive | None = _amount(
+        '`costs.unit` per round, over the whole pool'
     )
     """What the regions of a query may cost, at a price each
     (`costs.region`, or `costs.superpixel`); what is left of it is carried

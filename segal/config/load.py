@@ -43,6 +43,8 @@ def load_config(
 ) -> Config:
     """Read a config file with its bases and the command line's changes.
 
+    ``custom_imports`` finds modules beside the config, too.
+
     Args:
         path: A .py, .json, .yml or .yaml file.
         cfg_options: Dotted key -> value, as mmcv's ``DictAction`` makes it.
@@ -56,6 +58,8 @@ def load_config(
     """
     _check_path(path)
     search_path = list(sys.path)
+    # last, so that a random.py beside the config hides no other module
+    sys.path.append(str(Path(path).expanduser().resolve().parent))
     try:
         if Path(path).suffix != '.py' and not isinstance(load(path), dict):
             raise ConfigError(
@@ -92,20 +96,17 @@ def _check_path(path: str) -> None:
         ConfigError: It cannot be read.
     """
     file = Path(path).expanduser()
+    got = ''
     if file.is_dir():
+        got = 'a folder'
+    elif not file.is_file():
+        got = f'no such file (seen from {Path.cwd()})'
+    elif file.suffix not in SUFFIXES:
+        got = f'{file.suffix or "no suffix"!r}'
+    if got:
         raise ConfigError(
-            f'{path}: wanted a config file, got a folder; name a file in it'
-        )
-    if not file.is_file():
-        raise ConfigError(
-            f'{path}: wanted a config file, but there is no such file (seen '
-            f'from {Path.cwd()}); correct the path'
-        )
-    if file.suffix not in SUFFIXES:
-        raise ConfigError(
-            f'{path}: wanted a config that ends in one of '
-            f'{", ".join(SUFFIXES)}; got {file.suffix or "no suffix"!r}; '
-            'rename it'
+            f'{path}: wanted a config file that ends in one of '
+            f'{", ".join(SUFFIXES)}; got {got}; correct the path'
         )
 
 

@@ -12,8 +12,9 @@ from mmcv import Config
 from mmseg.datasets.builder import PIPELINES
 
 from segal.active.units import unit_named
-from segal.config.shapes import dicts_in
-from segal.openmmlab.pipelines import entries, walk
+from segal.config.parts import parameters
+from segal.config.shapes import data_sets, dicts_in
+from segal.openmmlab.pipelines import walk
 
 _HEAD = re.compile(r'model\.(decode|auxiliary)_head(\.\d+)?')
 
@@ -38,19 +39,8 @@ def _registered(part: Mapping[str, Any]) -> type | None:
 
 def _default(cls: type, name: str) -> Any:
     """Find the default of a constructor's argument, inherited or own."""
-    for base in cls.__mro__:
-        init = base.__dict__.get('__init__')
-        if init is None:
-            continue
-        parameters = inspect.signature(init).parameters
-        if name in parameters:
-            return parameters[name].default
-        if not any(
-            p.kind is inspect.Parameter.VAR_KEYWORD
-            for p in parameters.values()
-        ):
-            break
-    return inspect.Parameter.empty
+    found = parameters(cls).get(name)
+    return None if found is None else found.default
 
 
 def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
@@ -236,32 +226,23 @@ def check_ignore_index(cfg: Config, ignore_index: int) -> list[str]:
     wrong = []
     for where, head in heads(cfg):
         wrong.append((f'{where}.ignore_index', head.get('ignore_index', 255)))
-    data = cfg.get('data')
-    for name in ('train', 'val') if isinstance(data, Mapping) else ():
-        for entry in entries(data.get(name)):
-            if not isinstance(entry, Mapping):
-                continue
-            key = f'data.{name}.ignore_index'
-            wrong.append((key, entry.get('ignore_index', 255)))
-            for step in walk(entry.get('pipeline')):
-                cls = PIPELINES.get(step['type']) if _has_name(step) else None
-                default = _default(cls, 'ignore_index') if cls else None
-                if isinstance(default, int):
-                    key = f'data.{name}.pipeline {step["type"]}.ignore_index'
-                    wrong.append((key, step.get('ignore_index', default)))
-    return list(
-        dict.fromkeys(
-            f'{key}: wanted {ignore_index}, the ignore_index of '
-            f'active_learning.settings; got {got}'
-            for key, got in wrong
-            if got != ignore_index
-        )
-    )
-
-
-def _has_name(step: Mapping[str, Any]) -> bool:
-    """Tell whether a step of a pipeline is named by a string."""
-    return isinstance(step.get('type'), str)
+    for where, entry in data_sets(cfg, 'train', 'val'):
+        if not isinstance(entry, Mapping):
+            continue
+        wrong.append((f'{where}.ignore_index', entry.get('ignore_index', 255)))
+        for step in walk(entry.get('pipeline')):
+            kind = step.get('type')
+            cls = PIPELINES.get(kind) if isinstance(kind, str) else None
+            default = _default(cls, 'ignore_index') if cls else None
+            if isinstance(default, int):
+                key = f'{where}.pipeline {kind}.ignore_index'
+                wrong.append((key, step.get('ignore_index', default)))
+    return [
+        f'{key}: wanted {ignore_index}, the ignore_index of '
+        f'active_learning.settings; got {got}'
+        for key, got in dict.fromkeys(wrong)
+        if got != ignore_index
+    ]
 
 
 def check_encodings(cfg: Config, unit: str | None) -> list[str]:

@@ -50,7 +50,8 @@ def _load_registered() -> None:
     import segal.features  # noqa: F401
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Write a name in small letters, without underscores."""
     return name.lower().replace('_', '').replace('-', '')
 
 
@@ -58,7 +59,7 @@ def _as_dict(part: Any) -> dict[str, Any]:
     return dict(part) if isinstance(part, Mapping) else {'type': part}
 
 
-def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
     """Collect the named arguments of a constructor and its bases.
 
     Arguments of the base class count where ``**options`` are passed on.
@@ -67,9 +68,9 @@ def _parameters(cls: type) -> dict[str, inspect.Parameter]:
     for base in cls.__mro__:
         if '__init__' not in base.__dict__ or base is object:
             continue
-        parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
+        own = inspect.signature(base.__init__).parameters  # type: ignore[misc]
         passes_on = False
-        for name, parameter in list(parameters.items())[1:]:
+        for name, parameter in list(own.items())[1:]:
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 passes_on = True
             elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
@@ -96,42 +97,26 @@ def resolve(
         it was not found), and the problems.
     """
     _load_registered()
-    part = _as_dict(part)
-    where = f'active_learning.{role}'
-    name = part.get('type')
+    part, where = _as_dict(part), f'active_learning.{role}'
+    name, known = part.get('type'), registry.module_dict
     if not isinstance(name, str):
-        return (
-            part,
-            None,
-            [
-                f'{where}.type: wanted the name of a registered {role}; got '
-                f'{name!r} (valid: {", ".join(sorted(registry.module_dict))})'
-            ],
+        problem = (
+            f'{where}.type: wanted the name of a registered {role}; got '
+            f'{name!r} (valid: {", ".join(sorted(known))})'
         )
-    registered = {
-        _folded(item): item
-        for item in sorted(
-            registry.module_dict,
-            key=lambda item: not is_ours(registry.module_dict[item]),
-        )
-    }  # a user's class comes last, and wins
-    if name in registry.module_dict:
-        registered[_folded(name)] = name
-    if _folded(name) not in registered:
-        return (
-            part,
-            None,
-            [
-                f'{where}.type: {name!r} is not registered'
-                + nearest(name, registry.module_dict)
-            ],
-        )
-    part['type'] = registered[_folded(name)]
-    cls = registry.get(part['type'])
+        return part, None, [problem]
+    # A user's class comes last, and wins.
+    ours_first = sorted(known, key=lambda item: not is_ours(known[item]))
+    by_name = {folded(item): item for item in ours_first}
+    if name not in known and folded(name) not in by_name:
+        problem = f'{where}.type: {name!r} is not registered'
+        return part, None, [problem + nearest(name, known)]
+    part['type'] = name if name in known else by_name[folded(name)]
+    cls = known[part['type']]
     role_of = role.removeprefix('initial.')
     given = _GIVEN.get(role_of) or _GIVEN[role_of.partition('.')[0]]
     problems = _check_arguments(where, part, cls, given)
-    if 'of' in part and 'of' in _parameters(cls):
+    if 'of' in part and 'of' in parameters(cls):
         part['of'], _, inner = resolve(f'{role}.of', part['of'], registry)
         problems += inner
     return part, cls, problems
@@ -140,20 +125,16 @@ def resolve(
 def _check_arguments(
     where: str, part: Mapping[str, Any], cls: type, given: set[str]
 ) -> list[str]:
-    parameters = {
-        name: parameter
-        for name, parameter in _parameters(cls).items()
-        if name not in given
-    }
+    found = {k: v for k, v in parameters(cls).items() if k not in given}
     problems = [
         f'{where}.{name}: {part["type"]} has no such argument'
-        + (nearest(name, parameters) if parameters else ' (it has none)')
+        + (nearest(name, found) if found else ' (it has none)')
         for name in part
-        if name != 'type' and name not in parameters
+        if name != 'type' and name not in found
     ]
     problems += [
         f'{where}.{name}: {part["type"]} needs this argument; got nothing'
-        for name, parameter in parameters.items()
+        for name, parameter in found.items()
         if parameter.default is inspect.Parameter.empty and name not in part
     ]
     return problems
@@ -286,69 +267,60 @@ def resolve_selector(
     top_percent: float | None,
     aggregate: str,
     features: Mapping[str, Any] | None = None,
+    role: str = 'selector',
 ) -> tuple[dict[str, Any], list[str]]:
-    """Resolve the selector for SELECTORS, and list its problems."""
+    """Resolve the selector for SELECTORS, and list its problems.
+
+    Where no part is named, it is the usual one of the budget.
+    """
+    asks = unit_named(unit)
     if part is None:
-        asks = unit_named(unit)
         part = asks.usual_selector(sample_evenly, top_percent, aggregate)
-        return resolve('selector', part, SELECTORS)[::2]
-    return _selector('selector', part, unit, top_percent, aggregate, features)
+        return resolve(role, part, SELECTORS)[::2]
+    part, cls, problems = resolve(role, part, SELECTORS)
+    if cls is None:
+        return part, problems
+    own = getattr(cls, 'unit', unit)
+    if own != unit:
+        problems.append(
+            f'active_learning.{role}: {part["type"]} selects by {own}, but '
+            f'runner.sample_mode is {unit!r}'
+        )
+    for name, need in _needs(part, SELECTORS):
+        problems += _unmet(role, name, need, features, 'initial' in role)
+    if top_percent is not None and takes(part['type'], 'top_percent'):
+        part.setdefault('top_percent', top_percent)
+    if 'aggregate' in asks.selector_keys and takes(part['type'], 'aggregate'):
+        part.setdefault('aggregate', aggregate)
+    return part, problems
 
 
 def takes(name: str, argument: str) -> bool:
     """Tell whether a registered selector has an argument."""
-    return argument in _parameters(SELECTORS.module_dict[name])
+    return argument in parameters(SELECTORS.module_dict[name])
 
 
-def resolve_initial(
-    heuristic: Any,
-    selector: Any,
+def resolve_first_selector(
+    part: Any,
     usual: Mapping[str, Any],
     unit: str,
     sample_evenly: bool,
     aggregate: str,
     features: Mapping[str, Any] | None,
-) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Resolve heuristic and selector of the initial labels."""
-    heuristic, problems = resolve_heuristic(heuristic, None, features, True)
-    if selector is not None:
-        part, found = _selector(
-            'initial.selector', selector, unit, None, aggregate, features, True
-        )
-        return heuristic, part, problems + found
-    part = {key: usual[key] for key in usual if key != 'top_percent'}
-    if any(needs('selector', usual)):
-        part, _ = resolve_selector(None, unit, sample_evenly, None, aggregate)
-        part.pop('top_percent', None)
-    return heuristic, part, problems
-
-
-def _selector(
-    role: str,
-    part: Any,
-    unit: str,
-    top_percent: float | None,
-    aggregate: str,
-    features: Mapping[str, Any] | None,
-    first: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Resolve a selector that the config names."""
-    part, cls, problems = resolve(role, part, SELECTORS)
-    if cls is None:
-        return part, problems
-    if getattr(cls, 'unit', unit) != unit:
-        problems.append(
-            f'active_learning.{role}: {part["type"]} selects by '
-            f'{cls.unit}, but runner.sample_mode is {unit!r}'  # type: ignore[attr-defined]
-        )
-    for name, need in _needs(part, SELECTORS):
-        problems += _unmet(role, name, need, features, first)
-    if top_percent is not None and 'top_percent' in _parameters(cls):
-        part.setdefault('top_percent', top_percent)
-    used = unit_named(unit).selector_keys
-    if 'aggregate' in used and 'aggregate' in _parameters(cls):
-        part.setdefault('aggregate', aggregate)
-    return part, problems
+    """Resolve the selector of the initial labels, and list its problems.
+
+    Where none is named, it is that of the queries (``usual``), or, where
+    that reads more than scores, the plain one of the budget.
+    """
+    budget = (unit, sample_evenly, None, aggregate, features)
+    if part is not None:
+        return resolve_selector(part, *budget, role='initial.selector')
+    first = dict(usual)
+    if any(needs('selector', usual)):
+        first, _ = resolve_selector(None, *budget)
+    first.pop('top_percent', None)
+    return first, []
 
 
 def resolve_shape(part: Any) -> tuple[dict[str, Any], list[str]]:
@@ -374,6 +346,6 @@ def is_draw(part: Mapping[str, Any]) -> bool:
 def resolve_oracle(part: Any) -> tuple[dict[str, Any], list[str]]:
     """Resolve the oracle for ORACLES, and list its problems."""
     part, cls, problems = resolve('oracle', part, ORACLES)
-    if cls is not None and 'void' in _parameters(cls):
+    if cls is not None and 'void' in parameters(cls):
         part.setdefault('void', 'charge')
     return part, problems

@@ -82,17 +82,17 @@ def _pictures(folder: Any) -> Iterator[str]:
             f'{where}wanted a folder inside the work_dir, such as '
             f"'viz'; got {folder!r}"
         )
-    elif str(path) == '.' or first.startswith('.'):
+    elif (
+        first.startswith('.')
+        or first.lower() in OWN_FOLDERS
+        or first.lower().startswith('round_')
+        or '\0' in folder
+        or any(len(part) > 200 for part in path.parts)
+    ):
         yield (
-            f"{where}wanted a folder of its own, such as 'viz'; got {folder!r}"
+            f"{where}wanted a folder of its own, such as 'viz', "
+            f'in which SegAL keeps nothing else; got {short(folder)}'
         )
-    elif first.lower() in OWN_FOLDERS or first.lower().startswith('round_'):
-        yield (
-            f"{where}wanted a folder of its own, such as 'viz'; got "
-            f'{folder!r}, in which SegAL keeps what is no picture'
-        )
-    elif '\0' in folder or any(len(part) > 200 for part in path.parts):
-        yield f'{where}wanted the name of a folder; got {short(folder)}'
 
 
 def _missing(where: str, source: Any) -> list[str]:

@@ -137,14 +137,14 @@ def _active_learning(
         values.problems += unused_keys(
             values.find, unit, chosen['selector'], opener
         )
-    committee, problems = read_committee(values['active_learning.committee'])
-    values.problems += problems
+    committee = values.keep(
+        read_committee(values['active_learning.committee'])
+    )
     by_epoch = values['runner.by_epoch']
     _settle_mmseg(values, by_epoch, phases, ignore_index, notes)
     values.problems += network.check_encodings(values.cfg, unit)
     reset = _reset(values)
-    learning, problems = training.read_training(values, values.cfg)
-    values.problems += problems
+    learning = values.keep(training.read_training(values, values.cfg))
     sources = values['active_learning.sources']
     notes += check_sources(values, sources, unit)
     seed = values.cfg.seed = values['seed'] or 0
@@ -206,52 +206,51 @@ def _parts(
     aggregate: str,
 ) -> dict[str, Any]:
     """Read every part that a registry builds, by its schema name."""
-    features, problems = parts.resolve_features(
-        values['active_learning.features']
+    features = values.keep(
+        parts.resolve_features(values['active_learning.features'])
     )
-    values.problems += problems
     heuristic: dict[str, Any] = {}
     if values['active_learning.heuristic'] is not None:
-        heuristic, problems = parts.resolve_heuristic(
-            values['active_learning.heuristic'],
-            values['active_learning.heuristic_cfg'],
-            features,
+        heuristic = values.keep(
+            parts.resolve_heuristic(
+                values['active_learning.heuristic'],
+                values['active_learning.heuristic_cfg'],
+                features,
+            )
         )
-        values.problems += problems
-    nothing: dict[str, Any] = {}
-    selector = first = first_selector = nothing
+    selector = first_selector = first = dict[str, Any]()
     if unit is not None:
-        selector, problems = parts.resolve_selector(
-            values['active_learning.selector'],
-            unit,
-            evenly,
-            top_percent,
-            aggregate,
-            features,
+        written = values['active_learning.selector']
+        budget = (unit, evenly, top_percent, aggregate, features)
+        selector = values.keep(parts.resolve_selector(written, *budget))
+        first = values.keep(
+            parts.resolve_heuristic(
+                values['active_learning.initial.heuristic'],
+                None,
+                features,
+                first=True,
+            )
         )
-        values.problems += problems
-        first, first_selector, problems = parts.resolve_initial(
-            values['active_learning.initial.heuristic'],
-            values['active_learning.initial.selector'],
-            selector,
-            unit,
-            evenly,
-            aggregate,
-            features,
+        first_selector = values.keep(
+            parts.resolve_first_selector(
+                values['active_learning.initial.selector'],
+                selector,
+                unit,
+                evenly,
+                aggregate,
+                features,
+            )
         )
-        values.problems += problems
     oracle = values.find('active_learning.oracle')[1]
     if not isinstance(oracle, str):
         oracle = {**DEFAULT_ORACLE, **(oracle or {})}
-    oracle, problems = parts.resolve_oracle(oracle)
-    values.problems += problems
     return dict(
         heuristic=heuristic,
         selector=selector,
         features=features,
         initial_heuristic=first,
         initial_selector=first_selector,
-        oracle=oracle,
+        oracle=values.keep(parts.resolve_oracle(oracle)),
     )
 
 

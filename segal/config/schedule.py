@@ -11,11 +11,14 @@ from typing import Any
 from mmcv import Config
 from mmcv.runner import HOOKS, BaseRunner
 
+from segal.config.kinds import FromOne, accepts, wanted
 from segal.config.schema import Phase
+from segal.config.shapes import find
 from segal.errors import nearest, short
 
 
-def _counted_in(by_epoch: bool) -> str:
+def unit_of(by_epoch: bool) -> str:
+    """Name the unit of the workflow's lengths."""
     return 'epochs' if by_epoch else 'iterations'
 
 
@@ -48,20 +51,16 @@ def settle_intervals(
                     'evaluation.interval: not given, so only the end of '
                     'each phase is evaluated'
                 )
-        elif (
-            not isinstance(interval, int)
-            or isinstance(interval, bool)
-            or interval < 1
-        ):
+        elif not accepts(FromOne, interval):
             problems.append(
-                f'{name}.interval: wanted an integer, 1 or more, in '
-                f'{_counted_in(by_epoch)}; got {interval!r}'
+                f'{name}.interval: wanted {wanted(FromOne)}, in '
+                f'{unit_of(by_epoch)}; got {interval!r}'
             )
         if section.get('by_epoch', by_epoch) != by_epoch:
             notes.append(
                 f'{name}.by_epoch: {section["by_epoch"]} is read as '
                 f'{by_epoch}; the interval of {interval} counts '
-                f'{_counted_in(by_epoch)}, as the workflow does'
+                f'{unit_of(by_epoch)}, as the workflow does'
             )
         cfg[name]['by_epoch'] = by_epoch
         for key, value in default.items():
@@ -91,39 +90,31 @@ def settle_lr(cfg: Config, by_epoch: bool) -> tuple[list[str], list[str]]:
             f'lr_config.policy: {policy!r} is not registered'
             + nearest(policy, {name.lower() for name in policies})
         ], []
-    if schedule.get('by_epoch') and not by_epoch:
-        return [
-            'lr_config.by_epoch: wanted False, since runner.by_epoch=False '
-            'counts iterations; got True'
-        ], []
-    _settle_unit(cfg.lr_config, 'lr', by_epoch)
-    return [], []
+    return _settle_unit(cfg.lr_config, 'lr', by_epoch), []
 
 
 def settle_momentum(cfg: Config, by_epoch: bool) -> list[str]:
     """Set a momentum schedule to count as the workflow, in place."""
     schedule = cfg.get('momentum_config')
-    if not isinstance(schedule, Mapping) or not isinstance(
-        schedule.get('policy'), str
-    ):
+    policy = find(schedule, 'policy')[1]
+    if not isinstance(policy, str):
         return []  # reported where the hook is built
-    if schedule.get('by_epoch') and not by_epoch:
-        return [
-            'momentum_config.by_epoch: wanted False, since '
-            'runner.by_epoch=False counts iterations; got True'
-        ]
-    _settle_unit(schedule, 'momentum', by_epoch)
-    return []
+    return _settle_unit(schedule, 'momentum', by_epoch)
 
 
-def _settle_unit(schedule: Any, of: str, by_epoch: bool) -> None:
+def _settle_unit(schedule: Any, of: str, by_epoch: bool) -> list[str]:
     """Set the unit of a schedule where its config names none, in place.
 
     Some policies of mmcv (OneCycle, cyclic) count iterations alone, in runs
     of epochs too.
     """
+    if schedule.get('by_epoch') and not by_epoch:
+        return [
+            f'{of}_config.by_epoch: wanted False, since runner.by_epoch=False '
+            'counts iterations; got True'
+        ]
     if 'by_epoch' in schedule:
-        return
+        return []
     built: list[Any] = []
     catcher = SimpleNamespace(
         register_hook=lambda hook, priority=None: built.append(hook)
@@ -135,6 +126,7 @@ def _settle_unit(schedule: Any, of: str, by_epoch: bool) -> None:
     except Exception:  # reported where it is built
         own = True
     schedule['by_epoch'] = by_epoch and own
+    return []
 
 
 def _policies() -> set[str]:

@@ -22,6 +22,7 @@ from segal.config.kinds import (
     wanted,
 )
 from segal.errors import short, unknown_keys
+from segal.openmmlab.pipelines import entries
 
 CHECKPOINTS_KEPT = 2
 """Default of ``max_keep_ckpts`` in each round."""
@@ -150,10 +151,8 @@ def check_shapes(cfg: Config) -> list[str]:
         if isinstance(section, Mapping):
             problems += unknown_keys(name, section, known)
     problems += _checkpoints(cfg.get('checkpoint_config'))
-    problems += _hooks(cfg)
-    data = cfg.get('data')
-    if isinstance(data, Mapping):
-        problems += _data_sets(data)
+    problems += [*_required(cfg), *_hooks(cfg)]
+    problems += _data_sets(cfg)
     problems += _model(cfg.get('model'))
     for name, section in cfg._cfg_dict.items():
         if not name.startswith('_'):
@@ -185,13 +184,25 @@ def _checkpoints(section: Any) -> list[str]:
     return unknown_keys('checkpoint_config', section, {*named, 'type'})
 
 
-def _hooks(cfg: Config) -> Iterator[str]:
-    """Check that each hook of a list has a type."""
-    logs = cfg.get('log_config')
+def _required(cfg: Config) -> Iterator[str]:
+    """Name required keys that are not there."""
+    data, logs = cfg.get('data'), cfg.get('log_config')
+    places = ('data', 'data.train_dataloader')
+    if isinstance(data, Mapping) and not any(
+        find(cfg, f'{place}.samples_per_gpu')[0] for place in places
+    ):
+        yield (
+            'data.samples_per_gpu: required, images a batch in each process; '
+            'got nothing'
+        )
     if isinstance(logs, Mapping) and logs and 'interval' not in logs:
         yield (
             f'log_config.interval: required, {wanted(FromOne)}; got nothing'
         )
+
+
+def _hooks(cfg: Config) -> Iterator[str]:
+    """Check the hooks of each list, and how often loggers write."""
     for where in ('custom_hooks', 'log_config.hooks'):
         hooks = find(cfg, where)[1]
         for i, hook in enumerate(
@@ -199,25 +210,35 @@ def _hooks(cfg: Config) -> Iterator[str]:
         ):
             if not isinstance(hook, Mapping) or 'type' not in hook:
                 yield f'{where}[{i}]: wanted {_HOOK}; got {short(hook)}'
-
-
-def _data_sets(data: Mapping[str, Any]) -> Iterator[str]:
-    """Check the entries of ``data`` and their pipelines."""
-    for name in ('train', 'query', 'val'):
-        section = data.get(name)
-        several = isinstance(section, (list, tuple))
-        if section is None or (several and name != 'train'):
-            continue  # lists are refused by check_data
-        for index, entry in enumerate(section if several else [section]):
-            where = f'data.{name}[{index}]' if several else f'data.{name}'
-            if not isinstance(entry, Mapping):
-                if name != 'query':  # reported with the keys
+            elif where == 'log_config.hooks':
+                every = hook.get('interval', 1)
+                if not accepts(FromOne, every):
                     yield (
-                        f'{where}: wanted a data set, as a dict; got '
-                        f'{short(entry)}'
+                        f'{where}[{i}].interval: wanted {wanted(FromOne)}; '
+                        f'got {short(every)}'
                     )
-                continue
+
+
+def data_sets(cfg: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    """Yield the data sets of ``data.train`` and others, with their keys.
+
+    Each is what the config says, a dict or not.
+    """
+    data = cfg.get('data')
+    for name in names if isinstance(data, Mapping) else ():
+        section = data.get(name)
+        listed = isinstance(section, (list, tuple))
+        for index, entry in enumerate(entries(section)):
+            yield f'data.{name}' + f'[{index}]' * listed, entry
+
+
+def _data_sets(cfg: Config) -> Iterator[str]:
+    """Check the entries of ``data`` and their pipelines."""
+    for where, entry in data_sets(cfg, 'train', 'query', 'val'):
+        if isinstance(entry, Mapping):
             yield from _entry(where, entry)
+        elif where != 'data.query':  # reported with the keys
+            yield f'{where}: wanted data sets as dicts; got {short(entry)}'
 
 
 def _entry(where: str, entry: Mapping[str, Any]) -> Iterator[str]:

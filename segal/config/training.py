@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from mmcv import Config
 
 from segal.config.schema import Training
+from segal.config.shapes import data_sets
 from segal.config.values import Values
-from segal.openmmlab.pipelines import entries, walk
+from segal.openmmlab.pipelines import walk
 
 _AL = 'active_learning.'
 _MOVES = (
@@ -55,10 +56,8 @@ def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
 
 def _check_views(cfg: Config) -> list[str]:
     """Check that teacher and student see the same pixels."""
-    data = cfg.get('data')
-    train = data.get('train') if isinstance(data, Mapping) else None
     problems = []
-    for entry in entries(train):
+    for where, entry in data_sets(cfg, 'train'):
         pipeline = entry.get('pipeline') if isinstance(entry, Mapping) else ()
         steps = [
             step
@@ -70,7 +69,7 @@ def _check_views(cfg: Config) -> list[str]:
             continue
         later = steps[names.index('KeepWeakView') + 1 :]
         problems += [
-            f'data.train.pipeline: wanted {step["type"]} before KeepWeakView, '
+            f'{where}.pipeline: wanted {step["type"]} before KeepWeakView, '
             'since it moves or cuts pixels; got it after it; change their '
             'order'
             for step in later
@@ -78,11 +77,11 @@ def _check_views(cfg: Config) -> list[str]:
         ]
         if not any('img_weak' in (step.get('keys') or ()) for step in later):
             problems.append(
-                "data.train.pipeline: wanted 'img_weak' among the keys of "
+                f"{where}.pipeline: wanted 'img_weak' among the keys of "
                 'Collect, since the pipeline has KeepWeakView; got none; add '
                 'it, or take KeepWeakView out'
             )
-    return list(dict.fromkeys(problems))
+    return problems
 
 
 def _check_ema(cfg: Config, by_epoch: bool, averaged: bool) -> list[str]:

@@ -13,6 +13,7 @@ from segal.config.keys import BY_NAME, Experiment, Key, Section, section_of
 from segal.config.shapes import find
 from segal.errors import nearest, short
 
+_Found = TypeVar('_Found')
 _Model = TypeVar('_Model', bound=Section)
 _REQUIRED_SECTIONS = ('active_learning', 'runner')
 
@@ -33,6 +34,11 @@ class Values:
     def __getitem__(self, name: str) -> Any:
         """Return the value of a key by its dotted name."""
         return self._values[name]
+
+    def keep(self, found: tuple[_Found, list[str]]) -> _Found:
+        """Keep the problems of what was read, and return the rest."""
+        self.problems += found[1]
+        return found[0]
 
     def find(self, name: str) -> tuple[bool, Any]:
         """Look up a dotted key as the config has it.

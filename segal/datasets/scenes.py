@@ -121,7 +121,9 @@ class _Scene:
         )
         small = self.rng.standard_normal(shape, np.float32)
         full = cv2.resize(
-            small, (self.width, self.height), interpolation=cv2.INTER_CUBIC
+            small,
+            (self.width, self.height),
+            interpolation=cv2.INTER_CUBIC,
         )
         return full[..., None]
 
@@ -403,7 +405,9 @@ class _Scene:
         reach = self.width * depth * self.rng.uniform(0.03, 0.06)
         mask = self._ellipse((column, row - reach / 2), (reach, reach))
         self._paint(
-            mask, self.rng.uniform(0.1, 0.8, 3) + self._noise(3) * 0.08, VOID
+            mask,
+            self.rng.uniform(0.1, 0.8, 3) + self._noise(3) * 0.08,
+            VOID,
         )
 
     def _shadow(

@@ -56,15 +56,12 @@ class SyntheticScenes:
             )
 
     def make(self, folder: Path) -> None:
-        """Draw the data set, unless it is there already.
+        """Draw the data set in ``folder``, unless it is there already.
 
         Written in mmseg's layout (``images/{train,val}``,
         ``annotations/{train,val}``) beside the folder, then renamed, so that
-        what stands there is always whole. Of several processes one draws,
-        the others wait. Another set of scenes that stands there is replaced.
-
-        Args:
-            folder: Where it belongs.
+        what stands there is always whole. Of several processes one draws, the
+        others wait. Another set of scenes that stands there is replaced.
 
         Raises:
             DataError: The folder holds something else, or cannot be written.

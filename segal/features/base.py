@@ -56,13 +56,9 @@ class BaseExtractor(ABC):
         self.dims = dims
 
     def describe(self, features: Tensor) -> Described:
-        """Make the embedding and the feature map of one backbone map.
+        """Make the embedding and the feature map of a backbone map (F, h, w).
 
-        Args:
-            features: floating (F, h, w), as the network gives it.
-
-        Returns:
-            The mean over space of all channels, and the map in ``dims``.
+        They are the mean over space of all channels, and the map in ``dims``.
         """
         features = features.detach().float()
         return Described(

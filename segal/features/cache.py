@@ -57,11 +57,9 @@ class FeatureCache:
         replace_shared(self.folder / 'about.json', text)
 
     def path(self, stem: str, kind: str) -> Path:
-        """Return the path of an image's features.
+        """Return the path of an image's ``'embedding'`` or ``'features'``.
 
-        Args:
-            stem: Key of the image: a digest of its content.
-            kind: ``'embedding'`` or ``'features'``.
+        The ``stem`` is a digest of the image's content.
         """
         return self.folder / f'{stem}.{kind}'
 
@@ -105,13 +103,8 @@ def kept(
 ) -> dict[str, NDArray[np.floating]]:
     """Encode the features of an image.
 
-    Args:
-        described: By the extractor.
-        kinds: The kinds to encode.
-
-    Returns:
-        The embedding, float32 (D,); the map, float16 (F, h, w), beyond whose
-        range there is its end.
+    The embedding, float32 (D,); the map, float16 (F, h, w), beyond whose range
+    there is its end.
 
     Raises:
         ConfigError: There is no map.

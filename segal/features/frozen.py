@@ -84,12 +84,7 @@ class FrozenExtractor(BaseExtractor):
         """Build the backbone, without its weights."""
 
     def forward(self, backbone: nn.Module, images: Tensor) -> Any:
-        """Return the maps of the backbone.
-
-        Args:
-            backbone: From :meth:`build`.
-            images: float32 (1, 3, h, w), normalised.
-        """
+        """Return the maps of the backbone for images (1, 3, h, w)."""
         return backbone(images)
 
     def options(self) -> dict[str, Any]:
@@ -113,11 +108,7 @@ class FrozenExtractor(BaseExtractor):
     ) -> FrozenNetwork:
         """Build the network and load its weights.
 
-        Args:
-            device: Device of the network.
-            logger: Logs which weights were loaded.
-            weights: False: load none; only the shapes of the features are
-                then right.
+        Without ``weights`` only the shapes of the features are right.
 
         Raises:
             ConfigError: The backbone cannot be built.
@@ -172,15 +163,11 @@ class FrozenNetwork:
 
     @torch.no_grad()
     def __call__(self, image: NDArray[np.uint8], name: str) -> Described:
-        """Describe an image.
-
-        Args:
-            image: uint8 (H, W, 3), RGB.
-            name: For errors.
+        """Describe an image, uint8 (H, W, 3), RGB.
 
         Raises:
-            ConfigError: The network does not run on it, or gives nothing
-                that describes it.
+            ConfigError: The network does not run on it, or gives nothing that
+                describes it.
             SegALError: The numbers are not finite.
         """
         entering = self._prepare(image)  # (1, 3, h, w)

@@ -91,11 +91,7 @@ class MMSelfSup(FrozenExtractor):
 
 
 def _read(name: str) -> Config:
-    """Load a config of the user's, or of the installed package.
-
-    Raises:
-        ConfigError: There is none, or it is none of MMSelfSup.
-    """
+    """Load a config of the user's, or of the installed package."""
     path = Path(str(name)).expanduser()
     if not path.is_file():
         path = Path(

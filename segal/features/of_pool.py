@@ -73,9 +73,8 @@ class PoolFeatures:
     def prepare(self, needs: Collection[str]) -> None:
         """Extract the missing features; every rank calls it.
 
-        Args:
-            needs: Of heuristics and selectors; maps that none of them reads
-                are not kept.
+        Maps are only kept if they are among the ``needs`` of the heuristics
+        and selectors.
 
         Raises:
             ConfigError: The network cannot be built, or cannot describe.
@@ -121,12 +120,7 @@ class PoolFeatures:
     def add(
         self, prediction: Prediction, needs: Collection[str]
     ) -> Prediction:
-        """Add the cached features of its image to a prediction.
-
-        Args:
-            prediction: Of an image of the pool.
-            needs: ``'embedding'`` and ``'features'`` where they are wanted.
-        """
+        """Add the needed ones of an image's features to its prediction."""
         if self.extractor.of_network:
             return prediction
         wanted = [kind for kind in KINDS if kind in needs]
@@ -139,9 +133,7 @@ class PoolFeatures:
     ) -> Iterator[NetworkFeatures | None]:
         """Record the maps of the round's network, where it is the extractor.
 
-        Args:
-            wrapper: The network.
-            needs: None is given where nothing here is wanted.
+        None is given where nothing here is needed.
         """
         if not self.wants_network(needs):
             yield None

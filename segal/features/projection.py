@@ -12,7 +12,7 @@ from segal.seeding import key
 
 
 def project(features: Tensor, dims: int | None) -> Tensor:
-    """Reduce the channels of a map.
+    """Reduce the channels of a map (F, h, w) to ``dims``, if it has more.
 
     Distances between its columns are kept in expectation, so that neighbours
     stay neighbours. The matrix depends on its shape alone: not on the seed,
@@ -20,13 +20,6 @@ def project(features: Tensor, dims: int | None) -> Tensor:
 
     Source: Johnson and Lindenstrauss, Extensions of Lipschitz mappings into a
     Hilbert space, 1984; Gaussian as in Dasgupta and Gupta, 2003.
-
-    Args:
-        features: float32 (F, h, w).
-        dims: Channels that are left; None, or as many as there are: all.
-
-    Returns:
-        float32 (dims, h, w).
     """
     if dims is None or dims >= len(features):
         return features

@@ -77,17 +77,10 @@ class Tap:
         self._seen = inputs[0].detach()
 
     def take(self, batch: dict[str, Any], device: torch.device) -> Tensor:
-        """Return the map of the batch that the network has just predicted.
+        """Return the map (B, F, h, w) of the batch that was just predicted.
 
-        With sliding windows (``slide``) or test time augmentation, the
-        network runs once more on the whole of the first view without a flip.
-
-        Args:
-            batch: mmseg test batch.
-            device: Of the network.
-
-        Returns:
-            float32 (B, F, h, w).
+        With sliding windows (``slide``) or test time augmentation, the network
+        runs once more on the whole of the first view without a flip.
 
         Raises:
             ConfigError: No such layer was run.

@@ -19,12 +19,7 @@ Stamp = tuple[int, int, str]
 
 
 def stamp(path: Path, known: Mapping[str, Stamp]) -> Stamp:
-    """Compute the digest of a file.
-
-    Args:
-        path: Of the image.
-        known: From :func:`read_stamps`; what is as long and as old as there
-            is not read again.
+    """Compute the digest of a file, unless size and time are as known.
 
     Raises:
         DataError: It cannot be read.

@@ -37,12 +37,7 @@ class CurveHook(Hook):
         self.across = across
 
     def after_round(self, runner: object, report: RoundReport) -> None:
-        """Draw all rounds so far and add the picture to the report.
-
-        Args:
-            runner: Unused.
-            report: Of the round.
-        """
+        """Draw all rounds so far and add the picture to the report."""
         path = Path(report.work_dir) / _FILES[self.across]
         title = Path(report.work_dir).name
         images = len(report.pool)

@@ -26,14 +26,9 @@ def sure_classes(
 ) -> Tensor:
     """Choose the pseudo-labels: classes that the teacher is sure of.
 
-    Args:
-        probs: Of the teacher, float (B, C, h, w), sums to 1 over C.
-        free: Which pixels may get a pseudo-label, bool (B, h, w).
-        threshold: Least probability of the class, in [0, 1].
-        ignore_index: Class id of all other pixels.
-
-    Returns:
-        int64 (B, h, w).
+    From ``probs``, float (B, C, h, w), and the pixels that may get a label,
+    bool (B, h, w): int64 (B, h, w), ``ignore_index`` where the probability is
+    below ``threshold``.
     """
     sureness, classes = probs.max(dim=1)  # (B, h, w)
     taken = free & (sureness >= threshold)
@@ -45,19 +40,11 @@ def pseudo_loss(
 ) -> Tensor:
     """Compute the cross-entropy on pixels with a pseudo-label.
 
-    The sum over these pixels is divided by the number of all pixels that
-    might have had one, so few sure pixels weigh little.
+    The sum over these pixels is divided by ``count``, the number of all pixels
+    that might have had one, so few sure pixels weigh little. From logits (B,
+    C, h, w) and targets (B, h, w): a scalar; 0 where no pixel has one.
 
     Source: Sohn et al., FixMatch, NeurIPS 2020, eq. 4.
-
-    Args:
-        logits: float (B, C, h, w).
-        targets: int64 (B, h, w), ``ignore_index`` without pseudo-label.
-        count: How many pixels might have had a pseudo-label.
-        ignore_index: Class id of pixels without pseudo-label.
-
-    Returns:
-        A scalar; 0 where no pixel has one.
     """
     total = F.cross_entropy(
         logits.float(), targets, ignore_index=ignore_index, reduction='sum'
@@ -182,8 +169,7 @@ class PseudoLabelHook(Hook):
 def teachable_head(model: nn.Module) -> Any:
     """Find the head that predicts every pixel, the last one of a cascade.
 
-    Returns:
-        None where no head has a channel for each class.
+    None where no head has a channel for each class.
     """
     found: Any = getattr(model, 'decode_head', None)
     heads = list(found) if isinstance(found, nn.ModuleList) else [found]

@@ -45,12 +45,7 @@ class VisualizeHook(Hook):
         self.dir = dir
 
     def after_round(self, runner: object, report: RoundReport) -> None:
-        """Draw the round's pictures and add them to the report.
-
-        Args:
-            runner: Unused.
-            report: Of the round.
-        """
+        """Draw the round's pictures and add them to the report."""
         number = int(report.row['round'])
         folder = Path(report.work_dir) / self.dir / f'round_{number:03d}'
         folder.mkdir(parents=True, exist_ok=True)

@@ -92,12 +92,7 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
 
     @master_only
     def after_round(self, runner: Any, report: RoundReport) -> None:
-        """Log the round's row and a few of its pictures.
-
-        Args:
-            runner: Unused.
-            report: Of the round.
-        """
+        """Log the round's row and a few of its pictures."""
         self._open(Path(report.work_dir))
         values = round_values(report.row)
         for path in _handful(report.pictures, self.pictures):
@@ -113,11 +108,7 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
 
     @master_only
     def after_experiment(self, runner: Any = None) -> None:
-        """Upload the logs as an artifact and finish the run.
-
-        Args:
-            runner: Unused.
-        """
+        """Upload the logs as an artifact and finish the run."""
         if self._home is None or self.wandb.run is None:
             return
         if self.log_artifact:

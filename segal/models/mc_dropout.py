@@ -34,11 +34,7 @@ def dropouts(model: nn.Module) -> list[nn.Module]:
 
 
 def check_dropout(model: nn.Module) -> None:
-    """Check that a network has dropout.
-
-    Raises:
-        ConfigError: It has none, so all its opinions would be the same.
-    """
+    """Check that a network has dropout, without which passes are equal."""
     if not dropouts(model):
         raise ConfigError(
             f'model: wanted dropout for stochastic passes, but this '
@@ -50,16 +46,10 @@ def check_dropout(model: nn.Module) -> None:
 def drop_elements(x: Tensor, p: float) -> Tensor:
     """Apply ``nn.Dropout`` several times as fast on a CPU.
 
-    Each 64 random bits decide for four elements, so the share is ``p`` to
-    within 2 ** -17. The draws are those of torch's own generator of the
-    device, and other ones than those of ``nn.Dropout``.
-
-    Args:
-        x: float, any shape.
-        p: Share of elements that become 0; the others grow by 1 / (1 - p).
-
-    Returns:
-        A new tensor like ``x``.
+    A share ``p`` of elements become 0; the others grow by 1 / (1 - p). Each 64
+    random bits decide for four elements, so the share is ``p`` to within 2 **
+    -17. The draws are those of torch's own generator of the device, and other
+    ones than those of ``nn.Dropout``.
     """
     steps = round(p * 2**16)
     if steps == 2**16:

@@ -29,22 +29,18 @@ def read_weights(
 ) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint, by name.
 
-    Args:
-        source: A path, a URL, or mmcv's ``open-mmlab://`` and
-            ``torchvision://`` names. What is fetched is kept in torch's own
-            cache (``$TORCH_HOME/hub/checkpoints``); a file put there serves
-            machines without a network.
-        key: Config key of the weights, for errors.
-        wanted: Names of a backbone's weights; where all are there, they are
-            taken as they are (UNet has an ``encoder.`` of its own).
+    The ``source`` is a path, a URL, or one of mmcv's ``open-mmlab://`` and
+    ``torchvision://`` names. What is fetched is kept in torch's own cache
+    (``$TORCH_HOME/hub/checkpoints``); a file put there serves machines without
+    a network.
 
-    Returns:
-        Names without ``module.``, ``backbone.`` (where all that belongs to a
-        backbone has it) and the like, and their tensors.
+    Names have no ``module.``, ``backbone.`` (where all that belongs to a
+    backbone has it) and the like; where all the ``wanted`` names are there,
+    they are taken as they are (UNet has an ``encoder.`` of its own).
 
     Raises:
-        StateError: There is no such file, it cannot be fetched, or it holds
-            no weights.
+        StateError: There is no such file, it cannot be fetched, or it holds no
+            weights.
     """
     try:
         content: Any = CheckpointLoader.load_checkpoint(
@@ -94,13 +90,9 @@ def load_backbone(
     logger: logging.Logger,
     key: str = CHECKPOINT,
 ) -> None:
-    """Load pretrained weights into a backbone.
+    """Load pretrained weights into a backbone that mmseg built.
 
-    Args:
-        backbone: A backbone that mmseg built.
-        source: See :func:`read_weights`.
-        logger: Logs weights that are left over.
-        key: Config key of the weights, for errors.
+    See :func:`read_weights` for ``source`` and ``key``.
 
     Raises:
         StateError: A weight of the backbone is missing in the file, or has
@@ -153,9 +145,7 @@ def load_backbone(
 def init_own_way(backbone: nn.Module, source: str) -> None:
     """Let a backbone that converts its weights itself (Swin, ViT) load them.
 
-    Args:
-        backbone: With ``init_cfg`` of type ``Pretrained``.
-        source: For the error.
+    Its ``init_cfg`` is of type ``Pretrained``.
 
     Raises:
         StateError: Some weights are as they were before.
@@ -207,12 +197,7 @@ def load_plain(path: Path) -> dict[str, Any]:
 def newest_whole(
     paths: Sequence[Path], logger: logging.Logger
 ) -> dict[str, Any] | None:
-    """Read the first readable checkpoint, None where there is none.
-
-    Args:
-        paths: The one that is wanted first.
-        logger: Logs each checkpoint that cannot be read.
-    """
+    """Read the first of some checkpoints that is readable, if any."""
     for path in paths:
         try:
             return load_plain(path)

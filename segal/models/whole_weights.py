@@ -15,10 +15,8 @@ _MOST_NAMED = 5
 def network_tensors(content: Any, where: str) -> dict[str, Tensor]:
     """Read the weights of a checkpoint, without DDP's prefix of names.
 
-    Args:
-        content: Of a checkpoint that mmseg or SegAL wrote, or a bare
-            ``state_dict``.
-        where: Its path or address, for the error.
+    The ``content`` is that of a checkpoint that mmseg or SegAL wrote, or a
+    bare ``state_dict``.
 
     Raises:
         StateError: There are none.
@@ -46,19 +44,10 @@ def fill_network(
     where: str,
     spare: Sequence[str] = (),
 ) -> list[str]:
-    """Load all weights, or none.
+    """Load all weights, or none; return the names of those passed over.
 
-    A second set that the EMA hook added is left out.
-
-    Args:
-        model: To be filled, in place.
-        tensors: From :func:`network_tensors`.
-        where: Their path or address, for the error.
-        spare: Parts that a checkpoint may have and the network not, such as
-            ``'auxiliary_head'``.
-
-    Returns:
-        Names of the weights that were passed over.
+    A second set that the EMA hook added is left out, and so are ``spare``
+    parts that the network lacks, such as ``'auxiliary_head'``.
 
     Raises:
         StateError: A weight is missing, left over, or of another shape.

@@ -18,13 +18,13 @@ from mmcv.parallel import DataContainer
 from segal.active.selectors import SelectorFactory
 from segal.active.units import QueryUnit
 from segal.config.schema import ActiveLearningConfig
-from segal.errors import ConfigError, SegALError, raised_at
+from segal.errors import ConfigError, raised_at
 from segal.experiment.data import Data
 from segal.experiment.network import Networks
 from segal.experiment.phase_hooks import PhaseHooks
 from segal.experiment.selecting import openings_of, selectors_of
 from segal.features import BaseExtractor
-from segal.openmmlab.built import not_built
+from segal.openmmlab.built import building
 from segal.seeding import seeded
 
 QUIET = logging.getLogger('segal.preflight')
@@ -103,13 +103,10 @@ def build_problems(
 ) -> Iterator[None]:
     """Turn what is raised in here into a problem of a section."""
     try:
-        yield
+        with building(where, section):
+            yield
     except ConfigError as error:
-        problems += [f'{where}: {one}' for one in error.problems]
-    except SegALError:
-        raise
-    except Exception as error:
-        problems.append(not_built(where, section, error))
+        problems += error.problems
 
 
 def in_words(error: Exception) -> str:

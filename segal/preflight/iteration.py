@@ -15,7 +15,6 @@ from mmcv.parallel import DataContainer, collate
 from mmcv.runner import (
     CheckpointHook,
     EMAHook,
-    LoggerHook,
     LrUpdaterHook,
     OptimizerHook,
     TextLoggerHook,
@@ -188,7 +187,7 @@ def _step(
 
 
 class _Iteration:
-    """Run the first iteration of a phase, and check rates to its end.
+    """Run the first iteration of a phase, and check momenta to its end.
 
     Args:
         model: Its own network, which it may change.
@@ -233,9 +232,9 @@ class _Iteration:
             span=span,
         )
         sections = parts.hooks.sections()
-        sections['checkpoint_config'] = self._due(
-            sections['checkpoint_config']
-        )
+        checkpoints = sections['checkpoint_config'] or {}
+        if checkpoints.get('type', 'CheckpointHook') == 'CheckpointHook':
+            checkpoints['interval'] = 1  # after the first iteration, too
         sections['custom_hooks'] = [
             hook
             for hook in sections['custom_hooks'] or []
@@ -249,30 +248,12 @@ class _Iteration:
             sections['momentum_config'],
             custom_hooks_config=sections['custom_hooks'],
         )
-        loggers = [h for h in runner.hooks if isinstance(h, LoggerHook)]
-        for hook in loggers:
-            if not isinstance(hook.interval, int) or hook.interval < 1:
-                self.problems.append(
-                    f'log_config: wanted an integer, 1 or more, as interval '
-                    f'of {type(hook).__name__}; got {hook.interval!r}'
-                )
-                hook.interval = 1
         runner._hooks = [hook for hook in runner.hooks if _section(hook)]
         runner.data_loader = loader
         runner.mode = 'train'
         runner._inner_iter = 0
         self.runner = runner
         self.length = length
-
-    def _due(self, section: Any) -> Any:
-        """Let a checkpoint hook save after the first iteration."""
-        if section is not None and section.get('type') in (
-            None,
-            'CheckpointHook',
-        ):
-            section['interval'] = 1
-            section.pop('out_dir', None)
-        return section
 
     def run(self) -> list[str]:
         """Call the hooks as mmcv's runner does.
@@ -297,7 +278,7 @@ class _Iteration:
             runner._iter = place
             runner._epoch = place if by_epoch else 0
             self._call('before_train_epoch', 'before_train_iter')
-            self._rates()
+            self._momenta()
         return list(dict.fromkeys(self.problems))
 
     def _call(self, *moments: str) -> None:
@@ -320,7 +301,7 @@ class _Iteration:
                     )
 
     def _optimize(self) -> None:
-        """Let hooks step the optimizer, and check rates and momenta."""
+        """Let hooks step the optimizer, and check that weights move."""
         weights = [
             value
             for group in self.runner.optimizer.param_groups
@@ -385,19 +366,9 @@ class _Iteration:
             )
         runner.log_buffer.update(dict(time=0.0, data_time=0.0))
 
-    def _rates(self) -> None:
-        """Check that every learning rate and momentum can be trained with."""
+    def _momenta(self) -> None:
+        """Check that every momentum can be trained with."""
         for group in self.runner.optimizer.param_groups:
-            rate = group['lr']
-            if isinstance(rate, complex) or not (
-                isinstance(rate, int | float) and math.isfinite(rate)
-            ):
-                self.problems.append(
-                    'lr_config: wanted learning rates that are finite '
-                    f'numbers, got {rate!r} in a phase; correct it (got '
-                    f'{self.parts.cfg.get("lr_config")})'
-                )
-                return
             momentum = group.get('momentum', group.get('betas', (0,))[0])
             if not 0 <= momentum <= 1:
                 self.problems.append(

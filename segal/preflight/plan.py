@@ -19,12 +19,7 @@ from segal.experiment.features import cost, describe_first, needs_of
 from segal.experiment.network import checkpoint_bytes, weight_bytes
 from segal.features import FrozenExtractor
 from segal.preflight.base import Preflight
-from segal.preflight.forecast import (
-    cumulated,
-    planned,
-    region_pixels,
-    runs_out,
-)
+from segal.preflight.forecast import Forecast
 from segal.preflight.rates_table import rates_table
 from segal.structures import Budget, PoolImage
 from segal.visualization.table import cost_words, size_in_words
@@ -74,10 +69,9 @@ def planned_spans(parts: Preflight, fits: Sequence[Fit] = ()) -> list[Span]:
     """Place each phase in its schedule, were no request void."""
     cfg, config, data = parts.cfg, parts.config, parts.data
     region = _typical_pixels(parts)
-    able = [(fit.least + fit.most) // 2 for fit in fits]
     if fits and all(fit.least == fit.most for fit in fits):
-        region = sum(x.pixels for x in data.pool.images) // sum(able)
-    asked = cumulated(planned(config, data.pool.images, region, able))
+        region = sum(x.pixels for x in data.pool) // sum(x.most for x in fits)
+    asked = Forecast(config, data.pool.images, region, fits).cumulated()
     batch = {**cfg.data, **(cfg.data.get('train_dataloader') or {})}
     samplers = [
         batch_sampler(
@@ -147,12 +141,10 @@ def plan(
     Returns:
         Lines of text, each at most about 79 characters.
     """
-    pixels = sum(image.pixels for image in pool)
-    able = [(fit.least + fit.most) // 2 for fit in fits]
-    asked = cumulated(planned(config, pool, pixels_per_region, able))
+    forecast = Forecast(config, pool, pixels_per_region, fits)
+    asked, pixels = forecast.cumulated(), forecast.pixels
     labels = [
-        one.images or one.pixels + region_pixels(one, pool, pixels_per_region)
-        for one in asked
+        one.images or one.pixels + forecast.region_pixels(one) for one in asked
     ]
     counted = 'epoch' if config.by_epoch else 'iteration'
     everything = len(pool) if config.asks.whole else pixels
@@ -188,7 +180,7 @@ def plan(
         ('unit', config.unit),
         ('at first', _first(config)),
         ('each query', f'{each}, {config.queries} queries'),
-        ('runs out', runs_out(config, pool, fits, pixels_per_region)),
+        ('runs out', forecast.runs_out()),
         ('costs', _prices(config)),
         ('heuristic', _part(config.heuristic)),
         ('selector', _part(config.selector)),

@@ -7,6 +7,8 @@ from itertools import accumulate
 from typing import Any, TypeGuard
 
 from segal.config.fitting import log_intervals
+from segal.config.kinds import is_int
+from segal.config.schedule import unit_of
 from segal.config.schema import ActiveLearningConfig
 from segal.config.spans import Span
 
@@ -32,11 +34,6 @@ def numbers_in_words(numbers: Sequence[int]) -> str:
     """Write one number, or the range of several."""
     low, high = min(numbers), max(numbers)
     return f'{low:,}' if low == high else f'{low:,} to {high:,}'
-
-
-def unit_of(by_epoch: bool) -> str:
-    """Name the unit of a count."""
-    return 'epochs' if by_epoch else 'iterations'
 
 
 def _schedule(cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -176,7 +173,7 @@ def silent_logs(log_config: Any, spans: Sequence[Span]) -> list[str]:
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return is_int(value) and value > 0
 
 
 def _has_end(counted: range, value: int, key: str) -> bool:

@@ -104,19 +104,11 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train the backbone of a config, or continue its training.
 
-    Three more files get the name of ``out``: ``.py`` (the config of
-    MMSelfSup), ``.json`` (the results of each epoch) and, until the training
-    is finished, ``.resume.pth``.
-
-    Args:
-        cfg: As loaded; only ``model.backbone`` and ``data.query`` are read.
-            No annotation is read.
-        request: The options.
-        out: The file of the weights.
-        logger: Logs each epoch.
-
-    Returns:
-        The content of the ``.json``.
+    The weights are written to ``out``. Three more files get its name: ``.py``
+    (the config of MMSelfSup), ``.json`` (the results of each epoch, which are
+    returned) and, until the training is finished, ``.resume.pth``. Only
+    ``model.backbone`` and ``data.query`` of the config are read, and no
+    annotation.
 
     Raises:
         ConfigError: All problems of the config and the request.
@@ -158,11 +150,7 @@ def _open(cfg: Config, request: Request) -> Pool:
 
 
 def _check_colours(pool: Pool) -> None:
-    """Refuse images that MMSelfSup would read as something else.
-
-    Raises:
-        ConfigError: They are not 8-bit colour.
-    """
+    """Refuse images that MMSelfSup would read as something else."""
     for name, content in pool.contents.items():
         raise ConfigError(
             'data.query: wanted images of 8-bit colour, as which MMSelfSup '
@@ -285,11 +273,7 @@ class _Training:
     def _epoch(
         self, epoch: int, model: Any, optimizer: torch.optim.Optimizer
     ) -> dict[str, float]:
-        """Train one epoch.
-
-        Returns:
-            The mean loss, and the :func:`spread` of the last batch.
-        """
+        """Train one epoch: the mean loss, the last :func:`spread`."""
         loader = DataLoader(
             self.data,
             batch_sampler=self.sampler.batches(epoch),
@@ -355,11 +339,7 @@ class _Training:
         )
 
     def _same(self, options: Any, path: Path) -> None:
-        """Check that a snapshot belongs to this training.
-
-        Raises:
-            StateError: It is of another; the options that differ are named.
-        """
+        """Check that a snapshot belongs to this training."""
         if not isinstance(options, dict):
             options = {}
         differing = [
@@ -395,15 +375,11 @@ class _Training:
 def spread(model: Any, images: Tensor) -> float:
     """Measure the spread of a backbone's embeddings: 0 when collapsed.
 
-    Standard deviation of the normalised embeddings times the root of their
-    length; 1 for embeddings in random directions.
+    Standard deviation of the normalised embeddings of images (B, 3, h, w)
+    times the root of their length; 1 for embeddings in random directions.
 
-    Source: Chen and He, Exploring Simple Siamese Representation Learning,
-    CVPR 2021, section 4.1.
-
-    Args:
-        model: An algorithm of MMSelfSup.
-        images: float32 (B, 3, h, w).
+    Source: Chen and He, Exploring Simple Siamese Representation Learning, CVPR
+    2021, section 4.1.
     """
     model.eval()
     last = model.extract_feat(images)[-1]  # (B, F, h, w)

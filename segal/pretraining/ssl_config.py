@@ -25,11 +25,7 @@ _BN = dict(type='BN1d')
 
 
 def backbone_of(cfg: Config) -> dict[str, Any]:
-    """Translate the config's backbone for MMSelfSup's registry.
-
-    Raises:
-        ConfigError: The config has none.
-    """
+    """Translate the config's backbone for MMSelfSup's registry."""
     model = cfg.get('model')
     section = model.get('backbone') if isinstance(model, Mapping) else None
     if not isinstance(section, Mapping) or 'type' not in section:
@@ -45,11 +41,7 @@ def backbone_of(cfg: Config) -> dict[str, Any]:
 
 
 def channels_of(backbone: Mapping[str, Any]) -> int:
-    """Count the channels of the last map.
-
-    Raises:
-        ConfigError: It cannot be built, or gives no map.
-    """
+    """Count the channels of the last map."""
     with building('model.backbone', backbone), torch.no_grad():
         network = revert_sync_batchnorm(MODELS.build(dict(backbone)))
         network.eval()  # mmseg's backbones return None
@@ -68,14 +60,11 @@ def algorithm(
 ) -> dict[str, Any]:
     """Configure an algorithm of MMSelfSup around a backbone.
 
-    Source: Chen and He, Exploring Simple Siamese Representation Learning,
-    CVPR 2021; Grill et al., Bootstrap Your Own Latent, NeurIPS 2020. Widths
-    are four times the backbone's, as in theirs for a ResNet-50, or less.
+    Widths are four times the ``channels`` of its last map, as in the papers
+    for a ResNet-50, or less.
 
-    Args:
-        name: The algorithm.
-        backbone: From :func:`backbone_of`.
-        channels: Channels of its last map.
+    Source: Chen and He, Exploring Simple Siamese Representation Learning, CVPR
+    2021; Grill et al., Bootstrap Your Own Latent, NeurIPS 2020.
     """
     wide = min(WIDEST, 4 * channels)
     out = wide if name == 'simsiam' else max(2, wide // 8)
@@ -113,12 +102,10 @@ def algorithm(
 
 
 def views(files: Sequence[str], size: int, cfg: Config) -> dict[str, Any]:
-    """Configure two views of each image, by MMSelfSup's own transforms.
+    """Configure two square views of each image, of ``size`` pixels.
 
-    Args:
-        files: Of the pool.
-        size: Edge of the square that a view is, in pixels.
-        cfg: With the query pipeline, whose Normalize the views get, too.
+    Made by MMSelfSup's own transforms, with the Normalize of the query
+    pipeline.
 
     Raises:
         ConfigError: The pipeline takes colours as BGR.

@@ -60,14 +60,7 @@ def write(
 ) -> dict[str, Any]:
     """Write everything; ``selection.jsonl`` comes last.
 
-    Args:
-        query: That was made.
-        out: An empty folder.
-        pictures: How many images to draw.
-        config: The path that was given, for the header.
-
-    Returns:
-        The summary.
+    The path of the ``config`` goes into the header. Returns the summary.
 
     Raises:
         DataError: An image has more regions than its map can tell apart.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +139,7 @@ class Parts:
 def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
     """Choose the parts of a request, and list all of its problems.
 
-    Args:
-        cfg: As loaded; what the request does not name may stand in it.
-        request: What is asked for.
+    What the request does not name may stand in the config.
     """
     active = cfg.get('active_learning')
     active = active if isinstance(active, Mapping) else {}
@@ -186,12 +184,27 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
     return parts, problems
 
 
-def _unread(parts: Parts, request: Request) -> list[str]:
-    """List options that no part reads, and options that are missing.
+def with_threshold(cfg: Config, request: Request) -> Request:
+    """Take ``sample_threshold`` from the config with its heuristic.
 
-    Raises:
-        ConfigError: The heuristic cannot be built.
+    Args:
+        cfg: As loaded.
+        request: Unchanged where it names a heuristic, a selector or a top
+            per cent, or where its budget is not for each image.
     """
+    own = (request.heuristic, request.selector, request.top_percent)
+    per_image = request.unit == 'pixel' and request.budget.per_image
+    here: Any = cfg.get('active_learning')
+    for key in ('settings', 'pixel'):
+        here = here.get(key) if isinstance(here, Mapping) else None
+    top = here.get('sample_threshold') if isinstance(here, Mapping) else None
+    if any(one is not None for one in own) or not per_image or not top:
+        return request
+    return replace(request, top_percent=top)
+
+
+def _unread(parts: Parts, request: Request) -> list[str]:
+    """List options that no part reads, and options that are missing."""
     needs, name = set(build_heuristic(parts).needs), parts.heuristic['type']
     found = []
     if request.committee and 'committee' not in needs:
@@ -219,12 +232,7 @@ def _reads_features(parts: Parts) -> bool:
 
 
 def in_options(problem: str, request: Request) -> str:
-    """Rewrite a sentence about a config's key for the command line.
-
-    Args:
-        problem: The sentence.
-        request: With what was given as an option.
-    """
+    """Rewrite a sentence about a config's key for the command line."""
     words = {
         'active_learning.selector': '--selector',
         'active_learning.settings.region.shape': '--shape',
@@ -250,11 +258,7 @@ def _plain(part: Any) -> Any:
 
 
 def build_heuristic(parts: Parts) -> BaseHeuristic:
-    """Configure the heuristic.
-
-    Raises:
-        ConfigError: It cannot be built.
-    """
+    """Configure the heuristic."""
     return _build('heuristic', parts.heuristic, HEURISTICS)
 
 
@@ -266,12 +270,7 @@ def build_extractor(parts: Parts) -> BaseExtractor | None:
 
 
 def build_selector(parts: Parts, context: QueryContext) -> BaseSelector:
-    """Build the selector.
-
-    Args:
-        parts: With the selector.
-        context: Of the query.
-    """
+    """Build the selector."""
     part = dict(parts.selector, context=context)
     return _build('selector', part, SELECTORS)
 
@@ -282,12 +281,10 @@ def _build(role: str, part: Mapping[str, Any], registry: Registry) -> Any:
 
 
 def parse_part(text: str, option: str) -> Any:
-    """Read a part from the command line.
+    """Read a part from the command line, the value of an option.
 
-    Args:
-        option: Of which it is the value.
-        text: Its name; or JSON or Python, such as
-            ``"dict(type='Smoothed', of='margin', k=2)"``. Nothing is run.
+    It is a name; or JSON or Python, such as ``"dict(type='Smoothed',
+    of='margin', k=2)"``. Nothing is run.
 
     Raises:
         ConfigError: It is neither.

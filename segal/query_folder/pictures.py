@@ -41,13 +41,7 @@ class PickScene(Scene):
 
 
 def draw(query: Query, folder: Path, count: int) -> None:
-    """Draw picks, prediction and score of some of the picked images.
-
-    Args:
-        query: That was made.
-        folder: For the pictures.
-        count: How many images, evenly spread.
-    """
+    """Draw picks, prediction and score of ``count`` picked images."""
     selection, trained = query.selection, query.trained
     drawn = unit_of(selection).drawn
     if len(trained.classes) > 256 or count < 1:

@@ -49,6 +49,7 @@ from segal.query_folder.parts import (
     build_selector,
     in_options,
     resolve_parts,
+    with_threshold,
 )
 from segal.structures import Selection
 
@@ -145,11 +146,8 @@ def query_folder(
 ) -> Query:
     """Choose the pixels, regions or images of a folder to label.
 
-    Args:
-        cfg: As loaded: of SegAL or of mmseg; its data need not exist.
-        checkpoint: Weights of its network.
-        folder: Searched for images, its subfolders too.
-        request: What is asked for.
+    The config is one of SegAL or of mmseg; its data need not exist. Images are
+    searched in subfolders, too.
 
     Raises:
         ConfigError: Everything that is wrong with config and request.
@@ -167,6 +165,7 @@ def query_folder(
 def _query_folder(
     cfg: Config, checkpoint: Path, folder: Path, request: Request
 ) -> Query:
+    request = with_threshold(cfg, request)
     parts, problems = resolve_parts(cfg, request)
     pipeline, notes = test_pipeline_of(cfg)
     if not pipeline:
@@ -239,12 +238,7 @@ def _channels(cfg: Config) -> Any:
 
 
 def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
-    """Read the suffixes of images or annotations of a config; empty if unset.
-
-    Args:
-        cfg: Of SegAL or of mmseg.
-        key: ``'img_suffix'`` or ``'seg_map_suffix'``.
-    """
+    """Read a config's ``img_suffix`` or ``seg_map_suffix``; empty if unset."""
     data = cfg.get('data')
     for name in ('query', 'test', 'val', 'train'):
         section = data.get(name) if isinstance(data, Mapping) else None
@@ -256,12 +250,7 @@ def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
-    """Add further networks of a config to a committee.
-
-    Raises:
-        StateError: A checkpoint cannot be read, does not fit, or is of other
-            classes.
-    """
+    """Add further networks of a config to a committee."""
     wrapper, members = trained.wrapper, []
     for path in checkpoints:
         other = load_trained(copy.deepcopy(cfg), path, wrapper.device)
@@ -303,16 +292,8 @@ def select(
 ) -> tuple[Selection, ClassMaps, NDArray[np.float32]]:
     """Score every image of a pool, and spend the budget on it.
 
-    Args:
-        scorer: Of the pool; every place of it may be asked.
-        heuristic: Gives the scores.
-        request: Budget and seed.
-        parts: With the selector.
-        unit: What is asked.
-        trained: The network.
-
-    Returns:
-        The picks, the class maps, and the mean score of each image.
+    Every place of the pool may be asked. Returns the picks, the class maps,
+    and the mean score of each image.
     """
     images, wrapper = scorer.pool.images, trained.wrapper
     selector = build_selector(
@@ -358,13 +339,10 @@ def open_folder(
 ) -> Pool:
     """Open the images of a folder as a pool without annotations.
 
-    Args:
-        folder: Searched with its subfolders; hidden files are left out.
-        pipeline: The test pipeline.
-        trained: The network.
-        notes: Gets notes on files that are left out or turned by EXIF.
-        more: Further suffixes of images.
-        maps: Suffixes of annotations, which may lie beside the images.
+    Subfolders are searched, and hidden files left out. ``more`` are further
+    suffixes of images; ``maps`` are those of annotations, which may lie beside
+    the images. Files that are left out or turned by EXIF are added to
+    ``notes``.
 
     Raises:
         ConfigError: The pipeline cannot be built.

@@ -3,17 +3,7 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from segal.annotation import server
 from tests.annotation.browsing import Person
-
-
-@pytest.fixture(autouse=True)
-def page_files(tmp_path_factory, monkeypatch):
-    """A stub of the page where its files are not needed."""
-    folder = tmp_path_factory.mktemp('web')
-    (folder / 'index.html.j2').write_text('<h1>{{ experiment }}</h1>')
-    (folder / 'app.js').write_text('export {};')
-    monkeypatch.setattr(server, 'WEB', folder)
 
 
 @pytest.fixture(scope='module')

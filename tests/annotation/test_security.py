@@ -206,6 +206,11 @@ def test_own_hosts(ada, host):
     assert reply.status_code == 200
 
 
+def test_two_hosts(ada):
+    hosts = [('host', 'localhost:8460'), ('host', 'evil.example')]
+    assert ada.get('/api/session', headers=hosts).status_code == 403
+
+
 def test_hosts_of_a_server_for_others(tmp_path):
     people = Annotators(tmp_path / 'annotation' / 'annotators.json')
     token = people.issue(['ada'])['ada']

@@ -104,7 +104,7 @@ READ = [
 # The file itself.
 FILES = [
     Row('no such file', lambda x: x.config.unlink(), 2,
-        ('tiny.py: wanted a config file, but there is no such file',)),
+        ('tiny.py: wanted a config file', 'got no such file',)),
     Row('empty', replaced('empty.py', ''), 2,
         ('active_learning: required', 'data.query: required')),
     Row('syntax error', config('model = dict('), 2,

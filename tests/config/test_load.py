@@ -319,3 +319,18 @@ def test_other_formats(tmp_path):
     path = tmp_path / 'config.yaml'
     path.write_text('workflow: [[train, 5], [query, 1]]\nseed: 3\n')
     assert load_config(str(path)).seed == 3
+
+
+def test_modules_beside_the_config_are_found(tmp_path, monkeypatch):
+    """``random.py`` beside it hides no module of Python's."""
+    monkeypatch.delitem(sys.modules, 'beside_the_config', raising=False)
+    (tmp_path / 'beside_the_config.py').write_text(
+        "import random\nassert hasattr(random, 'Random')\n"
+    )
+    (tmp_path / 'random.py').write_text('')
+    config = tmp_path / 'mine.py'
+    config.write_text("custom_imports = dict(imports=['beside_the_config'])\n")
+    before = list(sys.path)
+    load_config(str(config))
+    assert sys.modules['beside_the_config'].__file__.startswith(str(tmp_path))
+    assert sys.path == before

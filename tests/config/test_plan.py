@@ -10,7 +10,7 @@ from mmcv import Config
 from mmcv.runner import EpochBasedRunner
 
 from segal.active.units.regions import Fit, Squares, Superpixels, Wanted
-from segal.preflight.forecast import runs_out
+from segal.preflight.forecast import Forecast
 from segal.preflight.plan import kept_by_hooks, plan
 from segal.structures import PoolImage
 from tests.config.minimal import minimal, read
@@ -233,7 +233,7 @@ SMALL = [PoolImage('a', (24, 32)), PoolImage('b', (24, 32))]
 
 def out(pool, fits=(), region=1, **changes):
     _, config, _ = read(**changes)
-    return runs_out(config, pool, fits, region)
+    return Forecast(config, pool, region, fits).runs_out()
 
 
 def of_regions(**options):

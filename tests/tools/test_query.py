@@ -146,6 +146,19 @@ def test_picks_are_the_margins_top(place, tmp_path):
             assert (colours == PALETTE[i]).all(axis=1).sum() > 100
 
 
+def test_the_configs_threshold_comes_with_its_heuristic(place, tmp_path):
+    key = 'active_learning.settings.pixel.sample_threshold=20'
+    told = ('--cfg-options', key)
+    for name, options, top in (
+        ('its', (), 20),
+        ('named', ('--heuristic', 'margin'), None),
+        ('other', ('--top-percent', 30), 30),
+        ('all', ('--pixels', 5), None),
+    ):
+        head, *_ = ask(place, tmp_path / name, *options, *told)
+        assert head['budget']['top_percent'] == top, name
+
+
 @pytest.mark.parametrize(
     'options',
     [

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Prediction
 
+from .arrays import Floats
 from .context import QueryContext
 from .diversity import finite, mean_gradient, project
 from .k_means_images import KMeansPlusPlus
@@ -50,7 +48,7 @@ class Badge(KMeansPlusPlus):
         check_dims(dims)
         self.dims = dims
 
-    def vector(self, prediction: Prediction) -> NDArray[np.float32]:
+    def vector(self, prediction: Prediction) -> Floats:
         """Describe an image by its mean gradient: float32 (C F,)."""
         probs, features = prediction.probs, prediction.features
         assert probs is not None

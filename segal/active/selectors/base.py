@@ -18,6 +18,7 @@ from segal.structures import (
     Unit,
 )
 
+from .arrays import Bools, Floats, Ints, Keys
 from .context import QueryContext
 from .top import Picks
 
@@ -110,8 +111,8 @@ class BaseSelector(ABC):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Keep what may be selected of one image.
@@ -161,13 +162,11 @@ class BaseSelector(ABC):
         """
         return key(self.seed, self.round, purpose, *name)
 
-    def draws(
-        self, purpose: str, name: str, places: NDArray[np.int64]
-    ) -> NDArray[np.uint64]:
+    def draws(self, purpose: str, name: str, places: Ints) -> Keys:
         """Draw a uniform uint64 for each of n places, the same on any rank."""
         return place_keys(self.stream(purpose, name), places)
 
-    def ties(self, name: str, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+    def ties(self, name: str, places: Ints) -> Keys:
         """Return the tie keys, uint64 (n,): of equal scores the lowest wins.
 
         The ``places``, int64 (n,), are flat indices or numbers of regions.
@@ -175,11 +174,8 @@ class BaseSelector(ABC):
         return self.draws('tie', name, places)
 
     def enter(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
-    ) -> tuple[int, NDArray[np.int64], NDArray[np.float32]]:
+        self, image: PoolImage, score: Floats, available: Bools
+    ) -> tuple[int, Ints, Floats]:
         """Check what :meth:`shortlist` was given, and flatten it.
 
         Returns the image's position in the pool, its A available places, int64
@@ -213,11 +209,7 @@ class BaseSelector(ABC):
         return position, places, scores.astype(np.float32, copy=False)
 
     def picks_of(
-        self,
-        position: int,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        **columns: NDArray,
+        self, position: int, places: Ints, scores: Floats, **columns: NDArray
     ) -> Picks:
         """Put n places of one image into a table, with their tie keys.
 

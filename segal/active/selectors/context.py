@@ -7,24 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.active.units import QueryUnit
 from segal.structures import Budget, PoolImage
 
+from .arrays import Bools, Ints
+
 if TYPE_CHECKING:
     from .base import BaseSelector
 
-Mask = Callable[[PoolImage], NDArray[np.bool_]]
+Mask = Callable[[PoolImage], Bools]
 """An image of the pool -> bool (H, W), a new array."""
 
 
-def nowhere(image: PoolImage) -> NDArray[np.bool_]:
+def nowhere(image: PoolImage) -> Bools:
     """Mark no place of an image: bool (H, W)."""
     return np.zeros(image.size, bool)
 
 
-def everywhere(image: PoolImage) -> NDArray[np.bool_]:
+def everywhere(image: PoolImage) -> Bools:
     """Mark every place of an image: bool (H, W)."""
     return np.ones(image.size, bool)
 
@@ -50,12 +51,12 @@ class QueryContext:
     """
 
     images: Sequence[PoolImage]
-    free: NDArray[np.int64]
+    free: Ints
     round: int
     seed: int
     budget: Budget | None = None
     shuffle_prop: float = 0.0
-    opened: NDArray[np.bool_] | None = None
+    opened: Bools | None = None
     asked: Mask = nowhere
     available: Mask = everywhere
     unit: QueryUnit | None = None

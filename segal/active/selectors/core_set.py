@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.registry import SELECTORS
 
 from .diverse_images import DiverseImages
-from .diversity import Points, k_centre
-from .top import Picks
+from .diversity import KCentre
 
 
 @SELECTORS.register_module()
@@ -24,8 +20,4 @@ class CoreSet(DiverseImages):
     :class:`~segal.active.selectors.diverse_images.DiverseImages`.
     """
 
-    def spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """See the base."""
-        return k_centre(Points(rows.coordinates), count, taken)
+    diversity = KCentre()

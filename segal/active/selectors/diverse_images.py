@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError
+from segal.seeding import key
 from segal.structures import (
     WHOLE_IMAGE,
     Candidates,
@@ -16,18 +16,19 @@ from segal.structures import (
     Selection,
 )
 
+from .arrays import Bools, Floats, Ints
 from .context import QueryContext
-from .diversity import finite, spread
-from .top import Picks, best
+from .diversity import Diversity, finite, spread
+from .top import Picks
 from .whole_images import WholeImages
 
 
 class DiverseImages(WholeImages):
     """Asks for whole images that lie apart, and apart from labelled ones.
 
-    A subclass writes :meth:`spread`. One vector is kept of each image, also
-    of those that are labelled already: they are read again each round, since
-    the network has changed.
+    A subclass names its :attr:`diversity`, or writes :meth:`spread`. One
+    vector is kept of each image, also of those that are labelled already:
+    they are read again each round, since the network has changed.
     ``shuffle_prop``'s random picks count as labelled.
 
     Memory: 4 F bytes an image of the pool, over all ranks and then on rank 0,
@@ -42,12 +43,16 @@ class DiverseImages(WholeImages):
         options: See
             :class:`~segal.active.selectors.whole_images.WholeImages`.
 
+    Attributes:
+        diversity: Chooses the images.
+
     Raises:
         ConfigError: ``shortlist`` is below 1.
     """
 
     needs: ClassVar[tuple[str, ...]] = ('embedding',)
     reads_all: ClassVar[bool] = True
+    diversity: ClassVar[Diversity]
 
     def __init__(
         self,
@@ -75,8 +80,8 @@ class DiverseImages(WholeImages):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Keep the image's score and vector; see the base."""
@@ -84,7 +89,7 @@ class DiverseImages(WholeImages):
         position, places, scores = self.enter(image, score, available)
         place = np.array([WHOLE_IMAGE])
 
-        def vector(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        def vector(index: Ints) -> dict[str, NDArray[Any]]:
             return dict(vectors=self.vector(prediction)[None][index])
 
         if len(places):
@@ -110,24 +115,18 @@ class DiverseImages(WholeImages):
         labelled = self.labelled[picks.image]
         return self.spend(picks.take(~labelled), picks.take(labelled))
 
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose images of the shortlist that lie apart; see the base."""
-        top = best(left.scores, left.ties.__getitem__, self.looked_at(count))
+        top = left.best(self.looked_at(count))
         return top[spread(left.take(top), taken, count, self.spread)]
 
-    def vector(self, prediction: Prediction) -> NDArray[np.float32]:
+    def vector(self, prediction: Prediction) -> Floats:
         """Describe an image: float32 (F,)."""
         assert prediction.embedding is not None
         vector = prediction.embedding.float().cpu().numpy()  # (F,)
         return finite(vector, type(self).__name__, prediction.name)
 
-    @abstractmethod
-    def spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """Choose ``count`` rows that lie apart, from those taken as well.
-
-        The ``rows`` are N images with vectors, in order of preference;
-        ``taken``, bool (N,), are those chosen already. Returns int64
-        (min(count, rows not taken),), indices into ``rows``.
-        """
+    def spread(self, rows: Picks, count: int, taken: Bools) -> Ints:
+        """Choose rows; see ``Diversity.choose``."""
+        stream = key(self.seed, self.round, 'k-means++')
+        return self.diversity.choose(rows, count, taken, stream)

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.seeding import key
 from segal.structures import PoolImage, Prediction
 
+from .arrays import Floats, Ints
 from .badge_images import check_dims
 from .context import QueryContext
-from .diversity import finite, project, sample_at, spread
+from .diversity import Diversity, finite, project, sample_at, spread
 from .global_pixels import PixelsGlobal
 from .per_image import PixelsPerImage
-from .top import Picks, best
-
-
-class Diversity(ABC):
-    """A way to choose pixels that lie apart, for any scope of a budget."""
-
-    def vectors(
-        self,
-        prediction: Prediction,
-        places: NDArray[np.int64],
-        features: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """Describe n pixels: float32 (n, any number).
-
-        By default these are their ``features``, float32 (n, F).
-        """
-        return features
-
-    @abstractmethod
-    def choose(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
-    ) -> NDArray[np.int64]:
-        """Choose rows that lie apart, from each other and from some.
-
-        Args:
-            rows: N pixels with vectors, in order of preference.
-            count: How many to choose.
-            taken: bool (N,), those that count as chosen already.
-            stream: Key of its random draws.
-
-        Returns:
-            int64 (min(count, rows not taken),), indices into ``rows``.
-        """
+from .top import More, Picks
 
 
 class Shortlist:
@@ -96,7 +63,7 @@ class Shortlist:
 
     def vectors(
         self, prediction: Prediction | None
-    ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    ) -> Callable[[Ints], Floats]:
         """Describe an image: int64 (n,) places -> float32 (n, F)."""
         assert prediction is not None
         assert prediction.features is not None
@@ -104,7 +71,7 @@ class Shortlist:
         # whole, so that no pixel depends on others; and only when asked
         projected = cache(lambda: project(features, self.dims, self.seed))
 
-        def at(places: NDArray[np.int64]) -> NDArray[np.float32]:
+        def at(places: Ints) -> Floats:
             found = sample_at(projected(), places, prediction.size)
             vectors = self.diversity.vectors(
                 prediction, places, found.cpu().numpy()
@@ -113,9 +80,7 @@ class Shortlist:
 
         return at
 
-    def choose(
-        self, left: Picks, taken: Picks, count: int
-    ) -> NDArray[np.int64]:
+    def choose(self, left: Picks, taken: Picks, count: int) -> Ints:
         """Choose some picks that lie apart: int64, indices into ``left``."""
         choose = partial(self.diversity.choose, stream=self.stream)
         return spread(left, taken, count, choose)
@@ -166,17 +131,17 @@ class DiversePerImage(PixelsPerImage):
     def pick(
         self,
         image: PoolImage,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
+        places: Ints,
+        scores: Floats,
         quota: int,
-        taken: NDArray[np.int64],
+        taken: Ints,
         prediction: Prediction | None,
-    ) -> NDArray[np.int64]:
+    ) -> Ints:
         """Choose among the best of one image; see the base."""
         vectors = self._shortlist.vectors(prediction)
         position = self._position[image.name]
 
-        def rows(at: NDArray[np.int64], scores: NDArray[np.float32]) -> Picks:
+        def rows(at: Ints, scores: Floats) -> Picks:
             columns = dict(vectors=vectors(at)) if len(at) else {}
             return self.picks_of(position, at, scores, **columns)
 
@@ -235,23 +200,12 @@ class DiverseGlobal(PixelsGlobal):
         """Count the pixels to choose from; see the base."""
         return self._shortlist.looked_at(count)
 
-    def shortlist(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
-        prediction: Prediction | None = None,
-    ) -> None:
-        """Keep what can be among the best, and its vectors; see the base."""
-        position, places, scores = self.enter(image, score, available)
+    def columns(self, places: Ints, prediction: Prediction | None) -> More:
+        """Describe the pixels that are kept by their vectors; see the base."""
         vectors = self._shortlist.vectors(prediction)
+        return lambda at: dict(vectors=vectors(places[at]))
 
-        def more(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            return dict(vectors=vectors(places[index]))
-
-        self.offer(position, places, scores, more)
-
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose pixels of the shortlist that lie apart; see the base."""
-        top = best(left.scores, left.ties.__getitem__, self.looked_at(count))
+        top = left.best(self.looked_at(count))
         return top[self._shortlist.choose(left.take(top), taken, count)]

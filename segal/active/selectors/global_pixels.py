@@ -2,11 +2,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.registry import SELECTORS
-from segal.structures import PoolImage, Prediction, Unit
+from segal.structures import Unit
 
 from .over_pool import BestOverPool
 
@@ -25,13 +22,3 @@ class PixelsGlobal(BestOverPool):
 
     unit: ClassVar[Unit] = 'pixel'
     evenly: ClassVar[bool | None] = False
-
-    def shortlist(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
-        prediction: Prediction | None = None,
-    ) -> None:
-        """Keep what can be among the best; see the base."""
-        self.offer(*self.enter(image, score, available))

@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.registry import SELECTORS
-from segal.seeding import key
 
 from .diverse_images import DiverseImages
-from .diversity import Points, k_means_plus_plus
-from .top import Picks
+from .diversity import KMeansSeeds
 
 
 @SELECTORS.register_module()
@@ -26,10 +21,4 @@ class KMeansPlusPlus(DiverseImages):
     :class:`~segal.active.selectors.diverse_images.DiverseImages`.
     """
 
-    def spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """See the base."""
-        stream = key(self.seed, self.round, 'k-means++')
-        cloud = Points(rows.coordinates)
-        return k_means_plus_plus(cloud, count, taken, rows.ties, stream)
+    diversity = KMeansSeeds()

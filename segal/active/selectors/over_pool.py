@@ -3,23 +3,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.seeding import uniform
-from segal.structures import Candidates, Selection
+from segal.structures import Candidates, PoolImage, Prediction, Selection
 
+from .arrays import Bools, Floats, Ints, Keys
 from .base import BaseSelector
 from .context import QueryContext
 from .quotas import rounded_share
-from .top import More, Picks, RunningTop, best, lowest
+from .top import More, Picks, RunningTop, lowest
 
 
 class BestOverPool(BaseSelector):
     """Spends one budget where the scores of the whole pool are highest.
 
-    A subclass writes ``shortlist``, which hands places and their scores to
-    :meth:`offer`. It may write :meth:`spendable`, :meth:`looked_at`,
-    :meth:`running_top` and :meth:`pick`, too.
+    A subclass may write :meth:`shortlist`, which hands places and their
+    scores to :meth:`offer`, :meth:`columns`, :meth:`spendable`,
+    :meth:`looked_at`, :meth:`running_top` and :meth:`pick`.
 
     Each rank keeps a running top of the budget's size, and a second one of
     the lowest keyed draws where ``shuffle_prop`` asks for random picks. What
@@ -52,11 +52,29 @@ class BestOverPool(BaseSelector):
         """Build what keeps the best ``capacity`` places."""
         return RunningTop(capacity)
 
+    def shortlist(
+        self,
+        image: PoolImage,
+        score: Floats,
+        available: Bools,
+        prediction: Prediction | None = None,
+    ) -> None:
+        """Keep what can be among the best; see the base."""
+        position, places, scores = self.enter(image, score, available)
+        more = self.columns(places, prediction)
+        self.offer(position, places, scores, more)
+
+    def columns(
+        self, places: Ints, prediction: Prediction | None
+    ) -> More | None:
+        """Say how to make further columns of the places that are kept."""
+        return None
+
     def offer(
         self,
         position: int,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
+        places: Ints,
+        scores: Floats,
         more: More | None = None,
     ) -> None:
         """Keep those places of one image that may be selected.
@@ -66,7 +84,7 @@ class BestOverPool(BaseSelector):
         """
         name = self.images[position].name
 
-        def ties(index: NDArray[np.int64]) -> NDArray[np.uint64]:
+        def ties(index: Ints) -> Keys:
             return self.ties(name, places[index])
 
         if self._best.capacity:
@@ -123,16 +141,16 @@ class BestOverPool(BaseSelector):
         chosen[left[at]] = True
         return self.selection(picks.take(chosen), self.amount)
 
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose the candidates that are picked for their scores.
 
         From ``left``, candidates that were not picked at random, ``count`` are
         chosen; ``taken`` are the random picks and what was labelled before.
         Returns int64 (min(count, N),), indices into ``left``.
         """
-        return best(left.scores, left.ties.__getitem__, count)
+        return left.best(count)
 
-    def _shuffled(self, picks: Picks) -> NDArray[np.uint64]:
+    def _shuffled(self, picks: Picks) -> Keys:
         """Return the random draws of picks sorted by image: uint64 (N,)."""
         occurring, starts = np.unique(picks.image, return_index=True)
         parts = [np.empty(0, np.uint64)]

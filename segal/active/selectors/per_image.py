@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Candidates, PoolImage, Prediction, Selection, Unit
 
+from .arrays import Bools, Floats, Ints
 from .base import BaseSelector
 from .context import QueryContext
 from .quotas import quotas, rounded_share, top_count
@@ -80,8 +80,8 @@ class PixelsPerImage(BaseSelector):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Pick this image's share; see the base."""
@@ -115,12 +115,12 @@ class PixelsPerImage(BaseSelector):
     def pick(
         self,
         image: PoolImage,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
+        places: Ints,
+        scores: Floats,
         quota: int,
-        taken: NDArray[np.int64],
+        taken: Ints,
         prediction: Prediction | None,
-    ) -> NDArray[np.int64]:
+    ) -> Ints:
         """Choose the places of one image that are picked for their scores.
 
         Args:
@@ -145,12 +145,8 @@ class PixelsPerImage(BaseSelector):
         return top
 
     def best(
-        self,
-        image: PoolImage,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        count: int,
-    ) -> NDArray[np.int64]:
+        self, image: PoolImage, places: Ints, scores: Floats, count: int
+    ) -> Ints:
         """Find the best of n places; equal ones by their tie keys.
 
         Returns int64 (min(count, n),), indices into ``places``, in no

@@ -5,29 +5,25 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
 from segal.structures import Prediction
 
+from .arrays import Floats, Ints
 from .diverse_pixels import DiverseGlobal, DiversePerImage
-from .diversity import Cloud, Gradients, errors_at
-from .pixels_k_means import KMeansPlusPlusPixels
+from .diversity import Cloud, Gradients, KMeansSeeds, errors_at
 from .top import Picks
 
 
-class BadgePixels(KMeansPlusPlusPixels):
+class BadgePixels(KMeansSeeds):
     """Draws pixels by k-means++ over the gradients of a last layer.
 
     A vector is C, then the C errors of a pixel, then its F features.
     """
 
     def vectors(
-        self,
-        prediction: Prediction,
-        places: NDArray[np.int64],
-        features: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+        self, prediction: Prediction, places: Ints, features: Floats
+    ) -> Floats:
         """Describe some pixels of an image: float32 (n, 1 + C + F)."""
         assert prediction.probs is not None
         errors = errors_at(prediction.probs, places).cpu().numpy()

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.registry import SELECTORS
 
-from .diverse_pixels import DiverseGlobal, DiversePerImage, Diversity
-from .diversity import Points, k_centre
-from .top import Picks
-
-
-class KCentre(Diversity):
-    """Chooses the pixel farthest from all that are chosen, again and again."""
-
-    def choose(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
-    ) -> NDArray[np.int64]:
-        """See the base."""
-        return k_centre(Points(rows.coordinates), count, taken)
+from .diverse_pixels import DiverseGlobal, DiversePerImage
+from .diversity import KCentre
 
 
 @SELECTORS.register_module()

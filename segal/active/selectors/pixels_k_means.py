@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.registry import SELECTORS
 
-from .diverse_pixels import DiverseGlobal, DiversePerImage, Diversity
-from .diversity import Cloud, Points, k_means_plus_plus
-from .top import Picks
-
-
-class KMeansPlusPlusPixels(Diversity):
-    """Draws pixels; the farther from all that are drawn, the likelier."""
-
-    def cloud(self, rows: Picks) -> Cloud:
-        """Make the points of N rows, between which distances are taken."""
-        return Points(rows.coordinates)
-
-    def choose(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_], stream: int
-    ) -> NDArray[np.int64]:
-        """See the base."""
-        return k_means_plus_plus(
-            self.cloud(rows), count, taken, rows.ties, stream
-        )
+from .diverse_pixels import DiverseGlobal, DiversePerImage
+from .diversity import KMeansSeeds
 
 
 @SELECTORS.register_module()
@@ -39,7 +19,7 @@ class PixelsKMeansPlusPlus(DiversePerImage):
     :class:`~segal.active.selectors.diverse_pixels.DiversePerImage`.
     """
 
-    diversity = KMeansPlusPlusPixels()
+    diversity = KMeansSeeds()
 
 
 @SELECTORS.register_module()
@@ -50,4 +30,4 @@ class PixelsKMeansPlusPlusGlobal(DiverseGlobal):
     :class:`~segal.active.selectors.diverse_pixels.DiverseGlobal`.
     """
 
-    diversity = KMeansPlusPlusPixels()
+    diversity = KMeansSeeds()

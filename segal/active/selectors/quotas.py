@@ -5,12 +5,11 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .arrays import Ints, Keys
 
 
-def quotas(
-    budget: int, free: NDArray[np.int64], tie_keys: NDArray[np.uint64]
-) -> NDArray[np.int64]:
+def quotas(budget: int, free: Ints, tie_keys: Keys) -> Ints:
     """Spread a budget over images, as evenly as their free places allow.
 
     Every image gets the same share. What an image cannot take goes evenly to

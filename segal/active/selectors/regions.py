@@ -6,12 +6,12 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.active.units.region import AGGREGATES, Region, Wanted
 from segal.errors import ConfigError, nearest
 from segal.structures import Answer, PoolImage, Selection, Unit
 
+from .arrays import Bools, Floats, Ints
 from .base import BaseSelector
 from .context import QueryContext
 from .quotas import top_count
@@ -71,7 +71,7 @@ class BaseRegions(BaseSelector):
                 'pixels; count it in regions'
             )
         self.shape = context.unit
-        self.numbers: dict[str, NDArray[np.int64]] = {}
+        self.numbers: dict[str, Ints] = {}
         self.aggregate = aggregate
         self.answer = answer
 
@@ -88,7 +88,7 @@ class BaseRegions(BaseSelector):
         """Count the regions or pixels that a selection asks."""
         return len(selection) if self.in_pixels else selection.region_count
 
-    def prices(self, picks: Picks) -> NDArray[np.int64]:
+    def prices(self, picks: Picks) -> Ints:
         """Count what each pick takes of the budget: int64 (N,)."""
         if self.in_pixels and picks.sizes is not None:
             return picks.sizes
@@ -103,9 +103,9 @@ class BaseRegions(BaseSelector):
     def find(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        asked: NDArray[np.bool_],
-        available: NDArray[np.bool_],
+        score: Floats,
+        asked: Bools,
+        available: Bools,
         wanted: Wanted,
         aggregate: str,
     ) -> Picks:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
+from .arrays import Bools, Floats
 from .context import QueryContext
 from .regions import BaseRegions
 from .top import Picks
@@ -50,8 +50,8 @@ class RegionsGlobal(BaseRegions):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Keep what can be among the best; see the base."""

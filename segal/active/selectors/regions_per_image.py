@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
 from segal.seeding import uniform
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
+from .arrays import Bools, Floats, Ints
 from .context import QueryContext
 from .quotas import quotas, rounded_share, top_count
 from .regions import BaseRegions
@@ -61,7 +61,7 @@ class RegionsPerImage(BaseRegions):
             self.most = np.minimum(most, np.minimum(free, self.total()))
         self._picks: list[Picks] = []
 
-    def _shares(self, able: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _shares(self, able: Ints) -> Ints:
         """Split the budget of the pool over what images can give: (P,)."""
         draws = [self.stream('quota', x.name) for x in self.images]
         return quotas(self.total(), able, np.array(draws, np.uint64))
@@ -69,8 +69,8 @@ class RegionsPerImage(BaseRegions):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Pick this image's share; see the base."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
@@ -18,6 +17,7 @@ from segal.structures import (
     Unit,
 )
 
+from .arrays import Bools, Floats
 from .base import BaseSelector
 from .context import QueryContext
 from .top import Picks
@@ -31,9 +31,7 @@ class WorthCandidates(Candidates):
         others: float32 (M,), the best scores in images that are open.
     """
 
-    others: NDArray[np.float32] = field(
-        default_factory=lambda: np.empty(0, np.float32)
-    )
+    others: Floats = field(default_factory=lambda: np.empty(0, np.float32))
 
 
 @SELECTORS.register_module()
@@ -85,8 +83,8 @@ class ScorePerCost(BaseSelector):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Sum the best of the image; see the base."""

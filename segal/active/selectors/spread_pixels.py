@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import PoolImage, Prediction
 
+from .arrays import Bools, Floats, Ints
 from .context import QueryContext
 from .per_image import PixelsPerImage
 
@@ -51,12 +51,12 @@ class PixelsSpread(PixelsPerImage):
     def pick(
         self,
         image: PoolImage,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
+        places: Ints,
+        scores: Floats,
         quota: int,
-        taken: NDArray[np.int64],
+        taken: Ints,
         prediction: Prediction | None,
-    ) -> NDArray[np.int64]:
+    ) -> Ints:
         """Choose the best that are apart; see the base."""
         looked_at = 8 * quota
         while True:  # until enough of the best are looked at
@@ -71,12 +71,8 @@ class PixelsSpread(PixelsPerImage):
         return np.concatenate([order[apart], rest])
 
     def _apart(
-        self,
-        image: PoolImage,
-        places: NDArray[np.int64],
-        quota: int,
-        taken: NDArray[np.int64],
-    ) -> NDArray[np.bool_]:
+        self, image: PoolImage, places: Ints, quota: int, taken: Ints
+    ) -> Bools:
         """Mark those of some places, best first, to pick: bool (n,)."""
         width = image.size[1]
         reach = self.distance - 1

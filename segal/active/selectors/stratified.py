@@ -10,6 +10,7 @@ from segal.registry import SELECTORS
 from segal.seeding import place_keys
 from segal.structures import PoolImage, Prediction
 
+from .arrays import Floats, Ints
 from .per_image import PixelsPerImage
 from .quotas import quotas
 from .top import Ties, best, within
@@ -42,12 +43,12 @@ class PixelsStratified(PixelsPerImage):
     def pick(
         self,
         image: PoolImage,
-        places: NDArray[np.int64],
-        scores: NDArray[np.float32],
+        places: Ints,
+        scores: Floats,
         quota: int,
-        taken: NDArray[np.int64],
+        taken: Ints,
         prediction: Prediction | None,
-    ) -> NDArray[np.int64]:
+    ) -> Ints:
         """Choose the best of each class; see the base."""
         return best_of_classes(
             predicted(prediction, places),
@@ -59,7 +60,7 @@ class PixelsStratified(PixelsPerImage):
 
 
 def predicted(
-    prediction: Prediction | None, places: NDArray[np.int64]
+    prediction: Prediction | None, places: Ints
 ) -> NDArray[np.uint8]:
     """Predict the class of some pixels: uint8 (n,)."""
     assert prediction is not None
@@ -70,11 +71,11 @@ def predicted(
 
 def best_of_classes(
     classes: NDArray[np.uint8],
-    scores: NDArray[np.float32],
+    scores: Floats,
     ties: Ties,
     count: int,
     stream: int,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Find the best pixels of each class, equally many of each.
 
     From N classes and scores: int64 (min(count, N),), indices, by class. The

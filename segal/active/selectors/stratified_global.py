@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.registry import SELECTORS
-from segal.structures import PoolImage, Prediction
+from segal.structures import Prediction
 
+from .arrays import Floats, Ints
 from .global_pixels import PixelsGlobal
 from .stratified import best_of_classes, predicted
 from .top import More, Picks, RunningTop, Ties, within
@@ -27,10 +27,10 @@ class StratifiedTop(RunningTop):
     def add(
         self,
         image: int,
-        places: NDArray[np.int64],
-        values: NDArray[np.float32],
+        places: Ints,
+        values: Floats,
         ties: Ties,
-        scores: NDArray[np.float32],
+        scores: Floats,
         more: More | None = None,
     ) -> None:
         """Take in the places of one image; ``more`` makes their classes."""
@@ -77,23 +77,12 @@ class PixelsStratifiedGlobal(PixelsGlobal):
         """Build what keeps the best of each class; see the base."""
         return StratifiedTop(capacity)
 
-    def shortlist(
-        self,
-        image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
-        prediction: Prediction | None = None,
-    ) -> None:
-        """Keep what can be among the best of its class; see the base."""
-        position, places, scores = self.enter(image, score, available)
+    def columns(self, places: Ints, prediction: Prediction | None) -> More:
+        """Keep the predicted class of each pixel; see the base."""
         classes = predicted(prediction, places)
+        return lambda at: dict(classes=classes[at])
 
-        def more(index: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-            return dict(classes=classes[index])
-
-        self.offer(position, places, scores, more)
-
-    def pick(self, left: Picks, count: int, taken: Picks) -> NDArray[np.int64]:
+    def pick(self, left: Picks, count: int, taken: Picks) -> Ints:
         """Choose the best of each class; see the base."""
         if not len(left.places):
             return np.empty(0, np.int64)

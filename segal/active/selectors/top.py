@@ -8,28 +8,28 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Ties = Callable[[NDArray[np.int64]], NDArray[np.uint64]]
+from .arrays import Floats, Ints, Keys
+
+Ties = Callable[[Ints], Keys]
 """Indices int64 (n,) -> their tie keys uint64 (n,), made only when needed."""
 
-More = Callable[[NDArray[np.int64]], dict[str, NDArray[Any]]]
+More = Callable[[Ints], dict[str, NDArray[Any]]]
 """Indices int64 (n,) -> further columns of :class:`Picks`, n rows each."""
 
 
 _T = TypeVar('_T')
 
 
-def within(
-    function: Callable[[NDArray[np.int64]], _T], at: NDArray[np.int64]
-) -> Callable[[NDArray[np.int64]], _T]:
+def within(function: Callable[[Ints], _T], at: Ints) -> Callable[[Ints], _T]:
     """Restrict a function of indices to the part ``at``, int64 (n,)."""
 
-    def of_part(index: NDArray[np.int64]) -> _T:
+    def of_part(index: Ints) -> _T:
         return function(at[index])
 
     return of_part
 
 
-def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
+def lowest(draws: Keys, count: int) -> Ints:
     """Find the lowest ``count`` draws: indices, in no particular order."""
     if count <= 0:
         return np.empty(0, np.int64)
@@ -38,9 +38,7 @@ def lowest(draws: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
     return np.argpartition(draws, count - 1)[:count]
 
 
-def best(
-    scores: NDArray[np.float32], ties: Ties, count: int
-) -> NDArray[np.int64]:
+def best(scores: Floats, ties: Ties, count: int) -> Ints:
     """Find the best ``count`` scores: indices, in no particular order.
 
     Of equal scores those with the lowest tie keys are taken; ``ties`` is
@@ -76,16 +74,16 @@ class Picks(NamedTuple):
     """
 
     image: NDArray[np.int32]
-    places: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    ties: NDArray[np.uint64]
-    vectors: NDArray[np.float32] | None = None
+    places: Ints
+    scores: Floats
+    ties: Keys
+    vectors: Floats | None = None
     classes: NDArray[np.uint8] | None = None
-    sizes: NDArray[np.int64] | None = None
-    orders: NDArray[np.int64] | None = None
+    sizes: Ints | None = None
+    orders: Ints | None = None
 
     @property
-    def coordinates(self) -> NDArray[np.float32]:
+    def coordinates(self) -> Floats:
         """Return ``vectors``, which must be there: float32 (N, F)."""
         assert self.vectors is not None
         return self.vectors
@@ -115,6 +113,10 @@ class Picks(NamedTuple):
         ]
         return Picks(*columns)
 
+    def best(self, count: int) -> Ints:
+        """Find the best ``count``: indices, in no particular order."""
+        return best(self.scores, self.ties.__getitem__, count)
+
     def sort(self) -> Picks:
         """Sort by image, best first within each."""
         order = np.lexsort((self.places, self.ties, -self.scores, self.image))
@@ -140,16 +142,16 @@ class RunningTop:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.threshold = np.float32(-np.inf)
-        self._held: list[tuple[Picks, NDArray[np.float32]]] = []
+        self._held: list[tuple[Picks, Floats]] = []
         self._count = 0
 
     def add(
         self,
         image: int,
-        places: NDArray[np.int64],
-        values: NDArray[np.float32],
+        places: Ints,
+        values: Floats,
         ties: Ties,
-        scores: NDArray[np.float32],
+        scores: Floats,
         more: More | None = None,
     ) -> None:
         """Offer the n places of one image, at its position in the pool.

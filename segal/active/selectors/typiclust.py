@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key
 
+from .arrays import Bools, Ints
 from .context import QueryContext
 from .diverse_images import DiverseImages
 from .diversity import typical
@@ -55,9 +53,7 @@ class TypiClust(DiverseImages):
         self.clusters = clusters
         self.neighbours = neighbours
 
-    def spread(
-        self, rows: Picks, count: int, taken: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
+    def spread(self, rows: Picks, count: int, taken: Bools) -> Ints:
         """See the base."""
         return typical(
             rows.coordinates,

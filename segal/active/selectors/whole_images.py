@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segal.errors import ConfigError, nearest
 from segal.registry import SELECTORS
 from segal.structures import WHOLE_IMAGE, PoolImage, Prediction, Unit
 
+from .arrays import Bools, Floats
 from .context import QueryContext
 from .over_pool import BestOverPool
 
-_AGGREGATES: dict[str, Callable[[NDArray[np.float32]], Any]] = {
+_AGGREGATES: dict[str, Callable[[Floats], Any]] = {
     'mean': lambda scores: scores.mean(dtype=np.float64),
     'max': np.max,
     'sum': lambda scores: scores.sum(dtype=np.float64),
@@ -61,8 +61,8 @@ class WholeImages(BestOverPool):
     def shortlist(
         self,
         image: PoolImage,
-        score: NDArray[np.float32],
-        available: NDArray[np.bool_],
+        score: Floats,
+        available: Bools,
         prediction: Prediction | None = None,
     ) -> None:
         """Score the image; see the base."""
@@ -72,7 +72,7 @@ class WholeImages(BestOverPool):
                 position, np.array([WHOLE_IMAGE]), self.aggregated(scores)
             )
 
-    def aggregated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    def aggregated(self, scores: Floats) -> Floats:
         """Turn the scores of an image's available pixels into one: (1,)."""
         value = _AGGREGATES[self.aggregate](scores)
         return np.array([value], np.float32)

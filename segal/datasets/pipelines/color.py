@@ -18,11 +18,7 @@ from torchvision import transforms
 
 
 def _share(prob: float) -> float:
-    """Check that a value is a probability.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """Check that a value is a probability."""
     if not 0 <= prob <= 1:
         raise ValueError(f'prob: wanted a number from 0 to 1; got {prob!r}')
     return prob

@@ -15,22 +15,14 @@ def move_labels(
     size: tuple[int, int],
     ignore_index: int = 255,
 ) -> NDArray[np.uint8]:
-    """Move single labelled pixels to a map of another size.
+    """Move single labelled pixels of (H, W) to a map of another size.
 
-    The centre of pixel (y, x) lands in pixel (floor((y + 0.5) * s_y),
-    floor((x + 0.5) * s_x)), where bilinear resizing puts its colour, too. One
-    label stays one labelled pixel: enlarging makes no more of them. Where
-    several land in one pixel, the one nearest to its centre stays; of equally
-    near ones that with the lowest flat index.
-
-    Args:
-        labels: uint8 (H, W), class ids.
-        places: int64 (N,), sorted flat indices of what to carry.
-        size: (height, width) of the new map.
-        ignore_index: Class id everywhere else.
-
-    Returns:
-        uint8 of ``size``.
+    The centre of pixel (y, x) lands in pixel (floor((y + 0.5) * s_y), floor((x
+    + 0.5) * s_x)), where bilinear resizing puts its colour, too. One label
+    stays one labelled pixel: enlarging makes no more of them. Where several
+    land in one pixel, the one nearest to its centre stays; of equally near
+    ones that with the lowest flat index. The ``places``, int64 (N,), are
+    sorted flat indices of what to carry.
     """
     height, width = labels.shape
     rows, columns = np.divmod(places, width)
@@ -51,18 +43,10 @@ def move_labels(
 def resize_unasked(
     unasked: NDArray[np.uint8], size: tuple[int, int], ignore_index: int = 255
 ) -> NDArray[np.uint8]:
-    """Resize the map of pixels that were not asked.
+    """Resize the map (H, W) of pixels that were not asked.
 
-    Nearest; and whatever lies in a pixel that somebody was asked about is
-    asked, too, so that shrinking forgets none.
-
-    Args:
-        unasked: uint8 (H, W), ``ignore_index`` where somebody was asked.
-        size: (height, width) of the new map.
-        ignore_index: As it says.
-
-    Returns:
-        uint8 of ``size``.
+    Nearest; and whatever lies in a pixel that somebody was asked about
+    (``ignore_index``) is asked, too, so that shrinking forgets none.
     """
     nearest = mmcv.imresize(unasked, size[::-1], interpolation='nearest')
     if size[0] >= unasked.shape[0] and size[1] >= unasked.shape[1]:

@@ -47,14 +47,7 @@ class DeepLabV2Head(BaseDecodeHead):
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Compute class scores at the size of the last stage.
-
-        Args:
-            inputs: Outputs of the backbone, each float (B, D, h, w).
-
-        Returns:
-            float (B, C, h, w).
-        """
+        """Compute class scores (B, C, h, w), at the size of the last stage."""
         features = self._transform_inputs(inputs)
         if self.dropout is not None:
             features = self.dropout(features)

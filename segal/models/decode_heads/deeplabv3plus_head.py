@@ -66,15 +66,7 @@ class DeepLabV3PlusHead(ASPPHead):
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Compute class scores at the size of the first stage.
-
-        Args:
-            inputs: Outputs of the backbone, each float (B, D, h, w), finest
-                first.
-
-        Returns:
-            float (B, C, h, w) of ``inputs[0]``.
-        """
+        """Compute class scores (B, C, h, w), at the first stage's size."""
         low = self.low(inputs[0])
         pyramid = resize(
             self._forward_feature(inputs),

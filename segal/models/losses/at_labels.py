@@ -49,14 +49,9 @@ class AtLabels(BaseDecodeHead):
 
     @force_fp32(apply_to=('seg_logit',))
     def losses(self, seg_logit: Tensor, seg_label: Tensor) -> dict[str, Any]:
-        """Compute the losses of a batch, and its accuracy.
+        """Compute the losses of a batch, and its accuracy, as mmseg does.
 
-        Args:
-            seg_logit: float (B, C, h, w).
-            seg_label: Class ids, int64 (B, 1, H, W).
-
-        Returns:
-            As mmseg's.
+        From logits, float (B, C, h, w), and class ids, int64 (B, 1, H, W).
         """
         labelled = seg_label[:, 0] != self.ignore_index  # (B, H, W)
         if int(labelled.sum()) <= self.densest * labelled.numel():
@@ -80,19 +75,10 @@ def _at(
 ) -> tuple[Tensor, Tensor]:
     """Gather the labelled pixels of a batch, one column for each image.
 
-    Images stay apart, since some losses are means over images, and OHEM
-    keeps so many pixels for each.
-
-    Args:
-        logits: float (B, C, h, w).
-        labels: Class ids, int64 (B, 1, H, W).
-        labelled: Pixels with a class, bool (B, H, W).
-        ignore_index: Fills up the columns of images with fewer labels.
-        align_corners: As the logits would be upsampled.
-
-    Returns:
-        Logits, float (B, C, N, 1), and class ids, int64 (B, 1, N, 1), for
-        the N labels of the image with most; N is 1 where there is none.
+    Images stay apart, since some losses are means over images, and OHEM keeps
+    so many pixels for each. Returns logits, float (B, C, N, 1), and class ids,
+    int64 (B, 1, N, 1), for the N labels of the image with most, and 1 at
+    least; ``ignore_index`` fills up the others.
     """
     image, row, column = labelled.nonzero(as_tuple=True)  # (M,) each
     counts = torch.bincount(image, minlength=len(labels))  # (B,)
@@ -127,12 +113,8 @@ def sample_losses(
 ) -> None:
     """Make the heads of a network evaluate losses at labels only, in place.
 
-    Heads of :func:`whole_maps` are not changed.
-
-    Args:
-        model: From :func:`~segal.models.losses.on_labelled.mend`.
-        when: True: always; ``'auto'``: where few pixels of a batch are
-            labelled; False: never.
+    Always, if ``when`` is True; with ``'auto'`` where few pixels of a batch
+    are labelled. Heads of :func:`whole_maps` are not changed.
     """
     if not when:
         return
@@ -149,12 +131,7 @@ def check_sampled(
 ) -> list[str]:
     """Check that every head can evaluate its losses at labels only.
 
-    Args:
-        model: From :func:`sample_losses`.
-        when: As there; ``'auto'`` does not change heads that cannot.
-
-    Returns:
-        Problems.
+    With ``'auto'``, those that cannot need not. Returns problems.
     """
     if when is not True:
         return []
@@ -173,11 +150,7 @@ def check_sampled(
 
 
 def describe(model: nn.Module) -> str:
-    """Describe where the losses of each head are evaluated, for the log.
-
-    Args:
-        model: From :func:`sample_losses`.
-    """
+    """Describe where the losses of each head are evaluated, for the log."""
     sampled = [
         f'model.{name}'
         for name, head in model.named_modules()
@@ -195,14 +168,7 @@ def describe(model: nn.Module) -> str:
 
 
 def whole_maps(model: nn.Module) -> dict[str, str]:
-    """List the heads whose losses need whole maps, with the reason.
-
-    Args:
-        model: From :func:`~segal.models.losses.on_labelled.mend`.
-
-    Returns:
-        Dotted key of the part that needs them -> the reason.
-    """
+    """List the heads whose losses need whole maps: dotted key -> reason."""
     found = {}
     for name, head in model.named_modules():
         if _has_losses(head) and (why := _why(head)):

@@ -14,23 +14,15 @@ def upsampled_at(
     size: tuple[int, int],
     align_corners: bool,
 ) -> Tensor:
-    """Compute the values of upsampled maps at some pixels only.
+    """Compute the values of upsampled maps at N pixels only.
 
     The values, and the gradients, of ``F.interpolate(maps, size,
     mode='bilinear', align_corners=align_corners)`` at these pixels, but for
     the last rounding. As there, half precision is blended in single.
 
-    Args:
-        maps: float (B, C, h, w).
-        image: Index of the image, int64 (N,).
-        row: In [0, H), int64 (N,).
-        column: In [0, W), int64 (N,).
-        size: (H, W), what the maps would be upsampled to.
-        align_corners: Whether centres of corner pixels stay where they are,
-            or corners of corner pixels.
-
-    Returns:
-        float (N, C), in the precision of ``maps``.
+    The ``maps`` are float (B, C, h, w); ``image``, ``row`` in [0, H) and
+    ``column`` in [0, W) are int64 (N,). Returns float (N, C), in the precision
+    of ``maps``.
     """
     if tuple(maps.shape[2:]) == tuple(size):
         return maps[image, :, row, column]  # (N, C)
@@ -64,15 +56,8 @@ def _between(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the two cells of a short axis around each place of a long one.
 
-    Args:
-        places: float (N,), in [0, ``many``).
-        few: Cells of the short axis.
-        many: Places of the long one.
-        align_corners: Whether the first and last of both are the same.
-
-    Returns:
-        The cell before and the cell after, int64 (N,), and how far the place
-        is from the one to the other, float (N,) in [0, 1].
+    Returns the cell before and the cell after, int64 (N,), and how far the
+    place is from the one to the other, float (N,) in [0, 1].
     """
     if align_corners:
         at = places * ((few - 1) / max(many - 1, 1))

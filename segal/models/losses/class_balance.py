@@ -9,18 +9,12 @@ from torch import nn
 
 
 def class_weights(counts: NDArray[np.int64], power: float) -> list[float]:
-    """Compute the weight of each class.
+    """Compute the weight of each class from its number of labels, (C,).
 
     ``n_c ** -power``, scaled so that the mean over all labels is 1: the loss
-    stays as large as without weights. A class without a label counts as much
-    as the rarest one.
-
-    Args:
-        counts: Labels of each class, int64 (C,).
-        power: 0: all alike; 1: each class has the same share of the loss.
-
-    Returns:
-        C weights above 0.
+    stays as large as without weights. With a power of 0 all weigh the same;
+    with 1 each class has the same share of the loss. A class without a label
+    counts as much as the rarest one.
     """
     bought = counts > 0
     if not bought.any():
@@ -36,14 +30,7 @@ def weigh_classes(model: nn.Module, weights: list[float]) -> None:
 
 
 def check_class_balance(model: nn.Module) -> list[str]:
-    """Check that a network has losses that can be balanced.
-
-    Args:
-        model: As built.
-
-    Returns:
-        Problems.
-    """
+    """List why a network, as built, has no losses that can be balanced."""
     losses = _losses(model)
     if not losses:
         return [

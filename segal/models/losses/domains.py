@@ -26,10 +26,6 @@ def weigh_domains(model: nn.Module, weight: float) -> None:
 
     Source: the supervised losses of Xie et al., Towards Fewer Annotations,
     CVPR 2022, are added like this, with a weight of 1.
-
-    Args:
-        model: A network of mmseg's.
-        weight: Of the sources' loss, above 0.
     """
     network: Any = model
     domains = _Domains(weight)
@@ -71,13 +67,7 @@ class _Domains:
         seg_logit: Any,
         seg_label: Tensor,
     ) -> dict[str, Tensor]:
-        """Sum a head's losses over the domains; average its other values.
-
-        Args:
-            losses: The head's own.
-            seg_logit: Tensors (B, ...), maybe several.
-            seg_label: (B, ...).
-        """
+        """Sum a head's losses over the domains; average its other values."""
         flags = self._from_source
         if flags is None:  # an inner head, whose batch is split already
             return losses(seg_logit, seg_label)

@@ -52,13 +52,8 @@ class LabelledPointHead(PointHead):
     ) -> Tensor:
         """Draw the points to learn from.
 
-        Args:
-            seg_logits: Of the head before, float (B, C, h, w).
-            uncertainty_func: Logits (B, C, P) to unsureness (B, 1, P).
-            cfg: ``model.train_cfg``.
-
-        Returns:
-            float (B, P, 2), x and y in [0, 1].
+        From ``seg_logits``, float (B, C, h, w), of the head before: float (B,
+        P, 2), x and y in [0, 1].
         """
         count = int(cfg.num_points)
         drawn = self._draw(int(count * cfg.oversample_ratio), seg_logits)
@@ -69,11 +64,7 @@ class LabelledPointHead(PointHead):
         return torch.cat([points, rest], dim=1)
 
     def _draw(self, count: int, like: Tensor) -> Tensor:
-        """Draw points in labelled pixels; anywhere, where none is labelled.
-
-        Returns:
-            float (B, count, 2), x and y in [0, 1].
-        """
+        """Draw points in labelled pixels, (B, count, 2); anywhere without."""
         height, width = self._labelled.shape[1:]
         size = like.new_tensor([width, height])
         points = []
@@ -111,9 +102,8 @@ class KnownDetailHead(STDCHead, _KnownBorders):
     def losses(self, seg_logit: Tensor, seg_label: Tensor) -> Any:
         """Compute the losses of the detail head.
 
-        Args:
-            seg_logit: float (B, 1 or 2, h, w).
-            seg_label: Class ids, int64 (B, 1, H, W).
+        From logits, float (B, 1 or 2, h, w), and class ids, int64 (B, 1, H,
+        W).
         """
         void = (seg_label == self.ignore_index).float()
         unknown = torch.zeros_like(void)

@@ -56,16 +56,9 @@ class OnLabelled(nn.Module):
     ) -> Tensor:
         """Compute the loss of a batch.
 
-        Args:
-            pred: Logits, float (B, C, ...).
-            target: Class ids, int64 (B, ...).
-            weight: Of each pixel, float (B, ...).
-            ignore_index: Class id of pixels without a label.
-            kwargs: For the loss.
-
-        Returns:
-            A scalar; the loss of each pixel, over the whole batch, where
-            ``reduction_override='none'`` asks for it (OHEM's sampler).
+        From logits (B, C, ...), class ids and weights (B, ...): a scalar; the
+        loss of each pixel, over the whole batch, where
+        ``reduction_override='none'`` asks for it (OHEM's sampler).
         """
         if kwargs.get('reduction_override') == 'none':
             return self.loss(  # type: ignore[no-any-return]
@@ -138,12 +131,8 @@ def mend(model: nn.Module) -> None:
 def check_losses(model: nn.Module) -> list[str]:
     """Check that each loss of a network works with a few labels.
 
-    Args:
-        model: From :func:`mend`.
-
-    Returns:
-        Problems, one for each loss that raises, or is not finite, where one
-        pixel is labelled or none is, and for each sampler that fails.
+    Returns a problem for each loss that raises, or is not finite, where one
+    pixel is labelled or none is, and for each sampler that fails.
     """
     problems = []
     for where, head in model.named_modules():

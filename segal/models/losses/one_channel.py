@@ -17,13 +17,8 @@ from torch import Tensor, nn
 def one_channel_fault(loss: nn.Module, head: Any) -> str | None:
     """Say why a loss cannot teach a head with one channel.
 
-    Args:
-        loss: Of the head.
-        head: With ``out_channels``.
-
-    Returns:
-        A sentence; None where the loss has a gradient, the head has several
-        channels, or is STDC's, which learns borders in place of classes.
+    None where the loss has a gradient, the head has several channels, or is
+    STDC's, which learns borders in place of classes.
     """
     if head.out_channels != 1 or isinstance(head, STDCHead):
         return None

@@ -10,10 +10,14 @@ from .k_means import k_means, k_means_plus_plus
 from .spread import spread
 from .typicality import typical
 from .vectors import errors_at, finite, mean_gradient, project, sample_at
+from .ways import Diversity, KCentre, KMeansSeeds
 
 __all__ = [
     'Cloud',
+    'Diversity',
     'Gradients',
+    'KCentre',
+    'KMeansSeeds',
     'Points',
     'errors_at',
     'finite',

@@ -6,8 +6,9 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+
+from segal.active.selectors.arrays import Floats
 
 _ROUNDING = 2e-6
 """Squared distances below this share of the squared norms are rounding."""
@@ -19,7 +20,7 @@ class Cloud(Protocol):
     def __len__(self) -> int:
         """N."""
 
-    def squared_to(self, i: int) -> NDArray[np.float32]:
+    def squared_to(self, i: int) -> Floats:
         """Compute the squared distance of every point to point ``i``.
 
         float32 (N,), 0 or more, and 0 at what cannot be told from it.
@@ -35,7 +36,7 @@ class Points:
         vectors: float32 (N, F), any N.
     """
 
-    def __init__(self, vectors: NDArray[np.float32]) -> None:
+    def __init__(self, vectors: Floats) -> None:
         given = torch.from_numpy(np.ascontiguousarray(vectors))
         if len(given):  # centred, so that a common offset costs no digits
             mean = given.mean(dim=0, dtype=torch.float64).float()
@@ -46,7 +47,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def squared_to(self, i: int) -> NDArray[np.float32]:
+    def squared_to(self, i: int) -> Floats:
         """See :class:`Cloud`."""
         products = torch.mv(self.vectors, self.vectors[i])
         return _squared(self.norms, products, i)
@@ -66,7 +67,7 @@ class Gradients:
         classes: C.
     """
 
-    def __init__(self, vectors: NDArray[np.float32], classes: int) -> None:
+    def __init__(self, vectors: Floats, classes: int) -> None:
         given = torch.from_numpy(vectors)
         self.errors = given[:, :classes].clone(
             memory_format=torch.contiguous_format
@@ -79,7 +80,7 @@ class Gradients:
     def __len__(self) -> int:
         return len(self.norms)
 
-    def squared_to(self, i: int) -> NDArray[np.float32]:
+    def squared_to(self, i: int) -> Floats:
         """See :class:`Cloud`."""
         products = torch.mv(self.errors, self.errors[i])
         products *= torch.mv(self.features, self.features[i])
@@ -91,7 +92,7 @@ def _squares(vectors: Tensor) -> Tensor:
     return torch.einsum('nf,nf->n', vectors, vectors)
 
 
-def _squared(norms: Tensor, products: Tensor, i: int) -> NDArray[np.float32]:
+def _squared(norms: Tensor, products: Tensor, i: int) -> Floats:
     """Compute squared distances from inner products, 0 or more."""
     both = norms + norms[i]
     distances = both - 2 * products

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from segal.active.selectors.arrays import Bools, Ints
 
 from .clouds import Cloud
 
 
-def k_centre(
-    cloud: Cloud, count: int, taken: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def k_centre(cloud: Cloud, count: int, taken: Bools) -> Ints:
     """Choose points such that no point is far from a chosen one.
 
     Greedy: the point farthest from all chosen so far is chosen next, the first

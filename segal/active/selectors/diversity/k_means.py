@@ -7,18 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segal.active.selectors.arrays import Bools, Floats, Ints, Keys
 from segal.seeding import key, place_keys
 
 from .clouds import Cloud, Points
 
 
 def k_means_plus_plus(
-    cloud: Cloud,
-    count: int,
-    taken: NDArray[np.bool_],
-    ties: NDArray[np.uint64],
-    stream: int,
-) -> NDArray[np.int64]:
+    cloud: Cloud, count: int, taken: Bools, ties: Keys, stream: int
+) -> Ints:
     """Draw points one after the other, far ones likelier than near ones.
 
     Each is drawn with a probability proportional to its squared distance to
@@ -69,7 +66,7 @@ def k_means_plus_plus(
     return chosen
 
 
-def _exponential(draws: NDArray[np.uint64]) -> NDArray[np.float64]:
+def _exponential(draws: Keys) -> NDArray[np.float64]:
     """Turn keyed draws into exponential times of rate 1: float64 (N,)."""
     shares = (draws >> np.uint64(11)).astype(np.float64)
     shares += 0.5
@@ -78,12 +75,8 @@ def _exponential(draws: NDArray[np.uint64]) -> NDArray[np.float64]:
 
 
 def k_means(
-    vectors: NDArray[np.float32],
-    count: int,
-    ties: NDArray[np.uint64],
-    stream: int,
-    steps: int = 100,
-) -> NDArray[np.int64]:
+    vectors: Floats, count: int, ties: Keys, stream: int, steps: int = 100
+) -> Ints:
     """Assign each point to a cluster.
 
     Lloyd's steps from :func:`k_means_plus_plus`, until nothing changes.

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segal.active.selectors.arrays import Bools, Ints
 from segal.active.selectors.top import Picks
 
-Spread = Callable[[Picks, int, NDArray[np.bool_]], NDArray[np.int64]]
+Spread = Callable[[Picks, int, Bools], Ints]
 """N picks with vectors, in order of preference; how many to choose; bool (N,),
 which are chosen already -> int64, indices of those it chooses."""
 
 
-def spread(
-    left: Picks, taken: Picks, count: int, choose: Spread
-) -> NDArray[np.int64]:
+def spread(left: Picks, taken: Picks, count: int, choose: Spread) -> Ints:
     """Choose some picks that lie apart, from each other and from others.
 
     Both are sorted first, so that neither the order of images nor the rank

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from segal.active.selectors.arrays import Bools, Floats, Ints, Keys
 
 from .k_means import k_means
 
@@ -14,14 +15,14 @@ _SMALL = 5
 
 
 def typical(
-    vectors: NDArray[np.float32],
+    vectors: Floats,
     count: int,
-    taken: NDArray[np.bool_],
-    ties: NDArray[np.uint64],
+    taken: Bools,
+    ties: Keys,
     stream: int,
     clusters: int = 500,
     neighbours: int = 20,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Choose typical points of clusters in which nothing was chosen yet.
 
     The points are parted into as many clusters as there are points taken and
@@ -76,10 +77,7 @@ def typical(
 
 
 def _by_typicality(
-    vectors: NDArray[np.float32],
-    members: NDArray[np.int64],
-    left: NDArray[np.bool_],
-    neighbours: int,
+    vectors: Floats, members: Ints, left: Bools, neighbours: int
 ) -> list[int]:
     """Sort the points left in a cluster, the most typical one last."""
     points = torch.from_numpy(vectors[members]).double()

@@ -6,18 +6,16 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from segal.active.heuristics.utils import likeliest
+from segal.active.selectors.arrays import Floats, Ints
 from segal.errors import SegALError
 from segal.seeding import key, place_keys
 
 
-def finite(
-    vectors: NDArray[np.float32], who: str, name: str
-) -> NDArray[np.float32]:
+def finite(vectors: Floats, who: str, name: str) -> Floats:
     """Check that the vectors of an image are finite, and return them.
 
     Raises:
@@ -32,9 +30,7 @@ def finite(
     return vectors
 
 
-def sample_at(
-    features: Tensor, places: NDArray[np.int64], size: tuple[int, int]
-) -> Tensor:
+def sample_at(features: Tensor, places: Ints, size: tuple[int, int]) -> Tensor:
     """Interpolate features (F, h, w) at pixels of an image, bilinearly.
 
     The ``places``, int64 (n,), are flat indices into an image of ``size`` (H,
@@ -47,7 +43,7 @@ def sample_at(
     left, right, across = _between(columns, size[1], width)
     flat = features.flatten(1).T  # (h w, F)
 
-    def at(row: NDArray[np.int64], column: NDArray[np.int64]) -> Tensor:
+    def at(row: Ints, column: Ints) -> Tensor:
         index = torch.from_numpy(row * width + column)
         return flat[index.to(flat.device)]  # (n, F)
 
@@ -60,9 +56,7 @@ def sample_at(
     return upper * (1 - y) + lower * y
 
 
-def _between(
-    at: NDArray[np.int64], pixels: int, cells: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def _between(at: Ints, pixels: int, cells: int) -> tuple[Ints, Ints, Floats]:
     """Find the two cells around a pixel, and how near the second is."""
     where = ((at + 0.5) * (cells / pixels) - 0.5).clip(0, cells - 1)
     first = where.astype(np.int64)
@@ -91,7 +85,7 @@ def _signs(rows: int, columns: int, seed: int) -> Tensor:
     return torch.from_numpy(signs.astype(np.float32)).view(rows, columns)
 
 
-def errors_at(probs: Tensor, places: NDArray[np.int64]) -> Tensor:
+def errors_at(probs: Tensor, places: Ints) -> Tensor:
     """Compute ``p - e`` of n pixels, with e 1 at the likeliest class.
 
     This is the gradient of the logits if that class were true. From ``probs``,
