@@ -149,11 +149,11 @@ def test_a_page_at_200_percent_can_be_scrolled_to_all(visit):
 def test_the_next_item_is_painted_at_once(visit):
     with asking(pixels(120)) as fake:
         person = visit(fake.url)
-        for number in range(40):
+        for number in range(20):
             person.press('123'[number % 3])
         taken = person.page.evaluate("""() =>
             performance.getEntriesByName('key to next painted')
                 .map((one) => one.duration)""")
-        assert len(taken) == 40
+        assert len(taken) == 20
         # The machine may be busy: `tools/benchmark` looks at the slowest.
         assert np.median(taken) < 50, np.percentile(taken, [50, 95])
