@@ -29,7 +29,7 @@ def read_costs(written: Any, where: str = SECTION) -> Costs:
     if not isinstance(written, Mapping):
         raise ConfigError([f'{where}: wanted a dict; got {short(written)}'])
     table, problems = checked(CostTable, written, where)
-    problems += foreign_prices(written, where)
+    problems = [*sorted(problems), *foreign_prices(written, where)]
     if problems:
         raise ConfigError(problems)
     return Costs(**dict(table))

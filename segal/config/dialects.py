@@ -7,6 +7,8 @@ from typing import Any
 
 from mmcv import Config
 
+from segal.config.shapes import find, mapping
+
 _LEFT_BY_MMSEG = ('max_iters', 'max_epochs')
 _LENGTH = 'workflow and sample_rounds say how long training lasts'
 IGNORED = {
@@ -67,11 +69,10 @@ def _settings(active: Any) -> list[str]:
                 f'active_learning.{old}: read as '
                 f'active_learning.settings.{unit}'
             )
-    settings = active.get('settings')
     for unit in ('image', 'pixel'):
-        section = settings.get(unit) if isinstance(settings, Mapping) else None
-        if isinstance(section, Mapping) and 'budget' in section:
-            del section['budget']  # type: ignore[attr-defined]
+        section: Any = mapping(active, f'settings.{unit}')
+        if 'budget' in section:
+            del section['budget']
             notes.append(
                 f'active_learning.settings.{unit}.budget: dropped; the '
                 'initial labels and the number of rounds decide the total'
@@ -89,13 +90,12 @@ def _sample_mode(active: Any, runner: Any) -> list[str]:
 
 def _region(active: Any, runner: Any) -> list[str]:
     """Translate settings of regions: squares, with budgets in pixels."""
-    settings = active.get('settings')
-    region = settings.get('region') if isinstance(settings, Mapping) else None
+    region = find(active, 'settings.region')[1]
     if region is None:
         return []
     mode = runner.get('sample_mode')
     if mode in ('pixel', 'image'):
-        del settings['region']
+        del active['settings']['region']
         return [
             'active_learning.settings.region: ignored, runner.sample_mode is '
             f'{mode!r}'

@@ -11,6 +11,7 @@ from mmcv import Config
 
 from segal.config.phases import read_phases
 from segal.config.schema import ActiveLearningConfig
+from segal.config.shapes import find
 from segal.errors import short
 
 COUNTS = (
@@ -127,20 +128,16 @@ def _plain(cfg: Config) -> dict[str, Any]:
 
 
 def _train_lengths(plain: Mapping[str, Any]) -> list[int]:
-    runner = plain.get('runner') or {}
-    phases, _, _ = read_phases(
-        plain.get('workflow'), runner.get('sample_rounds')
-    )
+    rounds = find(plain, 'runner.sample_rounds')[1]
+    phases, _, _ = read_phases(plain.get('workflow'), rounds)
     return [phase.train for phase in phases]
 
 
 def _spends_cost(plain: Mapping[str, Any]) -> bool:
     """Tell whether budgets are in cost; else prices change no result."""
-    here: Any = plain.get('active_learning')
-    unit = (plain.get('runner') or {}).get('sample_mode')
-    for part in ('settings', unit):
-        here = here.get(part) if isinstance(here, Mapping) else None
-    return isinstance(here, Mapping) and here.get('cost_per_round') is not None
+    unit = find(plain, 'runner.sample_mode')[1]
+    where = f'active_learning.settings.{unit}.cost_per_round'
+    return find(plain, where)[1] is not None
 
 
 def _shown_channels(
@@ -150,15 +147,12 @@ def _shown_channels(
 
     Superpixels and frozen networks see an image as it is shown.
     """
-    active = plain.get('active_learning')
-    if not isinstance(active, Mapping):
-        return
-    shown = active.get('visualize')
-    channels = shown.get('channels') if isinstance(shown, Mapping) else None
-    mode = (plain.get('runner') or {}).get('sample_mode')
-    regions = mode in ('region', 'mixed')
-    if channels is not None and (regions or active.get('features')):
-        yield 'active_learning.visualize.channels', channels
+    where = 'active_learning.visualize.channels'
+    channels = find(plain, where)[1]
+    regions = find(plain, 'runner.sample_mode')[1] in ('region', 'mixed')
+    described = find(plain, 'active_learning.features')[1]
+    if channels is not None and (regions or described):
+        yield where, channels
 
 
 def leaves(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

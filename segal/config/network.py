@@ -13,7 +13,7 @@ from mmseg.datasets.builder import PIPELINES
 
 from segal.active.units import unit_named
 from segal.config.parts import parameters
-from segal.config.shapes import data_sets, dicts_in
+from segal.config.shapes import data_sets, dicts_in, find
 from segal.openmmlab.pipelines import walk
 
 _HEAD = re.compile(r'model\.(decode|auxiliary)_head(\.\d+)?')
@@ -127,18 +127,12 @@ def _is_pretrained(init: Any) -> bool:
 
 def _named_weights(cfg: Config) -> list[str]:
     """List the dotted paths of backbone weights in the model."""
-    model = cfg.get('model')
-    if not isinstance(model, Mapping):
-        return []
-    found = ['model.pretrained'] if model.get('pretrained') else []
-    backbone = model.get('backbone')
-    if isinstance(backbone, Mapping):
-        if backbone.get('pretrained'):
-            found.append('model.backbone.pretrained')
-        init = backbone.get('init_cfg')
-        parts = init if isinstance(init, (list, tuple)) else [init]
-        if any(map(_is_pretrained, parts)):
-            found.append('model.backbone.init_cfg')
+    named = ('model.pretrained', 'model.backbone.pretrained')
+    found = [where for where in named if find(cfg, where)[1]]
+    init = find(cfg, 'model.backbone.init_cfg')[1]
+    parts = init if isinstance(init, (list, tuple)) else [init]
+    if any(map(_is_pretrained, parts)):
+        found.append('model.backbone.init_cfg')
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmcv import Config
 
-from segal.config.shapes import dicts_in
+from segal.config.shapes import dicts_in, find
 from segal.errors import StateError, short
 
 OWN_FOLDERS = (
@@ -22,16 +22,12 @@ OWN_FOLDERS = (
 
 def check_places(cfg: Config) -> list[str]:
     """Check the folder of pictures, and the keys of checkpoints."""
-    active = cfg.get('active_learning')
-    visualize = (
-        active.get('visualize') if isinstance(active, Mapping) else None
-    )
     problems: list[str] = []
-    if isinstance(visualize, Mapping) and 'dir' in visualize:
-        problems += _pictures(visualize['dir'])
+    there, folder = find(cfg, 'active_learning.visualize.dir')
+    if there:
+        problems += _pictures(folder)
     for name in ('checkpoint_config', 'evaluation'):
-        section = cfg.get(name)
-        folder = section.get('out_dir') if isinstance(section, Mapping) else 0
+        folder = find(cfg, f'{name}.out_dir')[1]
         if folder:
             problems.append(
                 f'{name}.out_dir: wanted None, since each round keeps its '

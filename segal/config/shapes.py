@@ -147,10 +147,8 @@ def check_shapes(cfg: Config) -> list[str]:
                 f'{name}: wanted {wanted(kind)}; got {short(value)}'
             )
     for name, known in _CLOSED.items():
-        section = find(cfg, name)[1]
-        if isinstance(section, Mapping):
-            problems += unknown_keys(name, section, known)
-    problems += _checkpoints(cfg.get('checkpoint_config'))
+        problems += unknown_keys(name, mapping(cfg, name), known)
+    problems += _checkpoints(mapping(cfg, 'checkpoint_config'))
     problems += [*_required(cfg), *_hooks(cfg)]
     problems += _data_sets(cfg)
     problems += _model(cfg.get('model'))
@@ -173,10 +171,14 @@ def find(cfg: Any, name: str) -> tuple[bool, Any]:
     return True, cfg
 
 
-def _checkpoints(section: Any) -> list[str]:
+def mapping(cfg: Any, name: str) -> Mapping[str, Any]:
+    """Return a section of a config; an empty one where it is no dict."""
+    section = find(cfg, name)[1]
+    return section if isinstance(section, Mapping) else {}
+
+
+def _checkpoints(section: Mapping[str, Any]) -> list[str]:
     """Refuse keys with which mmcv's hook would fail when it saves."""
-    if not isinstance(section, Mapping):
-        return []  # reported with the intervals
     if section.get('type', 'CheckpointHook') != 'CheckpointHook':
         return []
     named = set(inspect.signature(CheckpointHook).parameters) - {'kwargs'}
@@ -186,37 +188,44 @@ def _checkpoints(section: Any) -> list[str]:
 
 def _required(cfg: Config) -> Iterator[str]:
     """Name required keys that are not there."""
-    data, logs = cfg.get('data'), cfg.get('log_config')
     places = ('data', 'data.train_dataloader')
-    if isinstance(data, Mapping) and not any(
-        find(cfg, f'{place}.samples_per_gpu')[0] for place in places
+    if isinstance(cfg.get('data'), Mapping) and not any(
+        'samples_per_gpu' in mapping(cfg, place) for place in places
     ):
         yield (
             'data.samples_per_gpu: required, images a batch in each process; '
             'got nothing'
         )
-    if isinstance(logs, Mapping) and logs and 'interval' not in logs:
+    logs = mapping(cfg, 'log_config')
+    if logs and 'interval' not in logs:
         yield (
             f'log_config.interval: required, {wanted(FromOne)}; got nothing'
         )
 
 
+def hooks_in(cfg: Config, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the hooks of a list, with their keys."""
+    hooks = find(cfg, name)[1]
+    for index, hook in enumerate(hooks if accepts(_LIST, hooks) else ()):
+        yield f'{name}[{index}]', hook
+
+
 def _hooks(cfg: Config) -> Iterator[str]:
     """Check the hooks of each list, and how often loggers write."""
-    for where in ('custom_hooks', 'log_config.hooks'):
-        hooks = find(cfg, where)[1]
-        for i, hook in enumerate(
-            hooks if isinstance(hooks, (list, tuple)) else ()
-        ):
-            if not isinstance(hook, Mapping) or 'type' not in hook:
-                yield f'{where}[{i}]: wanted {_HOOK}; got {short(hook)}'
-            elif where == 'log_config.hooks':
-                every = hook.get('interval', 1)
-                if not accepts(FromOne, every):
-                    yield (
-                        f'{where}[{i}].interval: wanted {wanted(FromOne)}; '
-                        f'got {short(every)}'
-                    )
+    hooks = [
+        *hooks_in(cfg, 'custom_hooks'),
+        *hooks_in(cfg, 'log_config.hooks'),
+    ]
+    for where, hook in hooks:
+        if not isinstance(hook, Mapping) or 'type' not in hook:
+            yield f'{where}: wanted {_HOOK}; got {short(hook)}'
+        elif where.startswith('log_config'):
+            every = hook.get('interval', 1)
+            if not accepts(FromOne, every):
+                yield (
+                    f'{where}.interval: wanted {wanted(FromOne)}; got '
+                    f'{short(every)}'
+                )
 
 
 def data_sets(cfg: Any, *names: str) -> Iterator[tuple[str, Any]]:
@@ -224,9 +233,8 @@ def data_sets(cfg: Any, *names: str) -> Iterator[tuple[str, Any]]:
 
     Each is what the config says, a dict or not.
     """
-    data = cfg.get('data')
-    for name in names if isinstance(data, Mapping) else ():
-        section = data.get(name)
+    for name in names:
+        section = find(cfg, f'data.{name}')[1]
         listed = isinstance(section, (list, tuple))
         for index, entry in enumerate(entries(section)):
             yield f'data.{name}' + f'[{index}]' * listed, entry

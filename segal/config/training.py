@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mmcv import Config
 
 from segal.config.schema import Training
-from segal.config.shapes import data_sets
+from segal.config.shapes import data_sets, hooks_in
 from segal.config.values import Values
 from segal.openmmlab.pipelines import walk
 
@@ -31,10 +31,12 @@ def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
         for name in ('class_balance', 'average', 'pseudo_labels')
     }
     training = Training(
-        class_balance=values[_AL + 'class_balance.power']
+        class_balance=float(values[_AL + 'class_balance.power'])
         if on['class_balance']
         else None,
-        average=values[_AL + 'average.decay'] if on['average'] else None,
+        average=float(values[_AL + 'average.decay'])
+        if on['average']
+        else None,
         pseudo_labels=values[_AL + 'pseudo_labels'],
     )
     problems = []
@@ -86,22 +88,18 @@ def _check_views(cfg: Config) -> list[str]:
 
 def _check_ema(cfg: Config, by_epoch: bool, averaged: bool) -> list[str]:
     """Check that the average of mmcv's EMAHook would be used."""
-    hooks = cfg.get('custom_hooks')
     problems = []
-    for index, hook in enumerate(
-        hooks if isinstance(hooks, (list, tuple)) else ()
-    ):
+    for where, hook in hooks_in(cfg, 'custom_hooks'):
         if not isinstance(hook, Mapping) or hook.get('type') != 'EMAHook':
             continue
-        where = f'custom_hooks[{index}]: '
         if averaged:
             problems.append(
-                f'{where}EMAHook not together with {_AL}average, which '
+                f'{where}: EMAHook not together with {_AL}average, which '
                 'averages the weights already; leave one of the two out'
             )
         elif not by_epoch:
             problems.append(
-                f'{where}EMAHook puts its average in place after epochs '
+                f'{where}: EMAHook puts its average in place after epochs '
                 'alone, and runner.by_epoch=False has none, so that it would '
                 f'never be used; write {_AL}average=dict(decay=...) instead'
             )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from mmcv import Config
 
 from segal.config.dialects import IGNORED
 from segal.config.fingerprint import COUNTS
-from segal.config.shapes import LOADER, LOADERS
+from segal.config.shapes import LOADER, LOADERS, mapping
 from segal.errors import nearest
 
 KNOWN = frozenset(
@@ -61,24 +61,18 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
                 f'{key}: warning, no part of SegAL or mmseg reads it'
                 + nearest(key, KNOWN).split(' (valid')[0]
             )
-    data = cfg.get('data')
-    if isinstance(data, Mapping):
-        for key in data:
-            if key in _DATA:
-                continue
-            said = f'data.{key}: unknown key' + nearest(key, _DATA)
-            if _close(key, _DATA):
-                problems.append(said)
-            else:
-                notes.append(
-                    f'{said}; warning, no part of SegAL or mmseg reads it'
-                )
-    model = cfg.get('model')
-    tests = {'test_cfg': cfg.get('test_cfg')}
-    if isinstance(model, Mapping):
-        tests['model.test_cfg'] = model.get('test_cfg')
-    for where, section in tests.items():
-        for key in section if isinstance(section, Mapping) else ():
+    for key in mapping(cfg, 'data'):
+        if key in _DATA:
+            continue
+        said = f'data.{key}: unknown key' + nearest(key, _DATA)
+        if _close(key, _DATA):
+            problems.append(said)
+        else:
+            notes.append(
+                f'{said}; warning, no part of SegAL or mmseg reads it'
+            )
+    for where in ('test_cfg', 'model.test_cfg'):
+        for key in mapping(cfg, where):
             if key not in _TEST and (meant := _close(key, _TEST)):
                 problems.append(
                     f'{where}.{key}: unknown key; did you mean {meant!r}?'

@@ -28,12 +28,10 @@ _LARGEST = float(np.finfo(np.float16).max)
 class FeatureCache:
     """Cache of one extractor's features: a file for each image and kind.
 
-    Everything in it can be computed again: a missing or damaged file counts
-    as missing. Several runs, with all their ranks, may write into one folder
-    at the same time.
-
-    Args:
-        folder: Folder of the extractor, named by its weights and options.
+    The name of the folder is made of the extractor's weights and options.
+    Everything in it can be computed again: a missing or damaged file counts as
+    missing. Several runs, with all their ranks, may write into one folder at
+    the same time.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -139,13 +139,7 @@ class FrozenExtractor(BaseExtractor):
 
 @dataclass(frozen=True)
 class FrozenNetwork:
-    """A frozen extractor with its network.
-
-    Attributes:
-        extractor: The options.
-        backbone: With its weights, on its device, in eval mode.
-        device: That device.
-    """
+    """A frozen extractor with its network, in eval mode on a device."""
 
     extractor: FrozenExtractor
     backbone: nn.Module

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,41 +30,26 @@ from .segmentor import NetworkFeatures, Tap
 from .stamps import Stamp, read_stamps, stamp, write_stamps
 
 
+@dataclass(eq=False)
 class PoolFeatures:
     """Add embeddings and feature maps to predictions.
 
-    Features of a frozen network are read from a cache, which is filled first:
-    each rank extracts its share of the pool, image by image. A run that was
-    killed extracts only the missing features. A changed image, weight or
-    option has a new key, so its features are extracted again.
-
-    Args:
-        pool: The images.
-        extractor: Describes the images.
-        device: Device of the network and of the features.
-        folder: Folder of the cache.
-        workers: Loader processes a rank.
-        logger: For messages.
+    Features of a frozen network are read from the cache in ``folder``, which
+    is filled first: each rank extracts its share of the pool, image by image,
+    with so many loader ``workers``. A run that was killed extracts only the
+    missing features. A changed image, weight or option has a new key, so its
+    features are extracted again.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        extractor: BaseExtractor,
-        device: torch.device,
-        folder: Path,
-        workers: int,
-        logger: logging.Logger,
-    ) -> None:
-        self.pool = pool
-        self.extractor = extractor
-        self.device = device
-        self.folder = folder
-        self.workers = workers
-        self.logger = logger
-        self._stems: dict[str, str] = {}
-        self._cache: FeatureCache | None = None
-        self._network: FrozenNetwork | None = None
+    pool: Pool
+    extractor: BaseExtractor
+    device: torch.device
+    folder: Path
+    workers: int
+    logger: logging.Logger
+    _stems: dict[str, str] = field(default_factory=dict, init=False)
+    _cache: FeatureCache | None = field(default=None, init=False)
+    _network: FrozenNetwork | None = field(default=None, init=False)
 
     def wants_network(self, needs: Collection[str]) -> bool:
         """Check whether the round's network must see an image for needs."""
@@ -99,13 +84,8 @@ class PoolFeatures:
         }
         with ranks.together():
             if ranks.is_main():
-                write_stamps(
-                    self.folder,
-                    {
-                        self._path(name): found
-                        for name, found in everywhere.items()
-                    },
-                )
+                known = {self._path(x): one for x, one in everywhere.items()}
+                write_stamps(self.folder, known)
             missing = [
                 image
                 for image in mine

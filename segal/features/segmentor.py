@@ -35,11 +35,8 @@ class Tap:
     It is the last layer of the decode head with as many outputs as the head:
     ``conv_seg`` in nearly all of mmseg.
 
-    Args:
-        model: An mmseg segmentor.
-
     Raises:
-        ConfigError: It has no decode head.
+        ConfigError: The model has no decode head.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -109,14 +106,7 @@ class Tap:
 
 @dataclass
 class NetworkFeatures:
-    """Features of the batch that the round's network has just predicted.
-
-    Attributes:
-        tap: The open tap.
-        extractor: Makes embedding and features of a map.
-        device: Of the network.
-        needs: The kinds that are needed.
-    """
+    """Features of the batch that the round's network has just predicted."""
 
     tap: Tap
     extractor: BaseExtractor

@@ -52,12 +52,9 @@ class AveragingHook(Hook):
                 copy = value.detach().clone()
                 beside.register_buffer(name.replace('.', '/'), copy)
                 path, _, own = name.rpartition('.')
-                module = model.get_submodule(path)
-                held = vars(module)[
-                    '_parameters'
-                    if isinstance(value, nn.Parameter)
-                    else '_buffers'
-                ]
+                learnt = isinstance(value, nn.Parameter)
+                kind = '_parameters' if learnt else '_buffers'
+                held = vars(model.get_submodule(path))[kind]
                 self._places.append((held, own, copy))
         model.add_module(BESIDE, beside)
 

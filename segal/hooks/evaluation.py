@@ -17,6 +17,15 @@ from segal.active.dataset.base import LoadFirst, reading, reading_truth
 from segal.distributed import ranks, stopping
 from segal.model_wrapper import ModelWrapper
 
+IGNORED = (
+    'pre_eval',  # always used
+    'efficient_test',
+    'gpu_collect',  # counts are always summed
+    'tmpdir',
+    'broadcast_bn_buffer',  # all ranks take rank 0's
+)
+"""Keys of mmcv and mmseg that change nothing."""
+
 _CHECKED: WeakSet[CustomDataset] = WeakSet()
 """Data sets whose ground truth this process has checked."""
 
@@ -33,13 +42,8 @@ class EvaluationHook(MMCVEvalHook):
         dataloader: This rank's images of the validation set, one a batch, in
             the order of ``indices``.
         indices: Positions of these images in the validation set.
-        pre_eval: mmseg's key, ignored: ``pre_eval`` is always used.
-        efficient_test: mmseg's old key, ignored.
-        gpu_collect: mmcv's key, ignored: counts are always summed.
-        tmpdir: mmcv's key, ignored.
-        broadcast_bn_buffer: mmcv's key, ignored: all ranks take rank 0's.
         **kwargs: As for mmcv's EvalHook: interval, by_epoch, start,
-            save_best, metric, ...
+            save_best, metric, ... ``IGNORED`` keys change nothing.
 
     Attributes:
         latest: Metrics of the last evaluation, on every rank.
@@ -49,16 +53,10 @@ class EvaluationHook(MMCVEvalHook):
     greater_keys = ('mIoU', 'mAcc', 'aAcc')
 
     def __init__(
-        self,
-        dataloader: DataLoader,
-        indices: list[int],
-        pre_eval: bool = True,
-        efficient_test: bool = False,
-        gpu_collect: bool = False,
-        tmpdir: str | None = None,
-        broadcast_bn_buffer: bool = True,
-        **kwargs: Any,
+        self, dataloader: DataLoader, indices: list[int], **kwargs: Any
     ) -> None:
+        for name in IGNORED:
+            kwargs.pop(name, None)
         kwargs.setdefault('greater_keys', list(self.greater_keys))
         super().__init__(dataloader, **kwargs)
         self.indices = indices
@@ -102,13 +100,9 @@ class EvaluationHook(MMCVEvalHook):
         with ranks.together():
             for counts in self._counts(model):
                 stopping.check()
-                total = (
-                    counts
-                    if total is None
-                    else tuple(
-                        a + b for a, b in zip(total, counts, strict=True)
-                    )
-                )
+                if total is not None:
+                    counts = tuple(map(torch.add, total, counts))
+                total = counts
         return [counts for counts in ranks.gather(total) if counts is not None]
 
     def _counts(

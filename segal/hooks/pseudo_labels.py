@@ -95,9 +95,8 @@ class PseudoLabelHook(Hook):
         """Wrap the losses of the decode head."""
         head = teachable_head(unwrapped(runner.model))
         assert head is not None
-        self._before = vars(head).get(
-            'losses'
-        )  # another hook may have wrapped it
+        # another hook may have wrapped it
+        self._before = vars(head).get('losses')
         vars(head)['losses'] = self._with_pseudo(head)
 
     def after_run(self, runner: Any) -> None:

@@ -149,17 +149,17 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
     def _begin(self, options: dict[str, Any]) -> Any:
         """Begin a run; offline without an API key or a server."""
         logger = get_logger('segal', log_level=logging.INFO)
-        settings = self.wandb.setup().settings
-        chosen = options.get('mode') or settings.mode
-        if chosen == 'online' and not self.wandb.login(
-            prompt=False, verify=False
-        ):
+        offline = {**options, 'mode': 'offline'}
+        folder = Path(options['dir']) / 'wandb'
+        chosen = options.get('mode') or self.wandb.setup().settings.mode
+        login = self.wandb.login
+        if chosen == 'online' and not login(prompt=False, verify=False):
             logger.info(
                 'W&B: no API key is configured; logging offline to %s '
                 '(upload with `wandb sync`, or run `wandb login` first)',
-                Path(options['dir']) / 'wandb',
+                folder,
             )
-            options = {**options, 'mode': 'offline'}
+            options = offline
         try:
             return self.wandb.init(**options)
         except self.wandb.errors.CommError as error:
@@ -167,9 +167,9 @@ class WandbLoggerHookWithVal(WandbLoggerHook):
                 'W&B: the server cannot be reached (%s); logging offline to '
                 '%s (upload with `wandb sync`)',
                 error,
-                Path(options['dir']) / 'wandb',
+                folder,
             )
-            return self.wandb.init(**{**options, 'mode': 'offline'})
+            return self.wandb.init(**offline)
 
     def _define_metrics(self) -> None:
         define = self.wandb.define_metric

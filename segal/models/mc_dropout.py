@@ -66,14 +66,11 @@ class DropoutPasses:
 
     What comes before the first dropout is computed once for an input: the
     largest modules without dropout inside keep what they gave in the first
-    pass. Backbone and neck do so for each crop of a sliding window; modules
-    of a head only until a dropout was passed.
-
-    Args:
-        model: An mmseg segmentor in eval mode.
+    pass. Backbone and neck do so for each crop of a sliding window; modules of
+    a head only until a dropout was passed.
 
     Raises:
-        ConfigError: It has no dropout.
+        ConfigError: The model has no dropout.
     """
 
     def __init__(self, model: nn.Module) -> None:

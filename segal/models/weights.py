@@ -55,19 +55,12 @@ def read_weights(
             'file into $TORCH_HOME/hub/checkpoints, or name a local one in '
             f'{key}'
         ) from error
-    if isinstance(content, Mapping) and isinstance(
-        content.get('state_dict', content.get('model')), Mapping
-    ):
-        content = content.get('state_dict', content.get('model'))
-    tensors = (
-        {
-            name: value
-            for name, value in content.items()
-            if isinstance(value, Tensor)
-        }
-        if isinstance(content, Mapping)
-        else {}
-    )
+    if not isinstance(content, Mapping):
+        content = {}
+    inner = content.get('state_dict', content.get('model'))
+    if isinstance(inner, Mapping):
+        content = inner
+    tensors = {x: one for x, one in content.items() if isinstance(one, Tensor)}
     if not tensors:
         raise StateError(
             f'{source}: wanted a checkpoint with weights, got none in it'

@@ -10,6 +10,7 @@ from segal.config.fitting import log_intervals
 from segal.config.kinds import is_int
 from segal.config.schedule import unit_of
 from segal.config.schema import ActiveLearningConfig
+from segal.config.shapes import find, mapping
 from segal.config.spans import Span
 
 _NO_LENGTHS = (
@@ -36,16 +37,11 @@ def numbers_in_words(numbers: Sequence[int]) -> str:
     return f'{low:,}' if low == high else f'{low:,} to {high:,}'
 
 
-def _schedule(cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = cfg.get(name)
-    return section if isinstance(section, Mapping) else {}
-
-
 def unreached_steps(
     cfg: Mapping[str, Any], name: str, spans: Sequence[Span], resets: bool
 ) -> list[str]:
     """Find steps and restarts of a schedule beyond its phases."""
-    schedule = _schedule(cfg, name)
+    schedule = mapping(cfg, name)
     by_epoch = bool(schedule.get('by_epoch'))
     counted = [span.counted(by_epoch) for span in spans]
     last = [each[-1] if each else 0 for each in counted]
@@ -84,7 +80,7 @@ def distant_ends(
     Returns:
         A sentence for each, and whether less than half of it is trained.
     """
-    schedule = _schedule(cfg, name)
+    schedule = mapping(cfg, name)
     by_epoch = bool(schedule.get('by_epoch'))
     ends = [
         (span.schedule_epochs if by_epoch else None) or span.schedule_iters
@@ -127,11 +123,8 @@ def unreached_intervals(
         'checkpoint_config': 'written as a checkpoint',
     }
     for name, what in results.items():
-        section = cfg.get(name)
-        if not isinstance(section, Mapping):
-            continue
         for key in ('interval', 'start'):
-            value = section.get(key)
+            value = find(cfg, f'{name}.{key}')[1]
             if not _is_count(value) or value == longest:
                 continue
             rounds = [

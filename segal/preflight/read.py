@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from mmcv import Config
 from mmcv.runner import RUNNERS
 
 from segal.config import ActiveLearningConfig, check_against_data, read_config
+from segal.config.shapes import data_sets
 from segal.distributed import ranks
 from segal.errors import ConfigError
 from segal.experiment.data import Data, build_data, missing_paths
@@ -46,10 +46,9 @@ def read_experiment(
     """
     config, problems, notes = read_config(cfg)
     if problems:
-        sections = cfg.get('data')
-        for key in ('query', 'val') if isinstance(sections, Mapping) else ():
-            if isinstance(sections.get(key), dict):
-                problems += missing_paths(f'data.{key}', sections[key])
+        for key, section in data_sets(cfg, 'query', 'val'):
+            if isinstance(section, dict):
+                problems += missing_paths(key, section)
         raise ConfigError(problems)
     if config is None:
         raise ConfigError(

@@ -24,6 +24,7 @@ from segal.config.fitting import (
     scaled,
     warmup_of,
 )
+from segal.config.shapes import mapping
 from segal.config.spans import Span
 from segal.preflight.reach import (
     distant_ends,
@@ -107,13 +108,10 @@ def unmatched_keys(model: nn.Module, optimizer: Mapping[str, Any]) -> str:
     Returns:
         A warning, since bases carry keys of other networks; empty: none.
     """
-    section = optimizer.get('paramwise_cfg')
-    keys = section.get('custom_keys') if isinstance(section, Mapping) else None
+    keys = mapping(optimizer, 'paramwise_cfg.custom_keys')
     names = [name for name, _ in model.named_parameters()]
     lost = [
-        repr(key)
-        for key in (keys if isinstance(keys, Mapping) else ())
-        if not any(key in name for name in names)
+        repr(key) for key in keys if not any(key in name for name in names)
     ]
     if not lost:
         return ''

@@ -37,32 +37,27 @@ def check_steady(key: str, dataset: Any, problems: list[str]) -> None:
     where = f'{key}.pipeline'
     if not len(dataset):
         return
-    first: list[Any] | None = None
+    seen: list[Any] = []
     for draw in range(DRAWS):
         with seeded('steady', draw):
             try:
-                sample = dataset[0]
+                seen.append(_seen(dataset[0]))
             except Exception:
                 return  # reported where the sample is made
-        seen = _seen(sample)
-        if first is None:
-            first = seen
-        elif not _equal(first, seen):
+        if not _equal(seen[0], seen[-1]):
             problems.append(
                 f'{where}: wanted a view of an image that is the same each '
                 f'time, got another one at draw {draw + 1}; take out what '
                 f'draws at random{_suspects(dataset)}'
             )
             return
-    if first is None:
-        return
-    flips = [meta for _, meta in first if meta.get('flip')]
-    if flips and len(flips) == len(first):
+    flips = [meta for _, meta in seen[0] if meta.get('flip')]
+    if flips and len(flips) == len(seen[0]):
         problems.append(
             f'{where}: wanted the image as it lies, got it flipped alone; '
             'write flip=False in MultiScaleFlipAug'
         )
-    for img, meta in first:
+    for img, meta in seen[0]:
         problems += _off_grid(where, img, meta)
 
 

@@ -113,14 +113,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a query, each as in a config.
-
-    Attributes:
-        heuristic: Gives the scores.
-        selector: Spends the budget.
-        shape: Of regions; None where none are asked.
-        features: Describes images; None where nothing does.
-    """
+    """The parts of a query, each as in a config; None where none is used."""
 
     heuristic: dict[str, Any]
     selector: dict[str, Any]

@@ -80,11 +80,9 @@ class RoundDrift:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The differences of two runs.
+    """The differences of two runs, by round.
 
-    Attributes:
-        rounds: One entry for each round of either run.
-        others: Files of ``labels/`` that differ and are of no round.
+    The ``others`` are files of ``labels/`` that differ and are of no round.
     """
 
     rounds: tuple[RoundDrift, ...]

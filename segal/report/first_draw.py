@@ -26,13 +26,7 @@ from segal.registry import FEATURES, HEURISTICS, SELECTORS
 
 @dataclass
 class FirstDraw:
-    """The first draws of one config; nothing is bought.
-
-    Attributes:
-        config: The checked config.
-        pool: Its images.
-        features: Features of the images; None where the config has none.
-    """
+    """The first draws of one checked config; nothing is bought."""
 
     config: ActiveLearningConfig
     pool: Pool

@@ -25,13 +25,7 @@ _QUALITY = 82
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of the gallery.
-
-    Attributes:
-        caption: What the picture shows.
-        source: The picture as a ``data:`` address.
-        size: (height, width), in pixels.
-    """
+    """A picture with its caption, as a ``data:`` address, (height, width)."""
 
     caption: str
     source: str
@@ -40,13 +34,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The pictures of one heuristic.
+    """The pictures of one heuristic, from one run.
 
-    Attributes:
-        heuristic: Label of the heuristic.
-        run: Name of the run that is shown.
-        pictures: May be empty.
-        note: Why pictures are missing or were drawn by the run; else empty.
+    The ``note`` says why pictures are missing or were drawn by the run.
     """
 
     heuristic: str

@@ -41,12 +41,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Written:
-    """A report that was written.
-
-    Attributes:
-        findings: The numbers.
-        paths: The files, the page first.
-    """
+    """A report that was written: its numbers and files, the page first."""
 
     findings: Findings
     paths: list[Path]

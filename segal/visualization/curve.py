@@ -70,17 +70,13 @@ def _across(
         paid = [float(row['cost']['total']) for row in rows]
         unit = rows[0]['cost']['unit'] if rows else ''
         divisor, unit = time_scale(max(paid, default=0), unit)
-        return [
-            cost / divisor for cost in paid
-        ], f'cost of the labels ({unit})'
+        at = [cost / divisor for cost in paid]
+        return at, f'cost of the labels ({unit})'
     if rows and rows[0].get('unit') == 'image':
-        return [float(row['total']['images']) for row in rows], (
-            'labelled images'
-        )
-    return (
-        [labels_per_image(row, images) or 0.0 for row in rows],
-        'labelled pixels per image',
-    )
+        at = [float(row['total']['images']) for row in rows]
+        return at, 'labelled images'
+    at = [labels_per_image(row, images) or 0.0 for row in rows]
+    return at, 'labelled pixels per image'
 
 
 def _label_points(

@@ -38,13 +38,7 @@ _SHOWN = 10
 
 @dataclass
 class Found:
-    """The notes and problems of a listing.
-
-    Attributes:
-        notes: Sentences for the log.
-        problems: Faults of the data set's section in the config.
-        lost: Missing files of a split.
-    """
+    """The notes of a listing, its problems, and missing files of a split."""
 
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -134,18 +128,7 @@ def _hidden_of_own(dataset: Any) -> list[str]:
 
 
 class _Lister:
-    """List the images of one data set.
-
-    Args:
-        dataset: The data set that is being built.
-        img_dir: Folder of the images.
-        img_suffix: Their suffix, or several.
-        ann_dir: Folder of the annotations.
-        seg_map_suffix: Their suffix, or several.
-
-    Raises:
-        ConfigError: A suffix is wrong.
-    """
+    """List the images of one data set that is being built."""
 
     def __init__(
         self,

@@ -51,9 +51,8 @@ def lossy_format(path: str | Path) -> str | None:
         return _LOSSY_BOXES.get(head[8:12])
     if head[4:8] == b'jP  ' or head[:4] == b'\xff\x4f\xff\x51':
         at = head.find(b'\xff\x52')  # marker of the wavelet coding
-        return (
-            'a lossy JPEG 2000' if head[at + 13 : at + 14] == b'\0' else None
-        )
+        lossy = head[at + 13 : at + 14] == b'\0'
+        return 'a lossy JPEG 2000' if lossy else None
     if head[:4] in (b'II*\0', b'MM\0*'):
         try:
             with Image.open(path) as picture:

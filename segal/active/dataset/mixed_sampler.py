@@ -28,17 +28,13 @@ class MixedBatchSampler(Sampler):
     - The batches of all ranks together are the batch that one rank would
       draw with the total batch size.
 
+    The other arguments are those of :class:`RoundBatchSampler`.
+
     Args:
         pool: Labelled images of the pool, the first of the training set.
         sources: Images of all labelled sources, which follow them.
         batch_size: Images a rank and iteration.
         per_batch: Source images among them.
-        seed: The experiment's seed.
-        round: Round of the training phase.
-        rank: This process.
-        world_size: All processes.
-        endless: Continue with the next epoch instead of ending, for schedules
-            by iteration.
     """
 
     def __init__(
@@ -96,13 +92,7 @@ class MixedBatchSampler(Sampler):
 
 
 class _Stream:
-    """The positions of one domain, repeated in a new order for each pass.
-
-    Args:
-        stream: Key of the order.
-        first: Position of the domain's first image in the training set.
-        length: Images of the domain.
-    """
+    """The positions of one domain, repeated in a new order for each pass."""
 
     def __init__(self, stream: int, first: int, length: int) -> None:
         self.first, self.length = first, length

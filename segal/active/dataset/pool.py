@@ -45,11 +45,8 @@ SAMPLE = 16
 class Pool(Sequence[PoolImage]):
     """The images of ``data.query``, by position and by name.
 
-    Args:
-        dataset: ``data.query``, built with ``test_mode=True``.
-        images: One for each image of the data set, in its order.
-        key: The data set's key in the config, for errors.
-        contents: Name -> content, for images that are not 8-bit colour.
+    The data set is built with ``test_mode=True``; ``contents`` has those of
+    images that are not 8-bit colour, by name.
     """
 
     def __init__(
@@ -172,19 +169,13 @@ def open_pool(
         stat = os.stat(image_file(dataset, index))
         return [stat.st_size, stat.st_mtime_ns]
 
-    def remembered(index: int) -> tuple[int, int, Content, bool] | None:
-        row = known.get(names[index])
-        if row and row[2:4] == stamp(index):
-            return row[0], row[1], Content(*row[4:]), True
-        return None
-
     def look(
         index: int, anew: bool
     ) -> tuple[int, int, Content, bool] | DataError:
         try:
-            found = None if anew else remembered(index)
-            if found:
-                return found
+            row = None if anew else known.get(names[index])
+            if row and row[2:4] == stamp(index):
+                return row[0], row[1], Content(*row[4:]), True
             image = loader.load_image(index)['img']
             content = content_of(image, image_file(dataset, index))
             whole = image.dtype.kind != 'f' or bool(np.isfinite(image).all())

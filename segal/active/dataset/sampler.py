@@ -81,12 +81,8 @@ class RoundBatchSampler(Sampler):
             filled = np.concatenate(
                 [batch, np.resize(order, max(wanted - len(batch), 0))]
             )
-            batches.append(
-                [
-                    (epoch, int(position))
-                    for position in filled[self.rank :: self.world_size]
-                ]
-            )
+            mine = filled[self.rank :: self.world_size].tolist()
+            batches.append([(epoch, position) for position in mine])
         return batches
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:

@@ -49,10 +49,8 @@ _NAMED = 5
 class Folder:
     """The files below a folder, as relative paths.
 
-    Attributes:
-        files: Visible files.
-        hidden: Hidden files, and files in hidden folders.
-        broken: Links to missing files.
+    The ``hidden`` ones are files in hidden folders, too; ``broken`` are links
+    to missing files.
     """
 
     files: list[str] = field(default_factory=list)

@@ -19,12 +19,10 @@ _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass
 class Split:
-    """The images that a split file lists.
+    """The images of a split file, as paths from ``img_dir``.
 
-    Attributes:
-        names: Paths from ``img_dir``, in the order of the lines.
-        lost: One sentence for each line whose image is missing.
-        problems: One sentence for each line that cannot be read.
+    One sentence tells of each line whose image is ``lost``, and of each that
+    has ``problems``.
     """
 
     names: list[str] = field(default_factory=list)

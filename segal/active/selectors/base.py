@@ -236,13 +236,7 @@ class BaseSelector(ABC):
             [
                 Picks(
                     self._positions(shard),
-                    shard.places,
-                    shard.scores,
-                    shard.ties,
-                    shard.vectors,
-                    shard.classes,
-                    shard.sizes,
-                    shard.orders,
+                    *(getattr(shard, column) for column in Picks._fields[1:]),
                 )
                 for shard in shards
             ]

@@ -22,15 +22,10 @@ from .top import More, Picks
 
 
 class Shortlist:
-    """The best pixels of a scope, and a way to choose among them.
+    """The best ``factor`` x count pixels of a scope, and a way to choose.
 
-    Args:
-        context: Of the round.
-        owner: Name of the selector, for messages.
-        diversity: Chooses.
-        factor: So many times the budget are looked at, 1 or more.
-        dims: The features are projected to so many dimensions first; None
-            keeps all.
+    The name of the ``owner`` is for messages. Features are projected to
+    ``dims`` dimensions first; None keeps all.
 
     Raises:
         ConfigError: ``factor`` or ``dims`` is below 1.

@@ -17,8 +17,9 @@ from .top import More, Picks, RunningTop, lowest
 class BestOverPool(BaseSelector):
     """Spends one budget where the scores of the whole pool are highest.
 
-    A subclass may write :meth:`shortlist`, which hands places and their
-    scores to :meth:`offer`, :meth:`columns`, :meth:`spendable`,
+    It offers the available pixels of each image. A subclass that asks other
+    places writes :meth:`shortlist`, which hands them and their scores to
+    :meth:`offer`. It may also write :meth:`columns`, :meth:`spendable`,
     :meth:`looked_at`, :meth:`running_top` and :meth:`pick`.
 
     Each rank keeps a running top of the budget's size, and a second one of

@@ -14,11 +14,7 @@ from .top import More, Picks, RunningTop, Ties, within
 
 
 class StratifiedTop(RunningTop):
-    """Keeps the best of each class of a stream in bounded memory.
-
-    Args:
-        capacity: How many are wanted of each class.
-    """
+    """Keeps the best ``capacity`` of each class of a stream."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)

@@ -129,14 +129,11 @@ class Picks(NamedTuple):
 
 
 class RunningTop:
-    """Keeps the best of a stream in bounded memory.
+    """Keeps the best ``capacity`` of a stream in bounded memory.
 
     What can no longer be among the best is dropped at once. The rest is kept
     until there are two capacities of it, and is then cut to one. So at most
     three capacities are held, for a moment.
-
-    Args:
-        capacity: How many are wanted.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -160,9 +157,7 @@ class RunningTop:
         along, and ``more`` makes further columns of those that are kept.
         """
         near = np.flatnonzero(values >= self.threshold)
-        near = near[
-            best(values[near], lambda at: ties(near[at]), self.capacity)
-        ]
+        near = near[best(values[near], within(ties, near), self.capacity)]
         if not len(near):
             return
         picks = Picks(

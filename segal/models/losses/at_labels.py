@@ -9,7 +9,6 @@ labelled pixels, and hands mmseg's own ``losses`` those.
 from __future__ import annotations
 
 import functools
-import types
 from typing import Any, Literal
 
 import torch
@@ -99,13 +98,8 @@ def _at(
 @functools.cache
 def _at_labels(kind: type[BaseDecodeHead]) -> type[BaseDecodeHead]:
     """Make the :class:`AtLabels` class of a head, with the same name."""
-    return types.new_class(
-        kind.__name__,
-        (kind, AtLabels),
-        exec_body=lambda body: body.update(
-            __module__=kind.__module__, __doc__=kind.__doc__
-        ),
-    )
+    body = dict(__module__=kind.__module__, __doc__=kind.__doc__)
+    return type(kind.__name__, (kind, AtLabels), body)
 
 
 def sample_losses(

@@ -36,11 +36,7 @@ def weigh_domains(model: nn.Module, weight: float) -> None:
 
 
 class _Domains:
-    """Record which images of the current batch are of a source.
-
-    Args:
-        weight: Of the sources' loss.
-    """
+    """Record which images of the current batch are of a source."""
 
     def __init__(self, weight: float) -> None:
         self.weight = weight

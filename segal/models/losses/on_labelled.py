@@ -24,15 +24,11 @@ from segal.models.losses.one_channel import one_channel_fault
 
 
 class OnLabelled(nn.Module):
-    """Wrapper of a loss that shows it the labelled pixels only.
+    """Wrapper of a loss of mmseg's that shows it the labelled pixels only.
 
-    Where every pixel is labelled, it is the loss as mmseg wrote it. Where
-    none is, it is 0. A loss that is a mean over images is one over those
-    with a label.
-
-    Args:
-        loss: One of mmseg's.
-        per_image: Whether it is a mean over images.
+    Where every pixel is labelled, it is the loss as mmseg wrote it. Where none
+    is, it is 0. A loss that is a mean over images (``per_image``) is one over
+    those with a label.
     """
 
     def __init__(self, loss: nn.Module, per_image: bool) -> None:
@@ -73,11 +69,8 @@ class OnLabelled(nn.Module):
             return pred[:0].sum()  # 0, with a gradient of zeros
         none = isinstance(self.loss, LovaszLoss)
         kwargs['ignore_index'] = None if none else ignore_index
-        groups = (
-            [[image] for image in range(len(target))]
-            if self.per_image
-            else [list(range(len(target)))]
-        )
+        every = range(len(target))
+        groups = [[i] for i in every] if self.per_image else [list(every)]
         losses = []
         for group in groups:
             seen = labelled[group]

@@ -28,12 +28,9 @@ class Cloud(Protocol):
 
 
 class Points:
-    """Points given by their coordinates.
+    """Points given by their coordinates, float32 (N, F).
 
     Memory: 4 N F bytes, beside what was given.
-
-    Args:
-        vectors: float32 (N, F), any N.
     """
 
     def __init__(self, vectors: Floats) -> None:
@@ -56,15 +53,11 @@ class Points:
 class Gradients:
     """Gradients of a last layer, ``error x features``, never written out.
 
-    The inner product of two outer products is the product of the inner ones,
-    so C + F numbers a point do in place of C F.
+    From float32 (N, C + F): the errors of the C ``classes``, then the
+    features. The inner product of two outer products is the product of the
+    inner ones, so C + F numbers a point do in place of C F.
 
     Memory: 4 N (C + F) bytes, beside what was given.
-
-    Args:
-        vectors: float32 (N, C + F), the error of each class, then the
-            features.
-        classes: C.
     """
 
     def __init__(self, vectors: Floats, classes: int) -> None:
