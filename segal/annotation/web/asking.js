@@ -285,5 +285,6 @@ function where({image, kind, box, size, skipped}, media) {
   const place = kind === 'pixel' ? `row ${box[0]}, column ${box[1]}`
     : kind === 'region' ? `${media?.region?.count ?? ''} pixels`
       : `${size[1]} × ${size[0]}`;
-  return `${image} · ${place}${skipped ? ' · skipped before' : ''}`;
+  const name = image.split('/').pop(); // its folder is of no use here
+  return `${name} · ${place}${skipped ? ' · skipped before' : ''}`;
 }
