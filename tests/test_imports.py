@@ -15,6 +15,7 @@ ORDER = """
     segal.structures segal.errors segal.files segal.seeding segal.registry
     segal.arguments
     segal.visualization
+    segal.terminal
     segal.distributed
     segal.openmmlab
     segal.compat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,9 @@ from segal.structures import (
 
 Order = Literal['image', 'score', 'shuffled']
 ORDERS = ('image', 'score', 'shuffled')
+
+SERVED = 'SEGAL_PAGE_IS_SERVED'
+"""Environment variable that ``segal annotate loop`` sets for its runs."""
 
 
 @ORACLES.register_module()
@@ -169,11 +173,16 @@ class HumanOracle(BaseOracle):
         images = len(request.content.images)
         unit = request.unit + 's' * (count != 1)
         where = f' in {images} image{"s" * (images != 1)}'
+        mend = (
+            'Answer them on the page; the run then goes on by itself'
+            if os.environ.get(SERVED)
+            else 'Answer them on the page of `python -m segal annotate serve '
+            f'{self.work_dir}`, then run the same command again'
+        )
         return (
             f'round {request.round} asks {count:,} {unit}'
             f'{where if request.unit != "image" else ""}; {answered:,} are '
-            'answered. Answer them on the page of `python -m segal annotate '
-            f'serve {self.work_dir}`, then run the same command again'
+            f'answered. {mend}'
         )
 
     def _compare(self, round: int, store: LabelStore) -> None:
