@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # from those before it. The longest name that fits counts.
 ORDER = """
     segal.structures segal.errors segal.files segal.seeding segal.registry
-    segal.arguments
+    segal.arguments segal.compiled_ops
     segal.visualization
     segal.distributed
     segal.openmmlab
