@@ -56,7 +56,7 @@ step() { # step <what> <how long> <command> [arguments]
     "$@"
     say "  done in $((SECONDS - since)) s"
 }
-# Without --compile: Python compiles what it imports, a small part of it all.
+# Bytecode is made by the first import, of the small part that is imported.
 pip_install() {
     "$python" -m pip install -qq --no-compile -c requirements/constraints.txt "$@"
 }
@@ -102,6 +102,7 @@ install_base() {
     pip_install --no-build-isolation "${first[@]}" -r requirements/runtime.txt \
         -r requirements/annotate.txt
     pip_install --no-deps --no-build-isolation -e .
+    PYTHONDONTWRITEBYTECODE='' "$python" -c 'import segal.utils.train'
 }
 
 if ! is_done setup; then
