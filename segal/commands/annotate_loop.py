@@ -140,6 +140,7 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
         flush=True,
     )
     with serve(out, **address(args)) as server:
+        args.port = server.port  # an open page finds the next server, too
         say_where(server.urls)
         if not _wait(out, server):
             return 130

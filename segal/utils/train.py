@@ -176,7 +176,7 @@ def build(prepared: Prepared) -> Experiment:
     with ranks.together():
         if ranks.is_main():
             describe(data.pool, data.classes, data.palette, work_dir)
-    oracle = build_oracle(config, data, work_dir)
+    oracle = build_oracle(config, data, work_dir, preflight.smoke)
     logger.info(oracle.describe())
     loader = {
         'samples_per_gpu': 1,
