@@ -1,7 +1,10 @@
 """SegAL: active learning for semantic segmentation, the OpenMMLab way."""
 
 import logging
+import sys
 import warnings
+
+from segal.compiled_ops import FINDER
 
 __version__ = '0.1.0'
 
@@ -12,3 +15,5 @@ warnings.filterwarnings('ignore', 'On January 1, 2023, MMCV will release')
 logging.getLogger('torch.utils.cpp_extension').addFilter(
     lambda record: 'No CUDA runtime is found' not in str(record.msg)
 )
+if FINDER not in sys.meta_path:
+    sys.meta_path.append(FINDER)

@@ -12,9 +12,11 @@ ROOT = Path(__file__).parents[1]
 # One line a folder, lowest first: a module imports from its own line and
 # from those before it. The longest name that fits counts.
 ORDER = """
-    segal.structures segal.errors segal.files segal.seeding segal.registry
+    segal.errors segal.compiled_ops
+    segal.structures segal.files segal.seeding segal.registry
     segal.arguments
     segal.visualization
+    segal.terminal
     segal.distributed
     segal.openmmlab
     segal.compat

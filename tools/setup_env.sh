@@ -1,5 +1,10 @@
 #!/usr/bin/env bash
-# Makes .venv with everything SegAL needs, once; `make setup` calls it.
+# Makes .venv with what SegAL needs, once; `make setup` calls it.
+#
+#   bash tools/setup_env.sh [ops] [tests]
+#
+#   ops          mmcv-full with its compiled ops, too (`make ops`)
+#   tests        what `make test` runs, too
 #
 #   PYTHON       the Python to use: 3.11 or 3.12
 #   TORCH        another PyTorch: TORCH='torch==2.9.1 torchvision==0.24.1'
@@ -21,9 +26,18 @@ fail() {
 
 # --- nothing to do? ---------------------------------------------------------
 
-stamp=$venv/.segal-setup
+parts=(setup "$@")
+for part in "$@"; do
+    case $part in ops | tests) ;; *) fail "wanted ops or tests, got '$part'" ;; esac
+done
 wanted="$PWD ${TORCH:-} $(cat requirements/*.txt setup.py tools/setup_env.sh | cksum)"
-finished() { [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; }
+wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
+is_done() { [ "$(cat "$venv/.segal-$1" 2>/dev/null)" = "$wanted" ]; }
+finished() {
+    local part
+    [ -x "$python" ] || return 1
+    for part in "${parts[@]}"; do is_done "$part" || return 1; done
+}
 if finished; then exit 0; fi
 
 mkdir -p "$venv"
@@ -42,9 +56,13 @@ step() { # step <what> <how long> <command> [arguments]
     "$@"
     say "  done in $((SECONDS - since)) s"
 }
-pip_install() { "$python" -m pip install -qq -c requirements/constraints.txt "$@"; }
+# Bytecode is made by the first import, of the small part that is imported.
+pip_install() {
+    "$python" -m pip install -qq --no-compile -c requirements/constraints.txt "$@"
+}
+mark() { printf '%s' "$wanted" >"$venv/.segal-$1"; }
 
-# --- 1. Python --------------------------------------------------------------
+# --- Python -----------------------------------------------------------------
 
 fits() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1; }
 
@@ -60,19 +78,59 @@ else
     [ -n "$base" ] || fail \
         "SegAL needs Python 3.11 or 3.12, and found none as ${PYTHON:-python3.11, python3.12 or python3}." \
         'Install one and run this again, or name it: make setup PYTHON=/path/to/python3.11'
-    step "1/5 virtual environment in $venv, with $("$base" --version)" 'a few seconds' \
+    step "virtual environment in $venv, with $("$base" --version)" 'a few seconds' \
         "$base" -m venv "$venv"
 fi
 
-# --- 2. PyTorch -------------------------------------------------------------
+# --- PyTorch, mmcv and the rest ---------------------------------------------
 
-# shellcheck disable=SC2086  # TORCH holds several requirements
-step '2/5 PyTorch and build tools' '1 to 10 minutes, a download of 3 GB' \
-    pip_install -r requirements/build.txt ${TORCH:--r requirements/torch.txt}
+version=$(sed -n 's/^mmcv==//p' requirements/mmcv.txt)
+has() { "$python" -c "import importlib.metadata as m; m.version('$1')" 2>/dev/null; }
 
-# --- 3. mmcv-full with its ops ----------------------------------------------
+install_base() {
+    # mmcv without its ops: segal stands in for them (segal/compiled_ops.py).
+    local first=("mmcv==$version")
+    if has mmcv-full; then
+        if "$python" -c 'import torch, mmcv.ops' 2>/dev/null; then
+            first=() # its ops are compiled: it is used as it is
+        else
+            say '   the compiled ops do not fit this PyTorch: removed; make ops compiles new ones'
+            "$python" -m pip uninstall -qq -y mmcv-full
+            rm -f "$venv/.segal-mmcv"
+        fi
+    fi
+    pip_install --no-build-isolation "${first[@]}" -r requirements/runtime.txt \
+        -r requirements/annotate.txt
+    pip_install --no-deps --no-build-isolation -e .
+    PYTHONDONTWRITEBYTECODE='' "$python" -c 'import segal.utils.train'
+}
 
-mmcv=$(grep '^mmcv-full==' requirements/runtime.txt)
+if ! is_done setup; then
+    # shellcheck disable=SC2086  # TORCH holds several requirements
+    step 'PyTorch and build tools' 'a minute, and a download of 3 GB' \
+        pip_install -r requirements/build.txt ${TORCH:--r requirements/torch.txt}
+    step "SegAL, mmsegmentation, and mmcv without its compiled ops" 'a minute' install_base
+    mark setup
+fi
+
+# --- what tests need --------------------------------------------------------
+
+if wants tests && ! is_done tests; then
+    step 'the tools of the tests' 'half a minute' pip_install -r requirements/tests.txt
+    mark tests
+fi
+
+ready() {
+    say "ready after $((SECONDS - started)) s; $venv holds $(du -sh "$venv" | cut -f1)"
+}
+if ! wants ops || is_done ops; then
+    ready
+    exit 0
+fi
+
+# --- mmcv-full with its ops -------------------------------------------------
+
+mmcv=mmcv-full==$version
 # For which machine: "cp311-torch2.12.1-cpu", then why.
 read -r key why < <("$python" - <<'END'
 import os, re, shutil, subprocess, sys
@@ -157,39 +215,32 @@ sys.exit(not any(name.startswith("mmcv/_ext.") for name in names))' \
     rm -rf "$temporary"
 }
 
-if [ -z "$(wheel_of "$wheels")" ]; then
-    MAX_JOBS=${MAX_JOBS:-$(jobs)}
-    step "3/5 compiling $mmcv, kept in $wheels" \
-        "about $((30 / MAX_JOBS + 2)) minutes with $MAX_JOBS compilers, once" build_wheel
-fi
-
-install_mmcv() {
-    local wheel check
-    wheel=$(wheel_of "$wheels")
-    check='import segal, sys, torch
+ops_work() { # those that are installed, if they were made for this key
+    case $(cat "$venv/.segal-mmcv" 2>/dev/null) in '' | "$key") ;; *) return 1 ;; esac
+    has mmcv-full && "$python" -c 'import sys, torch
 from mmcv.ops import nms
 boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2]])
 for device in ("cpu", "cuda") if "-cu" in sys.argv[1] else ("cpu",):
     kept = nms(boxes.to(device), torch.tensor([0.9, 0.8]).to(device), 0.5)[1]
-    assert kept.tolist() == [0], kept'
-    if [ "$(cat "$venv/.segal-mmcv" 2>/dev/null)" != "$key" ]; then
-        pip_install --force-reinstall --no-deps "$wheel"
-        pip_install "$wheel" # what it needs itself
-    fi
-    "$python" -c "$check" "$key" || fail \
+    assert kept.tolist() == [0], kept' "$key"
+}
+
+install_ops() {
+    if has mmcv; then "$python" -m pip uninstall -qq -y mmcv; fi
+    pip_install --force-reinstall --no-deps "$(wheel_of "$wheels")"
+    echo "$key" >"$venv/.segal-mmcv"
+    ops_work || fail \
         "mmcv-full is installed, but its ops do not work with this PyTorch; see above." \
         "Remove the folder $wheels and run this again: they are compiled anew."
-    echo "$key" >"$venv/.segal-mmcv"
 }
-step "3/5 $mmcv from $wheels" 'a few seconds' install_mmcv
 
-# --- 4., 5. the rest --------------------------------------------------------
-
-step '4/5 mmsegmentation, mmselfsup, wandb and the tools of the tests' '1 to 3 minutes' \
-    pip_install -r requirements/runtime.txt -r requirements/annotate.txt \
-    -r requirements/tests.txt
-step '5/5 SegAL itself, editable' 'a few seconds' \
-    pip_install --no-deps --no-build-isolation -e .
-
-printf '%s' "$wanted" >"$stamp"
-say "ready after $((SECONDS - started)) s; $venv holds $(du -sh "$venv" | cut -f1)"
+if ! ops_work 2>/dev/null; then
+    if [ -z "$(wheel_of "$wheels")" ]; then
+        MAX_JOBS=${MAX_JOBS:-$(jobs)}
+        step "compiling $mmcv, kept in $wheels" \
+            "about $((30 / MAX_JOBS + 2)) minutes with $MAX_JOBS compilers, once" build_wheel
+    fi
+    step "$mmcv from $wheels" 'a few seconds' install_ops
+fi
+mark ops
+ready

@@ -35,6 +35,7 @@ from segal.preflight.base import (
 )
 from segal.preflight.label_flow import check_label_flow
 from segal.preflight.label_values import check_label_values
+from segal.preflight.ops import check_ops
 from segal.preflight.plan import planned_spans
 from segal.preflight.same_mask import check_same_mask
 from segal.preflight.schedules import (
@@ -96,6 +97,7 @@ def check_experiment(
         with build_problems('model', cfg.model, problems):
             model = parts.networks.build()
         if model is not None:
+            problems += check_ops(model, parts.device)
             problems += check_losses(model)
             problems += training.options(model, config.training)
             problems += check_sampled(model, config.loss_at_labels)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
+from segal.compiled_ops import MissingOpError
 from segal.config.spans import span_of
 from segal.distributed import ranks
 from segal.hooks.pseudo_labels import WEAK
@@ -337,7 +338,7 @@ class _Iteration:
         runner.data_batch = batch
         try:
             outputs = runner.model.train_step(batch, runner.optimizer)
-        except torch.OutOfMemoryError:
+        except (MissingOpError, torch.OutOfMemoryError):
             raise
         except Exception as error:
             self.problems.append(

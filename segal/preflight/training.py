@@ -12,6 +12,7 @@ from mmcv.runner import DistEvalHook, EvalHook
 from mmseg.datasets import CityscapesDataset, CustomDataset
 from torch import nn
 
+from segal.compiled_ops import MissingOpError
 from segal.config.schema import Training
 from segal.errors import nearest, unknown_keys
 from segal.hooks.pseudo_labels import teachable_head
@@ -47,7 +48,7 @@ def forward(
     try:
         with torch.no_grad():
             logits = model.encode_decode(image, [content(sample['img_metas'])])
-    except torch.OutOfMemoryError:
+    except (MissingOpError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         yield (

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from segal.active.dataset.pool import Pool, query_batch
+from segal.compiled_ops import MissingOpError
 from segal.errors import DataError, SegALError, nearest
 from segal.hooks.evaluation import EvaluationHook
 from segal.model_wrapper import ModelWrapper
@@ -136,7 +137,7 @@ def run_problems(key: str, mend: str, problems: list[str]) -> Iterator[None]:
     """Turn what the network raises on a sample into a problem."""
     try:
         yield
-    except (DataError, torch.OutOfMemoryError):
+    except (DataError, MissingOpError, torch.OutOfMemoryError):
         raise
     except SegALError as error:
         if 'NaN or infinite' in str(
