@@ -17,9 +17,8 @@ def pytest_collection_finish():
 
 @pytest.fixture
 def unabridged(monkeypatch):
-    """Runs draw their curves and lay out their configs, as users' do."""
-    for module, name, function in quick.LEFT_OUT:
-        monkeypatch.setattr(module, name, function)
+    """Runs leave out nothing."""
+    quick.bring_back(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

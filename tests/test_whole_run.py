@@ -6,10 +6,7 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import mmcv
 import numpy as np
@@ -24,14 +21,25 @@ from segal.runner.lock import locked
 from segal.runner.rounds import read_rounds
 from segal.structures import PoolImage
 from segal.train_active_learning import main
+from tests import quick
+from tests.faults.harness import Run
 from tests.tiny import write_config, write_images
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
 def root(tmp_path):
     return write_images(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """A run of three rounds of pixels, by nobody disturbed: its config."""
+    root = tmp_path_factory.mktemp('whole')
+    config = write_config(write_images(root)).rename(root / 'whole.py')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        quick.bring_back(monkeypatch)
+        assert run(config, root / 'run') == 0
+    return config
 
 
 def run(config, work_dir, *options):
@@ -67,10 +75,8 @@ def same_weights(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.usefixtures('unabridged')
-def test_three_rounds_of_pixels(root, tmp_path):
-    work_dir = tmp_path / 'run'
-    assert run(write_config(root), work_dir) == 0
+def test_three_rounds_of_pixels(whole):
+    work_dir = whole.parent / 'run'
     got = rows(work_dir)
     assert [row['requested'] for row in got] == [40, 40, 40]
     assert [row['total']['requested'] for row in got] == [40, 80, 120]
@@ -124,10 +130,8 @@ def test_the_same_run_twice_is_the_same(root, tmp_path):
 
 
 @pytest.mark.parametrize('killed', ['before the query', 'before training'])
-def test_goes_on_at_a_rounds_border(root, tmp_path, killed):
-    config = write_config(root)
-    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    assert run(config, whole) == 0
+def test_goes_on_at_a_rounds_border(whole, tmp_path, killed):
+    config, whole, cut = whole, whole.parent / 'run', tmp_path / 'cut'
     shutil.copytree(whole, cut)
     keep = 2 if killed == 'before the query' else 3
     for number in range(keep, 3):
@@ -333,9 +337,8 @@ evaluation = dict(interval=1, by_epoch=False, metric='mIoU', pre_eval=True)
     assert list((work_dir / 'viz_old').rglob('*.png'))
 
 
-def test_reset_starts_the_schedule_anew(root, tmp_path):
-    work_dir = tmp_path / 'run'
-    assert run(write_config(root), work_dir) == 0
+def test_reset_starts_the_schedule_anew(whole):
+    work_dir = whole.parent / 'run'
     for number in range(3):
         (log,) = (work_dir / f'round_{number:03d}').glob('*.log.json')
         lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -344,48 +347,14 @@ def test_reset_starts_the_schedule_anew(root, tmp_path):
         assert len(rates) == 8
 
 
-def test_two_processes_select_and_end_together(root, tmp_path):
-    config = write_config(root)
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    work_dir = tmp_path / 'two'
-    processes = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                '-m',
-                'segal.train_active_learning',
-                str(config),
-                '--launcher',
-                'pytorch',
-                '--work-dir',
-                str(work_dir),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={
-                **os.environ,
-                'RANK': str(rank),
-                'LOCAL_RANK': str(rank),
-                'WORLD_SIZE': '2',
-                'MASTER_ADDR': '127.0.0.1',
-                'MASTER_PORT': str(port),
-                'OMP_NUM_THREADS': '1',
-            },
-        )
-        for rank in range(2)
-    ]
-    output = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], output
-    got = rows(work_dir)
+def test_two_processes_select_and_end_together(whole, tmp_path):
+    two = Run('two', tmp_path / 'two', whole.parent)
+    two.finish()
+    got = rows(two.work_dir)
     assert [row['requested'] for row in got] == [40, 40, 40]
     assert [row['iterations'] for row in got] == [4, 4, 4]
-    assert run(config, tmp_path / 'one') == 0
     first = 'round_000.npz'
-    assert labels(work_dir)[first] == labels(tmp_path / 'one')[first]
+    assert labels(two.work_dir)[first] == labels(whole.parent / 'run')[first]
 
 
 def test_dry_run_writes_nothing(root, tmp_path, capfd):
