@@ -28,7 +28,7 @@ demo: setup
 	PYTHON=$(BIN)/python bash dist_train.sh experiments/quickstart/quickstart.py 1
 
 test: ops lint
-	$(PYTEST) -n $(WORKERS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile
 
 # Long ones, and further cases of others.
 test-slow: ops checkers

@@ -9,6 +9,7 @@ import argparse
 import errno
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +89,9 @@ def make_parser(summary: str | None = None) -> argparse.ArgumentParser:
         choices=['none', 'pytorch', 'slurm', 'mpi'],
     )
     parser.add_argument(
-        '--debug', action='store_true', help='show the traceback of errors'
+        '--debug',
+        action='store_true',
+        help='show the traceback of errors, and log lines on a terminal, too',
     )
     return parser
 
@@ -121,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    from segal import compat
+    from segal import compat, terminal
     from segal.distributed import ranks
     from segal.distributed.launching import init_process_group
     from segal.errors import AnswersWanted, ConfigError, last_words
@@ -135,15 +138,16 @@ def _main(arguments: Sequence[str] | None) -> int:
     except Exception as caught:
         error = _in_words(caught)
         if args.debug or error is None:
+            terminal.leave_message(traceback.format_exc())
             raise
         alone = not error.shared and not isinstance(error, ConfigError)
         if ranks.is_main():
             head = '' if isinstance(error, AnswersWanted) else 'Error: '
             sys.stderr.write(f'\n{head}{last_words(error)}\n')
         elif alone:
-            sys.stderr.write(
-                f'\nError in process {ranks.rank()}: {last_words(error)}\n'
-            )
+            said = f'\nError in process {ranks.rank()}: {last_words(error)}\n'
+            sys.stderr.write(said)
+            terminal.leave_message(said)
         if alone and ranks.world_size() > 1:
             # The others may wait for us where nobody can tell them.
             sys.stderr.flush()
@@ -208,6 +212,7 @@ def _run(args: argparse.Namespace) -> None:
             resume=args.resume,
             dry_run=args.dry_run,
             smoke=args.smoke,
+            lines=args.debug,
         ),
     )
 

@@ -25,7 +25,13 @@ from torch.distributed import TCPStore
 from segal.distributed.launching import init_process_group
 
 ROOT = Path(__file__).resolve().parent.parent
-PRELOAD = ['segal.utils.train', 'tests.ranks', 'tests.tiny']
+PRELOAD = [
+    'segal.utils.train',
+    'segal.train_active_learning',
+    'tests.ranks',
+    'tests.faults.harness',
+    'tests.quick',  # the last: it spares what the others have imported
+]
 GRACE = 20.0
 """Seconds that the others get to end, once one rank has raised."""
 
@@ -51,7 +57,7 @@ class RankError(Exception):
 
 
 @functools.cache
-def _context():
+def server():
     """The server, started once; it finds modules where this process does."""
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(PRELOAD)
@@ -82,7 +88,7 @@ def run_ranks(function, world_size, *args, timeout=120.0):
     Raises:
         RankError: A rank raised, died, or was not done in time.
     """
-    context = _context()
+    context = server()
     # held here, the port is nobody else's
     meeting = TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)
     processes, pipes, results, troubles = [], {}, {}, {}

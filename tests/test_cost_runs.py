@@ -42,6 +42,7 @@ def cost(unit, round, total):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('unabridged')
 def test_rows_hold_what_their_labels_cost_and_prices_may_change(
     root, tmp_path, caplog
 ):

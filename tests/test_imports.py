@@ -16,6 +16,7 @@ ORDER = """
     segal.structures segal.files segal.seeding segal.registry
     segal.arguments
     segal.visualization
+    segal.terminal
     segal.distributed
     segal.openmmlab
     segal.compat

@@ -55,6 +55,7 @@ def new_and_old(files):
         seen |= set(places)
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_both_budgets_are_exact(root, tmp_path):
     rows = run(root, tmp_path / 'w')
     assert [row['opened'] for row in rows] == [3, 2, 2]

@@ -37,6 +37,7 @@ def store_of(work_dir):
     return LabelStore(work_dir / 'labels', pool)
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_squares_of_each_image(root, tmp_path):
     rows = run(root, tmp_path / 'w', 'query_size=2')
     assert [row['regions'] for row in rows] == [16, 16, 16]

@@ -33,6 +33,7 @@ checkpoint_config = dict(interval=7)
 """
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_pixels(root, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'mmseg')  # another test may have set it
     config = write_config(root, extra=PICTURES + "log_level = 'INFO'\n")

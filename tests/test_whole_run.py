@@ -67,6 +67,7 @@ def same_weights(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_three_rounds_of_pixels(root, tmp_path):
     work_dir = tmp_path / 'run'
     assert run(write_config(root), work_dir) == 0
@@ -97,6 +98,7 @@ def test_three_rounds_of_pixels(root, tmp_path):
     assert not same_weights(weights(work_dir, 0), weights(work_dir, 1))
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_three_rounds_of_images(root, tmp_path):
     work_dir = tmp_path / 'run'
     assert run(write_config(root, 'image'), work_dir) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,21 +14,27 @@ from segal.active.label_store.audit import same_selection
 from segal.active.label_store.file import LabelFile, encode
 from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
+from segal.active.units import unit_of
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.resolve import resolve
 from segal.errors import AnswersWanted, ConfigError, StateError, nearest
 from segal.registry import ORACLES
+from segal.seeding import key, place_keys
 from segal.structures import (
     REFUSED,
     Answers,
     ImageAnswers,
     PixelAnswers,
+    PoolImage,
     Selection,
 )
 
 Order = Literal['image', 'score', 'shuffled']
 ORDERS = ('image', 'score', 'shuffled')
+
+SERVED = 'SEGAL_PAGE_IS_SERVED'
+"""Environment variable that ``segal annotate loop`` sets for its runs."""
 
 
 @ORACLES.register_module()
@@ -113,12 +120,12 @@ class HumanOracle(BaseOracle):
         request = self.folder.request(store.rounds)
         selection = request.selection()
         wanted, _ = store.packed(_unanswered(selection))
-        for key in ('experiment', 'pool', 'previous', 'images'):
-            if getattr(wanted, key) != getattr(request.content, key):
+        for part in ('experiment', 'pool', 'previous', 'images'):
+            if getattr(wanted, part) != getattr(request.content, part):
                 path = self.folder.file(store.rounds, 'request.npz')
                 raise StateError(
                     f'{path}: wanted the request of round {store.rounds} of '
-                    f'this experiment, got that of another ({key} differs); '
+                    f'this experiment, got that of another ({part} differs); '
                     f'restore {self.folder.path} from a copy'
                 )
         return selection
@@ -166,11 +173,16 @@ class HumanOracle(BaseOracle):
         images = len(request.content.images)
         unit = request.unit + 's' * (count != 1)
         where = f' in {images} image{"s" * (images != 1)}'
+        mend = (
+            'Answer them on the page; the run then goes on by itself'
+            if os.environ.get(SERVED)
+            else 'Answer them on the page of `python -m segal annotate serve '
+            f'{self.work_dir}`, then run the same command again'
+        )
         return (
             f'round {request.round} asks {count:,} {unit}'
             f'{where if request.unit != "image" else ""}; {answered:,} are '
-            'answered. Answer them on the page of `python -m segal annotate '
-            f'serve {self.work_dir}`, then run the same command again'
+            f'answered. {mend}'
         )
 
     def _compare(self, round: int, store: LabelStore) -> None:
@@ -190,6 +202,41 @@ class HumanOracle(BaseOracle):
                 f'the label file of round {round} holds, got others; restore '
                 f'{self.folder.path} from a copy'
             )
+
+
+class DrawnAnswers(BaseOracle):
+    """Answers with drawn classes where a smoke run would ask people.
+
+    Args:
+        pool: The images.
+        classes: Names of the C classes.
+        seed: The experiment's seed.
+    """
+
+    def __init__(
+        self, pool: Sequence[PoolImage], classes: Sequence[str], seed: int = 0
+    ) -> None:
+        self.sizes = {image.name: image.size for image in pool}
+        self.classes = classes
+        self.seed = seed
+
+    def describe(self) -> str:
+        """Write a sentence for the log."""
+        return 'People would be asked; this smoke run draws their answers.'
+
+    def answer(self, selection: Selection) -> Answers:
+        """Draw a class for each place; see the base."""
+        unit = unit_of(selection)
+        answers = {}
+        for name, places in selection.places.items():
+            size = self.sizes[name]
+            draws = place_keys(
+                key(self.seed, 'smoke', name), np.arange(size[0] * size[1])
+            )
+            truth = (draws % len(self.classes)).astype(np.uint8).reshape(size)
+            regions = selection.regions.get(name)
+            answers[name] = unit.answers(truth, places, regions)
+        return Answers(selection, answers)
 
 
 def _same(

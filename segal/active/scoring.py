@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from segal.active.dataset.pool import Pool, query_loader
 from segal.active.heuristics import BaseHeuristic
@@ -22,6 +21,7 @@ from segal.features.of_pool import PoolFeatures
 from segal.features.segmentor import NetworkFeatures
 from segal.model_wrapper import PREDICTED, ModelWrapper
 from segal.structures import PoolImage, Prediction
+from segal.terminal import progress
 
 Statistics = dict[str, Tensor] | None
 
@@ -145,15 +145,7 @@ class Scorer:
             file: Number of the label file, for what is drawn.
         """
         mine = images[ranks.rank() :: ranks.world_size()]
-        bar = tqdm(
-            total=len(mine),
-            desc=what,
-            unit='image',
-            disable=not ranks.is_main(),
-            mininterval=1,
-            leave=False,
-        )
-
+        bar = progress(len(mine), what, disable=not ranks.is_main())
         with bar:
             if wrapper is None:
                 for image in mine:

@@ -13,6 +13,9 @@ from segal.annotation.state import ANSWERS, Event, State
 RECENT = 50
 """Of so many last answers the median is taken for the time left."""
 
+FEWEST = 3
+"""Answers that the median needs."""
+
 TRIMMED = 0.1
 """This share of the shortest and of the longest times does not count."""
 
@@ -59,7 +62,7 @@ def median_seconds(state: State, who: str | None = None) -> float | None:
         who: Their name; None: of everybody's.
     """
     recent = state.seconds(who)[-RECENT:]
-    return float(np.median(recent)) if recent else None
+    return float(np.median(recent)) if len(recent) >= FEWEST else None
 
 
 def paces(state: State) -> list[Pace]:

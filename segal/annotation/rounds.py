@@ -7,7 +7,6 @@ that no two requests see a half of a change.
 from __future__ import annotations
 
 import logging
-import statistics
 from collections import Counter
 from typing import Any
 
@@ -15,18 +14,13 @@ from segal.annotation.bodies import RefusedError, nonsense
 from segal.annotation.crops import Crops, crop_box
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.journal import Closed, Conflict
+from segal.annotation.measure import median_seconds
 from segal.annotation.queue import Queue, order_of
 from segal.annotation.request import Item
 from segal.annotation.state import ANSWERS, Event
 from segal.errors import StateError
 
 log = logging.getLogger(__name__)
-
-RECENT = 50
-"""Answers of a person that the time left is estimated from."""
-
-FEWEST = 3
-"""Answers that an estimate needs."""
 
 OVER = 'this round takes no answers any more; another one may be asked soon'
 
@@ -115,8 +109,7 @@ class Asked:
     def progress(self, who: str) -> dict[str, Any]:
         """Count what is done, and estimate what is left."""
         total, answered = self.state.items, self.state.answered
-        seconds = self.state.seconds(who)[-RECENT:]
-        each = statistics.median(seconds) if len(seconds) >= FEWEST else None
+        each = median_seconds(self.state, who)
         return dict(
             total=total,
             answered=answered,

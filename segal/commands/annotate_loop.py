@@ -19,6 +19,7 @@ from mmcv import Config, ConfigDict
 from segal import compat
 from segal.active.dataset.listing import build_listed
 from segal.active.dataset.pool import open_pool
+from segal.active.human_oracle import SERVED
 from segal.annotation.folder import NAME, AnnotationFolder
 from segal.annotation.server import Server, serve
 from segal.annotation.val import FEW, draw_points, write_masks
@@ -50,6 +51,7 @@ def run_loop(args: argparse.Namespace) -> int:
     command, environment = command_of(
         str(args.config), str(args.gpus), options, os.environ
     )
+    environment[SERVED] = '1'
     out = annotations_of(cfg)
     if not out.exists() or _is_begun(out):
         code = _ask_val(args, cfg, out)
@@ -138,6 +140,7 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
         flush=True,
     )
     with serve(out, **address(args)) as server:
+        args.port = server.port  # an open page finds the next server, too
         say_where(server.urls)
         if not _wait(out, server):
             return 130

@@ -285,8 +285,8 @@ class Oracle(Section):
     model_config = ConfigDict(extra='allow')
 
     void: Literal['charge', 'exclude'] = key('charge')
-    """Whether a request that hits a void pixel is paid for, or void pixels
-    are never asked (known from the ground truth)."""
+    """Whether a request that hits a void pixel of the ground truth is paid
+    for, or void pixels are never asked."""
 
 
 class CostTable(Section):
@@ -426,7 +426,7 @@ class ActiveLearning(Section):
         BeforeValidator(_options),
         Wanted("a name or dict(type='Name', ...)"),
     ] = key(DEFAULT_ORACLE)
-    """Who answers a query."""
+    """Who answers a query: annotation files, or people (`'HumanOracle'`)."""
 
     costs: Default[CostTable] = key(None, shown='seconds on PASCAL VOC 2012')
     """What labels cost, for curves over cost and budgets in it."""

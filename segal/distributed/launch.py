@@ -36,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
         0, the exit code of the worker that failed first, or 128 + the number
         of the signal that ended a worker or this process.
     """
-    logging.getLogger('torch.distributed').setLevel(logging.CRITICAL)
+    quiet = logging.getLogger('torch.distributed')
+    quiet.setLevel(logging.CRITICAL)
+    for handler in quiet.handlers:  # some loggers below have their own level
+        handler.setLevel(logging.CRITICAL)
     os.environ[LAUNCHER_PID] = str(os.getpid())
     try:
         run(parse_args(list(arguments)))
@@ -46,6 +49,9 @@ def main(arguments: Sequence[str]) -> int:
         for other, cause in error.failures.items():
             if code == BEREFT != cause.exitcode:
                 rank, code = other, cause.exitcode
+            if isinstance(cause.message, dict):
+                # left by a process that kept off the screen of rank 0
+                sys.stderr.write(cause.message['message'])
     except SignalException as error:
         return 128 + int(error.sigval)
     else:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from segal import terminal
 from segal.errors import SegALError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -99,10 +100,12 @@ def _note(number: int, frame: Any) -> None:
     if not _asked:
         _asked, _since = number, time.monotonic()
         if os.environ.get('RANK', '0') == '0':
-            sys.stderr.write(
-                f'\n{signal.Signals(number).name}: ending at the next safe '
-                'point; the same again ends at once.\n'
+            said = (
+                f'{signal.Signals(number).name}: ending at the next safe '
+                'point; the same again ends at once.'
             )
+            sys.stderr.write(f'\n{said}\n')
+            terminal.notice(said)
     elif time.monotonic() - _since > PATIENCE:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

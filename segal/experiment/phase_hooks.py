@@ -11,12 +11,19 @@ from typing import Any
 import torch
 from mmcv import Config
 from mmcv.parallel import collate
-from mmcv.runner import HOOKS, EpochBasedRunner, Hook, LoggerHook
+from mmcv.runner import (
+    HOOKS,
+    EpochBasedRunner,
+    Hook,
+    LoggerHook,
+    TextLoggerHook,
+)
 from mmcv.runner.priority import get_priority
 from mmcv.utils import build_from_cfg
 from mmseg.datasets import CustomDataset
 from torch.utils.data import DataLoader
 
+from segal import terminal
 from segal.config.fitting import fit, is_long
 from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import CHECKPOINTS_KEPT
@@ -26,6 +33,7 @@ from segal.hooks.curve import CurveHook
 from segal.hooks.evaluation import EvaluationHook
 from segal.hooks.pseudo_labels import PseudoLabelHook
 from segal.hooks.randomness import KeyedRandomnessHook
+from segal.hooks.screen import ScreenHook
 from segal.hooks.snapshot import SnapshotHook
 from segal.hooks.visualize import VisualizeHook
 
@@ -90,8 +98,13 @@ class PhaseHooks:
         runner.register_hook(evaluation, priority='LOW')
         for hook in self._drawing_hooks():
             runner.register_hook(hook, priority='LOW')
+        if terminal.is_drawn():
+            runner.register_hook(ScreenHook(), priority='NORMAL')
         for hook in runner.hooks:
-            if isinstance(hook, LoggerHook):
+            # the text says 'Iter [3/18]', of the schedule and not of all
+            if isinstance(hook, LoggerHook) and not isinstance(
+                hook, TextLoggerHook
+            ):
                 hook.get_iter = partial(_global_iter, hook)
         return evaluation
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from mmcv import Config
-from mmseg.utils import get_root_logger
+from mmcv.utils import get_logger
 from numpy.typing import NDArray
 
 from segal.active.dataset.pool import Pool
@@ -42,7 +42,8 @@ def open_log(
             ) from error
         file = str(work_dir / time.strftime('%Y%m%d_%H%M%S.log'))
     level = cfg.get('log_level', 'INFO')
-    return get_root_logger(file, level if is_level(level) else 'INFO')
+    # mmseg's own logger; appending, since others may write into the file
+    return get_logger('mmseg', file, level if is_level(level) else 'INFO', 'a')
 
 
 def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:

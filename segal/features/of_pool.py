@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from segal.active.dataset.pool import Pool
 from segal.distributed import ranks, stopping
 from segal.model_wrapper import ModelWrapper
 from segal.structures import PoolImage, Prediction
+from segal.terminal import progress
 
 from .base import KINDS, BaseExtractor
 from .cache import FeatureCache, kept
@@ -190,18 +190,16 @@ class PoolFeatures:
             batch_size=None,
             num_workers=min(self.workers, len(images)),
         )
-        bar = tqdm(
-            zip(images, loader, strict=True),
-            total=len(images),
-            desc=f'features ({type(self.extractor).__name__})',
-            unit='image',
+        bar = progress(
+            len(images),
+            f'features ({type(self.extractor).__name__})',
             disable=not ranks.is_main(),
-            mininterval=1,
-            leave=False,
         )
-        for image, array in bar:
-            stopping.check()
-            self._describe(image, np.asarray(array), kinds)
+        with bar:
+            for image, array in zip(images, loader, strict=True):
+                stopping.check()
+                self._describe(image, np.asarray(array), kinds)
+                bar.update()
         if images:
             self.logger.info(
                 'features: %d images were described by %s (%s)',

@@ -13,6 +13,7 @@ from mmcv.runner import EvalHook as MMCVEvalHook
 from mmseg.datasets import CustomDataset
 from torch.utils.data import DataLoader
 
+from segal import terminal
 from segal.active.dataset.base import LoadFirst, reading, reading_truth
 from segal.distributed import ranks, stopping
 from segal.model_wrapper import ModelWrapper
@@ -113,7 +114,8 @@ class EvaluationHook(MMCVEvalHook):
         dataset = self.dataloader.dataset
         known = dataset in _CHECKED or not isinstance(dataset, CustomDataset)
         batches = iter(self.dataloader)
-        with ModelWrapper(model, device).evaluating() as wrapper:
+        bar = terminal.progress(len(self.indices), 'evaluate', disable=True)
+        with bar, ModelWrapper(model, device).evaluating() as wrapper:
             for index in self.indices:
                 with reading(dataset, index, 'data.val'):
                     batch = next(batches)
@@ -124,6 +126,7 @@ class EvaluationHook(MMCVEvalHook):
                     )
                 with reading_truth(dataset, index, 'data.val'):
                     counts = dataset.pre_eval(classes, index)
+                bar.update()
                 yield counts[0]
         if not known:
             _CHECKED.add(dataset)

@@ -56,6 +56,11 @@ class Evidence:
         """Units that runs ask; several only where cost is the axis."""
         return sorted({run.unit for run in self.runs})
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is one run, and nothing to compare it with."""
+        return len(self.runs) + len(self.full) == 1
+
     @cached_property
     def has_costs(self) -> bool:
         """Check that the costs of all runs are known."""

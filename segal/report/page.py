@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +146,28 @@ def render(
         random=RANDOM,
         alpha=ALPHA,
         version=__version__,
+        alone=evidence.alone,
+        today=date.today().isoformat(),
     )
+
+
+def _last_round(evidence: Evidence) -> str:
+    """Say what one run came to."""
+    (run,) = evidence.runs
+    unit = 'images' if evidence.whole else 'pixels'
+    paid = evidence.paid(run)
+    cost = ''
+    if paid and evidence.costs is not None:
+        words = cost_words(paid[-1], evidence.costs.unit)
+        cost = f', which cost {words}'
+    asked = f'{run.budgets[-1]:,} {unit} asked{cost}'
+    return f'mIoU {number(run.curve[-1])} % after {asked}.'
 
 
 def verdicts(evidence: Evidence, findings: Findings) -> list[str]:
     """Summarise the results in sentences."""
+    if evidence.alone:
+        return [_last_round(evidence)]
     areas = findings.summary.dropna(subset=['area_percent'])
     sentences = []
     if findings.span and findings.span[0] >= findings.span[1]:

@@ -119,6 +119,11 @@ class Run:
         """Labelled pixels in per cent of the pool's, until each round."""
         return [100 * float(row['share']) for row in self.rows]
 
+    @property
+    def iterations(self) -> int:
+        """Training iterations of all rounds."""
+        return sum(row.get('iterations', 0) for row in self.rows)
+
     @cached_property
     def measured(self) -> list[float] | None:
         """Minutes that people took until each round; None if not measured."""

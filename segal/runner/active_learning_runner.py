@@ -14,6 +14,7 @@ from mmcv.runner import RUNNERS, Hook
 from mmcv.runner.priority import get_priority
 from numpy.typing import NDArray
 
+from segal import terminal
 from segal.active.dataset.pool import query_batch
 from segal.active.units.costs import Asked
 from segal.distributed import ranks, stopping
@@ -104,6 +105,7 @@ class ActiveLearningRunner:
                 training = self.factory.training(index, self._step(index))
                 self._train(index, training)
                 wrapper = training.wrapper
+            terminal.show(self.rows, index, self.rounds)
             selection = self._query(index, wrapper) if asks else None
             if selection is None and self.store.rounds > index + 1:
                 selection = self.store.selection(index + 1)
@@ -209,35 +211,18 @@ class ActiveLearningRunner:
         """Train a phase, and add its row to ``rounds.json``."""
         sources = training.source_images
         self.logger.info(
-            '----- round %d of %d: training on %d images%s -----',
-            round + 1,
-            self.rounds,
+            '----- round %d of 0 to %d: training on %d images%s -----',
+            round,
+            self.rounds - 1,
             len(self.store.labelled_names()),
             f' and {sources} of labelled sources' if sources else '',
         )
+        begun = self._bought(round, sources)
+        terminal.show([*self.rows[:round], begun], round, self.rounds)
         result = training.run()
-        bought, total = self.store.counts(round), self.store.counts()
-        pixels = sum(image.pixels for image in self.loop.pool)
         metrics = result['metrics']
         row = dict(
-            round=round,
-            unit=self.config.unit,
-            requested=bought.requested,
-            labelled=bought.labelled,
-            void=bought.void,
-            refused=bought.refused,
-            **self._regions(round),
-            total=dict(
-                requested=total.requested,
-                labelled=total.labelled,
-                void=total.void,
-                refused=total.refused,
-                images=total.images,
-            ),
-            pool=dict(images=len(self.loop.pool), pixels=pixels),
-            **(dict(sources=dict(images=sources)) if sources else {}),
-            share=total.labelled / pixels,
-            cost=self._cost(round),
+            **begun,
             iterations=result['iterations'],
             **{
                 name: value
@@ -264,6 +249,31 @@ class ActiveLearningRunner:
         self._write(write_rounds)
         for sentence in absent_words(row):
             self.logger.warning('round %d: %s', round, sentence)
+
+    def _bought(self, round: int, sources: int) -> dict[str, Any]:
+        """Describe the labels up to a round, as its row begins."""
+        bought, total = self.store.counts(round), self.store.counts()
+        pixels = sum(image.pixels for image in self.loop.pool)
+        return dict(
+            round=round,
+            unit=self.config.unit,
+            requested=bought.requested,
+            labelled=bought.labelled,
+            void=bought.void,
+            refused=bought.refused,
+            **self._regions(round),
+            total=dict(
+                requested=total.requested,
+                labelled=total.labelled,
+                void=total.void,
+                refused=total.refused,
+                images=total.images,
+            ),
+            pool=dict(images=len(self.loop.pool), pixels=pixels),
+            **(dict(sources=dict(images=sources)) if sources else {}),
+            share=total.labelled / pixels,
+            cost=self._cost(round),
+        )
 
     def _cost(self, round: int) -> dict[str, Any]:
         """Compute the cost of a round's labels, and of all labels so far."""
@@ -341,12 +351,13 @@ class ActiveLearningRunner:
         if 'committee' in self.query.heuristic.needs:
             wrapper.committee = self.factory.committee(round, asked=True)
         try:
-            selection = self.loop.step(
-                self.query.heuristic,
-                self.query.make_selector,
-                wrapper,
-                self.query.opening,
-            )
+            with terminal.progress(None, 'query', disable=True):
+                selection = self.loop.step(
+                    self.query.heuristic,
+                    self.query.make_selector,
+                    wrapper,
+                    self.query.opening,
+                )
         except AnswersWanted:
             self.rows[round]['seconds']['query'] = time.perf_counter() - begin
             self._write(write_times)
@@ -427,7 +438,8 @@ class ActiveLearningRunner:
                 palette=self.palette,
             )
             runner = training.runner if training else None
-            _call(hooks, 'after_round', runner, report)
+            with terminal.progress(None, 'pictures', disable=True):
+                _call(hooks, 'after_round', runner, report)
         self.rows[round]['seconds']['report'] = time.perf_counter() - begin
         self._write(write_times)
 

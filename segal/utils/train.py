@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mmcv.utils import build_from_cfg
 import segal.datasets
 import segal.hooks
 import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
+from segal import terminal
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.label_store.store import LabelStore
 from segal.active.units import QueryUnit
@@ -31,6 +33,7 @@ from segal.experiment.selecting import (
     selectors_of,
     unit_of_config,
 )
+from segal.experiment.terminal import on_terminal
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
@@ -56,6 +59,7 @@ class Options:
         work_dir: Where everything is written.
         resume: True: must continue; False: must begin; None: whichever fits.
         dry_run: Print the plan, and stop.
+        lines: Print log lines on a terminal, too.
         smoke: Run one iteration of everything, on a few images.
     """
 
@@ -63,6 +67,7 @@ class Options:
     resume: bool | None = None
     dry_run: bool = False
     smoke: bool = False
+    lines: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,29 +97,37 @@ def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     Returns:
         The rows of ``rounds.json``.
     """
-    prepared = prepare(cfg, options)
+    work_dir = options.work_dir
+    if options.smoke and not options.dry_run:
+        with ranks.together():
+            if ranks.is_main():
+                clear_folder(work_dir)
+    logger = open_log(cfg, work_dir, options.dry_run)
     if options.dry_run:
-        prepared.logger.info('\n%s', prepared.plan)
+        logger.info('\n%s', prepare(cfg, options, logger).plan)
         return []
-    with locked(options.work_dir, prepared.logger):
-        return run(build(prepared), prepared)
+    screen: AbstractContextManager[None] = nullcontext()
+    if not options.lines:
+        screen = on_terminal(work_dir.absolute().name, logger)
+    with screen:
+        with terminal.progress(None, 'prepare', disable=True):
+            prepared = prepare(cfg, options, logger)
+        with locked(work_dir, logger):
+            with terminal.progress(None, 'prepare', disable=True):
+                experiment = build(prepared)
+            return run(experiment, prepared)
 
 
-def prepare(cfg: Config, options: Options) -> Prepared:
+def prepare(cfg: Config, options: Options, logger: logging.Logger) -> Prepared:
     """Read the config and the data, and check both before labels are bought.
 
     Raises:
         SegALError: Anything that would fail later, all of it at once.
     """
     work_dir = options.work_dir
-    if options.smoke and not options.dry_run:
-        with ranks.together():
-            if ranks.is_main():
-                clear_folder(work_dir)
     device = torch.device('cpu')
     if torch.cuda.is_available():
         device = torch.device('cuda', torch.cuda.current_device())
-    logger = open_log(cfg, work_dir, options.dry_run)
     logger.info(running_on())
     config, data, notes = read_experiment(
         cfg, None if options.dry_run else work_dir, options.smoke
@@ -163,7 +176,7 @@ def build(prepared: Prepared) -> Experiment:
     with ranks.together():
         if ranks.is_main():
             describe(data.pool, data.classes, data.palette, work_dir)
-    oracle = build_oracle(config, data, work_dir)
+    oracle = build_oracle(config, data, work_dir, preflight.smoke)
     logger.info(oracle.describe())
     loader = {
         'samples_per_gpu': 1,
@@ -228,9 +241,9 @@ def run(experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
     if ranks.is_main():
         summarise(rows, experiment, time.perf_counter() - begin)
         if prepared.options.smoke:
-            experiment.logger.info(
-                '\n%s', smoke_warning(prepared.preflight.data.pool)
-            )
+            warning = smoke_warning(prepared.preflight.data.pool)
+            experiment.logger.info('\n%s', warning)
+            terminal.finish(f'\n{warning}')
     return rows
 
 
@@ -253,3 +266,4 @@ def summarise(
         f'  model     {work_dir}/round_{len(rows) - 1:03d}/final.pth',
     ]
     experiment.logger.info('\n'.join(lines))
+    terminal.finish('\n'.join([*lines, *terminal.log_words()]))

@@ -90,6 +90,10 @@ def test_keys_in_a_browser_give_the_run_of_ground_truth(
     name,
 ):
     assert set(UNITS) == {'squares', 'mixed', 'pixel', 'superpixels', 'image'}
+    if name not in ('mixed', 'image'):  # which open images bit by bit
+        for number in range(3, 8):
+            for folder in ('images', 'annotations'):
+                (root / folder / f'{number:02d}.png').unlink()
     truth, people = configs(root, name)
     assert run(truth, tmp_path / 'by_truth') == 0
     read = hide(root)

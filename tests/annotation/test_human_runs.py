@@ -186,3 +186,32 @@ def test_a_damaged_journal_stops_the_run(root, tmp_path, capsys):
     path.write_bytes(whole)
     assert run(people, work_dir) == 6
     assert (work_dir / 'labels' / 'round_000.npz').exists()
+
+
+@pytest.mark.parametrize('name', ['pixel', 'image'])
+def test_a_smoke_run_asks_nobody(root, tmp_path, name):
+    _, people = configs(root, name)
+    hide(root)
+    assert run(people, tmp_path / 'run', '--smoke') == 0
+    (work_dir,) = tmp_path.glob('run_smoke*')
+    assert AnnotationFolder(work_dir).rounds() == []
+
+
+def test_the_plan_says_that_people_are_asked(root, tmp_path, capsys, caplog):
+    _, people = configs(root, 'pixel')
+    hide(root)
+    shown = ['--dry-run', '--cfg-options', 'log_level=INFO']
+    assert run(people, tmp_path / 'run', *shown) == 0
+    said = ''.join(capsys.readouterr()) + caplog.text
+    assert 'exit code 6 whenever people are asked' in said
+
+
+def test_void_cannot_be_set_for_people(root, tmp_path, capsys):
+    _, people = configs(root, 'pixel')
+    people.write_text(
+        people.read_text()
+        + "\nactive_learning['oracle'].update(void='exclude', order='best')\n"
+    )
+    assert run(people, tmp_path / 'run') == 2
+    said = capsys.readouterr().err
+    assert 'active_learning.oracle.void: HumanOracle has no such' in said

@@ -20,6 +20,7 @@ from PIL import Image
 from segal.annotation.folder import AnnotationFolder
 from segal.runner.rounds import read_rounds
 from tests.annotation.answering import truth_of
+from tests.emulator import Session
 from tests.tiny import CLASSES, write_images
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -103,14 +104,18 @@ def start(*arguments):
     )
 
 
-@pytest.mark.slow
-def test_init_val_and_loop_need_no_annotation(tmp_path):
-    write_images(tmp_path, count=10, size=(48, 64))
-    (tmp_path / 'annotations').rename(tmp_path / 'hidden')
-    read = truth_of(tmp_path / 'hidden')
-    out = tmp_path / 'mine'
+def begin(folder):
+    """Set up an experiment in ``folder / 'mine'``.
+
+    Returns:
+        The truth of an image, and the words that start the loop.
+    """
+    write_images(folder, count=10, size=(48, 64))
+    (folder / 'annotations').rename(folder / 'hidden')
+    read = truth_of(folder / 'hidden')
+    out = folder / 'mine'
     made = start(
-        'init', tmp_path / 'images', '--classes', *CLASSES, '--out', out
+        'init', folder / 'images', '--classes', *CLASSES, '--out', out
     )
     said, _ = made.communicate(timeout=120)
     assert made.returncode == 0, said
@@ -118,6 +123,13 @@ def test_init_val_and_loop_need_no_annotation(tmp_path):
     command += ['--points', 20, '--cfg-options', 'runner.sample_rounds=2']
     command += ['active_learning.settings.pixel.budget_per_round=40']
     command += ['workflow=[(train,2),(query,1)]', 'evaluation.interval=2']
+    return read, command
+
+
+@pytest.mark.slow
+def test_init_val_and_loop_need_no_annotation(tmp_path):
+    read, command = begin(tmp_path)
+    out = tmp_path / 'mine'
     loop = start(*command)
     person, lines = None, []
     for line in loop.stdout:
@@ -146,3 +158,41 @@ def test_init_val_and_loop_need_no_annotation(tmp_path):
         assert asked.sum() <= 20
         assert (mask[asked] == truth[path.stem][asked]).all()
     assert len(list((out / 'val').glob('*.png'))) == len(truth)
+
+
+@pytest.mark.slow
+def test_the_loop_in_a_terminal(tmp_path):
+    """Addresses, requests and the screens of the runs, in their order."""
+    read, command = begin(tmp_path)
+    words = [sys.executable, '-m', 'segal', *map(str, command)]
+    env = {**os.environ, 'TERM': 'xterm', 'OMP_NUM_THREADS': '1'}
+    env['PYTHONPATH'] = str(ROOT)
+    loop = Session(words, 240, 60, cwd=ROOT, env=env)
+    people = {}
+
+    def look(lines):
+        for url in re.findall(r'http://\S+token=\w{64}', '\n'.join(lines)):
+            if url not in people:
+                people[url] = Person(url, read)
+                people[url].start()
+        return False
+
+    try:
+        loop.until(look, 180)
+        assert loop.process.wait(30) == 0
+    finally:
+        loop.close()
+        for person in people.values():
+            person.ended.set()
+    everything = loop.screen.everything
+    heads = ('Answer here', 'round 0 asks', 'mine ', 'round 1 asks')
+    heads += ('round  labels  void', '  log ')
+    found = [x for x in everything if x.startswith(heads)]
+    assert [next(h for h in heads if x.startswith(h)) for x in found] == [
+        *(heads[0], *heads),
+    ]
+    asked = [x for x in found if ' asks 40 pixels in 7 images' in x]
+    assert all(x.endswith('the run then goes on by itself') for x in asked)
+    assert not any('mmseg' in x for x in everything if 'Loaded' not in x)
+    shown = {line for lines in loop.seen for line in lines}
+    assert any(x.startswith('train ') and 'iterations' in x for x in shown)

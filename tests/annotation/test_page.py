@@ -139,7 +139,9 @@ def test_two_answers_come_from_no_repeated_key(visit):
         assert len(fake.posts) == 1
 
 
-@pytest.mark.parametrize('touch', [False, True])
+@pytest.mark.parametrize(
+    'touch', [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_buttons_do_what_keys_do(visit, touch):
     size = {'width': 390, 'height': 844}
     options = dict(has_touch=True, is_mobile=True) if touch else {}

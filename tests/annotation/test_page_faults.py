@@ -155,3 +155,15 @@ def test_a_page_that_is_signed_out_keeps_what_it_could_not_send(visit):
         person.page.reload()
         person.wait_until_sent()
         assert standing(fake)[0] == 1
+
+
+def test_an_image_that_cannot_be_read_holds_nobody_up(visit):
+    with asking(pixels(6)) as fake:
+        fake.broken = {'/api/items/0/crop'}
+        person = visit(fake.url)
+        assert person.item == 1
+        person.press(*'11')
+        assert person.item == 3
+        fake.broken = set()
+        person.press(*'111')
+        assert person.item == 0

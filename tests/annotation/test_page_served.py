@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from segal.annotation import server
+from segal.annotation.folder import AnnotationFolder
 from tests.annotation.browsing import PATCHES, WEB
 from tests.annotation.served import ask
 
@@ -26,8 +27,6 @@ def serving(tmp_path, monkeypatch):
 
 
 def standing(tmp_path, request):
-    from segal.annotation.folder import AnnotationFolder
-
     folder = AnnotationFolder(tmp_path)
     journal = folder.journal(request.round, request, 3)
     state = journal.state
@@ -72,7 +71,9 @@ def test_two_persons_share_a_round(visit, serving, tmp_path):
     }
 
 
-@pytest.mark.parametrize('unit', ['image', 'region'])
+@pytest.mark.parametrize(
+    'unit', ['region', pytest.param('image', marks=pytest.mark.slow)]
+)
 def test_masks_reach_the_disk(visit, serving, tmp_path, unit):
     options = {'answer': 'all'} if unit == 'region' else {}
     served, request = serving(unit, **options)

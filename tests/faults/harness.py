@@ -13,13 +13,13 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from tests.annotation.answering import answer_all, truth_of
 from tests.faults.points import Point
+from tests.ranks import server
 from tests.tiny import write_config, write_images
 
 PATIENCE = 30.0
@@ -98,20 +98,6 @@ def play(
         answer_all(Path(arguments[2]), truth_of(Path(env['TRUTH'])), 3)
         code = main(arguments)
     raise SystemExit(code)
-
-
-@cache
-def server() -> Any:
-    """Where processes are forked, all imports done."""
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(
-        [
-            'segal.utils.train',
-            'segal.train_active_learning',
-            'tests.faults.harness',
-        ]
-    )
-    return context
 
 
 @dataclass

@@ -11,6 +11,8 @@ from segal.errors import ConfigError
 from segal.visualization import curve
 from segal.visualization.table import format_rounds, share_words
 
+pytestmark = pytest.mark.usefixtures('unabridged')
+
 
 def row(number, miou, unit='pixel', **seconds):
     return {

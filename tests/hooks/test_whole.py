@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import wandb
 from PIL import Image
 from wandb_log import points, run_ids
@@ -20,6 +21,7 @@ log_config = dict(interval=1, hooks=[
 """
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_every_point_of_a_run_is_seen(tmp_path, monkeypatch):
     monkeypatch.setenv('WANDB_SILENT', 'true')
     wandb.teardown()

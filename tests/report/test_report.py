@@ -215,11 +215,29 @@ def test_unfinished_runs_are_shown_and_marked(work_dirs, tmp_path):
 
 
 def test_only_unfinished_runs(tmp_path):
-    half = write_run(tmp_path / 'half', miou=(0.2, 0.3), planned=3)
-    page, _, written = report([half], tmp_path / 'out')
+    halves = [
+        write_run(tmp_path / name, miou=(0.2, 0.3), planned=3, seed=seed)
+        for seed, name in enumerate(('half', 'other'))
+    ]
+    page, _, written = report(halves, tmp_path / 'out')
     assert page.tables['table-summary'][1][2] == '–'
     assert 'no other heuristic' in page.tables['table-tests'][1][0]
     assert 'Margin' in terminal_table(written.findings.summary)
+
+
+def test_a_run_alone_says_what_one_run_can_say(tmp_path):
+    run = write_run(tmp_path / 'mine', miou=(0.2, 0.3), planned=3)
+    page, text, _ = report([run], tmp_path / 'out')
+    assert 'mine: Margin, seed 0' in text
+    assert 'mIoU 30.00 % after 24 pixels asked, which cost' in text
+    assert 'unfinished' in text
+    assert {'table-summary', 'table-tests'}.isdisjoint(page.tables)
+    for words in ('Penalty matrix</h2>', 'p (Holm)', 'standard deviation;'):
+        assert words not in text
+    assert 'compare several runs: <code>segal report' in text
+    (row,) = page.tables['table-runs'][1:]
+    assert page.tables['table-runs'][0][5:7] == ['iterations', 'commit']
+    assert int(row[5]) > 0
 
 
 def test_a_run_without_a_round_is_left_out_and_named(work_dirs, tmp_path):
@@ -445,4 +463,4 @@ def test_a_real_run(tmp_path):
     bought = written.findings.rounds.filter(like='bought.').sum(1)
     assert bought.tolist() == [row['labelled'] for row in rows]
     assert (written.findings.rounds['train_seconds'] > 0).all()
-    assert 'There is no run of the heuristic random' in text
+    assert 'with a run of the heuristic random among them' in text

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -36,11 +37,15 @@ PEOPLE = 5
 PAUSE = 0.25
 """Seconds between two answers of a person; most people take longer."""
 
+KEY_PAUSE = 150
+"""Milliseconds between two keys."""
+
 TARGETS = {
     'answer, five at once, p95': 10,
     'crop that was not prefetched': 120,
     'start with 100,000 answers': 2000,
     'memory': 400,
+    'key to next painted, p95': 50,
 }
 
 
@@ -274,6 +279,36 @@ def measure_service(work_dir: Path, images: int, each: int) -> None:
     child.end()
 
 
+def measure_keys(work_dir: Path, keys: int) -> None:
+    """Print the time from a key to the next item, in Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    child = Child(work_dir)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which('chromium') or '/usr/bin/chromium',
+            args=['--no-sandbox'],
+        )
+        size = dict(width=1280, height=800)
+        page = browser.new_context(viewport=size).new_page()
+        page.goto(child.urls['person 0'])
+        page.wait_for_function('() => document.body.dataset.item !== ""')
+        for number in range(keys):
+            page.wait_for_timeout(KEY_PAUSE)
+            page.keyboard.press('123456789'[number % 9])
+        page.wait_for_function('() => document.body.dataset.waiting === "0"')
+        times = page.evaluate(
+            """() => performance.getEntriesByName('key to next painted')
+                .map(one => one.duration)"""
+        )
+        browser.close()
+    child.end()
+    print(
+        f'key to next painted, a key each {KEY_PAUSE} ms, {len(times)} keys: '
+        f'{percentiles(times)}'
+    )
+
+
 def measure_start(work_dir: Path, answers: int) -> None:
     """Print how long a server takes to start over a long journal."""
     write_answers(work_dir, answers)
@@ -311,6 +346,7 @@ def main() -> None:
         write_images(work_dir, args.images)
         freeze(work_dir, args.items, args.images)
         measure_service(work_dir, args.images, args.each)
+        measure_keys(work_dir, 2 * args.each)
         long = Path(folder) / 'answered'
         write_images(long, 2)
         freeze(long, args.answers, 2)

@@ -31,6 +31,7 @@ from segal.active.dataset.scan import (
 )
 from segal.active.dataset.split_file import Places, decode, read_split
 from segal.errors import ConfigError, DataError
+from segal.visualization.palette import distinct_palette
 
 _SHOWN = 10
 """Missing files that an error names at most."""
@@ -59,7 +60,19 @@ def build_listed(
     with listing() as found:
         dataset = mmseg_build_dataset(section, defaults)
     check(found)
+    if _lacks_colours(dataset, section):  # mmseg draws them at random
+        dataset.PALETTE = distinct_palette(len(dataset.CLASSES))
     return dataset, found.notes + _hidden_of_own(dataset)
+
+
+def _lacks_colours(dataset: Any, section: Any) -> bool:
+    """Tell whether neither a data set nor its config names colours."""
+    return (
+        isinstance(dataset, CustomDataset)
+        and dataset.custom_classes
+        and type(dataset).PALETTE is None
+        and section.get('palette') is None
+    )
 
 
 def check(found: Found) -> None:

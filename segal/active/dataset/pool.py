@@ -16,7 +16,6 @@ from mmcv.parallel import DataContainer, collate
 from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from segal.active.dataset.base import (
     LoadFirst,
@@ -35,6 +34,7 @@ from segal.errors import ConfigError, DataError
 from segal.seeding import key as keyed
 from segal.seeding import seeded
 from segal.structures import PoolImage
+from segal.terminal import progress
 
 SIZE_CACHE = 'pool_sizes.json'
 
@@ -191,17 +191,12 @@ def open_pool(
     # another loader may have made the cache: compare one image
     anew = not known or look(0, True) != look(0, False)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        sizes = list(
-            tqdm(
-                threads.map(partial(look, anew=anew), range(len(names))),
-                total=len(names),
-                desc='checking the pool',
-                unit='image',
-                leave=False,
-                delay=2,
-                mininterval=1,
-            )
-        )
+        looks = threads.map(partial(look, anew=anew), range(len(names)))
+        sizes = []
+        with progress(len(names), 'checking the pool', delay=2) as bar:
+            for one in looks:
+                sizes.append(one)
+                bar.update()
     broken = [str(one) for one in sizes if isinstance(one, DataError)]
     if broken:
         more = f'\n  ... and {len(broken) - 10} more' * (len(broken) > 10)

@@ -88,6 +88,9 @@ class App {
       changed: () => this.refresh(),
       refused: (error) => this.refused(error),
       reached: () => this.reached(),
+      counted: (answered) => {
+        this.progress.answered = answered ?? this.progress.answered - 1;
+      },
     });
   }
 
@@ -126,7 +129,8 @@ class App {
     const waiting = this.asking?.outbox.waiting ?? 0;
     const offline = this.lost || this.asking?.outbox.offline;
     page.online = !offline;
-    const answers = waiting === 1 ? '1 answer waits' : `${waiting} answers wait`;
+    const answers = waiting === 1
+      ? '1 answer waits' : `${waiting} answers wait`;
     banner(!offline ? '' : waiting
       ? `Offline. ${answers} here, and will be sent when the server is back.`
       : 'Offline. The page goes on when the server is back.');
@@ -138,7 +142,6 @@ class App {
     if (!asking || asking.outbox.opened) page.waiting = waiting;
     this.showBanner();
     if (!progress) return;
-    if (asking) progress.answered = Math.max(progress.answered, asking.answered);
     showProgress(session, progress, asking?.unsentAnswers ?? 0);
     $('close').disabled = progress.state !== 'asking' || !progress.answered;
     if (page.state === 'signed-out') return;
@@ -198,7 +201,8 @@ class App {
     const presses = event.key === ' ' || event.key === 'Enter';
     if (onButton && presses && onButton.matches(':focus-visible')) return;
     if (event.key === 'Escape') this.asking?.painter.dropPolygon?.();
-    const found = this.keys.read(event, this.asking?.current?.answer ?? 'class');
+    const {answer} = this.asking?.current ?? {answer: 'class'};
+    const found = this.keys.read(event, answer);
     if (!found) return;
     event.preventDefault();
     const holds = ['zoom_in', 'zoom_out', 'thinner', 'thicker', 'undo_stroke'];
@@ -240,7 +244,6 @@ class App {
     this.hidden = hidden;
     $('hide').setAttribute('aria-pressed', String(hidden));
     this.stage.marks = !hidden;
-    if (this.asking) this.asking.painter.visible = !hidden;
     this.stage.draw();
   }
 
@@ -257,7 +260,7 @@ class App {
     } else if (what === 'zoom_in') this.stage.zoom(1);
     else if (what === 'zoom_out') this.stage.zoom(-1);
     else if (what === 'close') this.close();
-    else this.asking?.do(what, when);
+    else if (this.progress?.state === 'asking') this.asking?.do(what, when);
   }
 
   async close() {

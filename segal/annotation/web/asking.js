@@ -1,41 +1,28 @@
 // One round: show its questions, take answers, and take them back.
 
-import {getBlob, Refused, uuid} from './api.js';
+import {Refused, uuid} from './api.js';
 import {Clock} from './clock.js';
+import {Masking} from './masking.js';
 import {Media} from './media.js';
-import {NONE} from './mask.js';
 import {Outbox} from './outbox.js';
-import {Painter} from './paint.js';
-import {
-  $, confirmed, percent, say, showMask, showUnder, toast,
-} from './panels.js';
-import {decodeGrey} from './png.js';
+import {$, say, toast} from './panels.js';
 import {Queue} from './queue.js';
-import {drafts} from './store.js';
 
 const KEPT = 4; // answered items whose pictures are kept for an undo
-const MUCH = 0.05; // a share unpainted that is asked about before sending
-const TOOLS = ['brush', 'eraser', 'polygon', 'superpixel'];
 const SAID = {void: 'no class', cant_tell: 'can’t tell', skip: 'skipped',
   mask: 'a mask'};
 const page = document.body.dataset;
 
 export class Asking {
-  // on: {changed(), refused(error), reached()}
+  // on: {changed(), refused(error), reached(), counted(answered or null)}
   constructor(session, tab, stage, palette, on) {
     Object.assign(this, {session, stage, palette, on});
     const {request, experiment, annotator} = session;
     this.request = request;
     this.current = null;
     this.history = []; // {item, client, what, class, labels}, youngest last
-    this.answered = 0;
-    this.painter = new Painter(stage, session.classes, request, {
-      changed: () => this.strokeDone(),
-      ready: () => showMask(this.painter, palette),
-      hover: (label) => showUnder(label, palette),
-      needs: (text) => toast(text),
-    });
-    stage.painter = this.painter;
+    this.masking = new Masking(session, stage, palette);
+    this.painter = this.masking.painter;
     this.clock = new Clock();
     this.media = new Media(request);
     this.outbox = new Outbox({request, experiment, annotator}, {
@@ -71,19 +58,21 @@ export class Asking {
     return this.queue.items.length > 0;
   }
 
+  // By how much the count of answers changes with what was not sent yet.
   get unsentAnswers() {
-    return this.outbox.entries.filter((entry) =>
-      !['undo', 'skip'].includes(entry.what)).length;
+    const change = {undo: -1, skip: 0};
+    return this.outbox.entries.reduce(
+      (sum, {what}) => sum + (change[what] ?? 1), 0);
   }
 
   // --- showing ---
 
   next() {
     if (this.current) return;
-    const [item] = this.queue.items;
+    const item = this.queue.first();
     const media = item && this.media.ready(item);
     if (media) {
-      this.queue.take();
+      this.queue.remove(item.item);
       this.show(item, media);
       this.media.keep([item, ...this.queue.items,
         ...this.history.slice(-KEPT).map((past) => past.item)]);
@@ -107,13 +96,14 @@ export class Asking {
     const mask = item.answer === 'mask';
     page.kind = item.kind;
     page.answer = item.answer;
-    if (mask) this.openMask(item, media);
+    if (mask) this.masking.open(item, media.region, this.redo);
     else this.painter.close();
     this.palette.choose(mask ? this.painter.label : null);
     if (!mask) this.palette.shares(null);
     $('question').textContent = question(item);
     $('caption').textContent = where(item, media);
-    $('crop').setAttribute('aria-label', `${question(item)} ${where(item, media)}`);
+    $('crop').setAttribute(
+      'aria-label', `${question(item)} ${where(item, media)}`);
     this.stage.show(item, media);
     this.clock.paint(() => {
       page.item = item.item;
@@ -137,10 +127,7 @@ export class Asking {
   classChosen(one, when) {
     if (!this.current) return;
     if (this.current.answer === 'mask') {
-      this.painter.label = one.id;
-      if (this.painter.tool === 'eraser') this.painter.choose('brush');
-      this.palette.choose(one.id);
-      showMask(this.painter, this.palette);
+      this.masking.choose(one.id);
     } else {
       this.palette.flash(one.id);
       this.answer('class', when, {class: one.id});
@@ -152,40 +139,16 @@ export class Asking {
     else if (!this.current) return;
     else if (['skip', 'void', 'cant_tell'].includes(what)) {
       this.answer(what, when);
-    } else if (this.current.answer === 'mask') this.paint(what, when);
-  }
-
-  paint(what, when) {
-    const {painter} = this;
-    if (TOOLS.includes(what)) painter.choose(what);
-    else if (what === 'fill_rest') painter.fillRest();
-    else if (what === 'undo_stroke') painter.undo();
-    else if (what === 'thinner') painter.resize(-1);
-    else if (what === 'thicker') painter.resize(1);
-    else if (what === 'dab') painter.dab();
-    else if (what === 'send') {
-      if (painter.closePolygon()) return;
-      this.send(when);
-      return;
-    }
-    showMask(painter, this.palette);
+    } else if (what === 'send') this.send(when);
+    else if (this.current.answer === 'mask') this.masking.do(what);
   }
 
   async send(when) {
-    const {mask} = this.painter;
-    if (!mask.share) {
-      toast('Nothing is painted. V says: none of the classes.');
-      return;
-    }
     const {current} = this;
-    if (1 - mask.share > MUCH && !await confirmed({
-      title: `${percent(1 - mask.share)} has no class yet`,
-      text: 'Pixels that are not painted count as none of the classes, and ' +
-        'are not asked again.',
-      yes: 'Send it so', no: 'Go on painting',
-    })) return;
-    if (this.current !== current) return;
-    this.answer('mask', when, {labels: mask.labels, size: current.box.slice(2)});
+    if (current.answer !== 'mask' || this.masking.closedPolygon()) return;
+    const labels = await this.masking.agreed();
+    if (!labels || this.current !== current) return;
+    this.answer('mask', when, {labels, size: current.box.slice(2)});
   }
 
   answer(what, when, more = {}) {
@@ -194,7 +157,7 @@ export class Asking {
     if (!times) return; // nobody can answer what was not painted yet
     const client = uuid();
     const past = {item, client, what, class: more.class ?? null};
-    if (what !== 'mask' && item.answer === 'mask') this.keepDraft();
+    if (what !== 'mask' && item.answer === 'mask') this.masking.keep();
     else if (more.labels) past.labels = more.labels;
     this.history.push(past);
     if (this.history.length > 2 * KEPT) {
@@ -207,7 +170,7 @@ export class Asking {
       client, item: item.item, what, class: past.class, ...more, ...times,
       rev: this.queue.revs.get(item.item) ?? item.rev,
     });
-    if (what === 'mask') drafts.remove(this.draftKey(item));
+    if (what === 'mask') this.masking.forget(item);
     this.tell(this.said(past));
     this.fill();
   }
@@ -231,11 +194,12 @@ export class Asking {
       this.outbox.add({what: 'undo', item: null, client: uuid()});
       return;
     }
-    if (this.current?.answer === 'mask') this.keepDraft();
+    if (this.current?.answer === 'mask') this.masking.keep();
     const {item} = past;
     item.rev = this.queue.revs.get(item.item) ?? item.rev;
-    if (past.labels) this.redo = {item: item.item, labels: past.labels};
+    this.redo = past.labels;
     this.present(item);
+    this.redo = null;
     $('last').textContent = `Taken back: ${this.said(past)}`;
     say(`Taken back: ${this.said(past)}`);
     if (this.outbox.cancel(past.client) || past.what === 'skip') return;
@@ -245,13 +209,16 @@ export class Asking {
   sent(entry, reply) {
     this.on.reached();
     if (entry.what !== 'undo') {
-      this.answered = reply.answered;
+      this.on.counted(reply.answered);
       this.moved(entry.item, reply.rev);
       if (!this.coming) this.fill();
       return;
     }
     const {item, was} = reply;
-    if (item) this.moved(item.item, item.rev);
+    if (item) {
+      this.on.counted(null);
+      this.moved(item.item, item.rev);
+    }
     if (item?.item === entry.item) return;
     if (!item) {
       toast('There is nothing more to undo.');
@@ -300,47 +267,6 @@ export class Asking {
     this.next();
     this.fill();
   }
-
-  // --- masks ---
-
-  draftKey(item) {
-    return `${this.request}/${item.item}`;
-  }
-
-  keepDraft() {
-    const {item, mask} = this.painter;
-    if (item && mask?.share) drafts.put(this.draftKey(item), mask.labels);
-  }
-
-  strokeDone() {
-    showMask(this.painter, this.palette);
-    clearTimeout(this.saving);
-    this.saving = setTimeout(() => this.keepDraft(), 600);
-  }
-
-  // Start from what was painted before: here, in an earlier visit, or sent.
-  async openMask(item, media) {
-    const {painter} = this;
-    painter.open(item, media.region);
-    painter.visible = this.stage.marks;
-    showMask(painter, this.palette);
-    const labels = this.redo?.item === item.item ? this.redo.labels
-      : await drafts.get(this.draftKey(item)) ??
-        (item.rev > 0 ? await this.sentMask(item) : null);
-    this.redo = null;
-    if (labels && painter.item === item && !painter.mask.share) {
-      painter.load(labels);
-    }
-  }
-
-  async sentMask(item) {
-    try {
-      const blob = await getBlob(item.item, 'mask', this.request, true);
-      return (await decodeGrey(blob)).values;
-    } catch {
-      return null; // none was sent
-    }
-  }
 }
 
 function question({kind, answer}) {
@@ -349,7 +275,9 @@ function question({kind, answer}) {
       : 'Paint the class of every pixel in the outline.';
   }
   if (kind === 'pixel') return 'Which class is the pixel in the cross?';
-  if (kind === 'region') return 'Which class covers most of the outlined region?';
+  if (kind === 'region') {
+    return 'Which class covers most of the outlined region?';
+  }
   return 'Which class is this image?';
 }
 
@@ -357,5 +285,6 @@ function where({image, kind, box, size, skipped}, media) {
   const place = kind === 'pixel' ? `row ${box[0]}, column ${box[1]}`
     : kind === 'region' ? `${media?.region?.count ?? ''} pixels`
       : `${size[1]} × ${size[0]}`;
-  return `${image} · ${place}${skipped ? ' · skipped before' : ''}`;
+  const name = image.split('/').pop(); // its folder is of no use here
+  return `${name} · ${place}${skipped ? ' · skipped before' : ''}`;
 }

@@ -2,8 +2,10 @@
 
 // on: 'all', 'class' (one class for the item) or 'mask' (painted).
 export const KEYS = [
-  {on: 'all', key: ' ', shown: 'Space', does: 'skip', says: 'Skip: ask me later'},
-  {on: 'all', key: 'v', shown: 'V', does: 'void', says: 'Void: none of the classes'},
+  {on: 'all', key: ' ', shown: 'Space', does: 'skip',
+    says: 'Skip: ask me later'},
+  {on: 'all', key: 'v', shown: 'V', does: 'void',
+    says: 'Void: none of the classes'},
   {on: 'all', key: 'x', shown: 'X', does: 'cant_tell', says: 'I can’t tell'},
   {on: 'all', key: 'backspace', shown: '⌫', does: 'undo',
     says: 'Undo my last answer, and the ones before'},
@@ -23,10 +25,12 @@ export const KEYS = [
     says: 'Fill all that is unpainted'},
   {on: 'mask', key: '[', shown: '[', does: 'thinner', says: 'Smaller brush'},
   {on: 'mask', key: ']', shown: ']', does: 'thicker', says: 'Larger brush'},
-  {on: 'mask', key: 'z', shown: 'Z', does: 'undo_stroke', says: 'Undo a stroke'},
+  {on: 'mask', key: 'z', shown: 'Z', does: 'undo_stroke',
+    says: 'Undo a stroke'},
   {on: 'mask', key: '.', shown: '← ↑ → ↓ .', does: 'dab',
     says: 'Move a cursor (Shift: by 10), and paint there'},
-  {on: 'mask', key: 'enter', shown: 'Enter', does: 'send', says: 'Send the mask'},
+  {on: 'mask', key: 'enter', shown: 'Enter', does: 'send',
+    says: 'Send the mask'},
   {on: 'all', key: '?', shown: '?', does: 'help', says: 'Show the keys'},
 ];
 
@@ -46,7 +50,8 @@ export class Keys {
     if (event.ctrlKey || event.metaKey || event.altKey) return null;
     let key = event.key.toLowerCase();
     if (ARROWS[key]) {
-      return answer === 'mask' ? {arrow: ARROWS[key], far: event.shiftKey} : null;
+      if (answer !== 'mask') return null;
+      return {arrow: ARROWS[key], far: event.shiftKey};
     }
     const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
     let found = this.classes.get(key);

@@ -5,6 +5,7 @@ import {Region} from './region.js';
 
 const CONTEXTS = 6; // whole images kept; neighbours in the queue share one
 const PAUSE = 1000; // ms between two tries
+const TRIES = 3; // before other items are shown first
 
 export class Media {
   constructor(request) {
@@ -22,13 +23,21 @@ export class Media {
     return this.loads.has(item.item);
   }
 
-  // Rejects where the server refuses: the item cannot be shown.
-  load(item) {
+  failing(item) {
+    const load = this.loads.get(item.item);
+    return Boolean(load) && !load.ready && load.failures >= TRIES;
+  }
+
+  // Rejects where the server refuses: the item cannot be shown. Calls
+  // failed where it takes long.
+  load(item, failed) {
     let load = this.loads.get(item.item);
     if (!load) {
-      load = {gone: false};
+      load = {gone: false, failures: 0, failed};
       load.promise = this.fetch(item, load);
-      load.promise.catch(() => this.loads.delete(item.item));
+      load.promise.catch(() => {
+        if (this.loads.get(item.item) === load) this.loads.delete(item.item);
+      });
       this.loads.set(item.item, load);
     }
     return load.promise;
@@ -37,7 +46,7 @@ export class Media {
   async fetch(item, load) {
     const [crop, context, region] = await Promise.all([
       this.patiently(load, () => bitmap(item.item, 'crop', this.request)),
-      this.context(item),
+      this.patiently(load, () => this.context(item)),
       item.kind === 'region' && this.patiently(load, async () =>
         new Region(await getRuns(item.item, this.request), item.box)),
     ]);
@@ -48,9 +57,8 @@ export class Media {
   context(item) {
     let kept = this.contexts.get(item.image);
     this.contexts.delete(item.image);
-    kept ??= this.patiently(
-      {gone: false}, () => bitmap(item.item, 'context', this.request));
-    kept.catch(() => this.contexts.delete(item.image));
+    kept ??= bitmap(item.item, 'context', this.request);
+    kept.catch(() => this.forget(item.image, kept));
     this.contexts.set(item.image, kept); // the youngest last
     for (const image of this.contexts.keys()) {
       if (this.contexts.size <= CONTEXTS) break;
@@ -59,12 +67,17 @@ export class Media {
     return kept;
   }
 
+  forget(image, promise) {
+    if (this.contexts.get(image) === promise) this.contexts.delete(image);
+  }
+
   async patiently(load, get) {
     for (;;) {
       try {
         return await get();
       } catch (error) {
         if (!(error instanceof Unreachable) || load.gone) throw error;
+        if (++load.failures === TRIES) load.failed();
         await sleep(PAUSE);
       }
     }
@@ -76,6 +89,7 @@ export class Media {
     for (const [item, load] of this.loads) {
       if (wanted.has(item)) continue;
       load.gone = true;
+      load.ready?.crop.close();
       this.loads.delete(item);
     }
   }

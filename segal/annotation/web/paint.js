@@ -15,7 +15,6 @@ export class Painter {
     Object.assign(this, {stage, request, on});
     this.tool = 'brush';
     this.label = classes[0].id;
-    this.visible = true;
     this.palette = new Uint32Array(256);
     for (const {id, colour} of classes) {
       const [r, g, b] = [1, 3, 5].map((at) =>
@@ -97,10 +96,10 @@ export class Painter {
     const size = [this.mask.width * scale, this.mask.height * scale];
     context.imageSmoothingEnabled = false;
     if (this.outside) context.drawImage(this.outside, left, top, ...size);
-    if (this.visible) {
+    if (this.stage.marks) {
       context.drawImage(this.overlay, left, top, ...size);
     }
-    if (this.tool === 'superpixel' && this.edges && this.visible) {
+    if (this.tool === 'superpixel' && this.edges && this.stage.marks) {
       context.imageSmoothingEnabled = scale < 2;
       context.drawImage(this.edges, left, top, ...size);
     }

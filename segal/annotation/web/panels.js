@@ -84,7 +84,8 @@ export function showProgress(session, progress, waiting) {
     ? '' : `Round ${session.round}`;
   $('meter').max = progress.total || 1;
   $('meter').value = answered;
-  $('counts').textContent = `${answered} of ${progress.total}`;
+  $('counts').textContent = progress.total
+    ? `${answered} of ${progress.total}` : '';
   const pace = [];
   if (progress.seconds_per_answer) {
     pace.push(`${progress.seconds_per_answer.toFixed(1)} s each`);

@@ -3,7 +3,9 @@
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
 const CRC = Uint32Array.from({length: 256}, (_, n) => {
-  for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
+  for (let bit = 0; bit < 8; bit++) {
+    n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
+  }
   return n >>> 0;
 });
 

@@ -50,7 +50,8 @@ export class Queue {
   prepare() {
     for (const item of this.items.slice(0, AHEAD)) {
       if (this.media.started(item)) continue; // it has told, or will
-      this.media.load(item).then(() => this.on.filled(), (error) => {
+      const load = this.media.load(item, this.on.filled);
+      load.then(this.on.filled, (error) => {
         if (!(error instanceof Refused)) {
           if (!(error instanceof Unreachable)) console.warn(error);
           return;
@@ -66,8 +67,10 @@ export class Queue {
     return this.items.some((held) => held.item === item);
   }
 
-  take() {
-    return this.items.shift();
+  // The next to show: one whose pictures cannot be read waits.
+  first() {
+    return this.items.find((item) => !this.media.failing(item)) ??
+      this.items[0];
   }
 
   remove(item) {

@@ -1,0 +1,43 @@
+"""Runs without what costs seconds in each, and has tests of its own.
+
+Of a tiny run, half of the time goes into the curve's picture and into the
+layout of ``config.py`` by yapf. Where ``SEGAL_TESTS`` is ``quick``, as in the
+suite and in processes that it forks, a curve is an empty picture, and the
+config is written on long lines. The fixture ``unabridged`` brings both back.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import mmcv.utils.config
+from PIL import Image
+
+import segal.hooks.curve
+
+LEFT_OUT = (
+    (segal.hooks.curve, 'draw_curve', segal.hooks.curve.draw_curve),
+    (mmcv.utils.config, 'FormatCode', mmcv.utils.config.FormatCode),
+)
+"""Module, name, and the function as it is."""
+
+
+def blank(rows, path, *more):
+    Image.new('L', (1, 1)).save(path)
+
+
+def as_it_is(text, **options):
+    return text, False
+
+
+def freeze():
+    """Spare each later collection all that lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+
+
+if os.environ.get('SEGAL_TESTS') == 'quick':
+    segal.hooks.curve.draw_curve = blank
+    mmcv.utils.config.FormatCode = as_it_is
+    freeze()
