@@ -16,7 +16,7 @@ from segal.errors import SegALError
 
 MODULE = 'mmcv._ext'
 MEND = (
-    'which are not installed: compile them once with `make ops` (about 10 '
+    'which are not installed: compile them once with `make ops` (10 to 17 '
     'minutes on two cores; docs/install.md for an environment of your own)'
 )
 

@@ -109,7 +109,7 @@ if ! is_done setup; then
     # shellcheck disable=SC2086  # TORCH holds several requirements
     step 'PyTorch and build tools' 'a minute, and a download of 3 GB' \
         pip_install -r requirements/build.txt ${TORCH:--r requirements/torch.txt}
-    step "SegAL, mmsegmentation, and mmcv without its compiled ops" 'a minute' install_base
+    step 'SegAL, mmsegmentation and mmcv, not compiled' 'a minute' install_base
     mark setup
 fi
 
@@ -217,7 +217,7 @@ sys.exit(not any(name.startswith("mmcv/_ext.") for name in names))' \
 
 ops_work() { # those that are installed, if they were made for this key
     case $(cat "$venv/.segal-mmcv" 2>/dev/null) in '' | "$key") ;; *) return 1 ;; esac
-    has mmcv-full && "$python" -c 'import sys, torch
+    has mmcv-full && "$python" -c 'import segal, sys, torch
 from mmcv.ops import nms
 boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2]])
 for device in ("cpu", "cuda") if "-cu" in sys.argv[1] else ("cpu",):
