@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ from segal.experiment.work_dir import describe
 LOOK_SECONDS = 1.0
 LAST_SECONDS = 5.0
 """That the page has to learn that all is done."""
+
+_PAUSE = threading.Event()
+"""Never set; Ctrl+C ends a wait for it."""
 
 
 def run_loop(args: argparse.Namespace) -> int:
@@ -67,7 +70,7 @@ def run_loop(args: argparse.Namespace) -> int:
             code = _train(command, environment)
         server.status.done = code == 0
         if code == 0:
-            time.sleep(LAST_SECONDS)
+            _PAUSE.wait(LAST_SECONDS)
     return code
 
 
@@ -217,7 +220,7 @@ def _wait(work_dir: Path, server: Server) -> bool:
                 seen, asked = (number, size), asked_now(work_dir)
             if asked and asked.state.answered == len(asked.request):
                 return True
-            time.sleep(LOOK_SECONDS)
+            _PAUSE.wait(LOOK_SECONDS)
     except KeyboardInterrupt:
         print('\nEvery answer is on disk; the same command goes on.')
         return False
