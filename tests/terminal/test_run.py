@@ -47,7 +47,7 @@ def begin(tmp_path):
         words = ['bash', ROOT / 'dist_train.sh', 'tiny_pixel.py', str(gpus)]
         session = Session(
             [*words, '--work-dir', 'out', *options],
-            width=90,
+            width=110,
             height=30,
             cwd=tmp_path,
             env={
@@ -97,7 +97,7 @@ def test_three_rounds(begin, tmp_path, gpus):
     # at the end: one table, where things are, and nothing else
     end = session.screen.everything
     assert [line[:5].strip() for line in end if '%' in line] == ['0', '1', '2']
-    assert end[0].startswith('round')
+    assert end[1].startswith('round')
     assert end[-1].startswith('  log       out/')
     assert ' warnings)' in end[-1]
     (log,) = (tmp_path / 'out').glob('*.log')
