@@ -114,6 +114,7 @@ def test_strokes_are_undone_one_by_one(visit):
         keys.press('Enter')
         person.page.wait_for_selector('#confirm[open]')
         person.page.keyboard.press('Escape')  # goes on painting
+        person.page.wait_for_selector('#confirm', state='hidden')
         assert person.item == 0
         keys.press('z')
         keys.press('Enter')
