@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.active.label_store.audit import same_selection
-from segal.active.label_store.file import LabelFile, encode
+from segal.active.label_store.file import LabelFile, encode, sha256
+from segal.active.label_store.packing import as_png
 from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
 from segal.active.units import unit_of
@@ -194,8 +195,8 @@ class HumanOracle(BaseOracle):
         answers = self._resolved(self.folder.request(round))
         content, selection = store.read(round), answers.selection
         if not same_selection(selection, content.selection()) or not all(
-            _same(content, row, row_of_answers, answers.images[name])
-            for name, row, row_of_answers in content.rows()
+            _same(content, k, places, answers.images[name])
+            for k, (name, places, _) in enumerate(content.rows())
         ):
             raise StateError(
                 f'{self.folder.file(round, "jsonl")}: wanted the answers that '
@@ -241,14 +242,16 @@ class DrawnAnswers(BaseOracle):
 
 def _same(
     content: LabelFile,
+    k: int,
     places: slice,
-    row: slice,
     answer: PixelAnswers | ImageAnswers,
 ) -> bool:
     """Compare the answers about one image with those of a label file."""
     if isinstance(answer, ImageAnswers):
-        refused = int(content.status[row][0]) == REFUSED
-        return refused == (answer.label_map is None)
+        stored, found = content.maps[k], answer.label_map
+        if stored is None or found is None:
+            return stored is found
+        return stored[1] == sha256(as_png(found))
     return np.array_equal(
         answer.status, content.status[places]
     ) and np.array_equal(answer.classes, content.classes[places])

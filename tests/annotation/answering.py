@@ -43,10 +43,10 @@ def answer_of(item, truth, folder):
     return dict(what='class', cls=cls)
 
 
-def answer_all(work_dir, read, classes, who='ada', limit=None):
+def answer_all(work_dir, read, classes, who='ada', limit=None, number=None):
     """Answer what is asked now; return how many items were answered."""
     folder = AnnotationFolder(work_dir)
-    number = folder.pending()
+    number = folder.pending() if number is None else number
     request = folder.request(number)
     journal = folder.journal(number, request, classes)
     done = 0

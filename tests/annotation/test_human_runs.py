@@ -215,3 +215,27 @@ def test_void_cannot_be_set_for_people(root, tmp_path, capsys):
     assert run(people, tmp_path / 'run') == 2
     said = capsys.readouterr().err
     assert 'active_learning.oracle.void: HumanOracle has no such' in said
+
+
+@pytest.mark.parametrize('name', ['pixel', 'image'])
+def test_a_stored_round_is_held_to_its_journal(root, tmp_path, capsys, name):
+    """As after a kill between the label file and the seal."""
+    _, people = configs(root, name)
+    read = hide(root)
+    work_dir = tmp_path / 'run'
+    assert run(people, work_dir) == 6
+    answer_all(work_dir, read, len(CLASSES))
+    assert run(people, work_dir) == 6
+    folder = AnnotationFolder(work_dir)
+
+    def answer_again(truth):
+        for suffix in ('sealed.json', 'closing.json', 'jsonl'):
+            folder.file(0, suffix).unlink(missing_ok=True)
+        answer_all(work_dir, truth, len(CLASSES), number=0)
+        return run(people, work_dir)
+
+    assert answer_again(lambda image: np.where(read(image) == 1, 0, 1)) == 4
+    assert 'the label file of round 0 holds' in capsys.readouterr().err
+    assert not folder.is_sealed(0)
+    assert answer_again(read) == 6
+    assert folder.is_sealed(0)

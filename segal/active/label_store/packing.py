@@ -66,7 +66,7 @@ def pack(
             image, selection.places[name], answers.images[name], available
         )
         if part.label_map is not None:
-            file_name, png = map_name(position(name)), _as_png(part.label_map)
+            file_name, png = map_name(position(name)), as_png(part.label_map)
             pngs[file_name] = png
             content.maps.append((file_name, sha256(png)))
         elif unit.whole:
@@ -121,7 +121,8 @@ def _regions(selection: Selection, names: Sequence[str]) -> NDArray[np.int32]:
     return _flat(parts, np.int32)
 
 
-def _as_png(label_map: NDArray[np.uint8]) -> bytes:
+def as_png(label_map: NDArray[np.uint8]) -> bytes:
+    """Write a label map, uint8 (H, W), as the PNG of a label file."""
     buffer = io.BytesIO()
     Image.fromarray(label_map).save(buffer, 'PNG')
     return buffer.getvalue()
