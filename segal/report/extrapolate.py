@@ -25,7 +25,7 @@ SLOPE = (5.0, 10.0)
 """Mean and standard deviation of the slope at the first round, before a curve
 is seen: points of mIoU for e (2.7) times the labels."""
 
-NOISE = (1.0, 0.5)
+NOISE = (0.8, 0.6)
 """Median of the noise of a round in points of mIoU, and the standard deviation
 of its logarithm, before a curve is seen."""
 

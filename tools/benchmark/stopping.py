@@ -143,7 +143,7 @@ def summary(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def compare(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     """Summarise by part and setting, and each part together."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for part in PARTS:
         own = [one for one in curves if one['part'] == part]
         settings = sorted({one['setting'] for one in own})
