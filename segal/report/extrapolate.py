@@ -74,10 +74,10 @@ def extrapolate(
     """Extrapolate a learning curve.
 
     The curve is a power law ``a - b * budget ** -c``, and a random walk from
-    round to round, since what a round changes stays. Level and slope are integrated in closed form;
-    exponent, walk and noise over a grid. So the interval knows that none of
-    them is known, and that the next round has noise, too. A round far off the
-    rest has less weight (Student's t).
+    round to round, since what a round changes stays. Level and slope are
+    integrated in closed form; exponent, walk and noise over a grid. So the
+    interval holds that none of them is known, and that the next round has
+    noise, too. A round far off the rest has less weight (Student's t).
 
     Args:
         budgets: Labels asked until each round, rising or equal, (N,).
