@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segal.active.label_store.pool_file import read_pool
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.predictions import SUFFIX
 from segal.annotation.request import Request
 from segal.annotation.state import Event, State
 from segal.errors import ConfigError, StateError, nearest
@@ -66,6 +67,8 @@ def fork(
     copy = AnnotationFolder(part)
     _copy_experiment(work_dir, part, number)
     _copy_answers(old, copy, number)
+    if old.file(number, SUFFIX).exists():
+        shutil.copy2(old.file(number, SUFFIX), copy.path)
     copy.freeze(number, old.file(number, 'request.npz').read_bytes())
     journal = copy.journal(number, request, len(classes))
     for event in kept:
