@@ -6,6 +6,7 @@
     segal annotate close WORK_DIR            train on what is answered
     segal annotate val CONFIG [OUT]          make a validation set
     segal annotate costs WORK_DIR            prices, measured
+    segal annotate errors WORK_DIR           answers that may be wrong
     segal annotate fork WORK_DIR NEW --round K --reopen road 17
                                              correct a round in a copy
 
@@ -27,6 +28,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser
+from segal.commands import annotate_errors
 from segal.errors import AnswersWanted, SegALError, StateError
 
 
@@ -298,6 +300,10 @@ def _parser() -> argparse.ArgumentParser:
         'out', type=Path, nargs='?', help='folder (default: data.val.ann_dir)'
     )
     verb('costs', costs, 'print measured prices for active_learning.costs')
+    found = verb(
+        'errors', annotate_errors.run, 'list answers that may be wrong'
+    )
+    annotate_errors.add_options(found)
     found = verb('fork', fork, 'correct a round in a copy')
     found.add_argument('new', type=Path)
     found.add_argument('--round', type=int, required=True)
@@ -305,7 +311,8 @@ def _parser() -> argparse.ArgumentParser:
         '--reopen',
         nargs='+',
         default=['all'],
-        help='names of classes, numbers of items, void, cant_tell or all',
+        help='names of classes, numbers of items, void, cant_tell, errors '
+        '(that the model contradicts) or all',
     )
     return parser
 
