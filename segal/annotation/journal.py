@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any
 
 from segal.annotation.request import Request
-from segal.annotation.state import Event, State
+from segal.annotation.state import ANSWERS, Event, State
 from segal.errors import SegALError, StateError
 from segal.files import sync_folder, unwritable
 
@@ -32,17 +32,22 @@ class Conflict(SegALError):  # noqa: N818
 
     Attributes:
         rev: Revision of the item.
-        standing: The answer that stands; None: the item is open again.
+        standing: The answer that stands in its place; None: none does.
+        is_full: Whether others have given all the answers that it wants.
     """
 
-    def __init__(self, rev: int, standing: Event | None) -> None:
-        super().__init__(
-            f'it was answered by {standing.who!r} in the meantime'
-            if standing
-            else 'it was changed in the meantime'
-        )
+    def __init__(
+        self, rev: int, standing: Event | None, is_full: bool = False
+    ) -> None:
+        said = 'it was changed in the meantime'
+        if standing:
+            said = f'it was answered by {standing.who!r} in the meantime'
+        elif is_full:
+            said = 'enough other people have answered it in the meantime'
+        super().__init__(said)
         self.rev = rev
         self.standing = standing
+        self.is_full = is_full
 
 
 class Closed(SegALError):  # noqa: N818
@@ -71,12 +76,29 @@ def decode_line(line: bytes) -> dict[str, Any]:
     return value
 
 
+def encode_event(event: Event) -> bytes:
+    """Write an event as a line; what it is for only where it is no vote."""
+    written = event._asdict()
+    written['class'] = written.pop('cls')
+    if event.role == 'vote':
+        del written['role']
+    return encode_line(written)
+
+
+def _said(event: Event) -> tuple[object, ...]:
+    """Return what one client id can stand for."""
+    return event.item, event.who, event.what, event.cls, event.mask
+
+
 def _event(value: dict[str, Any]) -> Event:
     return Event(cls=value.pop('class'), **value)
 
 
 def read_journal(
-    path: Path, request: Request, classes: int
+    path: Path,
+    request: Request,
+    classes: int,
+    wanted: Sequence[int] | None = None,
 ) -> tuple[State, int]:
     """Replay a journal.
 
@@ -84,6 +106,7 @@ def read_journal(
         path: Of the journal; a file that is not there is an empty one.
         request: What it answers.
         classes: How many there are.
+        wanted: Answers that each item wants; one each by default.
 
     Returns:
         What its events come to, and how many bytes of it are whole lines;
@@ -92,7 +115,7 @@ def read_journal(
     Raises:
         StateError: It is damaged, or answers another request.
     """
-    state, whole = State(len(request)), 0
+    state, whole = State(len(request), wanted), 0
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -142,6 +165,7 @@ class Journal:
         classes: How many there are.
         check: Raises :class:`Closed` where no further answer may be written.
         exclusive: Keeps other processes out while it is checked and written.
+        wanted: Answers that each item wants; one each by default.
 
     Attributes:
         state: What its events come to.
@@ -158,6 +182,7 @@ class Journal:
         classes: int,
         check: Callable[[], None] = lambda: None,
         exclusive: Callable[[], AbstractContextManager[None]] = nullcontext,
+        wanted: Sequence[int] | None = None,
     ) -> None:
         self.path = path
         self.classes = classes
@@ -165,7 +190,7 @@ class Journal:
         self.exclusive = exclusive
         self.cut = ''
         self._lock = Lock()
-        self.state, whole = read_journal(path, request, classes)
+        self.state, whole = read_journal(path, request, classes, wanted)
         try:
             self._file = open(path, 'ab', buffering=0)  # noqa: SIM115
             torn = self._file.tell() - whole
@@ -197,6 +222,7 @@ class Journal:
         hidden_ms: int = 0,
         hint: int | None = None,
         client: str,
+        role: str = 'vote',
     ) -> Event:
         """Write an event, and sync it to disk.
 
@@ -212,57 +238,88 @@ class Journal:
             hint: What was suggested.
             client: Number of the event; one that was written is returned as
                 it was written.
+            role: What it is for; an undo has that of what it takes back.
 
         Raises:
-            Conflict: The item has another revision.
+            Conflict: The item has another revision, or wants no answer of
+                this person any more.
             Closed: The round takes no answers any more.
             ValueError: The event makes no sense.
             StateError: It cannot be written.
         """
+        event = Event(
+            n=0,
+            item=item,
+            rev=rev + 1,
+            who=who,
+            what=what,
+            cls=cls,
+            mask=mask,
+            ms=ms,
+            hidden_ms=hidden_ms,
+            hint=hint,
+            client=client,
+            role=role,
+        )
         with self._lock, self.exclusive():
-            known = self.state.clients.get(client)
+            known = self.known(event)
             if known is not None:
-                same = (known.item, known.who, known.what, known.cls)
-                if same != (item, who, what, cls) or known.mask != mask:
-                    raise ValueError(f'client {client!r} was another answer')
                 return known
             self.check()
-            if not 0 <= item < self.state.items:
-                raise ValueError(f'item {item}, of {self.state.items}')
-            if not _is_class(cls, self.classes):
-                raise ValueError(f'class {cls}, of {self.classes}')
-            now = self.state.rev(item)
-            standing = self.state.standing(item)
-            if rev != now or (standing and what != 'undo'):
-                raise Conflict(now, standing)
-            event = Event(
-                n=self.state.events + 1,
-                item=item,
-                rev=rev + 1,
-                who=who,
-                what=what,
-                cls=cls,
-                mask=mask,
-                ms=ms,
-                hidden_ms=hidden_ms,
-                hint=hint,
-                client=client,
-                at=datetime.now(UTC).isoformat(timespec='milliseconds'),
-            )
-            problem = self.state.problem(event)
-            if problem:
-                raise ValueError(problem)
-            written = event._asdict()
-            written['class'] = written.pop('cls')
+            event = self.judge(event)
             end = self._file.tell()
             try:
-                self._write(encode_line(written))
+                self._write(encode_event(event))
                 os.fdatasync(self._file.fileno())
             except OSError as error:
                 self._file.truncate(end)
                 raise StateError(unwritable(self.path, error)) from error
             self.state.apply(event)
             return event
+
+    def known(self, event: Event) -> Event | None:
+        """Return the event that was written under the same client id.
+
+        Raises:
+            ValueError: That was another one.
+        """
+        known = self.state.clients.get(event.client)
+        if known is not None and _said(known) != _said(event):
+            raise ValueError(f'client {event.client!r} was another answer')
+        return known
+
+    def judge(self, event: Event) -> Event:
+        """Check that an event can follow, and number and date it.
+
+        Args:
+            event: Without number and time.
+
+        Raises:
+            Conflict: See :meth:`append`.
+            ValueError: The event makes no sense.
+        """
+        state, item, who = self.state, event.item, event.who
+        undoes = event.what == 'undo'
+        if not 0 <= item < state.items:
+            raise ValueError(f'item {item}, of {state.items}')
+        if not _is_class(event.cls, self.classes):
+            raise ValueError(f'class {event.cls}, of {self.classes}')
+        past = state.undoing(who) if undoes else None
+        role = past.role if past and past.item == item else event.role
+        now = state.rev(item, who, role)
+        refused = not undoes and state.refusal(item, who, role)
+        if event.rev != now + 1 or refused:
+            last = state.last(item, who, role)
+            stands = last if last and last.what in ANSWERS else None
+            raise Conflict(now, stands, state.is_full(item))
+        event = event._replace(
+            n=state.events + 1,
+            at=datetime.now(UTC).isoformat(timespec='milliseconds'),
+            role=role,
+        )
+        if problem := state.problem(event):
+            raise ValueError(problem)
+        return event
 
     def _write(self, line: bytes) -> None:
         written = self._file.write(line)

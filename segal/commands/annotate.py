@@ -35,14 +35,23 @@ class Asked:
     """The round that is asked now.
 
     Attributes:
+        folder: That keeps it.
         request: What is asked.
         state: What is answered.
         classes: Names of the classes.
     """
 
+    folder: AnnotationFolder
     request: Request
     state: State
     classes: list[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the round has all that it waits for."""
+        from segal.annotation.votes import is_complete
+
+        return is_complete(self.folder, self.request, self.state)
 
     @property
     def words(self) -> str:
@@ -67,7 +76,8 @@ def asked_now(work_dir: Path) -> Asked | None:
     if number is None:
         return None
     request = folder.request(number)
-    return Asked(request, folder.state(number, request, len(classes)), classes)
+    state = folder.state(number, request, len(classes))
+    return Asked(folder, request, state, classes)
 
 
 def serve_page(args: argparse.Namespace) -> int:
@@ -146,8 +156,7 @@ def status(args: argparse.Namespace) -> int:
             )
         if left is not None:
             print(f'  about {left / 60:.0f} min left, for one person')
-    complete = state.answered == len(request)
-    return 0 if complete else AnswersWanted.exit_code
+    return 0 if asked.is_complete else AnswersWanted.exit_code
 
 
 def close(args: argparse.Namespace) -> int:
@@ -155,7 +164,7 @@ def close(args: argparse.Namespace) -> int:
     asked = asked_now(args.work_dir)
     if asked is None:
         raise StateError(f'{args.work_dir}: nothing is asked now')
-    if not asked.state.answered:
+    if not asked.state.given:
         raise StateError(
             f'{args.work_dir}: wanted at least one answer to train on, got '
             'none'
