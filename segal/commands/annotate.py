@@ -6,11 +6,14 @@
     segal annotate close WORK_DIR            train on what is answered
     segal annotate val CONFIG [OUT]          make a validation set
     segal annotate costs WORK_DIR            prices, measured
+    segal annotate export WORK_DIR OUT --to cvat
+                                             questions for another tool
+    segal annotate take WORK_DIR FILE ...    its answers
     segal annotate fork WORK_DIR NEW --round K --reopen road 17
                                              correct a round in a copy
 
-Exit codes: 0, 2 wrong options, 4 damaged or foreign files, 6 answers are
-missing (status).
+Exit codes: 0, 2 wrong options, 3 alien or broken answers (take), 4 damaged or
+foreign files, 6 answers are missing (status).
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser
+from segal.commands.annotate_tools import add_verbs
 from segal.errors import AnswersWanted, SegALError, StateError
 
 
@@ -307,6 +311,7 @@ def _parser() -> argparse.ArgumentParser:
         default=['all'],
         help='names of classes, numbers of items, void, cant_tell or all',
     )
+    add_verbs(verb)
     return parser
 
 
