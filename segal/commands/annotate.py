@@ -7,11 +7,14 @@
     segal annotate val CONFIG [OUT]          make a validation set
     segal annotate costs WORK_DIR            prices, measured
     segal annotate errors WORK_DIR           answers that may be wrong
+    segal annotate export WORK_DIR OUT --to cvat
+                                             questions for another tool
+    segal annotate take WORK_DIR FILE ...    its answers
     segal annotate fork WORK_DIR NEW --round K --reopen road 17
                                              correct a round in a copy
 
-Exit codes: 0, 2 wrong options, 4 damaged or foreign files, 6 answers are
-missing (status).
+Exit codes: 0, 2 wrong options, 3 alien or broken answers (take), 4 damaged or
+foreign files, 6 answers are missing (status).
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser
 from segal.commands import annotate_errors
+from segal.commands.annotate_tools import add_verbs
 from segal.errors import AnswersWanted, SegALError, StateError
 
 
@@ -314,6 +318,7 @@ def _parser() -> argparse.ArgumentParser:
         help='names of classes, numbers of items, void, cant_tell, errors '
         '(that the model contradicts) or all',
     )
+    add_verbs(verb)
     return parser
 
 
