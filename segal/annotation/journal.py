@@ -16,12 +16,12 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from segal.annotation.request import Request
 from segal.annotation.state import ANSWERS, Event, State
 from segal.errors import SegALError, StateError
-from segal.files import sync_folder, unwritable
+from segal.files import replace_file, sync_folder, unwritable
 
 VERSION = 1
 _decode = json.JSONDecoder().raw_decode  # half the time of json.loads
@@ -54,6 +54,83 @@ class Closed(SegALError):  # noqa: N818
     """The round takes no answers any more."""
 
 
+class Answer(NamedTuple):
+    """What a person did, before it is an event; see :class:`Event`.
+
+    Attributes:
+        rev: Revision of the item that the person saw.
+    """
+
+    item: int
+    rev: int
+    who: str
+    what: str
+    cls: int | None
+    mask: str | None
+    ms: int | None
+    client: str
+    hidden_ms: int = 0
+    hint: int | None = None
+    role: str = 'vote'
+
+
+def judge(
+    state: State,
+    classes: int,
+    answer: Answer,
+    check: Callable[[], None] = lambda: None,
+) -> Event:
+    """Turn an answer into the next event.
+
+    Args:
+        state: What was answered before; it is not changed.
+        classes: How many there are.
+        answer: What came.
+        check: Raises where no further answer may be written.
+
+    Returns:
+        The event. One whose ``n`` is not above ``state.events`` was written
+        before, with the same client number.
+
+    Raises:
+        Conflict: The item has another revision, or wants no answer of this
+            person any more.
+        ValueError: The answer makes no sense.
+    """
+    item, client = answer.item, answer.client
+    known = state.clients.get(client)
+    if known is not None:
+        same = (known.item, known.who, known.what, known.cls, known.mask)
+        if same != (item, *answer[2:6]):
+            raise ValueError(f'client {client!r} was another answer')
+        return known
+    check()
+    if not 0 <= item < state.items:
+        raise ValueError(f'item {item}, of {state.items}')
+    if not _is_class(answer.cls, classes):
+        raise ValueError(f'class {answer.cls}, of {classes}')
+    who, role, undoes = answer.who, answer.role, answer.what == 'undo'
+    past = state.undoing(who) if undoes else None
+    if past and past.item == item:
+        role = past.role
+    now = state.rev(item, who, role)
+    if answer.rev != now or (
+        not undoes and state.refusal(item, who, role) is not None
+    ):
+        last = state.last(item, who, role)
+        stands = last if last and last.what in ANSWERS else None
+        raise Conflict(now, stands, state.is_full(item))
+    event = Event(
+        n=state.events + 1,
+        at=datetime.now(UTC).isoformat(timespec='milliseconds'),
+        **{**answer._asdict(), 'rev': now + 1, 'role': role},
+    )
+    problem = state.problem(event)
+    if problem:
+        raise ValueError(problem)
+    return event
+
+
 def encode_line(value: dict[str, Any]) -> bytes:
     """Write a value as a line with its CRC-32 at the end."""
     body = json.dumps(value, separators=(',', ':'))[:-1].encode()
@@ -83,11 +160,6 @@ def encode_event(event: Event) -> bytes:
     if event.role == 'vote':
         del written['role']
     return encode_line(written)
-
-
-def _said(event: Event) -> tuple[object, ...]:
-    """Return what one client id can stand for."""
-    return event.item, event.who, event.what, event.cls, event.mask
 
 
 def _event(value: dict[str, Any]) -> Event:
@@ -185,6 +257,7 @@ class Journal:
         wanted: Sequence[int] | None = None,
     ) -> None:
         self.path = path
+        self.request = request
         self.classes = classes
         self.check = check
         self.exclusive = exclusive
@@ -247,26 +320,13 @@ class Journal:
             ValueError: The event makes no sense.
             StateError: It cannot be written.
         """
-        event = Event(
-            n=0,
-            item=item,
-            rev=rev + 1,
-            who=who,
-            what=what,
-            cls=cls,
-            mask=mask,
-            ms=ms,
-            hidden_ms=hidden_ms,
-            hint=hint,
-            client=client,
-            role=role,
+        answer = Answer(
+            item, rev, who, what, cls, mask, ms, client, hidden_ms, hint, role
         )
         with self._lock, self.exclusive():
-            known = self.known(event)
-            if known is not None:
-                return known
-            self.check()
-            event = self.judge(event)
+            event = judge(self.state, self.classes, answer, self.check)
+            if event.n <= self.state.events:
+                return event
             end = self._file.tell()
             try:
                 self._write(encode_event(event))
@@ -277,49 +337,45 @@ class Journal:
             self.state.apply(event)
             return event
 
-    def known(self, event: Event) -> Event | None:
-        """Return the event that was written under the same client id.
+    def extend(self, answers: Sequence[Answer]) -> list[Event]:
+        """Write many answers, all or none of them, however the process ends.
 
-        Raises:
-            ValueError: That was another one.
-        """
-        known = self.state.clients.get(event.client)
-        if known is not None and _said(known) != _said(event):
-            raise ValueError(f'client {event.client!r} was another answer')
-        return known
-
-    def judge(self, event: Event) -> Event:
-        """Check that an event can follow, and number and date it.
+        The journal is written anew and renamed. No other process may have it
+        open to write.
 
         Args:
-            event: Without number and time.
+            answers: In the order in which they count.
+
+        Returns:
+            The event of each answer; those that were written before stay as
+            they are.
 
         Raises:
-            Conflict: See :meth:`append`.
-            ValueError: The event makes no sense.
+            Conflict: An item has another revision.
+            Closed: The round takes no answers any more.
+            ValueError: An answer makes no sense.
+            StateError: The journal cannot be written.
         """
-        state, item, who = self.state, event.item, event.who
-        undoes = event.what == 'undo'
-        if not 0 <= item < state.items:
-            raise ValueError(f'item {item}, of {state.items}')
-        if not _is_class(event.cls, self.classes):
-            raise ValueError(f'class {event.cls}, of {self.classes}')
-        past = state.undoing(who) if undoes else None
-        role = past.role if past and past.item == item else event.role
-        now = state.rev(item, who, role)
-        refused = not undoes and state.refusal(item, who, role)
-        if event.rev != now + 1 or refused:
-            last = state.last(item, who, role)
-            stands = last if last and last.what in ANSWERS else None
-            raise Conflict(now, stands, state.is_full(item))
-        event = event._replace(
-            n=state.events + 1,
-            at=datetime.now(UTC).isoformat(timespec='milliseconds'),
-            role=role,
-        )
-        if problem := state.problem(event):
-            raise ValueError(problem)
-        return event
+        with self._lock, self.exclusive():
+            trial, _ = read_journal(
+                self.path, self.request, self.classes, self.state.wanted
+            )
+            events, new = [], []
+            for answer in answers:
+                event = judge(trial, self.classes, answer)
+                if event.n > trial.events:
+                    trial.apply(event)
+                    new.append(event)
+                events.append(event)
+            if new:
+                self.check()
+                lines = b''.join(map(encode_event, new))
+                replace_file(self.path, self.path.read_bytes() + lines)
+                self._file.close()
+                self._file = open(self.path, 'ab', buffering=0)  # noqa: SIM115
+            for event in new:
+                self.state.apply(event)
+            return events
 
     def _write(self, line: bytes) -> None:
         written = self._file.write(line)

@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
+from segal.annotation.shares import is_repeated, shares
 from segal.annotation.state import ANSWERS, Event, State
 from segal.seeding import key, place_keys
 
@@ -53,6 +55,29 @@ def order_of(
         stream = key(seed, request.round, 'annotation')
         return np.argsort(place_keys(stream, items), kind='stable')
     return items
+
+
+def queue_of(
+    folder: AnnotationFolder, request: Request, state: State
+) -> Queue:
+    """Make the queue of a round, for the people who may answer."""
+    options = folder.options()
+    roles = folder.people()
+    people = [name for name, role in roles.items() if role == 'annotator']
+
+    def share(who: str) -> NDArray[np.bool_]:
+        if who not in people:
+            return np.ones(len(request), bool)
+        return shares(request, options, people)[people.index(who)]
+
+    return Queue(
+        order_of(request, options.order, options.seed),
+        state,
+        share=share,
+        repeats=lambda who: is_repeated(request, options, who),
+        people=people,
+        own_first=options.measures,
+    )
 
 
 class View:
@@ -98,6 +123,8 @@ class Queue:
         repeats: Name -> bool (N,), the items that a person is asked twice;
             none by default.
         people: Names of all who may answer.
+        own_first: Whether a page shows a person's own share first; else all
+            take the next item.
     """
 
     def __init__(
@@ -108,11 +135,13 @@ class Queue:
         share: Callable[[str], NDArray[np.bool_]] | None = None,
         repeats: Callable[[str], NDArray[np.bool_]] | None = None,
         people: Collection[str] = (),
+        own_first: bool = True,
     ) -> None:
         self.order = order
         self.state = state
         self.clock = clock
         self.people = people
+        self.own_first = own_first
         count = len(order)
         self._share = share or (lambda _: np.ones(count, bool))
         self._repeats = repeats or (lambda _: np.zeros(count, bool))
@@ -216,7 +245,8 @@ class Queue:
     def _upcoming(self, view: View) -> Iterator[int]:
         """Yield the open items in order; last the skipped ones, as skipped."""
         fresh = view.open & (view.skip == 0)
-        for part in (fresh & view.own, fresh & ~view.own):
+        own = view.own | (not self.own_first)
+        for part in (fresh & own, fresh & ~own):
             yield from map(int, self.order[np.flatnonzero(part)])
         skipped = np.flatnonzero(view.skip)
         skipped = skipped[np.argsort(view.skip[skipped])]
@@ -284,6 +314,11 @@ class Queue:
             if not self._leases.get(item):
                 found.append(item)
         return found
+
+    def shared(self, who: str) -> list[int]:
+        """Return the open items of a person's share, in order."""
+        view = self.view(who)
+        return self.order[view.open & view.own].tolist()
 
     def left(self, who: str) -> int:
         """Count the items that are open to a person."""

@@ -10,18 +10,14 @@ import logging
 from collections import Counter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segal.annotation.bodies import RefusedError, nonsense
 from segal.annotation.crops import Crops, crop_box
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.journal import Closed, Conflict
 from segal.annotation.measure import median_seconds
-from segal.annotation.queue import Queue, order_of
+from segal.annotation.queue import queue_of
 from segal.annotation.request import Item
 from segal.annotation.reviews import Reviews
-from segal.annotation.shares import is_repeated, shares
 from segal.annotation.state import ANSWERS, Event
 from segal.errors import StateError
 
@@ -62,14 +58,7 @@ class Asked:
         self.options = folder.options()
         self.state = self.journal.state
         self.roles = folder.people()
-        people = [x for x, role in self.roles.items() if role == 'annotator']
-        self.queue = Queue(
-            order_of(self.request, self.options.order, self.options.seed),
-            self.state,
-            share=lambda who: self._share(people, who),
-            repeats=lambda who: is_repeated(self.request, self.options, who),
-            people=people,
-        )
+        self.queue = queue_of(folder, self.request, self.state)
         self.reviews = Reviews(folder, self.request, self.state)
         self.undone: dict[tuple[int, str], Event] = {}
         events = self.state.clients.values()
@@ -78,16 +67,6 @@ class Asked:
             for event in events
             if event.role in COUNTED and self.state.stands(event)
         )
-
-    def _share(self, people: list[str], who: str) -> NDArray[np.bool_]:
-        """Return which items are a person's own, bool (N,).
-
-        Where agreement is not asked for, everybody takes the next item.
-        """
-        if not self.options.measures or who not in people:
-            return np.ones(self.state.items, bool)
-        shared = shares(self.request, self.options, people)
-        return shared[people.index(who)]
 
     def is_reviewer(self, who: str) -> bool:
         """Check whether a person decides, rather than answers."""

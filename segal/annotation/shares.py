@@ -104,12 +104,8 @@ def shares(
     """
     if not people:
         return np.zeros((0, len(request)), bool)
-    places = np.arange(len(request))
-    if options.order == 'image':
-        places = np.array(
-            [request.image_of(index) for index in range(len(request))],
-            np.int64,
-        )
+    by_image = options.order == 'image'
+    places = request.images if by_image else np.arange(len(request))
     names = sorted(people)
     draws = np.stack(
         [

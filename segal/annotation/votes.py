@@ -59,11 +59,7 @@ def outcome(
     if not events:
         return None
     if not any(event.what == 'mask' for event in events):
-        found, *others = Counter(map(said, events)).most_common(2)
-        if not others or others[0][1] < found[1]:
-            return next(event for event in events if said(event) == found[0])
-        tied = events[0]._replace(what='cant_tell', cls=None)
-        return tied if state.is_full(index) else None
+        return decided(state, index)
     votes = [labels_of(request, event, read_mask) for event in events]
     if len(votes) == 1:
         return votes[0]
@@ -71,6 +67,22 @@ def outcome(
     if tie.mean() > DISPUTED and not state.is_full(index):
         return None
     return np.where(tie, REFUSED_LABEL, labels).astype(np.int16)
+
+
+def decided(state: State, index: int) -> Event | None:
+    """Find the answer that counts, of answers without a mask.
+
+    Returns:
+        ``'cant_tell'`` where they are tied; None where the item stays free.
+    """
+    events = considered(state, index)
+    if not events:
+        return None
+    found, *others = Counter(map(said, events)).most_common(2)
+    if not others or others[0][1] < found[1]:
+        return next(event for event in events if said(event) == found[0])
+    tied = events[0]._replace(what='cant_tell', cls=None)
+    return tied if state.is_full(index) else None
 
 
 def said(event: Event) -> tuple[str, int | None, str | None]:
