@@ -20,6 +20,8 @@ from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.resolve import resolve
+from segal.annotation.state import State
+from segal.annotation.votes import disputes, is_complete
 from segal.errors import AnswersWanted, ConfigError, StateError, nearest
 from segal.registry import ORACLES
 from segal.seeding import key, place_keys
@@ -156,13 +158,14 @@ class HumanOracle(BaseOracle):
             self.folder.close(number, 'run')
         request = self.folder.request(number)
 
-        def answered() -> int:
-            count = len(self.classes)
-            return self.folder.state(number, request, count).answered
+        def state() -> State:
+            return self.folder.state(number, request, len(self.classes))
 
-        self.folder.close(number, 'run', lambda: answered() == len(request))
+        self.folder.close(
+            number, 'run', lambda: is_complete(self.folder, request, state())
+        )
         if not self.folder.is_closing(number):
-            raise AnswersWanted(self._asks(request, answered()))
+            raise AnswersWanted(self._asks(request, state()))
         return self._resolved(request)
 
     def committed(self, store: LabelStore) -> None:
@@ -181,7 +184,7 @@ class HumanOracle(BaseOracle):
         state = self.folder.state(request.round, request, len(self.classes))
         return resolve(request, state, self.folder.read_mask)
 
-    def _asks(self, request: Request, answered: int) -> str:
+    def _asks(self, request: Request, state: State) -> str:
         """Say what is asked, and where to answer."""
         count = len(request)
         images = len(request.content.images)
@@ -195,9 +198,17 @@ class HumanOracle(BaseOracle):
         )
         return (
             f'round {request.round} asks {count:,} {unit}'
-            f'{where if request.unit != "image" else ""}; {answered:,} are '
-            f'answered. {mend}'
+            f'{where if request.unit != "image" else ""}; '
+            f'{state.answered:,} are answered{self._disputed(request, state)}'
+            f'. {mend}'
         )
+
+    def _disputed(self, request: Request, state: State) -> str:
+        """Say how many items wait for a reviewer."""
+        if state.total == state.items or not self.folder.has_reviewer:
+            return ''
+        count = len(disputes(self.folder, request, state))
+        return f', and {count:,} wait for a reviewer'
 
     def _compare(self, round: int, store: LabelStore) -> None:
         """Check that a label file holds the answers of its journal.

@@ -221,7 +221,9 @@ class Endpoints:
     async def mask(self, request: Request) -> Response:
         """Return the mask of an item."""
         asked, item = self._asked(request)
-        digest = await self.desk.do(asked.mask, item.index)
+        digest = await self.desk.do(
+            asked.mask, item.index, request.scope['who']
+        )
         if digest is None:
             raise RefusedError(404, f'item {item.index} has no mask')
         data = await asyncio.to_thread(

@@ -25,6 +25,7 @@ from PIL import Image
 
 from segal.annotation.journal import Closed, Journal, read_journal
 from segal.annotation.request import Request
+from segal.annotation.shares import Options, answers_wanted
 from segal.annotation.state import State
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
@@ -78,16 +79,48 @@ class AnnotationFolder:
         replace_file(path, request)
 
     def write_options(self, **options: Any) -> None:
-        """Write how items are shown: ``order`` and ``seed``."""
+        """Write how items are shown and shared out; see :class:`Options`."""
         self.path.mkdir(parents=True, exist_ok=True)
         replace_json(self.path / 'options.json', options)
 
-    def options(self) -> dict[str, Any]:
-        """Read how items are shown; by image where nothing says it."""
-        found: dict[str, Any] = dict(order='image', seed=0)
+    def options(self) -> Options:
+        """Read how items are shown and shared out; defaults where nothing is.
+
+        Raises:
+            StateError: The file is damaged.
+        """
+        path = self.path / 'options.json'
+        try:
+            found = json.loads(path.read_text())
+            return Options(
+                **{k: found[k] for k in Options._fields if k in found}
+            )
+        except FileNotFoundError:
+            return Options()
+        except (OSError, ValueError, TypeError) as error:
+            raise StateError(
+                f'{path}: wanted how items are shown, as it was written, got '
+                f'a file that cannot be read as that ({error}); restore it '
+                'from a copy'
+            ) from error
+
+    def people(self) -> dict[str, str]:
+        """Read who may answer: name -> ``'annotator'`` or ``'reviewer'``.
+
+        Nobody where no page was served yet.
+        """
+        found: dict[str, Any] = {}
         with suppress(OSError, ValueError):
-            found.update(json.loads((self.path / 'options.json').read_text()))
-        return found
+            found = json.loads((self.path / 'annotators.json').read_text())
+        return {
+            name: one['role'] if isinstance(one, dict) else 'annotator'
+            for name, one in found.items()
+        }
+
+    @property
+    def has_reviewer(self) -> bool:
+        """Whether somebody decides where people disagree."""
+        return 'reviewer' in self.people().values()
 
     def request(self, round: int) -> Request:
         """Read the request of a round.
@@ -115,6 +148,7 @@ class AnnotationFolder:
                 classes,
                 check,
                 self.exclusive,
+                answers_wanted(request, self.options()),
             )
 
     def state(self, round: int, request: Request, classes: int) -> State:
@@ -123,7 +157,9 @@ class AnnotationFolder:
         Raises:
             StateError: The journal is damaged.
         """
-        return read_journal(self.file(round, 'jsonl'), request, classes)[0]
+        wanted = answers_wanted(request, self.options())
+        path = self.file(round, 'jsonl')
+        return read_journal(path, request, classes, wanted)[0]
 
     def is_closing(self, round: int) -> bool:
         """Check whether a round takes no answers any more."""

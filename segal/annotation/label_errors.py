@@ -18,6 +18,7 @@ from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
+from segal.annotation.votes import decided
 
 FEW = 5
 """A class with fewer answers has the threshold of all classes together."""
@@ -112,7 +113,7 @@ def find_candidates(
 
 def given_classes(state: State) -> NDArray[np.int64]:
     """Return the class id of each item's answer, int64 (N,); -1: no class."""
-    events = map(state.standing, range(state.items))
+    events = (decided(state, item) for item in range(state.items))
     known = [event.cls if event else None for event in events]
     return np.array([-1 if one is None else one for one in known], np.int64)
 

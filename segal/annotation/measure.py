@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segal.annotation.request import Request
-from segal.annotation.state import ANSWERS, Event, State
+from segal.annotation.state import Event, State
 
 RECENT = 50
 """Of so many last answers the median is taken for the time left."""
@@ -68,10 +68,8 @@ def median_seconds(state: State, who: str | None = None) -> float | None:
 def paces(state: State) -> list[Pace]:
     """Return how far each person is, by name."""
     answered = dict.fromkeys(state.people(), 0)
-    for item in range(state.items):
-        event = state.standing(item)
-        if event is not None:
-            answered[event.who] += 1
+    for event in state.clients.values():
+        answered[event.who] += event.role != 'repeat' and state.stands(event)
     return [
         Pace(
             who,
@@ -84,9 +82,9 @@ def paces(state: State) -> list[Pace]:
 
 
 def seconds_left(state: State) -> float | None:
-    """Estimate the seconds until all items are answered, by one person."""
+    """Estimate the seconds until all is answered, by one person."""
     each = median_seconds(state)
-    return None if each is None else each * (state.items - state.answered)
+    return None if each is None else each * (state.total - state.given)
 
 
 def prices(rounds: Iterable[tuple[Request, State]]) -> dict[str, Price]:
@@ -132,9 +130,9 @@ def _key(request: Request) -> str:
 def _counts(event: Event, state: State) -> bool:
     """Tell whether an event is a measured answer that stands."""
     return (
-        event.what in ANSWERS
+        event.role == 'vote'
         and event.seconds is not None
-        and state.last(event.item) is event
+        and state.stands(event)
     )
 
 

@@ -7,11 +7,14 @@
     segal annotate val CONFIG [OUT]          make a validation set
     segal annotate costs WORK_DIR            prices, measured
     segal annotate errors WORK_DIR           answers that may be wrong
+    segal annotate export WORK_DIR OUT --to cvat
+                                             questions for another tool
+    segal annotate take WORK_DIR FILE ...    its answers
     segal annotate fork WORK_DIR NEW --round K --reopen road 17
                                              correct a round in a copy
 
-Exit codes: 0, 2 wrong options, 4 damaged or foreign files, 6 answers are
-missing (status).
+Exit codes: 0, 2 wrong options, 3 alien or broken answers (take), 4 damaged or
+foreign files, 6 answers are missing (status).
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser
 from segal.commands import annotate_errors
+from segal.commands.annotate_tools import add_verbs
 from segal.errors import AnswersWanted, SegALError, StateError
 
 
@@ -37,14 +41,23 @@ class Asked:
     """The round that is asked now.
 
     Attributes:
+        folder: That keeps it.
         request: What is asked.
         state: What is answered.
         classes: Names of the classes.
     """
 
+    folder: AnnotationFolder
     request: Request
     state: State
     classes: list[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the round has all that it waits for."""
+        from segal.annotation.votes import is_complete
+
+        return is_complete(self.folder, self.request, self.state)
 
     @property
     def words(self) -> str:
@@ -69,7 +82,8 @@ def asked_now(work_dir: Path) -> Asked | None:
     if number is None:
         return None
     request = folder.request(number)
-    return Asked(request, folder.state(number, request, len(classes)), classes)
+    state = folder.state(number, request, len(classes))
+    return Asked(folder, request, state, classes)
 
 
 def serve_page(args: argparse.Namespace) -> int:
@@ -148,8 +162,7 @@ def status(args: argparse.Namespace) -> int:
             )
         if left is not None:
             print(f'  about {left / 60:.0f} min left, for one person')
-    complete = state.answered == len(request)
-    return 0 if complete else AnswersWanted.exit_code
+    return 0 if asked.is_complete else AnswersWanted.exit_code
 
 
 def close(args: argparse.Namespace) -> int:
@@ -157,7 +170,7 @@ def close(args: argparse.Namespace) -> int:
     asked = asked_now(args.work_dir)
     if asked is None:
         raise StateError(f'{args.work_dir}: nothing is asked now')
-    if not asked.state.answered:
+    if not asked.state.given:
         raise StateError(
             f'{args.work_dir}: wanted at least one answer to train on, got '
             'none'
@@ -314,6 +327,7 @@ def _parser() -> argparse.ArgumentParser:
         help='names of classes, numbers of items, void, cant_tell, errors '
         '(that the model contradicts) or all',
     )
+    add_verbs(verb)
     return parser
 
 
