@@ -16,7 +16,7 @@ from segal.active.label_store.packing import as_png
 from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
 from segal.active.units import unit_of
-from segal.annotation import predictions
+from segal.annotation import predictions, recheck
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.resolve import resolve
@@ -55,6 +55,9 @@ class HumanOracle(BaseOracle):
         seed: The experiment's seed.
         order: In which order items are shown: image by image, by score, or
             shuffled. It does not change what is asked.
+        recheck: Share of a round's items that may be asked once more before
+            it is stored: those whose answers the network that asked
+            contradicts with confidence.
     """
 
     wants_predictions = True
@@ -65,7 +68,15 @@ class HumanOracle(BaseOracle):
         classes: Sequence[str],
         seed: int = 0,
         order: Order = 'image',
+        recheck: float = 0.0,
     ) -> None:
+        if isinstance(recheck, bool) or not (
+            isinstance(recheck, int | float) and 0 <= recheck <= 1
+        ):
+            raise ConfigError(
+                'active_learning.oracle.recheck: wanted a share of the items '
+                f'of a round, 0 to 1, got {recheck!r}'
+            )
         if order not in ORDERS:
             raise ConfigError(
                 f'active_learning.oracle.order: {order!r} is no order'
@@ -76,6 +87,7 @@ class HumanOracle(BaseOracle):
         self.classes = classes
         self.seed = seed
         self.order = order
+        self.recheck = float(recheck)
 
     def describe(self) -> str:
         """Write a sentence for the log."""
@@ -109,7 +121,8 @@ class HumanOracle(BaseOracle):
         """
         content, _ = store.packed(_unanswered(selection))
         request = encode(content)
-        self.folder.write_options(order=self.order, seed=self.seed)
+        options = dict(recheck=self.recheck) if self.recheck else {}
+        self.folder.write_options(order=self.order, seed=self.seed, **options)
         predictions.write(self.folder, store.rounds, sha256(request), probs)
         self.folder.freeze(store.rounds, request)
 
@@ -161,9 +174,13 @@ class HumanOracle(BaseOracle):
         def state() -> State:
             return self.folder.state(number, request, len(self.classes))
 
-        self.folder.close(
-            number, 'run', lambda: is_complete(self.folder, request, state())
-        )
+        recheck.decide(self.folder, request, state(), len(self.classes))
+
+        def may() -> bool:
+            waits = self.folder.awaits_recheck(number)
+            return not waits and is_complete(self.folder, request, state())
+
+        self.folder.close(number, 'run', may)
         if not self.folder.is_closing(number):
             raise AnswersWanted(self._asks(request, state()))
         return self._resolved(request)
@@ -200,7 +217,7 @@ class HumanOracle(BaseOracle):
             f'round {request.round} asks {count:,} {unit}'
             f'{where if request.unit != "image" else ""}; '
             f'{state.answered:,} are answered{self._disputed(request, state)}'
-            f'. {mend}'
+            f'{_rechecked(state)}. {mend}'
         )
 
     def _disputed(self, request: Request, state: State) -> str:
@@ -227,6 +244,12 @@ class HumanOracle(BaseOracle):
                 f'the label file of round {round} holds, got others; restore '
                 f'{self.folder.path} from a copy'
             )
+
+
+def _rechecked(state: State) -> str:
+    """Say how many answers are asked once more."""
+    count = state.recheck_left
+    return f', and {count:,} are asked once more' if count else ''
 
 
 class DrawnAnswers(BaseOracle):
