@@ -6,6 +6,7 @@
     segal annotate close WORK_DIR            train on what is answered
     segal annotate val CONFIG [OUT]          make a validation set
     segal annotate costs WORK_DIR            prices, measured
+    segal annotate errors WORK_DIR           answers that may be wrong
     segal annotate export WORK_DIR OUT --to cvat
                                              questions for another tool
     segal annotate take WORK_DIR FILE ...    its answers
@@ -30,6 +31,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser
+from segal.commands import annotate_errors
 from segal.commands.annotate_tools import add_verbs
 from segal.errors import AnswersWanted, SegALError, StateError
 
@@ -302,6 +304,10 @@ def _parser() -> argparse.ArgumentParser:
         'out', type=Path, nargs='?', help='folder (default: data.val.ann_dir)'
     )
     verb('costs', costs, 'print measured prices for active_learning.costs')
+    found = verb(
+        'errors', annotate_errors.run, 'list answers that may be wrong'
+    )
+    annotate_errors.add_options(found)
     found = verb('fork', fork, 'correct a round in a copy')
     found.add_argument('new', type=Path)
     found.add_argument('--round', type=int, required=True)
@@ -309,7 +315,8 @@ def _parser() -> argparse.ArgumentParser:
         '--reopen',
         nargs='+',
         default=['all'],
-        help='names of classes, numbers of items, void, cant_tell or all',
+        help='names of classes, numbers of items, void, cant_tell, errors '
+        '(that the model contradicts) or all',
     )
     add_verbs(verb)
     return parser
