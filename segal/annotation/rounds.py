@@ -30,6 +30,21 @@ UNWRITTEN = (
 )
 
 
+def row_of(item: Item, rev: int, is_skipped: bool) -> dict[str, Any]:
+    """Describe an item as pages get it."""
+    return dict(
+        item=item.index,
+        rev=rev,
+        image=item.image,
+        size=item.size,
+        kind=item.kind,
+        answer=item.answer,
+        box=item.box,
+        crop=crop_box(item),
+        skipped=is_skipped,
+    )
+
+
 class Asked:
     """A round that is open: request, journal, queue and pictures.
 
@@ -79,17 +94,9 @@ class Asked:
 
     def shown(self, index: int) -> dict[str, Any]:
         """Describe an item as pages get it."""
-        item = self.request[index]
-        return dict(
-            item=index,
-            rev=self.state.rev(index),
-            image=item.image,
-            size=item.size,
-            kind=item.kind,
-            answer=item.answer,
-            box=item.box,
-            crop=crop_box(item),
-            skipped=self.state.is_skipped(index),
+        state = self.state
+        return row_of(
+            self.request[index], state.rev(index), state.is_skipped(index)
         )
 
     def next(self, who: str, tab: str, count: int) -> dict[str, Any]:

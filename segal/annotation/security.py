@@ -68,6 +68,19 @@ class AnnotatorError(SegALError):
     exit_code = 2
 
 
+def check_name(name: str) -> None:
+    """Check that an annotator can have a name.
+
+    Raises:
+        AnnotatorError: It has letters that none can have.
+    """
+    if not _NAME.fullmatch(name) or name != name.strip():
+        raise AnnotatorError(
+            'annotator: wanted a name of letters, digits, spaces and '
+            f"._@'-, at most 64 of them, got {short(name)}"
+        )
+
+
 def digest_of(token: str) -> str:
     """Return the SHA-256 of a token, which is all that is kept of it."""
     return hashlib.sha256(token.encode(errors='replace')).hexdigest()
@@ -124,11 +137,7 @@ class Annotators:
             StateError: The file cannot be written.
         """
         for name in names:
-            if not _NAME.fullmatch(name) or name != name.strip():
-                raise AnnotatorError(
-                    'annotator: wanted a name of letters, digits, spaces and '
-                    f"._@'-, at most 64 of them, got {short(name)}"
-                )
+            check_name(name)
         if len(set(names)) < len(names):
             raise AnnotatorError(
                 'annotator: wanted each name once, got '
