@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from segal.annotation.request import Request
 from segal.annotation.state import Event, State
 from segal.errors import SegALError, StateError
-from segal.files import sync_folder, unwritable
+from segal.files import replace_file, sync_folder, unwritable
 
 VERSION = 1
 _decode = json.JSONDecoder().raw_decode  # half the time of json.loads
@@ -49,6 +49,73 @@ class Closed(SegALError):  # noqa: N818
     """The round takes no answers any more."""
 
 
+class Answer(NamedTuple):
+    """What a person did, before it is an event; see :class:`Event`.
+
+    Attributes:
+        rev: Revision of the item that the person saw.
+    """
+
+    item: int
+    rev: int
+    who: str
+    what: str
+    cls: int | None
+    mask: str | None
+    ms: int | None
+    client: str
+    hidden_ms: int = 0
+    hint: int | None = None
+
+
+def judge(
+    state: State,
+    classes: int,
+    answer: Answer,
+    check: Callable[[], None] = lambda: None,
+) -> Event:
+    """Turn an answer into the next event.
+
+    Args:
+        state: What was answered before; it is not changed.
+        classes: How many there are.
+        answer: What came.
+        check: Raises where no further answer may be written.
+
+    Returns:
+        The event. One whose ``n`` is not above ``state.events`` was written
+        before, with the same client number.
+
+    Raises:
+        Conflict: The item has another revision.
+        ValueError: The answer makes no sense.
+    """
+    item, client = answer.item, answer.client
+    known = state.clients.get(client)
+    if known is not None:
+        same = (known.item, known.who, known.what, known.cls, known.mask)
+        if same != (item, *answer[2:6]):
+            raise ValueError(f'client {client!r} was another answer')
+        return known
+    check()
+    if not 0 <= item < state.items:
+        raise ValueError(f'item {item}, of {state.items}')
+    if not _is_class(answer.cls, classes):
+        raise ValueError(f'class {answer.cls}, of {classes}')
+    now, standing = state.rev(item), state.standing(item)
+    if answer.rev != now or (standing and answer.what != 'undo'):
+        raise Conflict(now, standing)
+    event = Event(
+        n=state.events + 1,
+        at=datetime.now(UTC).isoformat(timespec='milliseconds'),
+        **{**answer._asdict(), 'rev': now + 1},
+    )
+    problem = state.problem(event)
+    if problem:
+        raise ValueError(problem)
+    return event
+
+
 def encode_line(value: dict[str, Any]) -> bytes:
     """Write a value as a line with its CRC-32 at the end."""
     body = json.dumps(value, separators=(',', ':'))[:-1].encode()
@@ -69,6 +136,12 @@ def decode_line(line: bytes) -> dict[str, Any]:
     value, _ = _decode(str(body, 'ascii') + '}')
     assert isinstance(value, dict)
     return value
+
+
+def _line(event: Event) -> bytes:
+    written = event._asdict()
+    written['class'] = written.pop('cls')
+    return encode_line(written)
 
 
 def _event(value: dict[str, Any]) -> Event:
@@ -160,6 +233,7 @@ class Journal:
         exclusive: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.path = path
+        self.request = request
         self.classes = classes
         self.check = check
         self.exclusive = exclusive
@@ -219,50 +293,60 @@ class Journal:
             ValueError: The event makes no sense.
             StateError: It cannot be written.
         """
+        answer = Answer(
+            item, rev, who, what, cls, mask, ms, client, hidden_ms, hint
+        )
         with self._lock, self.exclusive():
-            known = self.state.clients.get(client)
-            if known is not None:
-                same = (known.item, known.who, known.what, known.cls)
-                if same != (item, who, what, cls) or known.mask != mask:
-                    raise ValueError(f'client {client!r} was another answer')
-                return known
-            self.check()
-            if not 0 <= item < self.state.items:
-                raise ValueError(f'item {item}, of {self.state.items}')
-            if not _is_class(cls, self.classes):
-                raise ValueError(f'class {cls}, of {self.classes}')
-            now = self.state.rev(item)
-            standing = self.state.standing(item)
-            if rev != now or (standing and what != 'undo'):
-                raise Conflict(now, standing)
-            event = Event(
-                n=self.state.events + 1,
-                item=item,
-                rev=rev + 1,
-                who=who,
-                what=what,
-                cls=cls,
-                mask=mask,
-                ms=ms,
-                hidden_ms=hidden_ms,
-                hint=hint,
-                client=client,
-                at=datetime.now(UTC).isoformat(timespec='milliseconds'),
-            )
-            problem = self.state.problem(event)
-            if problem:
-                raise ValueError(problem)
-            written = event._asdict()
-            written['class'] = written.pop('cls')
+            event = judge(self.state, self.classes, answer, self.check)
+            if event.n <= self.state.events:
+                return event
             end = self._file.tell()
             try:
-                self._write(encode_line(written))
+                self._write(_line(event))
                 os.fdatasync(self._file.fileno())
             except OSError as error:
                 self._file.truncate(end)
                 raise StateError(unwritable(self.path, error)) from error
             self.state.apply(event)
             return event
+
+    def extend(self, answers: Sequence[Answer]) -> list[Event]:
+        """Write many answers, all or none of them, however the process ends.
+
+        The journal is written anew and renamed. No other process may have it
+        open to write.
+
+        Args:
+            answers: In the order in which they count.
+
+        Returns:
+            The event of each answer; those that were written before stay as
+            they are.
+
+        Raises:
+            Conflict: An item has another revision.
+            Closed: The round takes no answers any more.
+            ValueError: An answer makes no sense.
+            StateError: The journal cannot be written.
+        """
+        with self._lock, self.exclusive():
+            trial, _ = read_journal(self.path, self.request, self.classes)
+            events, new = [], []
+            for answer in answers:
+                event = judge(trial, self.classes, answer)
+                if event.n > trial.events:
+                    trial.apply(event)
+                    new.append(event)
+                events.append(event)
+            if new:
+                self.check()
+                lines = b''.join(map(_line, new))
+                replace_file(self.path, self.path.read_bytes() + lines)
+                self._file.close()
+                self._file = open(self.path, 'ab', buffering=0)  # noqa: SIM115
+            for event in new:
+                self.state.apply(event)
+            return events
 
     def _write(self, line: bytes) -> None:
         written = self._file.write(line)
