@@ -23,11 +23,11 @@ from segal.active.label_store.pool_file import PoolFile, read_pool
 from segal.annotation.bundle import bundle
 from segal.annotation.crops import Crops, runs_of
 from segal.annotation.endpoints import Web, class_rows
+from segal.annotation.fields import check_name
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.queue import Queue, order_of
 from segal.annotation.request import Item, Request
 from segal.annotation.rounds import row_of
-from segal.annotation.security import check_name
 from segal.errors import SegALError, StateError
 from segal.files import replace_file
 

@@ -66,16 +66,11 @@ export const drafts = {
   put: (key, mask) => within('drafts', 'readwrite', (s) => s.put(mask, key)),
   remove: (key) => within('drafts', 'readwrite', (s) => s.delete(key)),
   // Drop those of other requests: nobody asks for them any more.
-  keepOnly: (start) => within('drafts', 'readwrite', (s) => {
-    const cursor = s.openKeyCursor();
-    cursor.addEventListener('success', () => {
-      const at = cursor.result;
-      if (!at) return;
-      if (!String(at.key).startsWith(start)) s.delete(at.key);
-      at.continue();
-    });
-    return cursor;
-  }),
+  keepOnly: async (start) => {
+    const keys = await within('drafts', 'readonly', (s) => s.getAllKeys(), []);
+    const late = keys.filter((key) => !String(key).startsWith(start));
+    await Promise.all(late.map(drafts.remove));
+  },
 };
 
 // What was answered on a mailed page, in order. null: nothing can be kept.
