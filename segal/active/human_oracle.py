@@ -16,6 +16,7 @@ from segal.active.label_store.packing import as_png
 from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
 from segal.active.units import unit_of
+from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.resolve import resolve
@@ -54,6 +55,8 @@ class HumanOracle(BaseOracle):
             shuffled. It does not change what is asked.
     """
 
+    wants_predictions = True
+
     def __init__(
         self,
         work_dir: Path,
@@ -88,15 +91,25 @@ class HumanOracle(BaseOracle):
         """
         raise RuntimeError('people do not answer at once; use collect()')
 
-    def freeze(self, selection: Selection, store: LabelStore) -> None:
+    def freeze(
+        self,
+        selection: Selection,
+        store: LabelStore,
+        probs: NDArray[np.float32] | None = None,
+    ) -> None:
         """Write the request of the next round; see the base.
+
+        What the network predicts is written first, so that no request is
+        without it.
 
         Raises:
             StateError: Another one is there, or it cannot be written.
         """
         content, _ = store.packed(_unanswered(selection))
+        request = encode(content)
         self.folder.write_options(order=self.order, seed=self.seed)
-        self.folder.freeze(store.rounds, encode(content))
+        predictions.write(self.folder, store.rounds, sha256(request), probs)
+        self.folder.freeze(store.rounds, request)
 
     def frozen(self, store: LabelStore) -> Selection | None:
         """Read the request of the next round; see the base.

@@ -8,11 +8,15 @@
     segal annotate page WORK_DIR OUT.html --annotator NAME
                                              a page to mail
     segal annotate costs WORK_DIR            prices, measured
+    segal annotate errors WORK_DIR           answers that may be wrong
+    segal annotate export WORK_DIR OUT --to cvat
+                                             questions for another tool
+    segal annotate take WORK_DIR FILE ...    its answers
     segal annotate fork WORK_DIR NEW --round K --reopen road 17
                                              correct a round in a copy
 
-Exit codes: 0, 2 wrong options, 4 damaged or foreign files, 6 answers are
-missing (status).
+Exit codes: 0, 2 wrong options, 3 alien or broken answers (take), 4 damaged or
+foreign files, 6 answers are missing (status).
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser
+from segal.commands import annotate_errors
+from segal.commands.annotate_tools import add_verbs
 from segal.errors import AnswersWanted, SegALError, StateError
 
 
@@ -321,6 +327,10 @@ def _parser() -> argparse.ArgumentParser:
         help='largest size, in 10^6 bytes (default: %(default)g)',
     )
     verb('costs', costs, 'print measured prices for active_learning.costs')
+    found = verb(
+        'errors', annotate_errors.run, 'list answers that may be wrong'
+    )
+    annotate_errors.add_options(found)
     found = verb('fork', fork, 'correct a round in a copy')
     found.add_argument('new', type=Path)
     found.add_argument('--round', type=int, required=True)
@@ -328,8 +338,10 @@ def _parser() -> argparse.ArgumentParser:
         '--reopen',
         nargs='+',
         default=['all'],
-        help='names of classes, numbers of items, void, cant_tell or all',
+        help='names of classes, numbers of items, void, cant_tell, errors '
+        '(that the model contradicts) or all',
     )
+    add_verbs(verb)
     return parser
 
 
