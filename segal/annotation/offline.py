@@ -23,9 +23,9 @@ from segal.active.label_store.pool_file import PoolFile, read_pool
 from segal.annotation.bundle import bundle
 from segal.annotation.crops import Crops, runs_of
 from segal.annotation.endpoints import Web, class_rows
+from segal.annotation.export import asked_now, open_items
 from segal.annotation.fields import check_name
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.queue import Queue, order_of
 from segal.annotation.request import Item, Request
 from segal.annotation.rounds import row_of
 from segal.errors import SegALError, StateError
@@ -83,8 +83,8 @@ def write_page(
 
     Raises:
         AnnotatorError: A name that none can have.
-        PageError: Nothing is open, or not even one item fits.
-        StateError: Nothing is asked, or its files are damaged.
+        PageError: Not even one item fits, or there is no such folder.
+        StateError: Nothing is open, or files of the round are damaged.
     """
     check_name(annotator)
     if items is not None and items < 1:
@@ -93,14 +93,14 @@ def write_page(
         raise PageError(
             f'{out}: wanted the name of a file in a folder that exists'
         )
-    pool = read_pool(work_dir)
-    request, queue = _asked(work_dir, len(pool.classes))
-    upcoming = queue.later(len(request))
+    request = asked_now(work_dir).request
+    folder, pool = AnnotationFolder(work_dir), read_pool(work_dir)
+    state = folder.state(request.round, request, len(pool.classes))
+    upcoming = open_items(folder, request, state, annotator).tolist()
     if not upcoming:
-        raise PageError(
-            f'{work_dir}: wanted open items for a page, got none: all of '
-            f'round {request.round} is answered; the next start of the run '
-            'goes on'
+        raise StateError(
+            f'{work_dir}: wanted open items, got none: round {request.round} '
+            'is answered; start the run, which trains on it'
         )
     chosen = upcoming[:items]
     draft = _Draft(
@@ -108,7 +108,7 @@ def write_page(
     )
     with closing(Crops(pool)) as crops:
         for index in chosen:
-            row = row_of(request[index], 0, queue.state.is_skipped(index))
+            row = row_of(request[index], 0, state.is_skipped(index))
             if not draft.add(row, dict(_pictures(crops, request[index]))):
                 break
     if not draft.rows:
@@ -119,24 +119,6 @@ def write_page(
     content = draft.render().encode()
     replace_file(out, content)
     return Written(len(draft.rows), len(upcoming), len(chosen), len(content))
-
-
-def _asked(work_dir: Path, classes: int) -> tuple[Request, Queue]:
-    """Read what is asked, and what of it is open.
-
-    Raises:
-        StateError: Nothing is asked, or its files are damaged.
-    """
-    folder = AnnotationFolder(work_dir)
-    number = folder.pending()
-    if number is None or folder.is_closing(number):
-        raise StateError(
-            f'{work_dir}: wanted a round that is asked, got '
-            + ('none' if number is None else f'round {number}, which is over')
-        )
-    request, options = folder.request(number), folder.options()
-    order = order_of(request, options['order'], options['seed'])
-    return request, Queue(order, folder.state(number, request, classes))
 
 
 def _session(
