@@ -5,6 +5,8 @@
     segal annotate status WORK_DIR [--json]  who is how far
     segal annotate close WORK_DIR            train on what is answered
     segal annotate val CONFIG [OUT]          make a validation set
+    segal annotate page WORK_DIR OUT.html --annotator NAME
+                                             a page to mail
     segal annotate costs WORK_DIR            prices, measured
     segal annotate errors WORK_DIR           answers that may be wrong
     segal annotate export WORK_DIR OUT --to cvat
@@ -243,6 +245,13 @@ def val(args: argparse.Namespace) -> int:
     return run_val(args)
 
 
+def page(args: argparse.Namespace) -> int:
+    """Write a page to mail."""
+    from segal.commands.annotate_page import run_page
+
+    return run_page(args)
+
+
 def _add_address(parser: argparse.ArgumentParser) -> None:
     """Add the options of the server."""
     parser.add_argument(
@@ -311,6 +320,20 @@ def _parser() -> argparse.ArgumentParser:
     found = verb('val', val, 'make a validation set of random pixels')
     found.add_argument(
         'out', type=Path, nargs='?', help='folder (default: data.val.ann_dir)'
+    )
+    found = verb('page', page, 'write a page to mail, which works offline')
+    found.add_argument('out', type=Path, help='the HTML file')
+    found.add_argument(
+        '--annotator', required=True, metavar='NAME', help='who answers it'
+    )
+    found.add_argument(
+        '--items', type=int, help='at most so many (default: all that fit)'
+    )
+    found.add_argument(
+        '--mb',
+        type=float,
+        default=20.0,
+        help='largest size, in 10^6 bytes (default: %(default)g)',
     )
     verb('costs', costs, 'print measured prices for active_learning.costs')
     found = verb(
