@@ -124,6 +124,8 @@ def say_where(urls: dict[str, str]) -> None:
 def status(args: argparse.Namespace) -> int:
     """Print how far the round is, and each person."""
     from segal.annotation.measure import paces, seconds_left
+    from segal.report.outlook import read_outlook
+    from segal.report.outlook_words import outlook_words
 
     asked = asked_now(args.work_dir)
     if asked is None:
@@ -137,6 +139,7 @@ def status(args: argparse.Namespace) -> int:
         )
         return 0
     state, request = asked.state, asked.request
+    outlook = read_outlook(args.work_dir, requests=len(request))
     left = seconds_left(state)
     people = paces(state)
     if args.json:
@@ -151,6 +154,7 @@ def status(args: argparse.Namespace) -> int:
                 seconds_left=left,
             ),
             people=[one._asdict() for one in people],
+            outlook=outlook and outlook.as_json(),
         )
         print(json.dumps(told, indent=1))
     else:
@@ -164,6 +168,8 @@ def status(args: argparse.Namespace) -> int:
             )
         if left is not None:
             print(f'  about {left / 60:.0f} min left, for one person')
+        if outlook is not None:
+            print(f'  {outlook_words(outlook)}')
     return 0 if asked.is_complete else AnswersWanted.exit_code
 
 
