@@ -12,6 +12,7 @@ import torch
 from mmseg.core import build_optimizer
 from torch import nn
 
+from segal.active.dataset.image_cache import check_cached
 from segal.config.speed import check_device
 from segal.distributed import ranks
 from segal.errors import ConfigError
@@ -104,6 +105,8 @@ def check_experiment(
             problems += check_device(
                 config.speed.precision, config.speed.gpu_memory, parts.device
             )
+            if config.speed.image_cache is not None:
+                problems += check_cached(data.view)
             problems += check_sampled(model, config.loss_at_labels)
             with build_problems('optimizer', cfg.optimizer, problems):
                 optimizer = build_optimizer(
