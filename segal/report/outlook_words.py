@@ -44,6 +44,7 @@ def full_words(outlook: Outlook) -> str:
 def rate_words(outlook: Outlook, before: str = '') -> str:
     """Say the gain and its interval for an hour, or 100 of another unit."""
     rate, price, gain = outlook.rate, outlook.price, outlook.gain
+    shown: tuple[float, ...]
     if rate is not None and price is not None and price.unit == 'hours':
         shown, per = rate, 'an hour'
     elif rate is not None and price is not None:
