@@ -21,7 +21,10 @@ from segal.report import charts
 from segal.report.absent import absences
 from segal.report.axes import IMAGES, MEASURED, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
+from segal.report.extrapolate import LEVEL
+from segal.report.fan import fans, outlooks
 from segal.report.gallery import gallery
+from segal.report.outlook_words import CAUTION, outlook_words, rate_words
 from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread
 from segal.report.tables import SECONDS, Findings, find, mean_paid
 from segal.visualization.table import aligned, cost_words
@@ -88,6 +91,7 @@ def draw_all(evidence: Evidence, findings: Findings) -> dict[str, Figure]:
         drawn['curve_cost'] = charts.curves(evidence, cost_axis(evidence))
     if all(run.measured for run in evidence.runs):
         drawn['curve_measured'] = charts.curves(evidence, MEASURED)
+    drawn['outlook'] = fans(evidence, outlooks(evidence))
     drawn['areas'] = charts.areas(evidence, findings)
     if any(points for row in findings.penalties.points for points in row):
         drawn['penalties'] = charts.penalty_matrix(findings)
@@ -119,6 +123,8 @@ def render(
         'seconds': seconds_words,
         'breakable': breakable,
         'cost': cost_or_dash,
+        'outlook': outlook_words,
+        'rate': rate_words,
     }
     return environment.get_template('page.html.j2').render(
         evidence=evidence,
@@ -136,6 +142,9 @@ def render(
         cost_rows=_cost_rows(evidence),
         kinds=_kinds(evidence),
         time_rows=_time_rows(evidence),
+        outlooks=outlooks(evidence),
+        level=LEVEL,
+        caution=CAUTION,
         unfinished=evidence.unfinished,
         best=findings.rounds['best_epoch_miou_percent'].notna().any(),
         tests=sum(p is not None for p in findings.p_holm.values()),
