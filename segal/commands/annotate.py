@@ -105,6 +105,7 @@ def address(args: argparse.Namespace) -> dict[str, Any]:
         host=args.host,
         port=args.port,
         annotators=args.annotator,
+        reviewers=args.reviewer,
         tls_cert=args.tls_cert,
         tls_key=args.tls_key,
         insecure_http=args.insecure_http,
@@ -257,6 +258,13 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='NAME',
         help='who may answer; each gets an address (default: you)',
+    )
+    parser.add_argument(
+        '--reviewer',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='who decides where several people disagree',
     )
     parser.add_argument('--tls-cert', type=Path, help='certificate, PEM')
     parser.add_argument('--tls-key', type=Path, help='its key, PEM')
