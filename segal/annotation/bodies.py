@@ -9,15 +9,12 @@ from typing import Any, Literal
 
 from starlette.requests import ClientDisconnect, Request
 
+from segal.annotation.fields import CLIENT, LONGEST_MS
 from segal.annotation.state import WHATS
 
 MOST_BYTES = 64 * 1024
 SLOWEST_SECONDS = 60.0
-LONGEST_MS = 10**10
-"""Of one answer; a page may lie open for months."""
-
 _NUMBER = 2**31 - 1
-_CLIENT = re.compile('[0-9A-Za-z_-]{8,64}')
 _TAB = re.compile('[0-9A-Za-z_-]{1,64}')
 _DIGEST = re.compile('[0-9a-f]{64}')
 
@@ -145,7 +142,7 @@ def of_request(value: dict[str, Any]) -> str:
 
 def of_client(value: dict[str, Any]) -> str:
     """Take the number that the page gave the event."""
-    return text(value, 'client', _CLIENT)
+    return text(value, 'client', CLIENT)
 
 
 def of_tab(query: Any) -> str:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from segal.active.label_store.pool_file import PoolFile
 from segal.annotation import bodies
 from segal.annotation.bodies import MOST_BYTES, RefusedError, nonsense
 from segal.annotation.crops import runs_of
@@ -43,6 +44,20 @@ KEYS = [*'1234567890', *sorted({*string.ascii_lowercase} - {*USED_KEYS})]
 FOREVER = {'cache-control': 'private, max-age=31536000, immutable'}
 
 T = TypeVar('T')
+
+
+def class_rows(pool: PoolFile) -> list[dict[str, Any]]:
+    """Describe the classes as pages get them, each with its key."""
+    keys = KEYS + [''] * len(pool.classes)
+    return [
+        dict(
+            id=index,
+            name=name,
+            colour='#' + bytes(pool.palette[index]).hex(),
+            key=keys[index],
+        )
+        for index, name in enumerate(pool.classes)
+    ]
 
 
 class Web:
@@ -124,8 +139,6 @@ class Endpoints:
         await self.desk.do(lambda: None)
         asked, crops = self.desk.asked, self.desk.crops
         pool = crops.pool if crops else None
-        names = pool.classes if pool else []
-        keys = KEYS + [''] * len(names)
         return JSONResponse(
             dict(
                 annotator=request.scope['who'],
@@ -135,16 +148,7 @@ class Endpoints:
                 request=asked.request.sha256 if asked else None,
                 unit=asked.request.unit if asked else None,
                 total=len(asked.request) if asked else 0,
-                classes=[
-                    dict(
-                        id=index,
-                        name=name,
-                        colour='#' + bytes(pool.palette[index]).hex(),
-                        key=keys[index],
-                    )
-                    for index, name in enumerate(names)
-                    if pool
-                ],
+                classes=class_rows(pool) if pool else [],
                 **self._more(request.scope['who']),
             )
         )

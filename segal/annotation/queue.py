@@ -333,7 +333,8 @@ class Queue:
     def shared(self, who: str) -> list[int]:
         """Return the open items of a person's share, in order."""
         view = self.view(who)
-        return self.order[view.open & view.own].tolist()
+        own = view.own[self._rank]
+        return [item for item in self._upcoming(view) if own[item]]
 
     def left(self, who: str) -> int:
         """Count the items that are open to a person."""

@@ -37,6 +37,21 @@ UNWRITTEN = (
 )
 
 
+def row_of(item: Item, rev: int, is_skipped: bool) -> dict[str, Any]:
+    """Describe an item as pages get it."""
+    return dict(
+        item=item.index,
+        rev=rev,
+        image=item.image,
+        size=item.size,
+        kind=item.kind,
+        answer=item.answer,
+        box=item.box,
+        crop=crop_box(item),
+        skipped=is_skipped,
+    )
+
+
 class Asked:
     """A round that is open: request, journal, queue and pictures.
 
@@ -103,16 +118,10 @@ class Asked:
     def shown(self, index: int, who: str) -> dict[str, Any]:
         """Describe an item as the pages of a person get it."""
         item, role = self.request[index], self.role(index, who)
-        found = dict(
-            item=index,
-            rev=self.state.rev(index, who, role),
-            image=item.image,
-            size=item.size,
-            kind=item.kind,
-            answer=item.answer,
-            box=item.box,
-            crop=crop_box(item),
-            skipped=self.state.is_skipped(index, who, role),
+        found = row_of(
+            item,
+            self.state.rev(index, who, role),
+            self.state.is_skipped(index, who, role),
         )
         if role == 'review':
             found['votes'] = [

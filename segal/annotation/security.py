@@ -24,7 +24,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from segal.errors import SegALError, StateError, short
+from segal.annotation.fields import AnnotatorError, check_name
+from segal.errors import StateError, short
 from segal.files import SUFFIX, replace_file, sync_folder
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ HEADERS = {
 
 _HEADERS = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
 
-_NAME = re.compile(r"[^\W_][\w .@'-]{0,63}")
 _DIGEST = re.compile('[0-9a-f]{64}')
 
 SIGN_IN = """<!doctype html>
@@ -60,12 +60,6 @@ SIGN_IN = """<!doctype html>
 cookie along when another site led it here.</p>
 </html>
 """
-
-
-class AnnotatorError(SegALError):
-    """A name that no annotator can have."""
-
-    exit_code = 2
 
 
 def digest_of(token: str) -> str:
@@ -134,11 +128,7 @@ class Annotators:
         """
         everybody = [*names, *reviewers]
         for name in everybody:
-            if not _NAME.fullmatch(name) or name != name.strip():
-                raise AnnotatorError(
-                    'annotator: wanted a name of letters, digits, spaces and '
-                    f"._@'-, at most 64 of them, got {short(name)}"
-                )
+            check_name(name)
         both = set(names) & set(reviewers)
         if both:
             raise AnnotatorError(

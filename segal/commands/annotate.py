@@ -5,6 +5,8 @@
     segal annotate status WORK_DIR [--json]  who is how far
     segal annotate close WORK_DIR            train on what is answered
     segal annotate val CONFIG [OUT]          make a validation set
+    segal annotate page WORK_DIR OUT.html --annotator NAME
+                                             a page to mail
     segal annotate costs WORK_DIR            prices, measured
     segal annotate errors WORK_DIR           answers that may be wrong
     segal annotate export WORK_DIR OUT --to cvat
@@ -123,6 +125,9 @@ def say_where(urls: dict[str, str]) -> None:
 def status(args: argparse.Namespace) -> int:
     """Print how far the round is, and each person."""
     from segal.annotation.measure import paces, seconds_left
+    from segal.annotation.several import agreement_lines, several_told
+    from segal.report.outlook import read_outlook
+    from segal.report.outlook_words import outlook_words
 
     asked = asked_now(args.work_dir)
     if asked is None:
@@ -136,8 +141,10 @@ def status(args: argparse.Namespace) -> int:
         )
         return 0
     state, request = asked.state, asked.request
+    outlook = read_outlook(args.work_dir, requests=len(request))
     left = seconds_left(state)
     people = paces(state)
+    several = asked.folder, request, state, asked.classes
     if args.json:
         told = dict(
             asked=dict(
@@ -150,6 +157,8 @@ def status(args: argparse.Namespace) -> int:
                 seconds_left=left,
             ),
             people=[one._asdict() for one in people],
+            outlook=outlook and outlook.as_json(),
+            **several_told(several),
         )
         print(json.dumps(told, indent=1))
     else:
@@ -161,8 +170,12 @@ def status(args: argparse.Namespace) -> int:
                 f'  {one.who}: {one.answered:,} answered{pace}, '
                 f'{one.minutes:.0f} min so far'
             )
+        for line in agreement_lines(several):
+            print(f'  {line}')
         if left is not None:
             print(f'  about {left / 60:.0f} min left, for one person')
+        if outlook is not None:
+            print(f'  {outlook_words(outlook)}')
     return 0 if asked.is_complete else AnswersWanted.exit_code
 
 
@@ -244,6 +257,13 @@ def val(args: argparse.Namespace) -> int:
     return run_val(args)
 
 
+def page(args: argparse.Namespace) -> int:
+    """Write a page to mail."""
+    from segal.commands.annotate_page import run_page
+
+    return run_page(args)
+
+
 def _add_address(parser: argparse.ArgumentParser) -> None:
     """Add the options of the server."""
     parser.add_argument(
@@ -319,6 +339,20 @@ def _parser() -> argparse.ArgumentParser:
     found = verb('val', val, 'make a validation set of random pixels')
     found.add_argument(
         'out', type=Path, nargs='?', help='folder (default: data.val.ann_dir)'
+    )
+    found = verb('page', page, 'write a page to mail, which works offline')
+    found.add_argument('out', type=Path, help='the HTML file')
+    found.add_argument(
+        '--annotator', required=True, metavar='NAME', help='who answers it'
+    )
+    found.add_argument(
+        '--items', type=int, help='at most so many (default: all that fit)'
+    )
+    found.add_argument(
+        '--mb',
+        type=float,
+        default=20.0,
+        help='largest size, in 10^6 bytes (default: %(default)g)',
     )
     verb('costs', costs, 'print measured prices for active_learning.costs')
     found = verb(

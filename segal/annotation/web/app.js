@@ -145,7 +145,10 @@ class App {
     this.showBanner();
     if (!progress) return;
     showProgress(session, progress, asking?.unsentAnswers ?? 0);
-    $('close').disabled = progress.state !== 'asking' || !progress.answered;
+    const close = $('close'); // a mailed page has none
+    if (close) {
+      close.disabled = progress.state !== 'asking' || !progress.answered;
+    }
     if (page.state === 'signed-out') return;
     if (progress.state !== 'asking') this.setState(progress.state);
     else if (asking?.current || asking?.coming) this.setState('asking');
@@ -179,6 +182,7 @@ class App {
       'signed-out': ['This page is no longer signed in',
         'Open the address that “segal annotate” printed. Answers that were ' +
         'not sent are kept in this browser.', ''],
+      ...session?.words,
     };
     if (texts[state]) {
       const [title, text, more] = texts[state];
