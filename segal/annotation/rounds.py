@@ -20,6 +20,7 @@ from segal.annotation.recheck import decide
 from segal.annotation.request import Item
 from segal.annotation.reviews import Reviews
 from segal.annotation.state import ANSWERS, Event
+from segal.annotation.suggestions import Suggestions
 from segal.errors import StateError
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ COUNTED = ('vote', 'recheck', 'review')
 """Roles of answers that count as a person's own; repeats do not."""
 
 OVER = 'this round takes no answers any more; another one may be asked soon'
+
+ONLY_REVIEWERS = 'only a reviewer sees what others said'
 
 UNWRITTEN = (
     'the answer could not be written to disk, and does not count; the '
@@ -76,6 +79,7 @@ class Asked:
         self.roles = folder.people()
         self.queue = queue_of(folder, self.request, self.state)
         self.reviews = Reviews(folder, self.request, self.state)
+        self.suggestions = Suggestions(folder, self.request)
         self.undone: dict[tuple[int, str], Event] = {}
         events = self.state.clients.values()
         self.mine = Counter(
@@ -138,7 +142,14 @@ class Asked:
             ]
         elif role != 'vote':
             found['anew'] = True  # nothing of the answer before is shown
+        if hint := self._hint(index, role):
+            found['hint'] = hint
         return found
+
+    def _hint(self, index: int, role: str) -> list[int]:
+        """Return the classes that are suggested, the likeliest first."""
+        suggested = role in ('vote', 'repeat')
+        return self.suggestions.of(index) if suggested else []
 
     @property
     def open(self) -> int:
@@ -202,6 +213,10 @@ class Asked:
         self.check_item(answer['item'])
         fields = {k: v for k, v in answer.items() if k != 'request'}
         role = self.role(answer['item'], who)
+        hint = answer['hint']
+        known = hint is None or answer['client'] in self.state.clients
+        if not known and [hint] != self._hint(answer['item'], role)[:1]:
+            raise nonsense('hint: wanted what was suggested for this item')
         event = self._append(who=who, role=role, **fields)
         reviews = self.is_reviewer(who)
         answered = self.mine[who] if reviews else self.state.given
@@ -246,7 +261,7 @@ class Asked:
     def vote(self, index: int, letter: str, who: str) -> str | None:
         """Return the SHA-256 of the mask that a reviewer compares."""
         if not self.is_reviewer(who):
-            raise RefusedError(403, 'only a reviewer sees what others said')
+            raise RefusedError(403, ONLY_REVIEWERS)
         for vote in self.reviews.votes(index):
             if vote.letter == letter:
                 return vote.event.mask

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from segal.report.axes import Across, Axis
 from segal.report.evidence import RANDOM, Evidence
@@ -173,6 +174,39 @@ def penalty_matrix(findings: Findings) -> Figure:
     names = [wrapped(name, 16) for name in table.names]
     axes.set_yticks(range(count + 1), [*names, 'beaten (mean)'])
     axes.axhline(count - 0.5, color='white', linewidth=4)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def confusion(classes: Sequence[str], pairs: NDArray[np.float64]) -> Figure:
+    """Draw what others say where one person says the class of a row.
+
+    Args:
+        classes: Names of rows and columns.
+        pairs: (K, K), how often two people gave these answers. Classes that
+            nobody gave are left out.
+    """
+    kept = np.flatnonzero(pairs.sum(1))
+    names = [classes[int(index)] for index in kept]
+    values = pairs[np.ix_(kept, kept)]
+    values = 100 * values / values.sum(1, keepdims=True)
+    longest = max(map(len, names), default=0)
+    figure, axes = _new(1 + 0.42 * len(names) + 0.07 * longest, grid=False)
+    axes.imshow(values, cmap='Blues', vmin=0, vmax=100, aspect='auto')
+    for (i, j), cell in np.ndenumerate(values):
+        if cell >= 0.5:
+            axes.text(
+                j, i, f'{cell:.0f}', ha='center', va='center', fontsize=10,
+                color='white' if cell > 55 else INK,
+            )  # fmt: skip
+    axes.set_xticks(
+        range(len(names)), names, rotation=55, ha='right',
+        rotation_mode='anchor',
+    )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel('one says')
+    axes.set_xlabel('another says (% of the row)')
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure
