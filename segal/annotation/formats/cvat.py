@@ -41,7 +41,6 @@ from segal.annotation.formats.shapes import (
     Shape,
     collect,
     exported,
-    in_box,
     items_from,
 )
 from segal.files import replace_file
@@ -114,7 +113,8 @@ def _shapes(asked: Asked, items: list[int]) -> Iterator[str]:
             where = f'points="{left + 0.5:.2f},{top + 0.5:.2f}"'
         else:
             kind = 'mask'
-            runs = ', '.join(map(str, to_runs(mask.reshape(-1))))
+            counts = to_runs(np.flatnonzero(mask), mask.size)
+            runs = ', '.join(map(str, counts))
             where = (
                 f'rle="{runs}" left="{left}" top="{top}" width="{width}" '
                 f'height="{height}"'
@@ -259,7 +259,7 @@ def _mask(
     height = _integer(path, element, 'height', 0, rows - top)
     try:
         runs = [int(one) for one in element.values.get('rle', '').split(',')]
-        flat = from_runs(runs, width * height)
+        inside = from_runs(runs, width * height)
     except ValueError as error:
         raise broken(
             path,
@@ -268,7 +268,8 @@ def _mask(
             f'others ({str(error)[:80]})',
             AGAIN,
         ) from None
-    return in_box(flat.reshape(height, width), top, left, columns)
+    down, right = np.divmod(inside, max(width, 1))
+    return (down + top) * columns + right + left
 
 
 def _integer(

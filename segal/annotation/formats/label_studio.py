@@ -130,6 +130,8 @@ def read(path: Path, asked: Asked) -> Returned:
         AnswerFileError: It is damaged or was edited.
     """
     tasks = read_json(path)
+    if not isinstance(tasks, list):
+        raise broken(path, 'its content', 'a list of tasks', tasks, _AGAIN)
     request = _request_of(path, tasks)
     result = Returned(request, [], [], [])
     if request != asked.request.sha256:
