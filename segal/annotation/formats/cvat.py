@@ -225,15 +225,20 @@ def _places(
         return np.empty(0, np.int64)
     _, height, width = asked.request.content.images[image]
     if element.tag == 'points':
-        return _point(path, element, height, width)
+        return point_place(path, element, height, width)
     if element.tag == 'mask':
         return _mask(path, element, height, width)
     return np.arange(height * width)
 
 
-def _point(
+def point_place(
     path: Path, element: Element, height: int, width: int
 ) -> NDArray[np.int64]:
+    """Return the place of a point, int64 (1,).
+
+    Raises:
+        AnswerFileError: It is none within the image.
+    """
     text = element.values.get('points', '')
     try:
         x, y = map(float, text.split(','))

@@ -35,7 +35,7 @@ def to_runs(ones: NDArray[np.int64], size: int) -> list[int]:
     return [*runs, left] if left else runs
 
 
-def from_runs(runs: Sequence[object], size: int) -> NDArray[np.int64]:
+def from_runs(runs: Sequence[int], size: int) -> NDArray[np.int64]:
     """Return where the ones are, int64 (N,), sorted.
 
     Raises:
@@ -43,6 +43,8 @@ def from_runs(runs: Sequence[object], size: int) -> NDArray[np.int64]:
     """
     if not all(type(one) is int and 0 <= one <= size for one in runs):
         raise ValueError(f'wanted lengths of runs from 0 to {size}')
+    if len(runs) == 3 and sum(runs) == size:
+        return np.arange(runs[0], size - runs[2])
     lengths = np.array(runs, np.int64)
     if lengths.sum() != size:
         raise ValueError(
