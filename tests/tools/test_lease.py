@@ -5,15 +5,19 @@ import multiprocessing
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from segal.commands.lease import Lease, main
+from segal.config import load_config, read_config
 from segal.errors import ConfigError, StateError
 from segal.lease import kept
-from segal.lease.plan import Run, read_plan
+from segal.lease.plan import Run, check_border, read_plan
 from segal.train_active_learning import main as train
+from segal.train_active_learning import parse
 from tests.tiny import write_config, write_images
+from tests.tools.load import ROOT
 
 MORE = """
 runner.update(sample_rounds=3)
@@ -224,3 +228,19 @@ def test_it_is_rehearsed_as_a_command(config, tmp_path):
     assert main(words) == 0
     assert (tmp_path / 'runs' / 'a_smoke' / 'rounds.json').exists()
     assert not (tmp_path / 'runs' / 'a').exists()
+
+
+def test_the_plan_of_camvid_is_read(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    runs = read_plan(Path('experiments/camvid_lease/plan.toml'))
+    names = [run.name for run in runs]
+    seeds = [f'{name}_seed0' for name in ('full', 'margin', 'segal', 'random')]
+    assert names[:5] == ['benchmark', *seeds]
+    assert all(f'{name}_seed4' in names for name in ('margin', 'random'))
+    for config, options in {(run.config, run.options) for run in runs[1:]}:
+        args = parse([config, '--cfg-options', *options])
+        read, problems, _ = read_config(load_config(config, args.cfg_options))
+        assert [x for x in problems if '.pth' not in x] == []
+        assert read.visualize is None
+        assert read.speed.precision == 'bf16'
+        assert check_border(runs[1], read) == []
