@@ -1,0 +1,301 @@
+"""Take answers that other tools give back into the journal of a round."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segal.annotation.export import asked_now
+from segal.annotation.folder import AnnotationFolder
+from segal.annotation.formats import Asked, Reply, Returned, read
+from segal.annotation.journal import Answer, Conflict, judge
+from segal.annotation.masks import encode_mask
+from segal.annotation.memory import no_collection
+from segal.annotation.request import Request
+from segal.annotation.state import ANSWERS, Event, State
+from segal.errors import AnswerFileError
+
+LONGEST_MS = 10**10
+_CLIENT = re.compile('[0-9A-Za-z_-]{8,64}')
+_PERSON = re.compile(r"[^\W_][\w .@'-]{0,63}")
+
+
+@dataclass
+class Taken:
+    """What came of some files.
+
+    Attributes:
+        words: Such as ``'round 3, 200 pixels'``.
+        answers: Those that are new.
+        unchanged: How many answers are those that stand.
+        conflicting: Answers to items that have another one, in words.
+        alien: What was not asked, in words.
+        unfinished: Items of which a part is answered, in words.
+        left: How many items are open afterwards.
+    """
+
+    words: str = ''
+    answers: list[Answer] = field(default_factory=list)
+    unchanged: int = 0
+    conflicting: list[str] = field(default_factory=list)
+    alien: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    left: int = 0
+
+
+def take(
+    work_dir: Path,
+    paths: Sequence[Path],
+    annotator: str = '',
+    keep: bool = False,
+    dry_run: bool = False,
+) -> Taken:
+    """Take the answers of files, all or none of them.
+
+    Args:
+        work_dir: Of the experiment.
+        paths: Files, or folders of PNG files.
+        annotator: Who answered, where a file does not say it.
+        keep: Whether answers that stand stay where others came. Without it,
+            all is refused then.
+        dry_run: Whether nothing is written.
+
+    Raises:
+        AnswerFileError: A file is alien, damaged or edited, or answers
+            conflict.
+        StateError: Our own files are damaged, or a server is at work.
+    """
+    asked, folder = asked_now(work_dir), AnnotationFolder(work_dir)
+    request, count = asked.request, len(asked.classes)
+    masks: dict[str, bytes] = {}
+    with no_collection():
+        returned = [_read(folder, path, asked) for path in paths]
+        answers = [
+            _answer(path, one, asked, annotator, masks)
+            for path, found in zip(paths, returned, strict=True)
+            for one in found.replies
+        ]
+    with nullcontext() if dry_run else folder.locked():
+        state = folder.state(request.round, request, count)
+        found = _sort(request, state, asked.classes, answers)
+        may = not dry_run and (keep or not found.conflicting)
+        if found.answers and may:
+            _write(folder, asked, found.answers, masks)
+    if found.conflicting and not keep:
+        shown = '\n  '.join(found.conflicting[:10])
+        raise AnswerFileError(
+            f'{", ".join(map(str, paths))}: wanted answers to open items, got '
+            f'{len(found.conflicting):,} to items that have another one; '
+            'nothing was taken: correct the files, or take the rest with '
+            f'`--conflicts keep`\n  {shown}'
+        )
+    for one in returned:
+        found.alien += one.alien
+        found.unfinished += one.unfinished
+    return found
+
+
+def _read(folder: AnnotationFolder, path: Path, asked: Asked) -> Returned:
+    """Read a file, and hold it to the request.
+
+    Raises:
+        AnswerFileError: It answers another one.
+    """
+    returned = read(path, asked)
+    if returned.request != asked.request.sha256:
+        known = next(
+            (
+                f', which is round {number}'
+                for number in folder.rounds()
+                if folder.request(number).sha256 == returned.request
+            ),
+            '',
+        )
+        raise AnswerFileError(
+            f'{path}: wanted answers to the request '
+            f'{asked.request.sha256[:12]} (round {asked.request.round}), got '
+            f'some to {returned.request[:12]!r}{known}; nothing was taken: '
+            f'export what is asked now'
+        )
+    return returned
+
+
+def _answer(
+    path: Path,
+    reply: Reply,
+    asked: Asked,
+    annotator: str,
+    masks: dict[str, bytes],
+) -> tuple[Path, Answer]:
+    """Check an answer; put the PNG of its mask into ``masks``.
+
+    Raises:
+        AnswerFileError: It makes no sense, or nobody gave it.
+    """
+
+    def fail(wanted: str, got: object, mend: str) -> AnswerFileError:
+        return AnswerFileError(
+            f'{path}, answer to item {str(reply.item)[:20]}: wanted {wanted}, '
+            f'got {str(got)[:80]!r}; nothing was taken: {mend}'
+        )
+
+    again = 'export the answers again'
+    items, classes = len(asked.request), len(asked.classes)
+    if type(reply.item) is not int or not 0 <= reply.item < items:
+        raise fail(f'an item from 0 to {items - 1}', reply.item, again)
+    if reply.what not in ANSWERS:
+        raise fail(', '.join(ANSWERS), reply.what, again)
+    is_class = type(reply.cls) is int and 0 <= reply.cls < classes
+    if is_class != (reply.what == 'class') or (
+        not is_class and reply.cls is not None
+    ):
+        raise fail(
+            f'a class from 0 to {classes - 1}, where it is one',
+            reply.cls,
+            again,
+        )
+    if (reply.mask is not None) != (reply.what == 'mask'):
+        raise fail('a mask where it is one', type(reply.mask), again)
+    if reply.ms is not None and not (
+        type(reply.ms) is int and 0 <= reply.ms <= LONGEST_MS
+    ):
+        raise fail('milliseconds', reply.ms, again)
+    if not _CLIENT.fullmatch(reply.client):
+        raise fail('8 to 64 letters as its number', reply.client, again)
+    who, client = reply.who or annotator, reply.client
+    if not who:
+        raise fail('a name', 'none', 'say who answered with --annotator NAME')
+    if not _PERSON.fullmatch(who) or who != who.strip():
+        raise fail(
+            "a name of up to 64 letters, digits, spaces and . @ ' -",
+            who,
+            'give another one with --annotator NAME',
+        )
+    if not reply.who:
+        told = f'{client} {who}'.encode()
+        client = hashlib.sha256(told).hexdigest()[:32]
+    digest = None
+    if reply.mask is not None:
+        item = asked.request[reply.item]
+        if item.answer != 'mask':
+            raise fail('one class for all of it', 'a mask', again)
+        try:
+            png = encode_mask(reply.mask, item, classes)
+        except ValueError as error:
+            raise fail('a mask of the item', error, again) from None
+        digest = hashlib.sha256(png).hexdigest()
+        masks[digest] = png
+    return path, Answer(
+        reply.item, 0, who, reply.what, reply.cls, digest, reply.ms, client
+    )
+
+
+def _sort(
+    request: Request,
+    state: State,
+    classes: Sequence[str],
+    answers: Iterable[tuple[Path, Answer]],
+) -> Taken:
+    """Tell new answers from known and conflicting ones.
+
+    Args:
+        request: What is answered.
+        state: What stands; the new answers are applied to it.
+        classes: Their names.
+        answers: With the file of each.
+
+    Raises:
+        AnswerFileError: A number of an answer was used for another one.
+    """
+    unit = request.unit + 's' * (len(request) != 1)
+    found = Taken(f'round {request.round}, {len(request):,} {unit}')
+    for path, answer in answers:
+        answer = answer._replace(rev=state.rev(answer.item, answer.who))
+        try:
+            event: Event | None = judge(state, len(classes), answer)
+        except Conflict:
+            event = None
+        except ValueError as error:
+            raise AnswerFileError(
+                f'{path}, answer to item {answer.item}: {error}; nothing was '
+                'taken: export the answers again'
+            ) from None
+        if event and event.n > state.events:
+            state.apply(event)
+            found.answers.append(answer)
+            continue
+        standing = _standing(state, answer)
+        if standing and _same(standing, answer):
+            found.unchanged += 1
+        else:
+            found.conflicting.append(
+                _conflict(request, state, classes, path, answer)
+            )
+    found.left = len(request) - state.answered
+    return found
+
+
+def _standing(state: State, answer: Answer) -> Event | None:
+    """Return the answer that stands where another one would."""
+    if state.wanted[answer.item] == 1:
+        return state.standing(answer.item)
+    return state.standing(answer.item, answer.who)
+
+
+def _same(event: Event, answer: Answer) -> bool:
+    """Compare what two answers say."""
+    said = answer.what, answer.cls, answer.mask
+    return (event.what, event.cls, event.mask) == said
+
+
+def _conflict(
+    request: Request,
+    state: State,
+    classes: Sequence[str],
+    path: Path,
+    answer: Answer,
+) -> str:
+    """Say which two answers conflict."""
+    item = request[answer.item]
+    top, left = item.box[:2]
+    standing = _standing(state, answer)
+    stands = (
+        f'{_said(standing, classes)} stands, by {standing.who}'
+        if standing
+        else 'the same answer was taken before, and undone since'
+    )
+    return (
+        f'item {answer.item} ({item.image}, row {top}, column {left}): '
+        f'{stands}; {_said(answer, classes)} in {path}, by {answer.who}'
+    )
+
+
+def _said(answer: Answer | Event, classes: Sequence[str]) -> str:
+    if answer.cls is not None:
+        return repr(classes[answer.cls])
+    return answer.what.replace('_', ' ').replace('cant', "can't")
+
+
+def _write(
+    folder: AnnotationFolder,
+    asked: Asked,
+    answers: Sequence[Answer],
+    masks: dict[str, bytes],
+) -> None:
+    """Write masks, then the journal; nobody else is at work."""
+    used = {answer.mask for answer in answers}
+    for digest, png in masks.items():
+        if digest in used:
+            folder.write_mask(png)
+    journal = folder.journal(
+        asked.request.round, asked.request, len(asked.classes)
+    )
+    try:
+        with no_collection():
+            journal.extend(answers)
+    finally:
+        journal.close()
