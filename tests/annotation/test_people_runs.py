@@ -70,7 +70,7 @@ def test_options_change_results_and_so_the_experiment(
     assert run(people, tmp_path / 'run') == 6
     set_options(people, votes=2)
     assert run(people, tmp_path / 'run') == 4
-    assert 'oracle.votes (was 'absent', now 2)' in capsys.readouterr().err
+    assert "oracle.votes (was 'absent', now 2)" in capsys.readouterr().err
 
 
 def test_nothing_is_suggested_where_people_paint(
