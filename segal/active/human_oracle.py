@@ -16,7 +16,7 @@ from segal.active.label_store.packing import as_png
 from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
 from segal.active.units import unit_of
-from segal.annotation import predictions
+from segal.annotation import predictions, recheck
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.resolve import resolve as resolve_answers
@@ -72,6 +72,9 @@ class HumanOracle(BaseOracle):
             likeliest. Not where people paint.
         suggest_share: Share of the items where that is done; below 1, a
             keyed draw decides, so that its bias and its speed are measured.
+        recheck: Share of a round's items that may be asked once more before
+            it is stored: those whose answers the network that asked
+            contradicts with confidence.
     """
 
     wants_predictions = True
@@ -87,6 +90,7 @@ class HumanOracle(BaseOracle):
         resolve: Resolve = 'majority',
         suggest: Suggest = 'none',
         suggest_share: float = 1.0,
+        recheck: float = 0.0,
     ) -> None:
         _check_name('order', order, ORDERS)
         _check_name('resolve', resolve, RESOLVES)
@@ -98,6 +102,7 @@ class HumanOracle(BaseOracle):
             )
         _check_share('overlap', overlap)
         _check_share('suggest_share', suggest_share)
+        _check_share('recheck', recheck)
         if overlap and votes > 1:
             raise ConfigError(
                 'active_learning.oracle.overlap: wanted 0 with votes='
@@ -114,7 +119,14 @@ class HumanOracle(BaseOracle):
         self.folder = AnnotationFolder(work_dir)
         self.classes = classes
         self.options = Options(
-            order, seed, votes, overlap, resolve, suggest, suggest_share
+            order,
+            seed,
+            votes,
+            overlap,
+            resolve,
+            suggest,
+            suggest_share,
+            float(recheck),
         )
 
     def describe(self) -> str:
@@ -209,9 +221,13 @@ class HumanOracle(BaseOracle):
         def state() -> State:
             return self.folder.state(number, request, len(self.classes))
 
-        self.folder.close(
-            number, 'run', lambda: is_complete(self.folder, request, state())
-        )
+        recheck.decide(self.folder, request, state(), len(self.classes))
+
+        def may() -> bool:
+            waits = self.folder.awaits_recheck(number)
+            return not waits and is_complete(self.folder, request, state())
+
+        self.folder.close(number, 'run', may)
         if not self.folder.is_closing(number):
             raise AnswersWanted(self._asks(request, state()))
         return self._resolved(request)
@@ -248,7 +264,7 @@ class HumanOracle(BaseOracle):
             f'round {request.round} asks {count:,} {unit}'
             f'{where if request.unit != "image" else ""}; '
             f'{state.answered:,} are answered{self._disputed(request, state)}'
-            f'. {mend}'
+            f'{_rechecked(state)}. {mend}'
         )
 
     def _disputed(self, request: Request, state: State) -> str:
@@ -275,6 +291,12 @@ class HumanOracle(BaseOracle):
                 f'the label file of round {round} holds, got others; restore '
                 f'{self.folder.path} from a copy'
             )
+
+
+def _rechecked(state: State) -> str:
+    """Say how many answers are asked once more."""
+    count = state.recheck_left
+    return f', and {count:,} are asked once more' if count else ''
 
 
 class DrawnAnswers(BaseOracle):

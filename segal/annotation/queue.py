@@ -222,6 +222,13 @@ class Queue:
         if not refused:
             self._note_skip(view.skip, item, who, role)
 
+    def recheck(self, items: Collection[int]) -> None:
+        """Ask for items once more whose answers are all given."""
+        self.state.rechecked = set(items)
+        for name, view in self._views.items():
+            for item in items:
+                self._look(view, item, name)
+
     def update(self, item: int, event: Event | None = None) -> None:
         """Take in an event of an item; its person has it on no screen now.
 

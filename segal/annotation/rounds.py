@@ -16,6 +16,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.journal import Closed, Conflict
 from segal.annotation.measure import median_seconds
 from segal.annotation.queue import queue_of
+from segal.annotation.recheck import decide
 from segal.annotation.request import Item
 from segal.annotation.reviews import Reviews
 from segal.annotation.state import ANSWERS, Event
@@ -86,6 +87,17 @@ class Asked:
             for event in events
             if event.role in COUNTED and self.state.stands(event)
         )
+        self._recheck()
+
+    def _recheck(self) -> None:
+        """Ask for doubtful answers once more, once all are given."""
+        try:
+            found = decide(self.folder, self.request, self.state, self.classes)
+        except StateError as error:  # it stops the run, not the page
+            log.error('%s', error)
+            return
+        if found != self.state.rechecked:
+            self.queue.recheck(found)
 
     def is_reviewer(self, who: str) -> bool:
         """Check whether a person decides, rather than answers."""
@@ -143,6 +155,7 @@ class Asked:
     def open(self) -> int:
         """Count the answers and decisions that the round waits for."""
         missing = self.state.total - self.state.given
+        missing += self.state.recheck_left
         reviewed = 'reviewer' in self.roles.values()
         return missing + (len(self.reviews.open()) if reviewed else 0)
 
@@ -167,7 +180,9 @@ class Asked:
 
     def progress(self, who: str) -> dict[str, Any]:
         """Count what is done, and estimate what is left."""
-        total, answered = self.state.total, self.state.given
+        again = len(self.state.rechecked)
+        total = self.state.total + again
+        answered = self.state.given + again - self.state.recheck_left
         left, more = total - answered, {}
         each = median_seconds(self.state, who)
         if self.is_reviewer(who):
@@ -270,6 +285,8 @@ class Asked:
         if self.state.events == events:
             return event  # it was written before
         self.queue.update(event.item, event)
+        if self.state.answered == self.state.items:
+            self._recheck()
         self.reviews.update(event.item)
         counts = event.role in COUNTED
         self.mine[who] += counts and event.what in ANSWERS
