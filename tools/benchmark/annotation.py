@@ -328,8 +328,8 @@ def measure_start(work_dir: Path, answers: int, votes: int) -> None:
     )
     print(
         f'start with {answers:,} answers, {votes} an item: {start:.0f} ms; '
-        f'{imports:.0f} ms of imports before it; {whole:.0f} ms with the interpreter; '
-        f'{memory:.0f} MiB'
+        f'{imports:.0f} ms of imports before it; {whole:.0f} ms with the '
+        f'interpreter; {memory:.0f} MiB'
     )
 
 
