@@ -211,6 +211,7 @@ def test_a_browser_that_keeps_nothing_says_so(browser, work, tmp_path):
 
     person = Mailed(context, Path)
     assert 'keeps nothing' in person.text('#unkept')
+    look(person)
     person.press('1', '2')
     found = replies(person.give_back(tmp_path), work)
     assert told(found) == {0: ('class', 0), 1: ('class', 1)}

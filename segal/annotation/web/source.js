@@ -20,7 +20,7 @@ const WORDS = {
     task(items[0]), ''],
   complete: [`All ${items.length} are answered`,
     'Thank you. Press “Give back”, and mail the file that it saves to the ' +
-    'person who sent you this page.', 'Until then you can still undo.'],
+    'person who sent you this page.', 'You can still undo, and give back again.'],
 };
 
 export const record = new Record(items);
