@@ -131,6 +131,14 @@ class BaseOracle(ABC):
         """
         return store.free()
 
+    def known_truth(self, name: str) -> NDArray[np.uint8] | None:
+        """Return the ground truth of an image, for pictures alone.
+
+        Returns:
+            uint8 (H, W), 255 where void; None where it is not known.
+        """
+        return None
+
     def describe(self) -> str:
         """Write a sentence for the log: who answers, and what void costs."""
         return f'{type(self).__name__} answers the queries.'
@@ -229,6 +237,13 @@ class GroundTruthOracle(BaseOracle):
             regions = selection.regions.get(name)
             answers[name] = unit.answers(truth, places, regions)
         return Answers(selection, answers)
+
+    def known_truth(self, name: str) -> NDArray[np.uint8] | None:
+        """Read the annotation of an image; None where that fails."""
+        try:
+            return self.truth(name)
+        except DataError:
+            return None
 
     def truth(self, name: str) -> NDArray[np.uint8]:
         """Read and check the annotation of an image.

@@ -136,13 +136,13 @@ class Desk:
         if before and before.request.sha256 == answer['request']:
             known = before.state.clients.get(answer['client'])
             if known and (known.who, known.item) == (who, answer['item']):
-                return dict(rev=known.rev, answered=before.state.answered)
+                return dict(rev=known.rev, answered=before.state.given)
         return self.of(answer['request']).answer(who, answer)
 
     def close_round(self, who: str, digest: str) -> None:
         """Take no further answers to the round."""
         asked = self.of(digest)
-        if not asked.state.answered:
+        if not asked.state.given:
             raise nonsense('nothing is answered yet; answer an item first')
         self.folder.close(asked.round, who)
         self.is_closing = True

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segal.active.label_store.pool_file import read_pool
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import Asked, write
-from segal.annotation.queue import Queue, order_of
+from segal.annotation.queue import queue_of
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.errors import StateError
@@ -44,14 +44,15 @@ def open_items(
         folder: Of the work_dir.
         request: What is asked.
         state: What is answered.
-        who: Name of a person; '': whoever.
+        who: Name of a person; '': whoever. Where others may answer, too,
+            these are the items of the person's own share.
 
     Returns:
         Indices, int64 (N,).
     """
-    options = folder.options()
-    order = order_of(request, options['order'], options['seed'])
-    return np.array(Queue(order, state).later(len(request)), np.int64)
+    queue = queue_of(folder, request, state)
+    found = queue.shared(who) if who else queue.later(len(request))
+    return np.array(found, np.int64)
 
 
 def export(work_dir: Path, out: Path, name: str, who: str = '') -> Asked:

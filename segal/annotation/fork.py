@@ -74,10 +74,10 @@ def fork(
         shutil.copy2(old.file(number, SUFFIX), copy.path)
     copy.freeze(number, old.file(number, 'request.npz').read_bytes())
     journal = copy.journal(number, request, len(classes))
-    for event in kept:
+    for event in sorted(kept, key=lambda event: event.role != 'vote'):
         journal.append(
             event.item,
-            0,
+            journal.state.rev(event.item, event.who, event.role),
             event.who,
             event.what,
             cls=event.cls,
@@ -86,10 +86,11 @@ def fork(
             hidden_ms=event.hidden_ms,
             hint=event.hint,
             client=event.client,
+            role=event.role,
         )
     journal.close()
     part.rename(new)
-    return len(request), len(request) - len(kept)
+    return len(request), len(request) - journal.state.answered
 
 
 def _suspects(
@@ -118,7 +119,8 @@ def _kept(
 ) -> list[Event]:
     """List the answers that stay, in the order in which they were given.
 
-    Items in ``suspects`` are open in any case.
+    Items in ``suspects`` are open in any case. An item that is
+    open is asked anew of all who answered it.
 
     Raises:
         ConfigError: There is no such class or item.
@@ -139,15 +141,14 @@ def _kept(
 
     items.update(suspects)
 
-    def stays(event: Event) -> bool:
-        if state.standing(event.item) is not event or 'all' in names:
-            return False
-        said = event.what
-        if event.cls is not None:
-            said = classes[event.cls]
-        return said not in names and event.item not in items
+    def said(event: Event) -> str:
+        return event.what if event.cls is None else classes[event.cls]
 
-    return [event for event in state.clients.values() if stays(event)]
+    standing = [x for x in state.clients.values() if state.stands(x)]
+    if 'all' in names:
+        return []
+    items |= {x.item for x in standing if said(x) in names}
+    return [event for event in standing if event.item not in items]
 
 
 def _copy_experiment(work_dir: Path, new: Path, number: int) -> None:

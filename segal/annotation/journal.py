@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from segal.annotation.request import Request
-from segal.annotation.state import Event, State
+from segal.annotation.state import ANSWERS, Event, State
 from segal.errors import SegALError, StateError
 from segal.files import replace_file, sync_folder, unwritable
 
@@ -33,17 +33,22 @@ class Conflict(SegALError):  # noqa: N818
 
     Attributes:
         rev: Revision of the item.
-        standing: The answer that stands; None: the item is open again.
+        standing: The answer that stands in its place; None: none does.
+        is_full: Whether others have given all the answers that it wants.
     """
 
-    def __init__(self, rev: int, standing: Event | None) -> None:
-        super().__init__(
-            f'it was answered by {standing.who!r} in the meantime'
-            if standing
-            else 'it was changed in the meantime'
-        )
+    def __init__(
+        self, rev: int, standing: Event | None, is_full: bool = False
+    ) -> None:
+        said = 'it was changed in the meantime'
+        if standing:
+            said = f'it was answered by {standing.who!r} in the meantime'
+        elif is_full:
+            said = 'enough other people have answered it in the meantime'
+        super().__init__(said)
         self.rev = rev
         self.standing = standing
+        self.is_full = is_full
 
 
 class Closed(SegALError):  # noqa: N818
@@ -67,6 +72,7 @@ class Answer(NamedTuple):
     client: str
     hidden_ms: int = 0
     hint: int | None = None
+    role: str = 'vote'
 
 
 def judge(
@@ -88,7 +94,8 @@ def judge(
         before, with the same client number.
 
     Raises:
-        Conflict: The item has another revision.
+        Conflict: The item has another revision, or wants no answer of this
+            person any more.
         ValueError: The answer makes no sense.
     """
     item, client = answer.item, answer.client
@@ -103,9 +110,17 @@ def judge(
         raise ValueError(f'item {item}, of {state.items}')
     if not _is_class(answer.cls, classes):
         raise ValueError(f'class {answer.cls}, of {classes}')
-    now, standing = state.rev(item), state.standing(item)
-    if answer.rev != now or (standing and answer.what != 'undo'):
-        raise Conflict(now, standing)
+    who, role, undoes = answer.who, answer.role, answer.what == 'undo'
+    past = state.undoing(who) if undoes else None
+    if past and past.item == item:
+        role = past.role
+    now = state.rev(item, who, role)
+    if answer.rev != now or (
+        not undoes and state.refusal(item, who, role) is not None
+    ):
+        last = state.last(item, who, role)
+        stands = last if last and last.what in ANSWERS else None
+        raise Conflict(now, stands, state.is_full(item))
     event = Event(
         n=state.events + 1,
         item=item,
@@ -119,6 +134,7 @@ def judge(
         hint=answer.hint,
         client=client,
         at=datetime.now(UTC).isoformat(timespec='milliseconds'),
+        role=role,
     )
     problem = state.problem(event)
     if problem:
@@ -148,9 +164,12 @@ def decode_line(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _line(event: Event) -> bytes:
+def encode_event(event: Event) -> bytes:
+    """Write an event as a line; what it is for only where it is no vote."""
     written = event._asdict()
     written['class'] = written.pop('cls')
+    if event.role == 'vote':
+        del written['role']
     return encode_line(written)
 
 
@@ -159,7 +178,10 @@ def _event(value: dict[str, Any]) -> Event:
 
 
 def read_journal(
-    path: Path, request: Request, classes: int
+    path: Path,
+    request: Request,
+    classes: int,
+    wanted: Sequence[int] | None = None,
 ) -> tuple[State, int]:
     """Replay a journal.
 
@@ -167,6 +189,7 @@ def read_journal(
         path: Of the journal; a file that is not there is an empty one.
         request: What it answers.
         classes: How many there are.
+        wanted: Answers that each item wants; one each by default.
 
     Returns:
         What its events come to, and how many bytes of it are whole lines;
@@ -175,7 +198,7 @@ def read_journal(
     Raises:
         StateError: It is damaged, or answers another request.
     """
-    state, whole = State(len(request)), 0
+    state, whole = State(len(request), wanted), 0
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -225,6 +248,7 @@ class Journal:
         classes: How many there are.
         check: Raises :class:`Closed` where no further answer may be written.
         exclusive: Keeps other processes out while it is checked and written.
+        wanted: Answers that each item wants; one each by default.
 
     Attributes:
         state: What its events come to.
@@ -241,6 +265,7 @@ class Journal:
         classes: int,
         check: Callable[[], None] = lambda: None,
         exclusive: Callable[[], AbstractContextManager[None]] = nullcontext,
+        wanted: Sequence[int] | None = None,
     ) -> None:
         self.path = path
         self.request = request
@@ -249,7 +274,7 @@ class Journal:
         self.exclusive = exclusive
         self.cut = ''
         self._lock = Lock()
-        self.state, whole = read_journal(path, request, classes)
+        self.state, whole = read_journal(path, request, classes, wanted)
         try:
             self._file = open(path, 'ab', buffering=0)  # noqa: SIM115
             torn = self._file.tell() - whole
@@ -281,6 +306,7 @@ class Journal:
         hidden_ms: int = 0,
         hint: int | None = None,
         client: str,
+        role: str = 'vote',
     ) -> Event:
         """Write an event, and sync it to disk.
 
@@ -296,15 +322,17 @@ class Journal:
             hint: What was suggested.
             client: Number of the event; one that was written is returned as
                 it was written.
+            role: What it is for; an undo has that of what it takes back.
 
         Raises:
-            Conflict: The item has another revision.
+            Conflict: The item has another revision, or wants no answer of
+                this person any more.
             Closed: The round takes no answers any more.
             ValueError: The event makes no sense.
             StateError: It cannot be written.
         """
         answer = Answer(
-            item, rev, who, what, cls, mask, ms, client, hidden_ms, hint
+            item, rev, who, what, cls, mask, ms, client, hidden_ms, hint, role
         )
         with self._lock, self.exclusive():
             event = judge(self.state, self.classes, answer, self.check)
@@ -312,7 +340,7 @@ class Journal:
                 return event
             end = self._file.tell()
             try:
-                self._write(_line(event))
+                self._write(encode_event(event))
                 os.fdatasync(self._file.fileno())
             except OSError as error:
                 self._file.truncate(end)
@@ -340,7 +368,9 @@ class Journal:
             StateError: The journal cannot be written.
         """
         with self._lock, self.exclusive():
-            trial, _ = read_journal(self.path, self.request, self.classes)
+            trial, _ = read_journal(
+                self.path, self.request, self.classes, self.state.wanted
+            )
             events, new = [], []
             for answer in answers:
                 event = judge(trial, self.classes, answer)
@@ -350,7 +380,7 @@ class Journal:
                 events.append(event)
             if new:
                 self.check()
-                lines = b''.join(map(_line, new))
+                lines = b''.join(map(encode_event, new))
                 replace_file(self.path, self.path.read_bytes() + lines)
                 self._file.close()
                 self._file = open(self.path, 'ab', buffering=0)  # noqa: SIM115

@@ -18,6 +18,7 @@ from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
+from segal.annotation.votes import decided
 
 FEW = 5
 """A class with fewer answers has the threshold of all classes together."""
@@ -112,7 +113,7 @@ def find_candidates(
 
 def given_classes(state: State) -> NDArray[np.int64]:
     """Return the class id of each item's answer, int64 (N,); -1: no class."""
-    events = map(state.standing, range(state.items))
+    events = (decided(state, item) for item in range(state.items))
     known = [event.cls if event else None for event in events]
     return np.array([-1 if one is None else one for one in known], np.int64)
 
@@ -121,6 +122,9 @@ def suspects_of(
     folder: AnnotationFolder, round: int, classes: int
 ) -> list[Suspect] | None:
     """List the answers of a round that may be wrong, most suspicious first.
+
+    Answers that a second look or a reviewer has confirmed or corrected are
+    left out.
 
     Args:
         folder: Of the work_dir.
@@ -137,14 +141,20 @@ def suspects_of(
     if probs is None:
         return None
     request = folder.request(round)
-    given = given_classes(folder.state(round, request, classes))
+    state = folder.state(round, request, classes)
+    given = given_classes(state)
     found, model = find_candidates(probs, given)
     return [
-        _suspect(
-            request, probs[index], int(index), int(given[index]), int(cls)
-        )
-        for index, cls in zip(found, model, strict=True)
+        _suspect(request, probs[index], index, int(given[index]), cls)
+        for index, cls in zip(found.tolist(), model.tolist(), strict=True)
+        if not is_checked(state, index)
     ]
+
+
+def is_checked(state: State, item: int) -> bool:
+    """Check whether an answered item was looked at once more."""
+    roles = ('recheck', 'review')
+    return any(state.standing(item, role=role) for role in roles)
 
 
 def _suspect(

@@ -214,7 +214,7 @@ def _sort(
     unit = request.unit + 's' * (len(request) != 1)
     found = Taken(f'round {request.round}, {len(request):,} {unit}')
     for path, answer in answers:
-        answer = answer._replace(rev=state.rev(answer.item))
+        answer = answer._replace(rev=state.rev(answer.item, answer.who))
         try:
             event: Event | None = judge(state, len(classes), answer)
         except Conflict:
@@ -228,7 +228,7 @@ def _sort(
             state.apply(event)
             found.answers.append(answer)
             continue
-        standing = state.standing(answer.item)
+        standing = _standing(state, answer)
         if standing and _same(standing, answer):
             found.unchanged += 1
         else:
@@ -237,6 +237,13 @@ def _sort(
             )
     found.left = len(request) - state.answered
     return found
+
+
+def _standing(state: State, answer: Answer) -> Event | None:
+    """Return the answer that stands where another one would."""
+    if state.wanted[answer.item] == 1:
+        return state.standing(answer.item)
+    return state.standing(answer.item, answer.who)
 
 
 def _same(event: Event, answer: Answer) -> bool:
@@ -255,7 +262,7 @@ def _conflict(
     """Say which two answers conflict."""
     item = request[answer.item]
     top, left = item.box[:2]
-    standing = state.standing(answer.item)
+    standing = _standing(state, answer)
     stands = (
         f'{_said(standing, classes)} stands, by {standing.who}'
         if standing

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from mmcv.runner import HOOKS, Hook
 
 from segal.errors import ConfigError, nearest
+from segal.runner.beside import runs_beside
 from segal.visualization.curve import draw_curve
+from segal.visualization.scenes import never_ends_a_run
 
 if TYPE_CHECKING:
     from segal.runner.round_report import RoundReport
@@ -19,6 +21,9 @@ _FILES = {'labels': 'curve.png', 'cost': 'curve_cost.png'}
 @HOOKS.register_module()
 class CurveHook(Hook):
     """Redraw ``work_dir/curve.png`` after each round.
+
+    Random and full supervision are drawn, too, where the same folder holds
+    such runs of the same network on the same data.
 
     Args:
         across: ``'labels'``, or ``'cost'``, which draws ``curve_cost.png``
@@ -41,5 +46,10 @@ class CurveHook(Hook):
         path = Path(report.work_dir) / _FILES[self.across]
         title = Path(report.work_dir).name
         images = len(report.pool)
-        draw_curve(report.rows, path, title, images, self.across == 'cost')
-        report.pictures.append(path)
+        with never_ends_a_run(f'{path}'):
+            random, full = runs_beside(Path(report.work_dir), report.rows)
+            over_cost = self.across == 'cost'
+            draw_curve(
+                report.rows, path, title, images, over_cost, random, full
+            )
+            report.pictures.append(path)

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 from mmcv.runner import HOOKS, Hook
 
 from segal.active.units import unit_of
-from segal.visualization.pictures import overlay, panel
+from segal.structures import PoolImage
+from segal.visualization.over_rounds import (
+    read_moments,
+    rounds_frames,
+    rounds_sheet,
+    save_animation,
+    save_prediction,
+)
+from segal.visualization.pictures import Scene, overlay, panel
 from segal.visualization.scenes import (
     chosen_images,
+    never_ends_a_run,
     save,
     scene_of,
     sheet_of,
@@ -28,7 +37,11 @@ class VisualizeHook(Hook):
     ``work_dir/<dir>/round_003/`` shows the predictions of round 3's network,
     and marks as new what its query asked. The images are the same in every
     round and spread evenly over the pool. Where whole images are asked, a
-    contact sheet shows those of the round.
+    contact sheet shows those of the round. ``<dir>/rounds.png`` and
+    ``rounds.gif`` show the middle one of the images over all rounds, with the
+    labels that each round was trained on.
+
+    What cannot be drawn is logged, and the run goes on.
 
     Args:
         size: How many images; all of a smaller pool.
@@ -47,29 +60,72 @@ class VisualizeHook(Hook):
     def after_round(self, runner: object, report: RoundReport) -> None:
         """Draw the round's pictures and add them to the report."""
         number = int(report.row['round'])
-        folder = Path(report.work_dir) / self.dir / f'round_{number:03d}'
+        folder = self._folder(report, number)
         folder.mkdir(parents=True, exist_ok=True)
         asked = report.selection
-        for i, image in enumerate(chosen_images(report.pool, self.size)):
-            scene = scene_of(
-                image,
-                report.store,
-                report.read_image,
-                report.classes,
-                report.palette,
-                asked,
-                f'after round {number}',
-            )
-            stem = f'{i:02d}_{slug(image.name)}'
-            if self.overlay:
-                path = folder / f'{stem}_overlay.png'
-                report.pictures.append(save(overlay(scene), path))
+        images = chosen_images(report.pool, self.size)
+        for i, image in enumerate(images):
             prediction, score = report.predict(image.name)
-            path = folder / f'{stem}_panel.png'
-            picture = panel(scene, prediction, score)
-            report.pictures.append(save(picture, path))
+            stem = f'{i:02d}_{slug(image.name)}'
+            with never_ends_a_run(f'{folder / stem}'):
+                scene = scene_of(
+                    image,
+                    report.store,
+                    report.read_image,
+                    report.classes,
+                    report.palette,
+                    asked,
+                    f'after round {number}',
+                    truth=report.truth(image.name),
+                )
+                if self.overlay:
+                    path = folder / f'{stem}_overlay.png'
+                    report.pictures.append(save(overlay(scene), path))
+                path = folder / f'{stem}_panel.png'
+                picture = panel(scene, prediction, score)
+                report.pictures.append(save(picture, path))
+                if i == len(images) // 2:
+                    file = f'{stem}_prediction.png'
+                    save_prediction(prediction, report.palette, folder / file)
+                    self._draw_over_rounds(report, image, file, scene)
         if asked is not None and unit_of(asked).drawn == 'sheet':
             path = folder / 'asked.png'
-            title = f'Images asked after round {number}'
-            sheet = sheet_of(asked, report.read_image, title)
-            report.pictures.append(save(sheet, path))
+            with never_ends_a_run(f'{path}'):
+                title = f'Images asked after round {number}'
+                sheet = sheet_of(asked, report.read_image, title)
+                report.pictures.append(save(sheet, path))
+
+    def _folder(self, report: RoundReport, number: int) -> Path:
+        return Path(report.work_dir) / self.dir / f'round_{number:03d}'
+
+    def _draw_over_rounds(
+        self, report: RoundReport, image: PoolImage, file: str, last: Scene
+    ) -> None:
+        """Draw one image over all rounds whose predictions were kept.
+
+        The ``last`` scene is the newest one of the image.
+        """
+
+        def scene_after(number: int) -> Scene:
+            miou = report.rows[number].get('mIoU')
+            words = '' if miou is None else f': mIoU {100 * miou:.1f} %'
+            return scene_of(
+                image,
+                report.store,
+                lambda _: last.image,
+                report.classes,
+                report.palette,
+                report.store.selection(number),
+                f'round {number}{words}',
+                number,
+                last.truth,
+            )
+
+        moments = read_moments(
+            int(report.row['round']) + 1,
+            lambda number: self._folder(report, number) / file,
+            scene_after,
+        )
+        folder = Path(report.work_dir) / self.dir
+        save(rounds_sheet(moments), folder / 'rounds.png')
+        save_animation(rounds_frames(moments), folder / 'rounds.gif')

@@ -8,6 +8,7 @@ from segal.errors import SegALError, raised_at
 from segal.preflight.base import Preflight
 from segal.structures import LABELLED, VOID
 from segal.visualization.marks import Marks
+from segal.visualization.over_rounds import Moment, rounds_sheet
 from segal.visualization.pictures import Scene, contact_sheet, overlay, panel
 
 _MARKS = 8
@@ -54,8 +55,10 @@ def _draw(parts: Preflight, name: str, image: np.ndarray) -> None:
     if parts.config.asks.whole:
         labelled = label_map
     scene = Scene(
-        name, image, marks, data.classes, data.palette, 'preflight', labelled
-    )
+        name, image, marks, data.classes, data.palette, 'preflight', labelled,
+        truth=label_map,
+    )  # fmt: skip
     overlay(scene)
     panel(scene, label_map, np.zeros(size, np.float32))
+    rounds_sheet([Moment(0, scene, label_map)])
     contact_sheet([(name, image, 0.0)], 'preflight', '')

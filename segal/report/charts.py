@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from segal.report.axes import Across, Axis
 from segal.report.evidence import RANDOM, Evidence
@@ -33,7 +34,7 @@ _COLOURS = (
 )
 _MARKERS = 'osD^vPX*'
 _RANDOM = '#6b7280'
-_INK = '#1f2328'
+INK = '#1f2328'
 _FAINT = '#5a626c'
 _GRID = '#e3e6ea'
 _WIDTH = 5.0
@@ -86,7 +87,7 @@ def curves(evidence: Evidence, axis: Axis) -> Figure:
     axes.set_ylabel('mIoU of the last epoch (%)')
     axes.margins(x=0.04, y=0.1)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=axis.integer))
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -108,11 +109,11 @@ def _full_line(axes: Axes, evidence: Evidence) -> None:
         return
     count = len(evidence.full_miou)
     axes.axhline(
-        mean, color=_INK, linestyle='-.', linewidth=1.2,
+        mean, color=INK, linestyle='-.', linewidth=1.2,
         label=f'full supervision (n = {count})',
     )  # fmt: skip
     if spread is not None:
-        axes.axhspan(mean - spread, mean + spread, color=_INK, alpha=0.07)
+        axes.axhspan(mean - spread, mean + spread, color=INK, alpha=0.07)
 
 
 def areas(evidence: Evidence, findings: Findings) -> Figure:
@@ -133,10 +134,10 @@ def areas(evidence: Evidence, findings: Findings) -> Figure:
             mean, row - 0.14, xerr=spread, color=colour, marker='D',
             markersize=5.5, capsize=4, linewidth=1.6, zorder=20,
         )  # fmt: skip
-    axes.set_yticks(range(len(names)), [_wrapped(name) for name in names])
+    axes.set_yticks(range(len(names)), [wrapped(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     words = f'area under {findings.axis.curve} (mIoU, %)'
-    axes.set_xlabel(_wrapped(words, 48))
+    axes.set_xlabel(wrapped(words, 48))
     axes.margins(x=0.08)
     if not any(findings.areas.values()):
         axes.text(
@@ -163,16 +164,49 @@ def penalty_matrix(findings: Findings) -> Figure:
             dark = cell is not None and cell > 0.55
             axes.text(
                 j, i, words, ha='center', va='center', fontsize=10,
-                color='white' if dark else _INK,
+                color='white' if dark else INK,
                 fontweight='bold' if i == count else 'normal',
             )  # fmt: skip
     axes.set_xticks(
         range(count), table.names, rotation=55, ha='right',
         rotation_mode='anchor',
     )  # fmt: skip
-    names = [_wrapped(name, 16) for name in table.names]
+    names = [wrapped(name, 16) for name in table.names]
     axes.set_yticks(range(count + 1), [*names, 'beaten (mean)'])
     axes.axhline(count - 0.5, color='white', linewidth=4)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def confusion(classes: Sequence[str], pairs: NDArray[np.float64]) -> Figure:
+    """Draw what others say where one person says the class of a row.
+
+    Args:
+        classes: Names of rows and columns.
+        pairs: (K, K), how often two people gave these answers. Classes that
+            nobody gave are left out.
+    """
+    kept = np.flatnonzero(pairs.sum(1))
+    names = [classes[int(index)] for index in kept]
+    values = pairs[np.ix_(kept, kept)]
+    values = 100 * values / values.sum(1, keepdims=True)
+    longest = max(map(len, names), default=0)
+    figure, axes = _new(1 + 0.42 * len(names) + 0.07 * longest, grid=False)
+    axes.imshow(values, cmap='Blues', vmin=0, vmax=100, aspect='auto')
+    for (i, j), cell in np.ndenumerate(values):
+        if cell >= 0.5:
+            axes.text(
+                j, i, f'{cell:.0f}', ha='center', va='center', fontsize=10,
+                color='white' if cell > 55 else INK,
+            )  # fmt: skip
+    axes.set_xticks(
+        range(len(names)), names, rotation=55, ha='right',
+        rotation_mode='anchor',
+    )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel('one says')
+    axes.set_xlabel('another says (% of the row)')
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure
@@ -202,7 +236,7 @@ def classes(evidence: Evidence) -> Figure:
     axes.grid(axis='y', visible=False)
     axes.set_xlabel('IoU of the last round (%)')
     axes.set_xlim(left=min(0, axes.get_xlim()[0]))
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -231,14 +265,14 @@ def purchases(evidence: Evidence) -> Figure | None:
     lines = -(-len(groups) // columns)
     names = evidence.classes
     palette = evidence.runs[0].pool.palette[: len(names)] / 255
-    figure = _figure(2.1 * lines + 0.5 + 0.2 * (-(-len(names) // 4)))
+    figure = figure_of(2.1 * lines + 0.5 + 0.2 * (-(-len(names) // 4)))
     grid = figure.subplots(
         lines, columns, squeeze=False, sharey=True
     )  # (lines, columns)
     for axes, (name, counts) in zip(
         grid.ravel(), groups.items(), strict=False
     ):
-        _style(axes)
+        style(axes)
         share = 100 * counts / np.maximum(1, counts.sum(1, keepdims=True))
         below = np.zeros(len(counts))
         for i in range(len(names)):
@@ -247,7 +281,7 @@ def purchases(evidence: Evidence) -> Figure | None:
                 color=palette[i], edgecolor='white', linewidth=0.5,
             )  # fmt: skip
             below += share[:, i]
-        axes.set_title(_wrapped(name, 30), fontsize=10, loc='left')
+        axes.set_title(wrapped(name, 30), fontsize=10, loc='left')
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
         axes.set_ylim(0, 100)
         axes.grid(axis='x', visible=False)
@@ -280,10 +314,10 @@ def bought_together(runs: Sequence[Run]) -> np.ndarray | None:
 
 def seconds(evidence: Evidence) -> Figure:
     """Draw the seconds of train, query and evaluation over the rounds."""
-    figure = _figure(2.3)
+    figure = figure_of(2.3)
     grid = figure.subplots(1, len(SECONDS), squeeze=False)[0]
     for axes, key in zip(grid, SECONDS, strict=True):
-        _style(axes)
+        style(axes)
         for name, (colour, marker) in style_of(evidence).items():
             means = round_seconds(evidence.groups[name], key)
             axes.plot(
@@ -297,7 +331,7 @@ def seconds(evidence: Evidence) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.set_xlabel('round')
     grid[0].set_ylabel('seconds')
-    _legend(figure, grid[0])
+    legend(figure, grid[0])
     return figure
 
 
@@ -342,29 +376,31 @@ def as_png(figure: Figure, path: Path) -> None:
         figure.savefig(path, format='png', dpi=200)
 
 
-def _figure(height: float) -> Figure:
+def figure_of(height: float) -> Figure:
+    """Make a figure as wide as all charts."""
     return Figure(figsize=(_WIDTH, height), layout='constrained')
 
 
 def _new(height: float, grid: bool = True) -> tuple[Figure, Axes]:
-    figure = _figure(height)
+    figure = figure_of(height)
     axes = figure.add_subplot()
-    _style(axes, grid)
+    style(axes, grid)
     return figure, axes
 
 
-def _style(axes: Axes, grid: bool = True) -> None:
+def style(axes: Axes, grid: bool = True) -> None:
+    """Set colours and sizes of a chart."""
     if grid:
         axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[['right', 'top']].set_visible(False)
     axes.spines[['left', 'bottom']].set_color('#9aa1aa')
-    axes.tick_params(labelsize=9.5, colors=_FAINT, labelcolor=_INK)
-    axes.xaxis.label.set(color=_INK, fontsize=10)
-    axes.yaxis.label.set(color=_INK, fontsize=10)
+    axes.tick_params(labelsize=9.5, colors=_FAINT, labelcolor=INK)
+    axes.xaxis.label.set(color=INK, fontsize=10)
+    axes.yaxis.label.set(color=INK, fontsize=10)
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def legend(figure: Figure, axes: Axes) -> None:
     """Draw the legend below the chart, which keeps its height."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=0)
@@ -382,7 +418,7 @@ def _shown(label: str) -> str:
     return f' {label}' if label.startswith('_') else label
 
 
-def _wrapped(name: str, most: int = 22) -> str:
+def wrapped(name: str, most: int = 22) -> str:
     """Break a long label into lines, at brackets and spaces."""
     lines = ['']
     for part in re.split(r'(?<=[(\[])|(?<=, )|(?<= )', name):

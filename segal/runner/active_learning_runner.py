@@ -434,6 +434,7 @@ class ActiveLearningRunner:
                 unit=self.config.unit,
                 read_image=self.loop.pool.read_image,
                 predict=predict,
+                truth=self.loop.oracle.known_truth,
                 classes=self.classes,
                 palette=self.palette,
             )

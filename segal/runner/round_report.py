@@ -33,6 +33,8 @@ class RoundReport:
         read_image: name -> uint8 (H, W, 3), RGB.
         predict: name -> class map uint8 (H, W) and score map float32 (H, W)
             of this round's model.
+        truth: name -> the ground truth, uint8 (H, W), 255 where void; None
+            where it is not known. Pictures alone may show it.
         classes: Names of the C classes.
         palette: uint8 (C, 3), RGB.
         pictures: Paths of pictures; hooks append theirs.
@@ -48,6 +50,7 @@ class RoundReport:
     unit: str
     read_image: Callable[[str], NDArray[np.uint8]]
     predict: Callable[[str], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+    truth: Callable[[str], NDArray[np.uint8] | None]
     classes: tuple[str, ...]
     palette: NDArray[np.uint8]
     pictures: list[Path] = field(default_factory=list)

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from segal.files import whole_file
 from segal.visualization.table import labels_per_image, share_words, time_scale
 
 _BLUE = '#2563a8'
+_GREY = '#6b7280'
 _GRID = '#e3e6ea'
 _INK = '#1f2328'
 
@@ -26,27 +26,53 @@ def draw_curve(
     title: str,
     images: int | None = None,
     over_cost: bool = False,
+    random: Sequence[dict[str, Any]] = (),
+    full: float | None = None,
 ) -> None:
     """Draw mIoU over labels per image, over images, or over cost, as a PNG.
 
     Rows of ``rounds.json`` without a mIoU, or over cost without a cost, are
-    left out. ``images`` counts the pool; None: the images with a label.
+    left out. ``images`` counts the pool; None: the images with a label. The
+    rows of ``random`` are a dashed line, and the mIoU of ``full`` supervision
+    is a level one.
     """
-    shown = [
-        row
-        for row in rows
-        if row.get('mIoU') is not None and (row.get('cost') or not over_cost)
-    ]
+    shown, baseline = (
+        [
+            row
+            for row in some
+            if row.get('mIoU') is not None
+            and (row.get('cost') or not over_cost)
+        ]
+        for some in (rows, random)
+    )
     at, words = _across(shown, images, over_cost)
     values = [100 * float(row['mIoU']) for row in shown]
+    beside, _ = _across(baseline, images, over_cost)
+    others = [100 * float(row['mIoU']) for row in baseline]
     figure = Figure(figsize=(7.2, 4.6), dpi=150, layout='constrained')
     axes = figure.add_subplot()
     axes.plot(
         at, values, '-o', color=_BLUE, linewidth=2, markersize=7,
         markeredgecolor='white', markeredgewidth=1.4, zorder=3,
+        clip_on=False, label='this run',
     )  # fmt: skip
+    if others:
+        axes.plot(
+            beside, others, '--o', color=_GREY, linewidth=1.5, markersize=4,
+            clip_on=False, label='random',
+        )  # fmt: skip
+    if full is not None:
+        others = [*others, 100 * full]
+        axes.axhline(
+            100 * full, color=_INK, linestyle='-.', linewidth=1.2,
+            label='full supervision',
+        )  # fmt: skip
+    if others:
+        figure.legend(loc='outside lower center', ncols=3, frameon=False)
     _label_points(axes, at, values)
-    _limits(axes, at, values)
+    _limits(axes, [*at, *beside], [*values, *others] if at else [])
+    if at:
+        budget_ticks(axes, at)
     axes.set_xlabel(words)
     part = any((row.get('absent') or {}).get('mean') for row in shown)
     axes.set_ylabel('mIoU (%)' + ', some classes left out' * part)
@@ -103,7 +129,6 @@ def _limits(axes: Axes, at: Sequence[float], values: Sequence[float]) -> None:
             transform=axes.transAxes, color='#6e747d',
         )  # fmt: skip
         return
-    axes.xaxis.set_major_locator(MaxNLocator(integer=max(at) >= 5))
     low, high = min(values), max(values)
     room = max(2.5, 0.15 * (high - low))
     axes.set_ylim(max(0, low - room), min(103, high + room))
@@ -112,13 +137,31 @@ def _limits(axes: Axes, at: Sequence[float], values: Sequence[float]) -> None:
     axes.set_xlim(first - room, last + room)
 
 
+def budget_ticks(axes: Axes, at: Sequence[float], gap: float = 0.09) -> None:
+    """Put the ticks of the x axis at points, where labels do not overlap."""
+    picked = apart(at, gap)
+    axes.set_xticks(
+        [at[i] for i in picked],
+        [f'{at[i]:,.0f}' if at[i] >= 100 else f'{at[i]:.3g}' for i in picked],
+    )
+
+
+def apart(at: Sequence[float], gap: float) -> list[int]:
+    """Choose points at least ``gap`` of their range apart; the last is one."""
+    least = gap * (max(at) - min(at))
+    picked: list[int] = []
+    for i in range(len(at) - 1, -1, -1):
+        if not picked or abs(at[picked[-1]] - at[i]) >= max(least, 1e-9):
+            picked.append(i)
+    return picked[::-1]
+
+
 def _share_axis(
     axes: Axes, at: Sequence[float], shares: Sequence[float]
 ) -> None:
     """Draw a second axis above: the share of all pixels at the points."""
     above = axes.secondary_xaxis('top')
-    step = int(np.ceil(len(at) / 7))
-    picked = list(range(len(at) - 1, -1, -step))
+    picked = apart(at, 0.13)
     above.set_xticks(
         [at[i] for i in picked], [share_words(shares[i]) for i in picked]
     )

@@ -112,19 +112,33 @@ def thinned(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values[::step, ::step]
 
 
-def score_bar(height: int, low: float, high: float) -> Image.Image:
-    """Draw the colour bar of :func:`score_colours` with its end scores."""
-    face = font(16)
-    words = [f'{high:.3g}', f'{low:.3g}']
-    reach = max(round(face.getlength(word)) for word in words)
+def score_bar(
+    height: int, low: float, high: float, best: float, size: int = 16
+) -> Image.Image:
+    """Draw the colour bar of :func:`score_colours` with its end scores.
+
+    Where the ``best`` score lies above the bar's end, the bar says so.
+    """
+    face = font(size)
+    top, bottom = f'{high:.3g}', f'{low:.3g}'
+    above = [f'≥ {top}', 'best', f'{best:.3g}']
+    lines = above if above[-1] != top and best > high else [top]
+    reach = max(round(face.getlength(word)) for word in (*lines, bottom))
     picture = Image.new('RGB', (26 + reach, height), PAPER)
     ramp = np.linspace(255, 0, height, dtype=np.float32)
     strip = _magma(np.repeat(ramp[:, None], 14, axis=1))
     picture.paste(Image.fromarray(strip), (6, 0))
     draw = ImageDraw.Draw(picture)
-    draw.text((24, 0), words[0], INK, face, anchor='lt')
-    draw.text((24, height - 1), words[1], INK, face, anchor='lb')
+    for k, word in enumerate(lines):
+        at = 24, round(1.25 * size * k)
+        draw.text(at, word, FAINT if k else INK, face, anchor='lt')
+    draw.text((24, height - 1), bottom, INK, face, anchor='lb')
     return picture
+
+
+def text_size(width: float) -> int:
+    """Choose the size of text in a picture that is ``width`` pixels wide."""
+    return int(np.clip(width / 66, 15, 24))
 
 
 @lru_cache(maxsize=32)
@@ -175,10 +189,12 @@ def grid(
     columns: int,
     size: int = 18,
     right: Image.Image | None = None,
+    row: int = -1,
 ) -> Image.Image:
     """Lay out pictures in rows, each below its lines of text.
 
-    Each has as many lines; ``right`` stands to the right of the last picture.
+    Each has as many lines; ``right`` stands to the right of a row, the last
+    one by default.
     """
     tiles = tiles or [(Image.new('RGB', (1, 1), PAPER), [])]
     width, height = np.max([tile.size for tile, _ in tiles], axis=0).tolist()
@@ -198,7 +214,20 @@ def grid(
             draw.text(at, shown, FAINT if k else INK, face, 'la')
         canvas.paste(tile, (x, y + above))
     if right:
-        canvas.paste(right, (canvas.width - beside, y + above))
+        y = row % rows * step[1] + above
+        canvas.paste(right, (canvas.width - beside, y))
+    return canvas
+
+
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Put pictures below each other, at the left."""
+    width = max(picture.width for picture in pictures)
+    height = sum(picture.height for picture in pictures)
+    canvas = Image.new('RGB', (width, height), PAPER)
+    y = 0
+    for picture in pictures:
+        canvas.paste(picture, (0, y))
+        y += picture.height
     return canvas
 
 
@@ -214,7 +243,7 @@ def framed(
     A title that is too long keeps its end.
     """
     inside = max(picture.width, 520)
-    size = int(np.clip(inside / 70, 15, 24))
+    size = text_size(inside)
     bold, plain = font(round(1.25 * size), bold=True), font(size)
     below = legend(entries, inside, size)
     top = margin + round(3.4 * size)

@@ -68,7 +68,7 @@ class Marks:
 
 def mark_radius(size: tuple[int, int], marks: int) -> float:
     """Choose the radius of a new mark, in pixels; many marks are smaller."""
-    wanted = max(7.0, 0.0125 * max(size))
+    wanted = max(7.0, 0.016 * max(size))
     return float(max(_LEAST, min(wanted, _room(size, marks))))
 
 

@@ -27,7 +27,12 @@ from segal.visualization.marks import (
 _NEW_FRAME = (255, 196, 0)
 _GROUND = (84, 88, 96)
 _RING = (64, 224, 255)
+_WRONG = (232, 62, 48)
 _MOST_CLASSES = 40
+
+_SIDES = {1: 640, 2: 640, 3: 512}
+_WIDE = {1: 900, 2: 900, 3: 640}
+"""Longer side of a tile in so many columns: 4 to 3, and wider images."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Scene:
             from C on is void.
         new: Whether ``label_map`` was bought in the round that is shown.
         newly: What the legend calls a new mark.
+        truth: uint8 (H, W), the ground truth where it is known; any id from
+            C on is void.
     """
 
     name: str
@@ -56,24 +63,31 @@ class Scene:
     label_map: NDArray[np.uint8] | None = None
     new: bool = False
     newly: str = 'new'
+    truth: NDArray[np.uint8] | None = None
 
     @property
     def summary(self) -> str:
         """Say in one line when this is, and how much is labelled."""
+        words = [self.when] * bool(self.when)
+        return '  ·  '.join(words + self.amount(' asked earlier'))
+
+    def amount(self, earlier: str = ' old') -> list[str]:
+        """Say how much is labelled; ``earlier`` names marks that are old."""
         if self.label_map is not None:
             void = float((self.label_map >= len(self.classes)).mean())
             since = 'newly labelled' if self.new else 'labelled earlier'
-            words = [f'whole image {since}', f'{void:.1%} void']
-        elif not len(self.marks):
-            words = ['nothing labelled']
-        else:
-            new = int(self.marks.new.sum())
-            words = [f'{len(self.marks) - new} asked earlier', f'{new} new']
-            for status, name in ((VOID, 'void'), (REFUSED, 'refused')):
-                count = int((self.marks.status == status).sum())
-                if count:
-                    words.append(f'{count} {name}')
-        return '  ·  '.join([self.when] * bool(self.when) + words)
+            return [f'whole image {since}', f'{void:.1%} void']
+        if not len(self.marks):
+            return ['nothing labelled']
+        new = int(self.marks.new.sum())
+        old = len(self.marks) - new
+        words = [f'{old}{earlier if new else " asked"}'] * bool(old)
+        words += [f'{new} new'] * bool(new)
+        for status, name in ((VOID, 'void'), (REFUSED, 'refused')):
+            count = int((self.marks.status == status).sum())
+            if count:
+                words.append(f'{count} {name}')
+        return words
 
     def counts(self) -> dict[int, int]:
         """Count the labelled pixels of each class: class id -> pixels."""
@@ -87,8 +101,8 @@ class Scene:
 def overlay(scene: Scene) -> Image.Image:
     """Draw an image with what was asked of it."""
     scale = drawing.overlay_scale((scene.image.shape[0], scene.image.shape[1]))
-    picture = _labels_on(scene, scale, clear=True)
-    entries = _legend(scene, as_areas(picture.size, scene.marks, scale))
+    picture = labels_on(scene, scale, clear=True)
+    entries = legend_of(scene, as_areas(picture.size, scene.marks, scale))
     return drawing.framed(picture, scene.name, scene.summary, entries)
 
 
@@ -100,34 +114,86 @@ def panel(
 ) -> Image.Image:
     """Draw image, bought labels, prediction and score map side by side.
 
+    Where the ground truth is known, it stands below the labels, beside the
+    prediction and what is wrong in it.
+
     The ``prediction`` is uint8 (H, W), the ``score`` float32 (H, W). The
     ``caption`` is that of the labels, which are left out if it is empty.
     """
-    size = height, width = scene.image.shape[0], scene.image.shape[1]
-    columns = 3 if not caption else 2 if width >= 1.5 * height else 4
-    scale = drawing.display_scale(size, {2: 900, 3: 640, 4: 480}[columns])
-    colours, low, high = drawing.score_colours(score)
-    scores = drawing.resized(colours, scale, smooth=True)
-    chosen = scene.marks.places[scene.marks.new]
-    areas = as_areas(scores.size, scene.marks, scale)
-    if areas:
-        outline(scores, chosen, size, _RING)
-    else:
-        stamp = ring(_RING, 0.8 * mark_radius(scores.size, len(chosen)))
-        for at in chosen.tolist():
-            place(scores, stamp, at, width, scale)
+    height, width = scene.image.shape[:2]
+    shown = 2 + bool(caption) + (1 if scene.truth is None else 3)
+    columns = _columns(shown, width / height)
+    sides = _SIDES if width < 1.5 * height else _WIDE
+    side = sides.get(columns, 480)
+    scale = drawing.display_scale((height, width), side)
+    low, high, scores = _score_picture(scene, score, scale)
     classes = drawing.coloured(prediction, scene.palette)
+    predicted = drawing.resized(classes, scale, smooth=False), ['prediction']
     tiles = [(drawing.resized(scene.image, scale, smooth=True), ['image'])]
     if caption:
-        tiles.append((_labels_on(scene, scale, clear=False), [caption]))
-    tiles += [
-        (drawing.resized(classes, scale, smooth=False), ['prediction']),
-        (scores, ['score (bright = label first)']),
-    ]
-    bar = drawing.score_bar(scores.height, low, high)
-    sheet = drawing.grid(tiles, columns, right=bar)
-    entries = _legend(scene, areas, also=np.unique(prediction).tolist())
+        tiles.append((labels_on(scene, scale), [caption]))
+    scored = scores, ['score (bright = label first)']
+    tiles += [scored] if scene.truth is not None else [predicted, scored]
+    if scene.truth is not None:
+        known = drawing.coloured(scene.truth, scene.palette)
+        truth = drawing.resized(known, scale, smooth=False), ['ground truth']
+        wrong, share = errors_on(scene, prediction, scale)
+        tiles += [truth, predicted, (wrong, [error_words(share)])]
+    size = drawing.text_size(columns * scores.width)
+    bar = drawing.score_bar(scores.height, low, high, score.max(), size)
+    row = tiles.index(scored) // columns
+    sheet = drawing.grid(tiles, columns, size, bar, row)
+    areas = as_areas(scores.size, scene.marks, scale)
+    entries = legend_of(scene, areas, [prediction, scene.truth])
     return drawing.framed(sheet, scene.name, scene.summary, entries)
+
+
+def _columns(count: int, ratio: float) -> int:
+    """Choose the columns of ``count`` tiles of one width to height."""
+    if ratio < 0.6:
+        return count
+    return {4: 2, 5: 2}.get(count, 3)
+
+
+def _score_picture(
+    scene: Scene, score: NDArray[np.float32], scale: float
+) -> tuple[float, float, Image.Image]:
+    """Draw a score map, and rings where it was asked; return its ends."""
+    size = scene.image.shape[0], scene.image.shape[1]
+    colours, low, high = drawing.score_colours(score)
+    picture = drawing.resized(colours, scale, smooth=True)
+    chosen = scene.marks.places[scene.marks.new]
+    if as_areas(picture.size, scene.marks, scale):
+        outline(picture, chosen, size, _RING)
+    else:
+        stamp = ring(_RING, 0.8 * mark_radius(picture.size, len(chosen)))
+        for at in chosen.tolist():
+            place(picture, stamp, at, size[1], scale)
+    return low, high, picture
+
+
+def errors_on(
+    scene: Scene, prediction: NDArray[np.uint8], scale: float
+) -> tuple[Image.Image, float | None]:
+    """Draw what a prediction (H, W) gets wrong, in red on the faded image.
+
+    Void is dark. Returns the share of wrong pixels, too; None where all of the
+    ground truth is void.
+    """
+    assert scene.truth is not None
+    known = scene.truth < len(scene.classes)
+    wrong = known & (prediction != scene.truth)
+    base = faded(scene.image)
+    base[~known] //= 3
+    red = np.array([3 * part // 4 for part in _WRONG], np.uint8)
+    base[wrong] = base[wrong] // 4 + red
+    share = float(wrong.sum() / known.sum()) if known.any() else None
+    return drawing.resized(base, scale, smooth=False), share
+
+
+def error_words(share: float | None) -> str:
+    """Caption a picture of errors."""
+    return 'errors' if share is None else f'errors: {100 * share:.1f} %'
 
 
 def contact_sheet(
@@ -150,7 +216,7 @@ def contact_sheet(
     return drawing.framed(sheet, title, subtitle, [])
 
 
-def _faded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def faded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Turn an image into dim grey ground, however dark or bright it was."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     low, high = np.percentile(drawing.thinned(grey), (2, 98))
@@ -159,9 +225,9 @@ def _faded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(table[grey][..., None], 3, axis=2)  # (H, W, 3)
 
 
-def _labels_on(scene: Scene, scale: float, clear: bool) -> Image.Image:
+def labels_on(scene: Scene, scale: float, clear: bool = False) -> Image.Image:
     """Draw labels over a ``clear`` image, or over a faded one."""
-    base = scene.image if clear else _faded(scene.image)
+    base = scene.image if clear else faded(scene.image)
     if scene.label_map is not None:
         tint = 0.6 if clear else 1.0
         known = (scene.label_map < len(scene.classes))[..., None]
@@ -184,12 +250,15 @@ def _labels_on(scene: Scene, scale: float, clear: bool) -> Image.Image:
     return picture
 
 
-def _legend(
-    scene: Scene, areas: bool, also: Sequence[int] = ()
+def legend_of(
+    scene: Scene,
+    areas: bool,
+    maps: Sequence[NDArray[np.uint8] | None] = (),
 ) -> list[Entry]:
-    """List the classes, those ``also`` drawn too, and the kinds of marks."""
+    """List the classes of labels and class maps, and the kinds of marks."""
     counts, marks = scene.counts(), scene.marks
     colours = drawing.class_colours(scene.palette)
+    also = [i for one in maps if one is not None for i in np.unique(one)]
     ids = sorted({*counts, *also} & set(range(len(scene.classes))))
     entries = [
         (
@@ -202,6 +271,10 @@ def _legend(
         rest = f'and {len(ids) - _MOST_CLASSES} more classes'
         entries.append((drawing.swatch(WHITE, WHITE), rest))
     void = drawing.swatch(BLACK), 'void'
+    if maps and scene.truth is not None:
+        entries.append((drawing.swatch(_WRONG), 'wrong'))
+        if (scene.truth >= len(scene.classes)).any():
+            entries.append((drawing.swatch(BLACK), 'void in ground truth'))
     if scene.label_map is not None:
         if (scene.label_map >= len(scene.classes)).any():
             entries.append(void)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +31,17 @@ class Store(Protocol):
         """Return the labels of one image as a map."""
 
 
+@contextmanager
+def never_ends_a_run(what: str) -> Iterator[None]:
+    """Log an error of drawing in place of raising it."""
+    try:
+        yield
+    except Exception:
+        logging.getLogger('mmseg').warning(
+            '%s cannot be drawn; the run goes on without', what, exc_info=True
+        )
+
+
 def chosen_images(
     pool: Sequence[PoolImage], count: int
 ) -> Sequence[PoolImage]:
@@ -46,12 +59,14 @@ def scene_of(
     asked: Selection | None,
     when: str,
     until: int | None = None,
+    truth: NDArray[np.uint8] | None = None,
 ) -> Scene:
     """Collect one image of the pool and its labels, to draw them.
 
     What was ``asked`` is marked as new; ``until`` is the number of the last
     label file that counts (None: all do). ``read_image`` gives uint8 (H, W,
-    3), RGB, and ``when`` is put below the picture's title.
+    3), RGB, and ``when`` is put below the picture's title. The ``truth`` is
+    the ground truth (H, W), where it is known.
     """
     history = store.history(image.name)
     newest = -1 if asked is None else asked.round
@@ -77,6 +92,7 @@ def scene_of(
         when,
         label_map,
         new=history.round == newest,
+        truth=truth if label_map is None else label_map,
     )
 
 

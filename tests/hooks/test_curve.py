@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ from mmcv.runner import HOOKS
 from PIL import Image
 
 from segal.errors import ConfigError
+from segal.runner.beside import runs_beside
 from segal.visualization import curve
 from segal.visualization.table import format_rounds, share_words
 
@@ -99,6 +101,83 @@ def test_hook_draws_and_lists_the_curve(tmp_path):
     HOOKS.build({'type': 'CurveHook'}).after_round(None, report)
     assert report.pictures == [tmp_path / 'curve.png']
     assert report.pictures[0].exists()
+
+
+def ticks_of(axes):
+    return [tick.get_text() for tick in axes.get_xticklabels()]
+
+
+def test_ticks_are_budgets_and_do_not_overlap(monkeypatch, tmp_path):
+    rows = [row(k, 0.4) for k in range(3)]
+    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', images=100)
+    assert ticks_of(axes) == ['9.5', '19', '28.5']
+    rows = [row(k, 0.4) for k in (0, 1, 2, 40, 41, 100)]
+    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', images=100)
+    assert ticks_of(axes) == ['28.5', '399', '960']
+
+
+def write_beside(folder, rows, seed=0, full=False, **active):
+    config = {
+        'model': {'type': 'A'},
+        'seed': seed,
+        'active_learning': {'heuristic': 'margin', **active},
+    }
+    for one in rows:
+        one['pool'] = {'images': 100, 'pixels': 10**6}
+        if full:
+            one['total']['requested'] = 10**6
+    folder.mkdir()
+    (folder / 'config.json').write_text(json.dumps(config))
+    (folder / 'rounds.json').write_text(json.dumps({'rounds': rows}))
+    return rows
+
+
+def test_random_and_full_supervision_in_the_same_folder_are_drawn(
+    monkeypatch, tmp_path
+):
+    own = write_beside(tmp_path / 'own', [row(0, 0.4), row(1, 0.5)])
+    assert runs_beside(tmp_path / 'own', own) == ([], None)
+    for seed in (0, 1):
+        rows = [row(0, 0.3 + seed / 10)]
+        name = f'random_seed{seed}'
+        write_beside(tmp_path / name, rows, seed, heuristic={'type': 'Random'})
+    write_beside(tmp_path / 'full', [row(0, 0.8)], full=True)
+    rows, full = runs_beside(tmp_path / 'own', own)
+    assert [one['mIoU'] for one in rows] == [0.3]
+    assert full == 0.8
+    axes = figure_of(
+        monkeypatch, own, tmp_path / 'c.png', random=rows, full=full
+    )
+    assert [line.get_label() for line in axes.lines] == [
+        'this run', 'random', 'full supervision',
+    ]  # fmt: skip
+    assert axes.get_ylim()[0] < 30 < 80 < axes.get_ylim()[1]
+
+
+def test_runs_that_differ_in_more_are_not_drawn(tmp_path):
+    own = write_beside(tmp_path / 'own', [row(0, 0.4), row(1, 0.5)])
+    other = [row(3, 0.3)]  # asked more
+    write_beside(tmp_path / 'a', other, heuristic='random')
+    write_beside(tmp_path / 'b', [row(0, 0.3)], heuristic='entropy')
+    write_beside(tmp_path / 'c', [row(0, 0.3)], heuristic='random', reset=1)
+    write_beside(tmp_path / 'd', [row(0, 0.3)], heuristic='random')
+    config = (tmp_path / 'd/config.json').read_text()
+    (tmp_path / 'd/config.json').write_text(config.replace('"A"', '"B"'))
+    write_beside(tmp_path / 'e', [row(0, 0.3)], heuristic='random')
+    (tmp_path / 'e/rounds.json').write_text('{"rounds": [')
+    assert runs_beside(tmp_path / 'own', own) == ([], None)
+
+
+def test_a_curve_that_cannot_be_drawn_ends_no_run(tmp_path, monkeypatch):
+    def broken(*_):
+        raise ValueError('no font')
+
+    monkeypatch.setattr('segal.hooks.curve.draw_curve', broken)
+    report = SimpleNamespace(
+        rows=[row(0, 0.4)], work_dir=tmp_path, pool=[0] * 100, pictures=[]
+    )
+    HOOKS.build({'type': 'CurveHook'}).after_round(None, report)
+    assert report.pictures == []
 
 
 def test_table_of_pixels():

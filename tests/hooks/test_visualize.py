@@ -27,6 +27,7 @@ from segal.visualization.drawing import (
     display_scale,
     legend,
     overlay_scale,
+    score_bar,
     score_colours,
     swatch,
 )
@@ -143,6 +144,14 @@ def test_score_one_outlier_hides_nothing_and_constant_is_drawn():
     colours, low, high = score_colours(np.full((4, 4), 0.3, np.float32))
     assert low == high == np.float32(0.3)
     assert (colours == colours[0, 0]).all()
+
+
+def test_score_bar_says_that_the_best_score_is_higher():
+    below = {}
+    for best in (0.9, 3.0):
+        bar = np.asarray(score_bar(200, 0.0, 0.9, best))
+        below[best] = (bar[25:60, 24:] != 255).any()
+    assert below == {0.9: False, 3.0: True}
 
 
 def test_legend_wraps_and_unknown_classes_have_a_colour():
