@@ -18,7 +18,7 @@ from segal.active.units.costs import Asked, Costs
 from segal.annotation.agreement import Share
 from segal.errors import StateError
 from segal.files import replace_file, unwritable
-from segal.report import charts
+from segal.report import charts, svg
 from segal.report.absent import absences
 from segal.report.axes import IMAGES, MEASURED, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
@@ -27,6 +27,7 @@ from segal.report.fan import fans, outlooks
 from segal.report.gallery import gallery
 from segal.report.outlook_words import CAUTION, outlook_words, rate_words
 from segal.report.people import people
+from segal.report.provenance import provenance
 from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread
 from segal.report.tables import SECONDS, Findings, find, mean_paid
 from segal.visualization.table import aligned, cost_words
@@ -60,7 +61,7 @@ def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
         StateError: Something cannot be written.
     """
     findings = find(evidence)
-    with charts.plain_text():
+    with svg.plain_text():
         figures = draw_all(evidence, findings)
     page = render(evidence, findings, figures, images)
     paths = [folder / 'report.html']
@@ -68,7 +69,7 @@ def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
             paths.append(folder / f'{name}.png')
-            charts.as_png(figure, paths[-1])
+            svg.as_png(figure, paths[-1])
     except OSError as error:
         raise StateError(unwritable(paths[-1], error)) from error
     for name, table in (
@@ -135,7 +136,7 @@ def render(
         findings=findings,
         summary=findings.summary.to_dict('records'),
         svg={
-            name: charts.as_svg(figure, name)
+            name: svg.as_svg(figure, name, name != 'penalties')
             for name, figure in figures.items()
         },
         shelves=gallery(evidence, images) if images else [],
@@ -162,6 +163,9 @@ def render(
         version=__version__,
         alone=evidence.alone,
         today=date.today().isoformat(),
+        provenance=provenance(evidence),
+        colours=svg.colour_variables,
+        single=charts.ENOUGH_SEEDS,
     )
 
 

@@ -12,6 +12,7 @@ from segal.errors import StateError
 from segal.report import charts
 from segal.report.evidence import Evidence
 from segal.report.run import Run
+from segal.report.svg import as_svg, plain_text
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _people_of(run: Run) -> People | None:
         return People(run.name, note=str(error))
     svg = ''
     if agreed and agreed.items:
-        with charts.plain_text():
+        with plain_text():
             figure = charts.confusion(agreed.classes, agreed.confusion)
-        svg = charts.as_svg(figure, f'confusion_{run.name}')
+        svg = as_svg(figure, f'confusion_{run.name}', follows=False)
     return People(run.name, agreed, effected, svg)
