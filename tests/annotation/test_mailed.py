@@ -267,41 +267,55 @@ def test_the_policy_of_the_page_lets_nothing_out(opening, work):
     assert reached == ['rejected'] * 4
 
 
+PHONE = dict(
+    viewport={'width': 390, 'height': 844},
+    has_touch=True,
+    is_mobile=True,
+    color_scheme='dark',
+)
+
+
 @pytest.mark.parametrize(
-    ('unit', 'options'),
+    ('unit', 'looks'),
     [
-        ('pixel', {}),
-        pytest.param('region', {'answer': 'all'}, marks=pytest.mark.slow),
+        ('pixel', PHONE),
+        pytest.param('pixel', {}, marks=pytest.mark.slow),
+        pytest.param('region', PHONE, marks=pytest.mark.slow),
         pytest.param('image', {}, marks=pytest.mark.slow),
+        pytest.param('image', PHONE, marks=pytest.mark.slow),
     ],
 )
 def test_axe_finds_nothing_on_a_desk_and_on_a_phone(
-    opening, work, tmp_path, unit, options
+    opening, work, unit, looks
 ):
-    ask(work, unit, **options)
-    path = page_of(work)
-    for looks in (
-        dict(viewport=DESK),
-        dict(
-            viewport={'width': 390, 'height': 844},
-            has_touch=True,
-            is_mobile=True,
-            color_scheme='dark',
-        ),
-    ):
-        person = opening(path, begun=False, **looks)
-        look(person)
-        person.click('#begin')
-        look(person)
-        person.click('[data-do="void"]')
-        person.wait_until_sent()
-        person.page.click('#give')
-        person.page.wait_for_selector('#given[open]')
-        look(person)
-        person.page.click('#given-on')
-        while person.state == 'asking':
-            person.press('x')
-        look(person)
+    ask(work, unit, answer='all', count=1, each=2)
+    person = opening(page_of(work), begun=False, **looks)
+    look(person)
+    person.click('#begin')
+    look(person)
+    person.click('[data-do="void"]')
+    person.wait_until_sent()
+    person.page.click('#give')
+    person.page.wait_for_selector('#given[open]')
+    look(person)
+    person.page.click('#given-on')
+    while person.state == 'asking':
+        person.press('x')
+    look(person)
+
+
+@pytest.mark.parametrize('size', [(320, 568), (640, 400)])
+def test_a_small_or_magnified_page_can_be_scrolled_to_all(opening, work, size):
+    ask(work)
+    width, height = size
+    person = opening(
+        page_of(work), viewport={'width': width, 'height': height}
+    )
+    assert person.page.evaluate(
+        'document.documentElement.scrollWidth <= innerWidth'
+    )
+    person.click('[data-do="cant_tell"]')
+    assert person.item == 1
 
 
 def look(person):
