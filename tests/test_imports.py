@@ -44,6 +44,7 @@ ORDER = """
     segal.query_folder
     segal.scaffold
     segal.report
+    segal.lease
     segal.commands segal.__main__
 """
 LEVELS = {

@@ -170,13 +170,13 @@ def parse_answer(body: bytes, classes: int) -> dict[str, Any]:
 
     Returns:
         ``request``, ``item``, ``rev``, ``what``, ``cls``, ``mask``, ``ms``,
-        ``hidden_ms``, ``client``.
+        ``hidden_ms``, ``hint``, ``client``.
 
     Raises:
         RefusedError: Something is missing, or makes no sense (422).
     """
     keys = {'request', 'item', 'rev', 'what', 'class', 'mask', 'ms',
-            'hidden_ms', 'client'}  # fmt: skip
+            'hidden_ms', 'hint', 'client'}  # fmt: skip
     value = parse_object(body, keys)
     what = value.get('what')
     if what not in WHATS or what == 'undo' or not isinstance(what, str):
@@ -190,6 +190,7 @@ def parse_answer(body: bytes, classes: int) -> dict[str, Any]:
         mask=value.get('mask'),
         ms=integer(value, 'ms', LONGEST_MS, default=None),
         hidden_ms=integer(value, 'hidden_ms', LONGEST_MS, default=0),
+        hint=integer(value, 'hint', max(classes - 1, 0), default=None),
         client=of_client(value),
     )
     if answer['mask'] is not None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -17,6 +15,7 @@ from segal.active.label_store.pool_file import read_pool
 from segal.annotation.bodies import RefusedError, nonsense
 from segal.annotation.crops import Crops
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.memory import no_collection
 from segal.annotation.rounds import OVER, Asked
 from segal.errors import StateError
 
@@ -41,23 +40,6 @@ class Status:
     """
 
     done: bool = False
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Make many objects that stay, without looking for unreachable ones.
-
-    A long journal would be walked over and over while it is read, and again
-    in the middle of somebody's request.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class Desk:

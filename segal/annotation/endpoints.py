@@ -22,7 +22,7 @@ from segal.annotation.crops import runs_of
 from segal.annotation.desk import Desk
 from segal.annotation.masks import clean_mask, most_bytes
 from segal.annotation.request import Item
-from segal.annotation.rounds import OVER, Asked
+from segal.annotation.rounds import ONLY_REVIEWERS, OVER, Asked
 from segal.errors import SegALError, StateError
 
 log = logging.getLogger(__name__)
@@ -108,6 +108,8 @@ class Endpoints:
             Route(item + 'superpixels', self.superpixels),
             Route(item + 'mask', self.mask),
             Route(item + 'mask', self.put_mask, methods=['PUT']),
+            Route('/api/review', self.review),
+            Route(item + 'votes/{letter}', self.vote),
             Route('/api/answers', self.answer, methods=['POST']),
             Route('/api/undo', self.undo, methods=['POST']),
             Route('/api/close', self.close, methods=['POST']),
@@ -147,8 +149,18 @@ class Endpoints:
                 unit=asked.request.unit if asked else None,
                 total=len(asked.request) if asked else 0,
                 classes=class_rows(pool) if pool else [],
+                **self._more(request.scope['who']),
             )
         )
+
+    def _more(self, who: str) -> dict[str, str]:
+        """Say what is so in some experiments, or for some people, only."""
+        more: dict[str, str] = {}
+        if self.desk.folder.people().get(who) == 'reviewer':
+            more['role'] = 'reviewer'
+        if self.desk.asked and self.desk.asked.options.suggest != 'none':
+            more['suggest'] = self.desk.asked.options.suggest
+        return more
 
     async def progress(self, request: Request) -> Response:
         """Count what is done."""
@@ -164,6 +176,24 @@ class Endpoints:
             request=asked.request.sha256 if asked else None,
             **(asked.progress(who) if asked else NOTHING),
         )
+
+    async def review(self, request: Request) -> Response:
+        """Return the next items that people disagree about, to a reviewer."""
+        who, asked = request.scope['who'], self.desk.asked
+        if asked and not asked.is_reviewer(who):
+            raise RefusedError(403, ONLY_REVIEWERS)
+        return await self.next(request)
+
+    async def vote(self, request: Request) -> Response:
+        """Return the mask that one person painted, to a reviewer."""
+        asked, item = self._asked(request)
+        digest = await self.desk.do(
+            asked.vote,
+            item.index,
+            request.path_params['letter'],
+            request.scope['who'],
+        )
+        return await self._mask(item, digest)
 
     async def next(self, request: Request) -> Response:
         """Lease the next items to a tab."""
@@ -228,6 +258,9 @@ class Endpoints:
         digest = await self.desk.do(
             asked.mask, item.index, request.scope['who']
         )
+        return await self._mask(item, digest)
+
+    async def _mask(self, item: Item, digest: str | None) -> Response:
         if digest is None:
             raise RefusedError(404, f'item {item.index} has no mask')
         data = await asyncio.to_thread(

@@ -142,7 +142,7 @@ class AnnotationFolder:
                 raise Closed(f'round {round} takes no answers any more')
 
         with self.exclusive():
-            return Journal(
+            journal = Journal(
                 self.file(round, 'jsonl'),
                 request,
                 classes,
@@ -150,6 +150,8 @@ class AnnotationFolder:
                 self.exclusive,
                 answers_wanted(request, self.options()),
             )
+        journal.state.rechecked = self.rechecked(round, request.sha256)
+        return journal
 
     def state(self, round: int, request: Request, classes: int) -> State:
         """Read what is answered, without writing.
@@ -159,7 +161,44 @@ class AnnotationFolder:
         """
         wanted = answers_wanted(request, self.options())
         path = self.file(round, 'jsonl')
-        return read_journal(path, request, classes, wanted)[0]
+        state = read_journal(path, request, classes, wanted)[0]
+        state.rechecked = self.rechecked(round, request.sha256)
+        return state
+
+    def rechecked(self, round: int, request: str) -> set[int]:
+        """Read the items whose answers are asked once more.
+
+        Args:
+            round: Of the request.
+            request: SHA-256 of the request.
+
+        Raises:
+            StateError: The list is damaged, or of another request.
+        """
+        path = self.file(round, 'recheck.json')
+        if not path.exists():
+            return set()
+        try:
+            found = json.loads(path.read_text())
+            if found['request'] != request:
+                raise ValueError('that of another request')
+            return {int(item) for item in found['items']}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f'{path}: wanted the items that are asked once more, got '
+                f'{error}; restore the file from a copy'
+            ) from error
+
+    def awaits_recheck(self, round: int) -> bool:
+        """Check whether answers of a round are still to be held to a model.
+
+        Where nothing was predicted they never are.
+        """
+        return (
+            self.options().recheck > 0
+            and self.file(round, 'predictions.npz').exists()
+            and not self.file(round, 'recheck.json').exists()
+        )
 
     def is_closing(self, round: int) -> bool:
         """Check whether a round takes no answers any more."""

@@ -25,6 +25,7 @@ from segal.files import replace_file, sync_folder, unwritable
 
 VERSION = 1
 _decode = json.JSONDecoder().raw_decode  # half the time of json.loads
+_encode = json.JSONEncoder(separators=(',', ':')).encode
 
 
 class Conflict(SegALError):  # noqa: N818
@@ -122,8 +123,18 @@ def judge(
         raise Conflict(now, stands, state.is_full(item))
     event = Event(
         n=state.events + 1,
+        item=item,
+        rev=now + 1,
+        who=answer.who,
+        what=answer.what,
+        cls=answer.cls,
+        mask=answer.mask,
+        ms=answer.ms,
+        hidden_ms=answer.hidden_ms,
+        hint=answer.hint,
+        client=client,
         at=datetime.now(UTC).isoformat(timespec='milliseconds'),
-        **{**answer._asdict(), 'rev': now + 1, 'role': role},
+        role=role,
     )
     problem = state.problem(event)
     if problem:
@@ -133,7 +144,7 @@ def judge(
 
 def encode_line(value: dict[str, Any]) -> bytes:
     """Write a value as a line with its CRC-32 at the end."""
-    body = json.dumps(value, separators=(',', ':'))[:-1].encode()
+    body = _encode(value)[:-1].encode()
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 

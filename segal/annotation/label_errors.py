@@ -123,6 +123,9 @@ def suspects_of(
 ) -> list[Suspect] | None:
     """List the answers of a round that may be wrong, most suspicious first.
 
+    Answers that a second look or a reviewer has confirmed or corrected are
+    left out.
+
     Args:
         folder: Of the work_dir.
         round: Which one.
@@ -138,14 +141,20 @@ def suspects_of(
     if probs is None:
         return None
     request = folder.request(round)
-    given = given_classes(folder.state(round, request, classes))
+    state = folder.state(round, request, classes)
+    given = given_classes(state)
     found, model = find_candidates(probs, given)
     return [
-        _suspect(
-            request, probs[index], int(index), int(given[index]), int(cls)
-        )
-        for index, cls in zip(found, model, strict=True)
+        _suspect(request, probs[index], index, int(given[index]), cls)
+        for index, cls in zip(found.tolist(), model.tolist(), strict=True)
+        if not is_checked(state, index)
     ]
+
+
+def is_checked(state: State, item: int) -> bool:
+    """Check whether an answered item was looked at once more."""
+    roles = ('recheck', 'review')
+    return any(state.standing(item, role=role) for role in roles)
 
 
 def _suspect(

@@ -115,9 +115,9 @@ def prices(rounds: Iterable[tuple[Request, State]]) -> dict[str, Price]:
             image = (event.who, request.image_of(event.item))
             (later if image in seen else first).append(took)
             seen.add(image)
-    found = {key: _price(each) for key, each in seconds.items()}
+    found = {key: price(each) for key, each in seconds.items()}
     if len(first) > 1 and len(later) > 1:
-        found['open'] = _difference(first, later)
+        found['open'] = difference(first, later)
     return found
 
 
@@ -155,13 +155,15 @@ def _resampled(values: Sequence[float], seed: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _price(values: Sequence[float]) -> Price:
+def price(values: Sequence[float]) -> Price:
+    """Return a trimmed mean of seconds, with its 95 % interval."""
     low, high = np.percentile(_resampled(values, 0), (2.5, 97.5))
     mean = float(_trimmed(np.asarray(values)))
     return Price(mean, float(low), float(high), len(values))
 
 
-def _difference(first: Sequence[float], later: Sequence[float]) -> Price:
+def difference(first: Sequence[float], later: Sequence[float]) -> Price:
+    """Return what the first take longer, with its 95 % interval."""
     both = _resampled(first, 0) - _resampled(later, 1)
     low, high = np.percentile(both, (2.5, 97.5))
     mean = float(_trimmed(np.asarray(first)) - _trimmed(np.asarray(later)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,9 @@ from segal.annotation.state import ANSWERS, Event, State
 from segal.seeding import key, place_keys
 
 LEASE_SECONDS = 600.0
+TAKEN_OVER = 3
+"""Items of others that a person gets at once; they may come back to them."""
+
 REPEAT_AFTER = 20
 """Answers of a person before one is asked once more, where others are left."""
 
@@ -219,6 +222,13 @@ class Queue:
         if not refused:
             self._note_skip(view.skip, item, who, role)
 
+    def recheck(self, items: Collection[int]) -> None:
+        """Ask for items once more whose answers are all given."""
+        self.state.rechecked = set(items)
+        for name, view in self._views.items():
+            for item in items:
+                self._look(view, item, name)
+
     def update(self, item: int, event: Event | None = None) -> None:
         """Take in an event of an item; its person has it on no screen now.
 
@@ -245,12 +255,18 @@ class Queue:
     def _upcoming(self, view: View) -> Iterator[int]:
         """Yield the open items in order; last the skipped ones, as skipped."""
         fresh = view.open & (view.skip == 0)
-        own = view.own | (not self.own_first)
-        for part in (fresh & own, fresh & ~own):
-            yield from map(int, self.order[np.flatnonzero(part)])
+        if self.own_first:
+            fresh &= view.own
+        yield from map(int, self.order[np.flatnonzero(fresh)])
         skipped = np.flatnonzero(view.skip)
         skipped = skipped[np.argsort(view.skip[skipped])]
         yield from map(int, self.order[skipped])
+
+    def _left_by_others(self, view: View) -> Iterator[int]:
+        """Yield the open items of others, the last ones first."""
+        if self.own_first:
+            fresh = view.open & (view.skip == 0) & ~view.own
+            yield from map(int, self.order[np.flatnonzero(fresh)][::-1])
 
     def _due(self, view: View, who: str, old: int) -> Iterator[int]:
         """Yield the answers of a person that are asked once more now."""
@@ -286,10 +302,16 @@ class Queue:
             ours = lease is None or lease.until <= now
             ours = ours or (lease is not None and lease.tab in ('', tab))
             (found if ours else elsewhere).append(item)
-        found = found or elsewhere[:count]
+        found = found or elsewhere[:count] or self._taken_over(view, who, now)
         for item in found:
             self.lease(item, who, tab)
         return found
+
+    def _taken_over(self, view: View, who: str, now: float) -> list[int]:
+        """Return a few items of others, for a person who has none left."""
+        left = self._left_by_others(view)
+        free = (item for item in left if not self._is_taken(item, who, now))
+        return list(islice(free, TAKEN_OVER))
 
     def _is_taken(self, item: int, who: str, now: float) -> bool:
         """Check whether others have on their screens all that is wanted."""
@@ -318,7 +340,8 @@ class Queue:
     def shared(self, who: str) -> list[int]:
         """Return the open items of a person's share, in order."""
         view = self.view(who)
-        return self.order[view.open & view.own].tolist()
+        own = view.own[self._rank]
+        return [item for item in self._upcoming(view) if own[item]]
 
     def left(self, who: str) -> int:
         """Count the items that are open to a person."""

@@ -16,9 +16,11 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.journal import Closed, Conflict
 from segal.annotation.measure import median_seconds
 from segal.annotation.queue import queue_of
+from segal.annotation.recheck import decide
 from segal.annotation.request import Item
 from segal.annotation.reviews import Reviews
 from segal.annotation.state import ANSWERS, Event
+from segal.annotation.suggestions import Suggestions
 from segal.errors import StateError
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ COUNTED = ('vote', 'recheck', 'review')
 """Roles of answers that count as a person's own; repeats do not."""
 
 OVER = 'this round takes no answers any more; another one may be asked soon'
+
+ONLY_REVIEWERS = 'only a reviewer sees what others said'
 
 UNWRITTEN = (
     'the answer could not be written to disk, and does not count; the '
@@ -75,6 +79,7 @@ class Asked:
         self.roles = folder.people()
         self.queue = queue_of(folder, self.request, self.state)
         self.reviews = Reviews(folder, self.request, self.state)
+        self.suggestions = Suggestions(folder, self.request)
         self.undone: dict[tuple[int, str], Event] = {}
         events = self.state.clients.values()
         self.mine = Counter(
@@ -82,6 +87,17 @@ class Asked:
             for event in events
             if event.role in COUNTED and self.state.stands(event)
         )
+        self._recheck()
+
+    def _recheck(self) -> None:
+        """Ask for doubtful answers once more, once all are given."""
+        try:
+            found = decide(self.folder, self.request, self.state, self.classes)
+        except StateError as error:  # it stops the run, not the page
+            log.error('%s', error)
+            return
+        if found != self.state.rechecked:
+            self.queue.recheck(found)
 
     def is_reviewer(self, who: str) -> bool:
         """Check whether a person decides, rather than answers."""
@@ -126,12 +142,20 @@ class Asked:
             ]
         elif role != 'vote':
             found['anew'] = True  # nothing of the answer before is shown
+        if hint := self._hint(index, role):
+            found['hint'] = hint
         return found
+
+    def _hint(self, index: int, role: str) -> list[int]:
+        """Return the classes that are suggested, the likeliest first."""
+        suggested = role in ('vote', 'repeat')
+        return self.suggestions.of(index) if suggested else []
 
     @property
     def open(self) -> int:
         """Count the answers and decisions that the round waits for."""
         missing = self.state.total - self.state.given
+        missing += self.state.recheck_left
         reviewed = 'reviewer' in self.roles.values()
         return missing + (len(self.reviews.open()) if reviewed else 0)
 
@@ -156,7 +180,9 @@ class Asked:
 
     def progress(self, who: str) -> dict[str, Any]:
         """Count what is done, and estimate what is left."""
-        total, answered = self.state.total, self.state.given
+        again = len(self.state.rechecked)
+        total = self.state.total + again
+        answered = self.state.given + again - self.state.recheck_left
         left, more = total - answered, {}
         each = median_seconds(self.state, who)
         if self.is_reviewer(who):
@@ -187,6 +213,10 @@ class Asked:
         self.check_item(answer['item'])
         fields = {k: v for k, v in answer.items() if k != 'request'}
         role = self.role(answer['item'], who)
+        hint = answer['hint']
+        known = hint is None or answer['client'] in self.state.clients
+        if not known and [hint] != self._hint(answer['item'], role)[:1]:
+            raise nonsense('hint: wanted what was suggested for this item')
         event = self._append(who=who, role=role, **fields)
         reviews = self.is_reviewer(who)
         answered = self.mine[who] if reviews else self.state.given
@@ -231,7 +261,7 @@ class Asked:
     def vote(self, index: int, letter: str, who: str) -> str | None:
         """Return the SHA-256 of the mask that a reviewer compares."""
         if not self.is_reviewer(who):
-            raise RefusedError(403, 'only a reviewer sees what others said')
+            raise RefusedError(403, ONLY_REVIEWERS)
         for vote in self.reviews.votes(index):
             if vote.letter == letter:
                 return vote.event.mask
@@ -255,6 +285,8 @@ class Asked:
         if self.state.events == events:
             return event  # it was written before
         self.queue.update(event.item, event)
+        if self.state.answered == self.state.items:
+            self._recheck()
         self.reviews.update(event.item)
         counts = event.role in COUNTED
         self.mine[who] += counts and event.what in ANSWERS

@@ -33,6 +33,7 @@ class Options(NamedTuple):
         suggest: ``'none'``; ``'order'``: likely classes are marked;
             ``'prefill'``: Enter takes the likeliest.
         suggest_share: Share of the items where that is done.
+        recheck: Share of the items whose answers may be asked once more.
     """
 
     order: str = 'image'
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     resolve: str = 'majority'
     suggest: str = 'none'
     suggest_share: float = 1.0
+    recheck: float = 0.0
 
     @property
     def measures(self) -> bool:

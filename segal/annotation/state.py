@@ -169,8 +169,14 @@ class State:
     @property
     def is_complete(self) -> bool:
         """Check whether every item has all the answers that it wants."""
-        return self.answered == self.items and all(
-            self.standing(item, role='recheck') for item in self.rechecked
+        return self.answered == self.items and not self.recheck_left
+
+    @property
+    def recheck_left(self) -> int:
+        """Count the answers that are asked once more, and not given."""
+        return sum(
+            self.standing(item, role='recheck') is None
+            for item in self.rechecked
         )
 
     def is_skipped(self, item: int, who: str = '', role: str = 'vote') -> bool:

@@ -14,6 +14,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import Asked, Reply, Returned, read
 from segal.annotation.journal import Answer, Conflict, judge
 from segal.annotation.masks import encode_mask
+from segal.annotation.memory import no_collection
 from segal.annotation.request import Request
 from segal.annotation.state import ANSWERS, Event, State
 from segal.errors import AnswerFileError
@@ -70,18 +71,19 @@ def take(
     """
     asked, folder = asked_now(work_dir), AnnotationFolder(work_dir)
     request, count = asked.request, len(asked.classes)
-    returned = [_read(folder, path, asked) for path in paths]
-    replies = [
-        (path, one)
-        for path, found in zip(paths, returned, strict=True)
-        for one in found.replies
-    ]
     masks: dict[str, bytes] = {}
-    answers = [_answer(*one, asked, annotator, masks) for one in replies]
+    with no_collection():
+        returned = [_read(folder, path, asked) for path in paths]
+        answers = [
+            _answer(path, one, asked, annotator, masks)
+            for path, found in zip(paths, returned, strict=True)
+            for one in found.replies
+        ]
     with nullcontext() if dry_run else folder.locked():
         state = folder.state(request.round, request, count)
         found = _sort(request, state, asked.classes, answers)
-        if found.answers and not dry_run and (keep or not found.conflicting):
+        may = not dry_run and (keep or not found.conflicting)
+        if found.answers and may:
             _write(folder, asked, found.answers, masks)
     if found.conflicting and not keep:
         shown = '\n  '.join(found.conflicting[:10])
@@ -293,6 +295,7 @@ def _write(
         asked.request.round, asked.request, len(asked.classes)
     )
     try:
-        journal.extend(answers)
+        with no_collection():
+            journal.extend(answers)
     finally:
         journal.close()

@@ -35,6 +35,7 @@ GROUPS = {
     ),
     'Compare': (
         Command('sweep', 'sweep', 'run heuristics x seeds of one config'),
+        Command('lease', 'lease', 'work through a plan in some minutes'),
         Command('ablation', 'ablation', 'compare folders of runs with a base'),
         Command(
             'collect-results', 'collect_results', 'write a results.json'

@@ -107,6 +107,7 @@ def address(args: argparse.Namespace) -> dict[str, Any]:
         host=args.host,
         port=args.port,
         annotators=args.annotator,
+        reviewers=args.reviewer,
         tls_cert=args.tls_cert,
         tls_key=args.tls_key,
         insecure_http=args.insecure_http,
@@ -124,6 +125,7 @@ def say_where(urls: dict[str, str]) -> None:
 def status(args: argparse.Namespace) -> int:
     """Print how far the round is, and each person."""
     from segal.annotation.measure import paces, seconds_left
+    from segal.annotation.several import agreement_lines, several_told
     from segal.report.outlook import read_outlook
     from segal.report.outlook_words import outlook_words
 
@@ -142,6 +144,7 @@ def status(args: argparse.Namespace) -> int:
     outlook = read_outlook(args.work_dir, requests=len(request))
     left = seconds_left(state)
     people = paces(state)
+    several = asked.folder, request, state, asked.classes
     if args.json:
         told = dict(
             asked=dict(
@@ -155,6 +158,7 @@ def status(args: argparse.Namespace) -> int:
             ),
             people=[one._asdict() for one in people],
             outlook=outlook and outlook.as_json(),
+            **several_told(several),
         )
         print(json.dumps(told, indent=1))
     else:
@@ -166,6 +170,8 @@ def status(args: argparse.Namespace) -> int:
                 f'  {one.who}: {one.answered:,} answered{pace}, '
                 f'{one.minutes:.0f} min so far'
             )
+        for line in agreement_lines(several):
+            print(f'  {line}')
         if left is not None:
             print(f'  about {left / 60:.0f} min left, for one person')
         if outlook is not None:
@@ -272,6 +278,13 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='NAME',
         help='who may answer; each gets an address (default: you)',
+    )
+    parser.add_argument(
+        '--reviewer',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='who decides where several people disagree',
     )
     parser.add_argument('--tls-cert', type=Path, help='certificate, PEM')
     parser.add_argument('--tls-key', type=Path, help='its key, PEM')

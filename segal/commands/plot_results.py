@@ -1,12 +1,15 @@
 """Draw the learning curves of one or more results.json.
 
     segal plot-results experiments/<name>/results.json ... --out PNG
+        [--title "..."] [--rename "Margin=margin, top 5 %"]
         [--against "Margin (<name>)"]
 
-The curves are mean and sample standard deviation over seeds of the last
-epoch's mIoU, over labelled pixels per image. Full supervision is a horizontal
-line. The title names the experiment; with several, each heuristic does.
-``--against`` prints the paired differences from one heuristic.
+The curves are the mean over seeds of the last epoch's mIoU, over labelled
+pixels per image, with single seeds; from five seeds on, with a band of one
+sample standard deviation. Full supervision is a horizontal line. The title
+names the experiment; with several, each heuristic does. ``--rename`` puts
+words for readers in place of a heuristic's name. ``--against`` prints the
+paired differences from one heuristic.
 """
 
 from __future__ import annotations
@@ -36,13 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--against',
         metavar='HEURISTIC',
-        help='as the picture names it; prints differences from it, paired '
-        'by seed',
+        help='before it is renamed; prints differences from it, paired by '
+        'seed',
+    )
+    parser.add_argument('--title', help='in place of the experiment')
+    parser.add_argument(
+        '--rename',
+        nargs='+',
+        default=(),
+        metavar='NAME=WORDS',
+        help='words for a heuristic',
     )
     args = parser.parse_args(arguments)
     try:
         evidence, name = read(args.results)
-        draw(evidence, name, args.out)
+        title = name if args.title is None else args.title
+        draw(renamed(evidence, args.rename), title, args.out)
         if args.against is not None:
             print('\n'.join(differences(evidence, args.against)))
     except SegALError as error:
@@ -80,6 +92,26 @@ def read(paths: Sequence[Path]) -> tuple[Evidence, str]:
             for run in found.runs
         ]
     return Evidence(runs, full), names[0] if len(names) == 1 else ''
+
+
+def renamed(evidence: Evidence, pairs: Sequence[str]) -> Evidence:
+    """Rename heuristics by ``NAME=WORDS``.
+
+    Raises:
+        StateError: A heuristic has no runs.
+    """
+    words = dict(pair.partition('=')[::2] for pair in pairs)
+    unknown = [name for name in words if name not in evidence.groups]
+    if unknown or not all(words.values()):
+        raise StateError(
+            f'--rename: wanted NAME=WORDS with one of '
+            f'{", ".join(evidence.groups)}; got {", ".join(pairs)}'
+        )
+    runs = [
+        replace(run, heuristic=words.get(run.heuristic, run.heuristic))
+        for run in evidence.runs
+    ]
+    return replace(evidence, runs=runs)
 
 
 def draw(evidence: Evidence, name: str, out: Path) -> None:

@@ -39,7 +39,8 @@ class VisualizeHook(Hook):
     round and spread evenly over the pool. Where whole images are asked, a
     contact sheet shows those of the round. ``<dir>/rounds.png`` and
     ``rounds.gif`` show the middle one of the images over all rounds, with the
-    labels that each round was trained on.
+    labels that each round was trained on; its predictions are kept as class
+    maps in ``<dir>/rounds/``.
 
     What cannot be drawn is logged, and the run goes on.
 
@@ -60,7 +61,7 @@ class VisualizeHook(Hook):
     def after_round(self, runner: object, report: RoundReport) -> None:
         """Draw the round's pictures and add them to the report."""
         number = int(report.row['round'])
-        folder = self._folder(report, number)
+        folder = Path(report.work_dir) / self.dir / f'round_{number:03d}'
         folder.mkdir(parents=True, exist_ok=True)
         asked = report.selection
         images = chosen_images(report.pool, self.size)
@@ -85,9 +86,11 @@ class VisualizeHook(Hook):
                 picture = panel(scene, prediction, score)
                 report.pictures.append(save(picture, path))
                 if i == len(images) // 2:
-                    file = f'{stem}_prediction.png'
-                    save_prediction(prediction, report.palette, folder / file)
-                    self._draw_over_rounds(report, image, file, scene)
+                    kept = folder.parent / 'rounds' / stem
+                    kept.mkdir(parents=True, exist_ok=True)
+                    file = kept / f'{number:03d}.png'
+                    save_prediction(prediction, report.palette, file)
+                    self._draw_over_rounds(report, image, kept, scene)
         if asked is not None and unit_of(asked).drawn == 'sheet':
             path = folder / 'asked.png'
             with never_ends_a_run(f'{path}'):
@@ -95,15 +98,13 @@ class VisualizeHook(Hook):
                 sheet = sheet_of(asked, report.read_image, title)
                 report.pictures.append(save(sheet, path))
 
-    def _folder(self, report: RoundReport, number: int) -> Path:
-        return Path(report.work_dir) / self.dir / f'round_{number:03d}'
-
     def _draw_over_rounds(
-        self, report: RoundReport, image: PoolImage, file: str, last: Scene
+        self, report: RoundReport, image: PoolImage, kept: Path, last: Scene
     ) -> None:
         """Draw one image over all rounds whose predictions were kept.
 
-        The ``last`` scene is the newest one of the image.
+        They are in the folder ``kept``; the ``last`` scene of the image is
+        its newest one.
         """
 
         def scene_after(number: int) -> Scene:
@@ -123,7 +124,7 @@ class VisualizeHook(Hook):
 
         moments = read_moments(
             int(report.row['round']) + 1,
-            lambda number: self._folder(report, number) / file,
+            lambda number: kept / f'{number:03d}.png',
             scene_after,
         )
         folder = Path(report.work_dir) / self.dir

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from io import StringIO
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from segal.report.axes import Across, Axis
 from segal.report.evidence import RANDOM, Evidence
 from segal.report.run import Run
 from segal.report.statistics import mean_and_spread
+from segal.report.svg import AXIS, BAND, COLOURS, FAINT, GRID, INK, PAPER
+from segal.report.svg import RANDOM as GREY
 from segal.report.tables import SECONDS, Findings
+from segal.visualization.curve import apart, budget_ticks
 
-_COLOURS = (
-    '#1f63b5',
-    '#c8501e',
-    '#1b8a5a',
-    '#8b3fa0',
-    '#b8860b',
-    '#0e8fa8',
-    '#b02a5b',
-    '#5b6b1f',
-)
 _MARKERS = 'osD^vPX*'
-_RANDOM = '#6b7280'
-INK = '#1f2328'
-_FAINT = '#5a626c'
-_GRID = '#e3e6ea'
 _WIDTH = 5.0
+ENOUGH_SEEDS = 5
+"""Fewest seeds whose spread is drawn as a band; of fewer, each run is."""
 
 
 def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
@@ -45,49 +33,72 @@ def style_of(evidence: Evidence) -> dict[str, tuple[str, str]]:
     others = [name for name in evidence.groups if name != RANDOM]
     for at, name in enumerate(others):
         styles[name] = (
-            _COLOURS[at % len(_COLOURS)],
-            _MARKERS[(at + at // len(_COLOURS)) % len(_MARKERS)],
+            COLOURS[at % len(COLOURS)],
+            _MARKERS[(at + at // len(COLOURS)) % len(_MARKERS)],
         )
     if RANDOM in evidence.groups:
-        styles[RANDOM] = (_RANDOM, 'o')
+        styles[RANDOM] = (GREY, 'o')
     return styles
 
 
 def curves(evidence: Evidence, axis: Axis) -> Figure:
-    """Draw mIoU over an axis: mean and spread; unfinished runs one by one."""
+    """Draw mIoU over an axis: mean, and spread or single runs."""
     across = axis.values
     figure, axes = _new(3.2)
+    budgets: set[float] = set()
     for name, (colour, marker) in style_of(evidence).items():
         done = evidence.finished(name)
         line = (0, (4, 2)) if name == RANDOM else '-'
         if done:
             seeds = f' (n = {len(done)})'
             at, means, spreads = _points(done, across)
+            budgets |= {*at}
             axes.plot(
                 at, means, linestyle=line, color=colour, marker=marker,
-                label=name + seeds, markeredgecolor='white',
+                label=name + seeds, markeredgecolor=PAPER, clip_on=False,
                 markeredgewidth=0.8, markersize=6, linewidth=1.8, zorder=3,
             )  # fmt: skip
-            if len(done) > 1:
+            if len(done) >= ENOUGH_SEEDS:
                 low, high = means - spreads, means + spreads
                 axes.fill_between(
                     at, low, high, color=colour, alpha=0.14, linewidth=0
                 )
+            elif len(done) > 1:
+                for run in done:
+                    axes.plot(
+                        across(run), np.array(run.curve, float),
+                        color=colour, linewidth=0.8, alpha=0.5, zorder=2,
+                    )  # fmt: skip
         for run in evidence.groups[name]:
             if not run.finished:
+                budgets |= {*across(run)}
                 axes.plot(
                     across(run), np.array(run.curve, float), linestyle=':',
-                    color=colour, marker=marker, markerfacecolor='white',
-                    markersize=5, linewidth=1.3, zorder=2,
+                    color=colour, marker=marker, markerfacecolor=PAPER,
+                    markersize=5, linewidth=1.3, zorder=2, clip_on=False,
                     label=f'{name}, seed {run.seed}: unfinished',
                 )  # fmt: skip
     _full_line(axes, evidence)
     axes.set_xlabel(axis.words)
     axes.set_ylabel('mIoU of the last epoch (%)')
     axes.margins(x=0.04, y=0.1)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=axis.integer))
+    budget_ticks(axes, sorted(budgets), 0.1)
+    _explain_spread(axes, evidence)
     legend(figure, axes)
     return figure
+
+
+def _explain_spread(axes: Axes, evidence: Evidence) -> None:
+    """Add to the legend what bands, or thin lines, are."""
+    counts = [len(evidence.finished(name)) for name in evidence.groups]
+    counts.append(len(evidence.full_miou))
+    if any(count >= ENOUGH_SEEDS for count in counts):
+        axes.fill_between(
+            [], [], color=GREY, alpha=0.25, linewidth=0,
+            label='mean ± standard deviation',
+        )  # fmt: skip
+    if any(1 < count < ENOUGH_SEEDS for count in counts):
+        axes.plot([], [], color=GREY, linewidth=0.8, label='single seeds')
 
 
 def _points(
@@ -111,8 +122,11 @@ def _full_line(axes: Axes, evidence: Evidence) -> None:
         mean, color=INK, linestyle='-.', linewidth=1.2,
         label=f'full supervision (n = {count})',
     )  # fmt: skip
-    if spread is not None:
+    if count >= ENOUGH_SEEDS and spread is not None:
         axes.axhspan(mean - spread, mean + spread, color=INK, alpha=0.07)
+        return
+    for one in evidence.full_miou if count > 1 else ():
+        axes.axhline(one, color=INK, linewidth=0.8, alpha=0.3)
 
 
 def areas(evidence: Evidence, findings: Findings) -> Figure:
@@ -141,7 +155,7 @@ def areas(evidence: Evidence, findings: Findings) -> Figure:
     if not any(findings.areas.values()):
         axes.text(
             0.5, 0.5, 'no finished run', ha='center', va='center',
-            transform=axes.transAxes, color=_FAINT, backgroundcolor='white',
+            transform=axes.transAxes, color=FAINT, backgroundcolor='white',
         )  # fmt: skip
     return figure
 
@@ -178,6 +192,39 @@ def penalty_matrix(findings: Findings) -> Figure:
     return figure
 
 
+def confusion(classes: Sequence[str], pairs: NDArray[np.float64]) -> Figure:
+    """Draw what others say where one person says the class of a row.
+
+    Args:
+        classes: Names of rows and columns.
+        pairs: (K, K), how often two people gave these answers. Classes that
+            nobody gave are left out.
+    """
+    kept = np.flatnonzero(pairs.sum(1))
+    names = [classes[int(index)] for index in kept]
+    values = pairs[np.ix_(kept, kept)]
+    values = 100 * values / values.sum(1, keepdims=True)
+    longest = max(map(len, names), default=0)
+    figure, axes = _new(1 + 0.42 * len(names) + 0.07 * longest, grid=False)
+    axes.imshow(values, cmap='Blues', vmin=0, vmax=100, aspect='auto')
+    for (i, j), cell in np.ndenumerate(values):
+        if cell >= 0.5:
+            axes.text(
+                j, i, f'{cell:.0f}', ha='center', va='center', fontsize=10,
+                color='white' if cell > 55 else INK,
+            )  # fmt: skip
+    axes.set_xticks(
+        range(len(names)), names, rotation=55, ha='right',
+        rotation_mode='anchor',
+    )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel('one says')
+    axes.set_xlabel('another says (% of the row)')
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
 def classes(evidence: Evidence) -> Figure:
     """Draw the IoU of each class in the last round, by heuristic."""
     names = evidence.classes
@@ -190,18 +237,19 @@ def classes(evidence: Evidence) -> Figure:
         if not evidence.finished(name):
             continue
         rows = np.arange(len(names)) + (at - (len(styles) - 1) / 2) * room
+        bars = np.minimum(means, spreads), np.minimum(100 - means, spreads)
         axes.errorbar(
-            means, rows, xerr=spreads, color=colour, marker=marker,
+            means, rows, xerr=bars, color=colour, marker=marker,
             linestyle='none', markersize=5.5, linewidth=1.2, label=name,
-            markeredgecolor='white', markeredgewidth=0.6,
+            markeredgecolor=PAPER, markeredgewidth=0.6, clip_on=False,
         )  # fmt: skip
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     for row in range(1, len(names), 2):
-        axes.axhspan(row - 0.5, row + 0.5, color='#f5f6f8', zorder=0)
+        axes.axhspan(row - 0.5, row + 0.5, color=BAND, zorder=0)
     axes.grid(axis='y', visible=False)
     axes.set_xlabel('IoU of the last round (%)')
-    axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+    axes.set_xlim(0, min(100, axes.get_xlim()[1]))
     legend(figure, axes)
     return figure
 
@@ -244,14 +292,14 @@ def purchases(evidence: Evidence) -> Figure | None:
         for i in range(len(names)):
             axes.bar(
                 range(len(counts)), share[:, i], 0.82, below,
-                color=palette[i], edgecolor='white', linewidth=0.5,
+                color=palette[i], edgecolor=PAPER, linewidth=0.5,
             )  # fmt: skip
             below += share[:, i]
         axes.set_title(wrapped(name, 30), fontsize=10, loc='left')
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
         axes.set_ylim(0, 100)
         axes.grid(axis='x', visible=False)
-        axes.set_xlabel('label file (0: drawn at random)')
+        axes.set_xlabel('label file')
     for axes in grid.ravel()[len(groups) :]:
         axes.set_visible(False)
     for row in grid:
@@ -288,13 +336,15 @@ def seconds(evidence: Evidence) -> Figure:
             means = round_seconds(evidence.groups[name], key)
             axes.plot(
                 range(len(means)), means, color=colour, marker=marker,
-                markersize=4.5, linewidth=1.5, label=name,
+                markersize=4.5, linewidth=1.5, label=name, clip_on=False,
                 linestyle=(0, (4, 2)) if name == RANDOM else '-',
             )  # fmt: skip
         axes.set_title(key, fontsize=10, loc='left')
         axes.margins(x=0.08, y=0.1)
         axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        last = max(len(run.rows) for run in evidence.runs)
+        axes.set_xticks(apart(range(last), 0.22))
         axes.set_xlabel('round')
     grid[0].set_ylabel('seconds')
     legend(figure, grid[0])
@@ -308,38 +358,6 @@ def round_seconds(runs: Sequence[Run], key: str) -> np.ndarray:
         for run in runs
     ]
     return pd.DataFrame(known, dtype=float).mean().to_numpy()
-
-
-def plain_text() -> AbstractContextManager[None]:
-    """Keep matplotlib from reading ``$`` in a name as a formula."""
-    return mpl.rc_context({'text.parse_math': False})
-
-
-def as_svg(figure: Figure, name: str) -> str:
-    """Write a figure as an SVG element, whose ids begin with ``name``."""
-    text = StringIO()
-    with (
-        plain_text(),
-        mpl.rc_context({'svg.hashsalt': name, 'svg.fonttype': 'path'}),
-    ):
-        figure.savefig(
-            text, format='svg',
-            metadata={'Date': None, 'Creator': None, 'Format': None,
-                      'Type': None},
-        )  # fmt: skip
-    svg = text.getvalue()
-    svg = svg[svg.index('<svg') :]
-    svg = re.sub(r'\s*<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(href="#|url\(#)', rf'\1{name}-', svg)
-    svg = re.sub(r'\s(width|height)="[\d.]+pt"', '', svg, count=2)
-    return svg.replace('<svg', '<svg role="img" aria-hidden="true"', 1)
-
-
-def as_png(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG, at twice a screen's resolution."""
-    with plain_text():
-        figure.savefig(path, format='png', dpi=200)
 
 
 def figure_of(height: float) -> Figure:
@@ -357,11 +375,11 @@ def _new(height: float, grid: bool = True) -> tuple[Figure, Axes]:
 def style(axes: Axes, grid: bool = True) -> None:
     """Set colours and sizes of a chart."""
     if grid:
-        axes.grid(color=_GRID, linewidth=0.8)
+        axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[['right', 'top']].set_visible(False)
-    axes.spines[['left', 'bottom']].set_color('#9aa1aa')
-    axes.tick_params(labelsize=9.5, colors=_FAINT, labelcolor=INK)
+    axes.spines[['left', 'bottom']].set_color(AXIS)
+    axes.tick_params(labelsize=9.5, colors=FAINT, labelcolor=INK)
     axes.xaxis.label.set(color=INK, fontsize=10)
     axes.yaxis.label.set(color=INK, fontsize=10)
 

@@ -18,18 +18,18 @@ FEWEST = 3
 LEVEL = 80
 """Per cent of the interval that is printed."""
 
-SHAPES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+SHAPES = (0.5, 1.0, 2.0, 4.0)
 """Exponents of the power law, all as likely before a curve is seen."""
 
 SLOPE = (5.0, 10.0)
 """Mean and standard deviation of the slope at the first round, before a curve
 is seen: points of mIoU for e (2.7) times the labels."""
 
-NOISE = (1.0, 0.5)
+NOISE = (0.8, 0.6)
 """Median of the noise of a round in points of mIoU, and the standard deviation
 of its logarithm, before a curve is seen."""
 
-DRIFTS = (0.0, 0.25, 0.5, 1.0, 2.0)
+DRIFTS = (0.0, 0.5, 1.0, 2.0)
 """Steps of a random walk of the level from round to round, as parts of the
 noise, all as likely before a curve is seen: what a round changes for good."""
 
@@ -73,12 +73,11 @@ def extrapolate(
 ) -> Forecast | None:
     """Extrapolate a learning curve.
 
-    The curve is a power law ``a - b * budget ** -c``, with the logarithm as
-    its limit at c = 0, and a random walk from round to round, since what a
-    round changes stays. Level and slope are integrated in closed form;
-    exponent, walk and noise over a grid. So the interval knows that none of
-    them is known, and that the next round has noise, too. A round far off the
-    rest has less weight (Student's t).
+    The curve is a power law ``a - b * budget ** -c``, and a random walk from
+    round to round, since what a round changes stays. Level and slope are
+    integrated in closed form; exponent, walk and noise over a grid. So the
+    interval holds that none of them is known, and that the next round has
+    noise, too. A round far off the rest has less weight (Student's t).
 
     Args:
         budgets: Labels asked until each round, rising or equal, (N,).
@@ -104,7 +103,7 @@ def extrapolate(
 
 def _bend(far: NDArray[np.float64], shape: float) -> NDArray[np.float64]:
     """Bend the logarithm of budgets into a power law of slope 1 at 0."""
-    return far if shape == 0 else -np.expm1(-shape * far) / shape
+    return np.asarray(-np.expm1(-shape * far) / shape)
 
 
 class _Posterior:

@@ -16,10 +16,11 @@ from segal.errors import DataError
 from segal.report.evidence import Evidence
 from segal.report.run import Run
 from segal.structures import PoolImage, Selection
-from segal.visualization.pictures import overlay
+from segal.visualization.drawing import overlay_scale
+from segal.visualization.pictures import labels_on
 from segal.visualization.scenes import chosen_images, scene_of
 
-_LONGEST = 640
+_LONGEST = 800
 _QUALITY = 82
 
 
@@ -73,18 +74,17 @@ def _drawn(run: Run, count: int) -> list[Picture]:
     store = open_store(run.work_dir, run.pool)
     last = len(run.rows) - 1
     asked = store.selection(last)
-    return [
-        _picture(
-            overlay(
-                scene_of(
-                    image, store, run.pool.read, run.pool.classes,
-                    run.pool.palette, asked, f'round {last}', until=last,
-                )
-            ),
-            f'{Path(image.name).name}, round {last}',
-        )
-        for image in _to_show(run, asked, count)
-    ]  # fmt: skip
+    pictures = []
+    for image in _to_show(run, asked, count):
+        scene = scene_of(
+            image, store, run.pool.read, run.pool.classes, run.pool.palette,
+            asked, f'round {last}', until=last,
+        )  # fmt: skip
+        scale = overlay_scale(image.size)
+        caption = f'{Path(image.name).name}, {scene.summary}'
+        drawn = labels_on(scene, scale, clear=True)
+        pictures.append(_picture(drawn, caption))
+    return pictures
 
 
 def _to_show(run: Run, asked: Selection, count: int) -> Sequence[PoolImage]:

@@ -137,7 +137,7 @@ def look_ahead(
     if forecast is None:
         why = (
             f'not enough rounds: {FEWEST} with different budgets are needed, '
-            f'{_usable(track)} so far'
+            f'{_usable(track)} there'
         )
     return Outlook(track, ahead, forecast, why, full)
 
@@ -145,7 +145,7 @@ def look_ahead(
 def _usable(track: Track) -> str:
     pairs = zip(track.asked, track.miou, strict=True)
     count = len({at for at, miou in pairs if miou is not None and at > 0})
-    return f'{count} {"is" if count == 1 else "are"} there'
+    return f'{count} {"is" if count == 1 else "are"}'
 
 
 def read_outlook(

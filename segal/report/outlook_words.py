@@ -43,18 +43,15 @@ def full_words(outlook: Outlook) -> str:
 
 def rate_words(outlook: Outlook, before: str = '') -> str:
     """Say the gain and its interval for an hour, or 100 of another unit."""
-    rate, price, gain = outlook.rate, outlook.price, outlook.gain
-    shown: tuple[float, ...]
-    if rate is not None and price is not None and price.unit == 'hours':
-        shown, per = rate, 'an hour'
-    elif rate is not None and price is not None:
-        shown, per = rate, f'for 100 {price.unit}'
-    elif gain is not None:
-        shown = tuple(one / outlook.requests for one in gain)
-        per = f'for 100 {outlook.track.unit}s'
-    else:
+    shown, price = outlook.rate or outlook.gain, outlook.price
+    if shown is None:
         return ''
-    scale = 1 if per == 'an hour' else 100
+    if outlook.rate is None or price is None:
+        scale, per = 100 / outlook.requests, f'for 100 {outlook.track.unit}s'
+    elif price.unit == 'hours':
+        scale, per = 1.0, 'an hour'
+    else:
+        scale, per = 100.0, f'for 100 {price.unit}'
     expected, low, high = (_signed(scale * one) for one in shown)
     return f'{before}{expected} {per} ({low} to {high})'
 

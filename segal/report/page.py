@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 
 from segal import __version__
 from segal.active.units.costs import Asked, Costs
+from segal.annotation.agreement import Share
 from segal.errors import StateError
 from segal.files import replace_file, unwritable
-from segal.report import charts
+from segal.report import charts, svg
 from segal.report.absent import absences
 from segal.report.axes import IMAGES, MEASURED, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
@@ -25,6 +26,8 @@ from segal.report.extrapolate import LEVEL
 from segal.report.fan import fans, outlooks
 from segal.report.gallery import gallery
 from segal.report.outlook_words import CAUTION, outlook_words, rate_words
+from segal.report.people import people
+from segal.report.provenance import provenance
 from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread
 from segal.report.tables import SECONDS, Findings, find, mean_paid
 from segal.visualization.table import aligned, cost_words
@@ -58,7 +61,7 @@ def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
         StateError: Something cannot be written.
     """
     findings = find(evidence)
-    with charts.plain_text():
+    with svg.plain_text():
         figures = draw_all(evidence, findings)
     page = render(evidence, findings, figures, images)
     paths = [folder / 'report.html']
@@ -66,7 +69,7 @@ def write_report(evidence: Evidence, folder: Path, images: int = 3) -> Written:
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
             paths.append(folder / f'{name}.png')
-            charts.as_png(figure, paths[-1])
+            svg.as_png(figure, paths[-1])
     except OSError as error:
         raise StateError(unwritable(paths[-1], error)) from error
     for name, table in (
@@ -123,6 +126,8 @@ def render(
         'seconds': seconds_words,
         'breakable': breakable,
         'cost': cost_or_dash,
+        'interval': interval,
+        'share': share_words,
         'outlook': outlook_words,
         'rate': rate_words,
     }
@@ -131,10 +136,11 @@ def render(
         findings=findings,
         summary=findings.summary.to_dict('records'),
         svg={
-            name: charts.as_svg(figure, name)
+            name: svg.as_svg(figure, name, name != 'penalties')
             for name, figure in figures.items()
         },
         shelves=gallery(evidence, images) if images else [],
+        crowds=people(evidence),
         class_rows=_class_rows(evidence),
         bought=_bought(evidence),
         costs=evidence.costs,
@@ -157,7 +163,28 @@ def render(
         version=__version__,
         alone=evidence.alone,
         today=date.today().isoformat(),
+        provenance=provenance(evidence),
+        colours=svg.colour_variables,
+        single=charts.ENOUGH_SEEDS,
     )
+
+
+def share_words(share: Share | None) -> str:
+    """Write a share in per cent, with its interval and what it is of."""
+    if share is None:
+        return ABSENT
+    low, high = 100 * share.low, 100 * share.high
+    return f'{100 * share.share:.0f} ({low:.0f} to {high:.0f}) of {share.of:,}'
+
+
+def interval(
+    found: tuple[float, float, float] | None, scale: float = 1, digits: int = 0
+) -> str:
+    """Write a number with its interval."""
+    if found is None:
+        return ABSENT
+    mid, low, high = (f'{scale * one:+.{digits}f}' for one in found[:3])
+    return f'{mid} ({low} to {high})'
 
 
 def _last_round(evidence: Evidence) -> str:

@@ -304,10 +304,15 @@ def test_a_skip_is_a_persons_own():
 
 def test_own_items_come_first_then_those_that_others_leave():
     house = House(wanted=1, own=dict(ada=[3, 4, 5], bob=[0, 1, 2]))
-    assert house.queue.next('ada', 'a', 4) == [3, 4, 5, 0]
-    assert house.queue.next('bob', 'b', 4) == [1, 2]
+    assert house.queue.next('ada', 'a', 4) == [3, 4, 5]
+    assert house.queue.next('bob', 'b', 1) == [0]
+    for item in (3, 4, 5):
+        house.do(item)
+    assert house.queue.next('ada', 'a', 8) == [2, 1]  # 0 is on bob's screen
     house.now = 601
-    assert house.queue.next('bob', 'b', 4) == [0, 1, 2, 3]
+    assert house.queue.next('bob', 'b', 4) == [0, 1, 2]
+    assert house.queue.shared('bob') == [0, 1, 2]
+    assert house.queue.shared('ada') == []
 
 
 def test_an_answer_is_asked_once_more_later_and_counts_no_more():

@@ -69,8 +69,8 @@ def rounds_of(work_dir, rounds=3, known=True):
 
 def test_a_run_leaves_a_sheet_and_an_animation_of_all_rounds(tmp_path):
     viz = rounds_of(tmp_path)
-    kept = sorted(path.name for path in viz.rglob('*_prediction.png'))
-    assert kept == ['01_set_scene_1_prediction.png'] * 3
+    kept = sorted((viz / 'rounds').glob('01_set_scene_1/*'))
+    assert [path.name for path in kept] == ['000.png', '001.png', '002.png']
     with Image.open(viz / 'rounds.gif') as animation:
         assert animation.n_frames == 3
         frames = []

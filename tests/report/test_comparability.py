@@ -9,7 +9,7 @@ from made_up import sweep as write_sweep
 from made_up import write_run
 
 from segal.errors import StateError
-from segal.report import charts
+from segal.report import charts, svg
 from segal.report.evidence import read_evidence
 from segal.report.gallery import gallery
 from segal.report.page import verdicts
@@ -176,15 +176,15 @@ def test_odd_names_colours_and_folders(tmp_path):
     evidence = read_evidence([run])
     assert evidence.runs[0].pool.palette.shape == (2, 3)
     assert gallery(evidence)[0].pictures
-    with charts.plain_text():
+    with svg.plain_text():
         drawn = charts.purchases(evidence), charts.classes(evidence)
     shown = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert [name.strip() for name in shown] == list(classes)
     # matplotlib before 3.10 leaves out what begins with an underscore
     assert not any(name.startswith('_') for name in shown)
     for figure in drawn:
-        charts.as_png(figure, tmp_path / 'chart.png')
-        charts.as_svg(figure, 'chart')
+        svg.as_png(figure, tmp_path / 'chart.png')
+        svg.as_svg(figure, 'chart')
 
 
 def test_images_of_another_size_and_odd_folders(tmp_path):

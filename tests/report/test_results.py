@@ -11,6 +11,8 @@ from made_up import sweep as write_sweep
 from made_up import write_run
 from PIL import Image
 
+from segal.commands import plot_results
+from segal.errors import StateError
 from tests.tools.load import tool
 
 COMMIT = 40 * 'a'
@@ -137,6 +139,16 @@ def test_picture(results, tmp_path, monkeypatch):
         pixels = np.asarray(picture.convert('RGB'))
     assert pixels.shape[1] == 1000
     assert (pixels != 255).any(axis=(0, 1)).all()
+
+
+def test_names_for_readers(results):
+    evidence, _ = plot_results.read([results])
+    words = plot_results.renamed(evidence, ['Margin=margin, top 5 %'])
+    assert [*words.groups] == ['Random', 'margin, top 5 %'][::-1]
+    assert [*evidence.groups] == ['Margin', 'Random']
+    for wrong in ('Margn=a', 'Margin', 'Margin='):
+        with pytest.raises(StateError, match='--rename: wanted NAME=WORDS'):
+            plot_results.renamed(evidence, [wrong])
 
 
 def test_two_experiments_in_one_picture(

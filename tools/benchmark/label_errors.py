@@ -59,20 +59,28 @@ CONFIG = """
 _base_ = '{root}/experiments/quickstart/quickstart.py'
 _scenes = dict(
     data_root='{data}', scenes=dict(train=24, val=16, size=(64, 96)))
-size = (64, 96)
 data = dict(
-    workers_per_gpu=0, train=_scenes, query=_scenes, val=_scenes,
-    test=_scenes)
+    samples_per_gpu=4, workers_per_gpu=0, train=_scenes, query=_scenes,
+    val=_scenes, test=_scenes)
 active_learning = dict(
     visualize=None,
     reset_each_round=False,
     oracle=dict(type='HumanOracle'{recheck}),
     settings={settings})
 runner = dict(sample_mode='{mode}', sample_rounds=3)
-evaluation = dict(interval=20)
-workflow = [('train', 20), ('query', 1)]
+evaluation = dict(interval=9)
+workflow = [('train', 9), ('query', 1)]
 log_level = 'ERROR'
 """
+SMALLER = [
+    'data.train.pipeline.2.img_scale=(96,64)',
+    'data.train.pipeline.3.size=(64,96)',
+    'data.train.pipeline.4.crop_size=(64,96)',
+    *(f'data.{part}.pipeline.1.img_scale=(96,64)'
+      for part in ('query', 'val', 'test')),
+]  # fmt: skip
+"""The quickstart's pipelines, for images of half as many pixels."""
+
 UNITS = {
     'pixel': (
         'pixel',
@@ -114,9 +122,12 @@ class Case:
 
 def cases(seeds: int) -> Iterator[Case]:
     """List the runs, the most telling first."""
-    first = [('none', 0.0, 0.0), ('uniform', 0.1, 0.0)]
-    then = [
+    first = [
+        ('none', 0.0, 0.0),
+        ('uniform', 0.1, 0.0),
         ('uniform', 0.1, BUDGET),
+    ]
+    then = [
         ('confused', 0.1, 0.0),
         ('confused', 0.1, BUDGET),
         ('uniform', 0.05, 0.0),
@@ -190,9 +201,11 @@ class People:
         journal = self.folder.journal(number, request, len(CLASSES))
         for item, true in zip(request, self.truths(request), strict=True):
             index = item.index
-            if journal.state.standing(index) is not None:
+            again = index in journal.state.rechecked
+            role = 'recheck' if again else 'vote'
+            if journal.state.standing(index, role=role) is not None:
                 continue
-            said = said_of(self.case, item, true, 0)
+            said = said_of(self.case, item, true, int(again))
             journal.append(
                 index,
                 journal.state.rev(index),
@@ -200,7 +213,8 @@ class People:
                 'void' if said == VOID else 'class',
                 cls=None if said == VOID else said,
                 ms=2000,
-                client=f'{number}-{index}',
+                client=f'{number}-{index}-{role}',
+                role=role,
             )
         journal.close()
 
@@ -208,10 +222,14 @@ class People:
         """Compare the suspects of a round with its planted errors."""
         request = self.folder.request(number)
         state: State = self.folder.state(number, request, len(CLASSES))
-        given = given_classes(state)
         true = np.array(self.truths(request))
+        events = [state.standing(index) for index in range(len(request))]
+        classes = [event.cls if event else None for event in events]
+        first = np.array([-1 if cls is None else cls for cls in classes])
+        final = given_classes(state)
         probs = predictions.read(self.folder, number)
-        row = count(probs, given, true)
+        row = count(probs, first, true)
+        row['wrong_stored'] = int(((final >= 0) & (final != true)).sum())
         if probs is not None and self.case.errors == 'none':
             row['planted'] = self.planted(request, probs, true)
         return row
@@ -284,6 +302,7 @@ def run(case: Case, out: Path) -> dict[str, Any]:
     arguments = [
         str(config), '--work-dir', str(work_dir), '--seed', str(case.seed),
         '--cfg-options', f'active_learning.heuristic={case.heuristic}',
+        *SMALLER,
     ]  # fmt: skip
     people = People(case, work_dir, data / 'annotations' / 'train')
     while (code := main(arguments)) == 6:

@@ -6,8 +6,8 @@ Usage:
 
 The first line adds learning curves to experiments/stopping/curves.json. The
 second cuts each stored curve after each round, extrapolates it to the next
-round and to its end, compares with what came, prints a table, and writes
-experiments/stopping/hindsight.json.
+round, the third one and its end, compares with what came, prints a table, and
+writes experiments/stopping/hindsight.json.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ sys.path.insert(0, str(ROOT))
 
 from segal.files import replace_json
 from segal.report.extrapolate import FEWEST, Forecast, extrapolate
+from segal.report.outlook import AHEAD
 from segal.report.track import is_full, track_of
 from segal.rounds import read_rounds
 
 CURVES = ROOT / 'experiments' / 'stopping' / 'curves.json'
 OUT = CURVES.with_name('hindsight.json')
+TARGETS = ('next', 'third', 'end')
+"""The next round, the third one from now, and the last of the curve."""
+
 PARTS = ('seen', 'new')
 """Curves that were looked at when the priors were chosen, and others."""
 
@@ -75,7 +79,7 @@ def of_results(path: Path, part: str) -> Iterator[Curve]:
 
 
 def gather(paths: Sequence[Path], part: str) -> list[Curve]:
-    """Add curves to the stored ones; one that is there is replaced."""
+    """Add curves to the stored ones; one that is there keeps its part."""
     stored = json.loads(CURVES.read_text()) if CURVES.exists() else []
     found: list[Curve] = []
     for path in paths:
@@ -83,7 +87,10 @@ def gather(paths: Sequence[Path], part: str) -> list[Curve]:
             found += of_results(path, part)
         elif (curve := of_work_dir(path, part)) is not None:
             found.append(curve)
-    by_name = {_name(one): one for one in [*stored, *found]}
+    by_name = {_name(one): one for one in stored}
+    for one in found:
+        known = by_name.get(_name(one), one)
+        by_name[_name(one)] = one | {'part': known['part']}
     return [by_name[name] for name in sorted(by_name)]
 
 
@@ -103,8 +110,9 @@ def looks_back(curve: Curve, fewest: int = FEWEST) -> Iterator[dict[str, Any]]:
     for cut in range(fewest, len(miou)):
         whole = extrapolate(asked[:cut], miou[:cut], asked[cut:], fewest)
         assert whole is not None
-        for target, at in (('next', cut), ('end', len(miou) - 1)):
-            if target == 'end' and at == cut:
+        third, end = cut + AHEAD - 1, len(miou) - 1
+        for target, at in zip(TARGETS, (cut, third, end), strict=True):
+            if at > end or (target == 'end' and at in (cut, third)):
                 continue
             forecast = Forecast(whole.draws[:, [at - cut]])
             (low,), (high,) = forecast.interval(80)
@@ -143,9 +151,13 @@ def summary(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def compare(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     """Summarise by part and setting, and each part together."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for part in PARTS:
-        own = [one for one in curves if one['part'] == part]
+        own = [
+            one
+            for one in curves
+            if one['part'] == part and len(one['miou']) > FEWEST
+        ]
         settings = sorted({one['setting'] for one in own})
         for setting in [*settings, 'all']:
             chosen = [one for one in own if setting in ('all', one['setting'])]
@@ -159,7 +171,7 @@ def compare(curves: Sequence[Curve]) -> list[dict[str, Any]]:
 def _rows(
     part: str, setting: str, runs: int, looks: Sequence[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    for target in ('next', 'end'):
+    for target in TARGETS:
         own = [one for one in looks if one['target'] == target]
         if own:
             head = dict(part=part, setting=setting, runs=runs, target=target)

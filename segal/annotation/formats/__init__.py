@@ -53,9 +53,9 @@ def recognise(path: Path) -> str:
     start = read_start(path)
     if start.startswith(b'PK\x03\x04') or b'<' in start[:16]:
         return 'cvat'
-    value = read_json(path)
-    if isinstance(value, list):
+    if start.lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'['):
         return 'label_studio'
+    value = read_json(path)
     if isinstance(value, dict):
         if value.get('format') == 'segal-answers':
             return 'page'

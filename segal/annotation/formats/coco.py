@@ -77,16 +77,8 @@ def _annotation(
 ) -> dict[str, Any]:
     top, left, height, width = box
     rows, columns = asked.request.content.images[image - 1][1:]
-    # by columns, and only those that the box touches
-    strip = np.zeros((width, rows), bool)
-    strip[:, top : top + height] = mask.T
-    runs = to_runs(strip.reshape(-1))
-    runs[0] += left * rows
-    after = (columns - left - width) * rows
-    if after and len(runs) % 2:
-        runs[-1] += after
-    elif after:
-        runs.append(after)
+    right, down = np.nonzero(mask.T)
+    runs = to_runs((right + left) * rows + down + top, rows * columns)
     return dict(
         id=item + 1,
         image_id=image,
@@ -226,7 +218,7 @@ def _places(
             counts = from_string(counts)
         if not isinstance(counts, list):
             raise ValueError('neither a list nor text')
-        flat = from_runs(counts, height * width)
+        inside = from_runs(counts, height * width)
     except ValueError as error:
         raise broken(
             path,
@@ -235,5 +227,5 @@ def _places(
             f'others ({str(error)[:80]})',
             _AGAIN,
         ) from None
-    columns, rows = np.divmod(np.flatnonzero(flat), height)
+    columns, rows = np.divmod(inside, height)
     return np.sort(rows * width + columns)

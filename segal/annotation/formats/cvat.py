@@ -41,7 +41,6 @@ from segal.annotation.formats.shapes import (
     Shape,
     collect,
     exported,
-    in_box,
     items_from,
 )
 from segal.files import replace_file
@@ -114,7 +113,8 @@ def _shapes(asked: Asked, items: list[int]) -> Iterator[str]:
             where = f'points="{left + 0.5:.2f},{top + 0.5:.2f}"'
         else:
             kind = 'mask'
-            runs = ', '.join(map(str, to_runs(mask.reshape(-1))))
+            counts = to_runs(np.flatnonzero(mask), mask.size)
+            runs = ', '.join(map(str, counts))
             where = (
                 f'rle="{runs}" left="{left}" top="{top}" width="{width}" '
                 f'height="{height}"'
@@ -225,15 +225,20 @@ def _places(
         return np.empty(0, np.int64)
     _, height, width = asked.request.content.images[image]
     if element.tag == 'points':
-        return _point(path, element, height, width)
+        return point_place(path, element, height, width)
     if element.tag == 'mask':
         return _mask(path, element, height, width)
     return np.arange(height * width)
 
 
-def _point(
+def point_place(
     path: Path, element: Element, height: int, width: int
 ) -> NDArray[np.int64]:
+    """Return the place of a point, int64 (1,).
+
+    Raises:
+        AnswerFileError: It is none within the image.
+    """
     text = element.values.get('points', '')
     try:
         x, y = map(float, text.split(','))
@@ -259,7 +264,7 @@ def _mask(
     height = _integer(path, element, 'height', 0, rows - top)
     try:
         runs = [int(one) for one in element.values.get('rle', '').split(',')]
-        flat = from_runs(runs, width * height)
+        inside = from_runs(runs, width * height)
     except ValueError as error:
         raise broken(
             path,
@@ -268,7 +273,8 @@ def _mask(
             f'others ({str(error)[:80]})',
             AGAIN,
         ) from None
-    return in_box(flat.reshape(height, width), top, left, columns)
+    down, right = np.divmod(inside, max(width, 1))
+    return (down + top) * columns + right + left
 
 
 def _integer(

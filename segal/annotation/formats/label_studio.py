@@ -130,6 +130,8 @@ def read(path: Path, asked: Asked) -> Returned:
         AnswerFileError: It is damaged or was edited.
     """
     tasks = read_json(path)
+    if not isinstance(tasks, list):
+        raise broken(path, 'its content', 'a list of tasks', tasks, _AGAIN)
     request = _request_of(path, tasks)
     result = Returned(request, [], [], [])
     if request != asked.request.sha256:
@@ -260,13 +262,26 @@ def _shapes(
 def _places(
     path: Path, asked: Asked, image: int | None, place: str, row: Any
 ) -> NDArray[np.int64]:
-    """Return the places of a region.
+    assert image is not None
+    size = asked.request.content.images[image][1:]
+    return region_places(path, size, place, row)
+
+
+def region_places(
+    path: Path, size: tuple[int, int], place: str, row: Any
+) -> NDArray[np.int64]:
+    """Return the places of a region, sorted.
+
+    Args:
+        path: Of the file, for errors.
+        size: (H, W) of the image.
+        place: Where in the file.
+        row: Of a ``result``.
 
     Raises:
         AnswerFileError: They are not within the image.
     """
-    assert image is not None
-    _, height, width = asked.request.content.images[image]
+    height, width = size
     kind, value = row['type'], row['value']
     if kind == 'choices':
         return np.arange(height * width)

@@ -17,31 +17,42 @@ _SIZES = (3, 4, 8, 16)
 """Bits that the length of a packed run may have."""
 
 
-def to_runs(flat: NDArray[np.bool_]) -> list[int]:
+def to_runs(ones: NDArray[np.int64], size: int) -> list[int]:
     """Return the lengths of runs, zeros first.
 
     Args:
-        flat: bool (N,).
+        ones: int64 (N,), where the ones are, sorted.
+        size: Of zeros and ones together.
     """
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    runs = np.diff(changes, prepend=0, append=len(flat)).tolist()
-    return [0, *runs] if len(flat) and flat[0] else runs
+    if not len(ones):
+        return [size]
+    breaks = np.flatnonzero(np.diff(ones) != 1)
+    starts = ones[np.append(0, breaks + 1)]
+    ends = ones[np.append(breaks, len(ones) - 1)] + 1
+    edges = np.stack([starts, ends], 1).reshape(-1)
+    runs: list[int] = np.diff(edges, prepend=0).tolist()
+    left = size - int(edges[-1])
+    return [*runs, left] if left else runs
 
 
-def from_runs(runs: Sequence[object], size: int) -> NDArray[np.bool_]:
-    """Return what runs stand for, bool (size,).
+def from_runs(runs: Sequence[int], size: int) -> NDArray[np.int64]:
+    """Return where the ones are, int64 (N,), sorted.
 
     Raises:
         ValueError: They are no lengths that add up to ``size``.
     """
     if not all(type(one) is int and 0 <= one <= size for one in runs):
         raise ValueError(f'wanted lengths of runs from 0 to {size}')
+    if len(runs) == 3 and sum(runs) == size:
+        return np.arange(runs[0], size - runs[2])
     lengths = np.array(runs, np.int64)
     if lengths.sum() != size:
         raise ValueError(
             f'wanted runs of {size} pixels together, got {lengths.sum()}'
         )
-    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    ends, ones = np.cumsum(lengths)[1::2], lengths[1::2]
+    steps = np.arange(ones.sum())
+    return steps + np.repeat(ends - np.cumsum(ones), ones)
 
 
 def from_string(text: str) -> list[int]:
@@ -80,7 +91,8 @@ def pack(mask: NDArray[np.bool_]) -> list[int]:
     """
     bits = [f'{4 * mask.size:032b}', f'{8 - 1:05b}']
     bits += [f'{size - 1:04b}' for size in _SIZES]
-    for number, run in enumerate(to_runs(mask.reshape(-1))):
+    runs = to_runs(np.flatnonzero(mask), mask.size)
+    for number, run in enumerate(runs):
         value = '11111111' if number % 2 else '00000000'
         left = 4 * run
         while left:

@@ -98,19 +98,23 @@ def _one_class_each(
     path: Path, asked: Asked, shapes: Iterable[Shape], who: str
 ) -> Returned:
     request, codes = asked.request, label_codes(asked.classes)
+    images = images_of(request)
     at: dict[tuple[int, int], int] = {}
     found: dict[int, int] = {}
     alien = []
     for shape in shapes:
         item = shape.item
         if item is None:
-            at = at or _first_places(request)
+            at = at or {
+                (image, int(places_of(request, k)[0])): k
+                for k, image in enumerate(images)
+            }
             item = _item_at(request, at, shape)
         if item is None:
             alien.append(f'{shape.place}: it is not where an item is')
             continue
-        _check_item(path, request, shape, item)
-        if not np.array_equal(shape.places(), places_of(request, item)):
+        _check_item(path, images, shape, item)
+        if not _same(shape.places(), places_of(request, item)):
             raise broken(
                 path,
                 shape.place,
@@ -135,21 +139,22 @@ def _painted(
     path: Path, asked: Asked, shapes: Iterable[Shape], who: str
 ) -> Returned:
     request, codes = asked.request, label_codes(asked.classes)
-    images: dict[int, list[tuple[Shape, int]]] = {}
+    images = images_of(request)
+    found: dict[int, list[tuple[Shape, int]]] = {}
     alien = []
     for shape in shapes:
         if shape.item is not None:
-            _check_item(path, request, shape, shape.item)
+            _check_item(path, images, shape, shape.item)
         if shape.image is None:
             alien.append(f'{shape.place}: its image was not asked')
             continue
         code = _code(path, codes, shape)
         if code != OPEN:
-            images.setdefault(shape.image, []).append((shape, code))
+            found.setdefault(shape.image, []).append((shape, code))
     result = Returned(request.sha256, [], alien, [])
     items = items_of(request)
     names = picture_names(request)
-    for image, painted in sorted(images.items()):
+    for image, painted in sorted(found.items()):
         _, height, width = request.content.images[image]
         canvas = np.full(height * width, OPEN, np.int16)
         for shape, code in sorted(painted, key=lambda one: one[0].layer):
@@ -224,12 +229,28 @@ def places_of(request: Request, item: int) -> NDArray[np.int64]:
     return places.astype(np.int64)
 
 
+def images_of(request: Request) -> list[int]:
+    """List the position of each item's image."""
+    if request.unit == 'pixel':
+        counts = np.diff(request.content.offsets)
+        found: list[int] = np.repeat(np.arange(len(counts)), counts).tolist()
+        return found
+    return [request.image_of(item) for item in range(len(request))]
+
+
 def items_of(request: Request) -> list[list[int]]:
     """List the items of each image of a request."""
     found: list[list[int]] = [[] for _ in request.content.images]
-    for item in range(len(request)):
-        found[request.image_of(item)].append(item)
+    for item, image in enumerate(images_of(request)):
+        found[image].append(item)
     return found
+
+
+def _same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Compare places; np.array_equal takes long for a single pixel."""
+    if len(one) == len(other) == 1:
+        return int(one[0]) == int(other[0])
+    return np.array_equal(one, other)
 
 
 def items_from(path: Path, place: str, value: object) -> int | None:
@@ -252,14 +273,6 @@ def items_from(path: Path, place: str, value: object) -> int | None:
     return int(text)
 
 
-def _first_places(request: Request) -> dict[tuple[int, int], int]:
-    """Map the image and the first place of each item to the item."""
-    return {
-        (request.image_of(item), int(places_of(request, item)[0])): item
-        for item in range(len(request))
-    }
-
-
 def _item_at(
     request: Request, at: dict[tuple[int, int], int], shape: Shape
 ) -> int | None:
@@ -268,18 +281,20 @@ def _item_at(
         return None
     places = shape.places()
     item = at.get((shape.image, int(places[0]))) if len(places) else None
-    if item is None or not np.array_equal(places, places_of(request, item)):
+    if item is None or not _same(places, places_of(request, item)):
         return None
     return item
 
 
-def _check_item(path: Path, request: Request, shape: Shape, item: int) -> None:
+def _check_item(
+    path: Path, images: list[int], shape: Shape, item: int
+) -> None:
     """Check that an item that a shape names is one of its image.
 
     Raises:
         AnswerFileError: It is not.
     """
-    if item >= len(request) or request.image_of(item) != shape.image:
+    if item >= len(images) or images[item] != shape.image:
         raise broken(
             path,
             shape.place,
@@ -311,14 +326,6 @@ def _around(request: Request, item: int) -> str:
     top, left, height, width = request[item].box
     where = f'row {top}, column {left}'
     return where if height * width == 1 else f'{where}, {height}x{width}'
-
-
-def in_box(
-    mask: NDArray[np.bool_], top: int, left: int, width: int
-) -> NDArray[np.int64]:
-    """Return the places of a mask within an image of this width."""
-    rows, columns = np.nonzero(mask)
-    return (rows + top) * width + columns + left
 
 
 def exported(
