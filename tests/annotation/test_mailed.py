@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import socket
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from segal.annotation.folder import AnnotationFolder
 from segal.annotation.offline import write_page
 from tests.annotation.browsing import PATCHES
 from tests.annotation.mailing import Mailed, page_of, replies
@@ -175,6 +177,31 @@ def test_people_and_rounds_do_not_mix_in_one_browser(opening, work, tmp_path):
     ada.page.reload()
     ada.begin()
     assert ada.item == 1
+
+
+def test_another_page_of_the_round_goes_on_but_for_what_is_asked_anew(
+    opening, work, tmp_path
+):
+    request = ask(work)
+    person = opening(page_of(work, items=3))
+    person.press('1', '2')
+    given = replies(person.give_back(tmp_path), work)
+    folder = AnnotationFolder(work)
+    journal = folder.journal(0, request, 3)
+    journal.append(1, 0, 'ada', 'void', client='12345678')
+    journal.append(1, 1, 'ada', 'undo', client='12345679')
+    journal.close()
+    person.page.close()
+    again = opening(page_of(work, items=5), person.page.context)
+    assert again.item == 1
+    again.press('3')
+    found = replies(again.give_back(tmp_path), work)
+    assert told(found) == {0: ('class', 0), 1: ('class', 2)}
+    assert found[0] == given[0]
+    copy = tmp_path / 'fork' / work.name
+    copy.parent.mkdir()
+    shutil.copytree(work, copy)
+    assert opening(page_of(copy), person.page.context).item == 0
 
 
 def test_a_second_tab_waits_for_the_first(opening, work):
