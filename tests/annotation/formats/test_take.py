@@ -239,6 +239,35 @@ def test_a_round_that_is_closing_takes_nothing(work_dir, tmp_path):
     assert journal_of(work_dir) == b''
 
 
+def test_each_of_two_people_gives_a_vote(work_dir, tmp_path):
+    folder = AnnotationFolder(work_dir)
+    folder.write_options(order='image', seed=0, votes=2)
+    path = filled(work_dir, tmp_path / 'out', truth=constant(0))
+    other = filled(work_dir, tmp_path / 'other', truth=constant(1))
+    journal = folder.journal(0, folder.request(0), len(CLASSES))
+    journal.append(0, 0, 'bob', 'skip', client='skipped-1')
+    journal.close()
+    assert len(take(work_dir, [path], 'ada').answers) == 12
+    with pytest.raises(AnswerFileError, match="'road' stands, by ada"):
+        take(work_dir, [other], 'ada')
+    found = take(work_dir, [other], 'bob')
+    assert (len(found.answers), found.left) == (12, 0)
+    assert take(work_dir, [other], 'bob').unchanged == 12
+    with pytest.raises(AnswerFileError, match='12 to items'):
+        take(work_dir, [filled_void(path)], 'cat')
+
+
+def filled_void(path):
+    """Answer void where a CVAT archive says road."""
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read('annotations.xml').decode()
+    target = path.with_name('void.xml')
+    target.write_text(text.replace('label="road"', 'label="void"'))
+    return target
+
+
 # Painted items
 
 
