@@ -15,6 +15,9 @@ export class Votes {
   show(item) {
     const votes = item.votes ?? [];
     $('votes').hidden = !votes.length;
+    $('votes-title').textContent = item.answer === 'mask'
+      ? 'They disagree. Go on from one of them, or paint anew:'
+      : 'They disagree. Decide by the same keys:';
     $('votes-list').replaceChildren(
       ...votes.map((vote) => this.draw(item, vote)));
   }
