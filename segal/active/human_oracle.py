@@ -221,7 +221,7 @@ class HumanOracle(BaseOracle):
         def state() -> State:
             return self.folder.state(number, request, len(self.classes))
 
-        recheck.decide(self.folder, request, state(), len(self.classes))
+        recheck.decide(self.folder, request, state())
 
         def may() -> bool:
             waits = self.folder.awaits_recheck(number)

@@ -100,7 +100,10 @@ def write_sheet(
         )
         return
     tiles = [
-        (_captioned(one, picture, pool), [_where(rank, one), one.image])
+        (
+            _captioned(one, picture, pool),
+            [*_where(rank, one), one.image],
+        )
         for rank, (one, picture) in enumerate(drawn, 1)
     ]
     sheet = framed(grid(tiles, COLUMNS, 15), title, words, [])
@@ -159,11 +162,11 @@ def draw_crop(crop: np.ndarray, item: Item) -> Image.Image:
     return picture
 
 
-def _where(rank: int, one: Suspect) -> str:
-    return (
-        f'{rank}. round {one.round}, item {one.item}, row {one.row}, '
-        f'column {one.column}'
-    )
+def _where(rank: int, one: Suspect) -> list[str]:
+    return [
+        f'{rank}. round {one.round}, item {one.item}',
+        f'row {one.row}, column {one.column}',
+    ]
 
 
 def _said(one: Suspect, pool: PoolFile) -> list[tuple[str, int, str]]:
@@ -204,7 +207,8 @@ def _figure(
         for word, cls, prob in _said(one, pool)
         for colour in [pool.palette[cls].tolist()]
     )
-    where, image = _where(rank, one), html.escape(one.image)
+    where = ', '.join(_where(rank, one))
+    image = html.escape(one.image)
     words = f'{where}: answered {pool.classes[one.answer]}'
     return (
         f'<li><figure><img src="data:image/png;base64,{data}" '

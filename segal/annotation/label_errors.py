@@ -141,7 +141,19 @@ def suspects_of(
     if probs is None:
         return None
     request = folder.request(round)
-    state = folder.state(round, request, classes)
+    return suspects_in(probs, request, folder.state(round, request, classes))
+
+
+def suspects_in(
+    probs: NDArray[np.float32], request: Request, state: State
+) -> list[Suspect]:
+    """List the answers that predictions contradict; see :func:`suspects_of`.
+
+    Args:
+        probs: float32 (items, C), sums to 1 over C.
+        request: What was asked.
+        state: What was answered.
+    """
     given = given_classes(state)
     found, model = find_candidates(probs, given)
     return [

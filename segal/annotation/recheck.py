@@ -8,15 +8,16 @@ answer nor the prediction is shown.
 
 from __future__ import annotations
 
+from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.label_errors import suspects_of
+from segal.annotation.label_errors import suspects_in
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.files import replace_json
 
 
 def decide(
-    folder: AnnotationFolder, request: Request, state: State, classes: int
+    folder: AnnotationFolder, request: Request, state: State
 ) -> set[int]:
     """Freeze which answers are asked once more, if it is time.
 
@@ -26,7 +27,6 @@ def decide(
         folder: Of the work_dir.
         request: What is asked.
         state: What is answered.
-        classes: How many there are.
 
     Returns:
         Items; none before it is decided.
@@ -41,7 +41,9 @@ def decide(
         return set()
     share = folder.options().recheck
     most = int(share * len(request) + 1e-9)
-    suspects = suspects_of(folder, request.round, classes) or []
+    probs = predictions.read(folder, request.round)
+    assert probs is not None
+    suspects = suspects_in(probs, request, state)
     with folder.exclusive():
         if folder.awaits_recheck(request.round):
             replace_json(

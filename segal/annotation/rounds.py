@@ -94,7 +94,7 @@ class Asked:
     def _recheck(self) -> None:
         """Ask for doubtful answers once more, once all are given."""
         try:
-            found = decide(self.folder, self.request, self.state, self.classes)
+            found = decide(self.folder, self.request, self.state)
         except StateError as error:  # it stops the run, not the page
             log.error('%s', error)
             return

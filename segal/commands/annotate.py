@@ -67,7 +67,9 @@ class Asked:
         done, count = self.state.answered, len(self.request)
         share = 100 * done / count if count else 100
         unit = self.request.unit + 's' * (count != 1)
-        return f'{done:,} of {count:,} {unit} answered ({share:.0f} %)'
+        left = self.state.recheck_left
+        again = f', {left:,} asked once more' if left else ''
+        return f'{done:,} of {count:,} {unit} answered ({share:.0f} %){again}'
 
 
 def asked_now(work_dir: Path) -> Asked | None:

@@ -90,6 +90,7 @@ def test_second_looks_count(begun, capsys):
     frozen = folder.file(1, 'recheck.json').read_bytes()
     assert json.loads(frozen)['items'] == wrong[:2]
     assert annotate(['status', str(folder.work_dir)]) == 6
+    assert '(100 %), 2 asked once more' in capsys.readouterr().out
     assert answer_all(folder.work_dir, read, len(CLASSES), limit=1) == 1
     assert start() == 6
     assert '1 are asked once more' in capsys.readouterr().err
@@ -252,7 +253,7 @@ def test_a_list_is_frozen_once(served):
     page.answer(undone['item'], rev=undone['rev'], what='void')
     assert path.read_bytes() == before
     request = served.request(1)
-    found = decide(served, request, served.state(1, request, 3), 3)
+    found = decide(served, request, served.state(1, request, 3))
     assert found == {2, 5, 7}
     (page,) = pages(served.work_dir, 'ada')
     assert sorted(page.items(12)) == [2, 5, 7]
@@ -267,4 +268,4 @@ def test_damaged_predictions_lose_no_answer(served):
     state = served.state(1, request, 3)
     assert state.answered == 12
     with pytest.raises(StateError, match='by the network that asked'):
-        decide(served, request, state, 3)
+        decide(served, request, state)

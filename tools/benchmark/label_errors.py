@@ -40,6 +40,9 @@ RESULTS = Path(__file__).with_suffix('.json')
 BUDGET = 0.1
 """Share of a round's items that a recheck may ask again."""
 
+SUMMED = (
+    'items', 'wrong', 'right', 'suspects', 'found', 'asked', 'found_asked',
+)  # fmt: skip
 DRAWS = 10
 """Times that errors are planted after the fact."""
 
@@ -124,8 +127,8 @@ def cases(seeds: int) -> Iterator[Case]:
     """List the runs, the most telling first."""
     first = [
         ('none', 0.0, 0.0),
-        ('uniform', 0.1, 0.0),
         ('uniform', 0.1, BUDGET),
+        ('uniform', 0.1, 0.0),
     ]
     then = [
         ('confused', 0.1, 0.0),
@@ -373,6 +376,63 @@ def summarise(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return summary
 
 
+def table(content: dict[str, Any]) -> str:
+    """Write the summary as Markdown tables, for the documentation."""
+    rows = content['summary']
+    clean = [row for row in rows if row['errors'] == 'none']
+    heads = ('errors', 'unit', 'asked by', 'model right', 'all suspects',
+             'first suspects', 'runs')  # fmt: skip
+    lines = ['| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
+    for name in clean[0]['planted']:
+        for row in clean:
+            found = row['planted'][name]
+            lines.append(_line(name, row, found, row['seeds']))
+    real = [row for row in rows if row['errors'] != 'none']
+    for row in real:
+        total: Counter[str] = Counter()
+        for one in row['rounds']:
+            if 'suspects' in one:
+                total.update({k: one[k] for k in SUMMED})
+        found = rates([total])
+        name = f'{row["errors"]} {row["rate"]}, learned'
+        lines.append(_line(name, row, found, row['seeds']))
+    heads = ('errors', 'recheck', 'unit', 'asked by', 'wrong answers stored',
+             'mIoU by round', 'runs')  # fmt: skip
+    lines += ['', '| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
+    for row in rows:
+        wrong = sum(one['wrong'] for one in row['rounds'])
+        items = sum(one['items'] for one in row['rounds'])
+        stored = sum(one['wrong_stored'] for one in row['rounds'])
+        cells = (
+            f'{row["errors"]} {row["rate"]}' if wrong else 'none',
+            f'{row["recheck"]:.0%}' if row['recheck'] else 'no',
+            row['unit'],
+            row['heuristic'],
+            f'{stored / items:.1%}'
+            + (f' of {wrong / items:.1%}' * (stored != wrong)),
+            ', '.join(f'{one:.3f}' for one in row['mIoU']),
+            str(row['seeds']),
+        )
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def _line(
+    name: str, row: dict[str, Any], found: dict[str, Any], runs: int
+) -> str:
+    """Write a row about precision and recall."""
+    cells = (
+        name,
+        row['unit'],
+        row['heuristic'],
+        f'{found["accuracy"]:.0%}',
+        f'{found["precision"]:.0%}, {found["recall"]:.0%}',
+        f'{found["precision_asked"]:.0%}, {found["recall_asked"]:.0%}',
+        str(runs),
+    )
+    return '| ' + ' | '.join(cells) + ' |'
+
+
 def main() -> None:
     """Do the runs that are missing, and write the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -395,7 +455,7 @@ def main() -> None:
         print(case.name, flush=True)
     content = dict(budget=BUDGET, runs=len(runs), summary=summarise(runs))
     RESULTS.write_text(json.dumps(content, indent=1) + '\n')
-    print(RESULTS)
+    print(table(content))
 
 
 if __name__ == '__main__':
