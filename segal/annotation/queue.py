@@ -343,6 +343,8 @@ class Queue:
         own = view.own[self._rank]
         return [item for item in self._upcoming(view) if own[item]]
 
-    def left(self, who: str) -> int:
-        """Count the items that are open to a person."""
-        return int(np.count_nonzero(self.view(who).open))
+    def left(self, who: str) -> tuple[int, int]:
+        """Count the items that are open to a person: own ones, and all."""
+        view = self.view(who)
+        own = np.count_nonzero(view.open & view.own)
+        return int(own), int(np.count_nonzero(view.open))

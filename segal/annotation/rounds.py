@@ -78,6 +78,8 @@ class Asked:
         self.state = self.journal.state
         self.roles = folder.people()
         self.queue = queue_of(folder, self.request, self.state)
+        if max(self.state.wanted, default=1) > len(self.queue.people):
+            self._warn()
         self.reviews = Reviews(folder, self.request, self.state)
         self.suggestions = Suggestions(folder, self.request)
         self.undone: dict[tuple[int, str], Event] = {}
@@ -98,6 +100,19 @@ class Asked:
             return
         if found != self.state.rechecked:
             self.queue.recheck(found)
+
+    def _warn(self) -> None:
+        """Say that there are fewer people than answers to an item."""
+        people = len(self.queue.people)
+        if people:
+            log.warning(
+                'round %d wants %d answers to an item, each by another '
+                'person, but only %d may answer: name more with --annotator, '
+                'or close the round when all that they can is answered',
+                self.round,
+                max(self.state.wanted),
+                people,
+            )
 
     def is_reviewer(self, who: str) -> bool:
         """Check whether a person decides, rather than answers."""
@@ -190,7 +205,8 @@ class Asked:
             left = len(self.reviews.open())
             total = answered + left
         elif self.options.measures:
-            left = more['yours'] = self.queue.left(who)
+            own, more['yours'] = self.queue.left(who)
+            left = own or more['yours']
         return dict(
             total=total,
             answered=answered,

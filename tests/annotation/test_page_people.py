@@ -8,6 +8,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.votes import disputes, is_complete
 from tests.annotation.browsing import PATCHES
 from tests.annotation.served import CLASSES, ask
+from tests.annotation.test_page_looks import faults
 
 LETTERS = '#votes-list > *'
 
@@ -79,6 +80,7 @@ def test_three_people_disagree_and_a_reviewer_decides(visit, serving):
     decided = []
     while rex.state == 'asking':
         decided.append(rex.item)
+        assert decided[1:] or not faults(rex)
         letters = rex.page.locator(LETTERS).all_inner_texts()
         said = sorted(one.split()[-1] for one in letters)
         assert said == ['road', 'tree']
@@ -154,6 +156,7 @@ def test_a_reviewer_goes_on_from_what_one_painted(visit, serving):
         assert not person.problems
     rex = visit(served.urls['rex'])
     rex.page.wait_for_selector(PATCHES)
+    assert not faults(rex)
     buttons = rex.page.locator(LETTERS)
     assert buttons.all_inner_texts() == ['A painted', 'B painted']
     found = []
@@ -191,6 +194,8 @@ def test_likely_classes_are_suggested_and_noted(visit, serving, suggest):
         marks = ada.page.locator('.class[data-likely]').count()
         assert marks in (0, 3)
         if marks:
+            if not shown:
+                assert not faults(ada)
             shown.add(item)
             first = ada.page.locator('[data-likely="1"] .name')
             assert first.inner_text() == 'tree'

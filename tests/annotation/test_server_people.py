@@ -58,6 +58,12 @@ def test_people_share_the_items_and_do_not_disturb_each_other(tmp_path):
     assert cyd.answer(0)['answered'] == 2
 
 
+def test_too_few_people_are_told_of(tmp_path, caplog):
+    open_pages(tmp_path, votes=4)
+    assert 'wants 4 answers to an item' in caplog.text
+    assert 'only 3 may answer' in caplog.text
+
+
 def test_a_second_persons_answer_is_not_told_either_where_one_is_wanted(
     tmp_path,
 ):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.fork import _kept
 from segal.annotation.journal import Conflict
 from segal.annotation.resolve import resolve
 from segal.annotation.votes import disputes, is_complete, majority
@@ -183,3 +184,19 @@ def test_majority_of_masks_worked_by_hand():
     labels, tie = majority([np.array(one, np.int16) for one in votes])
     assert labels[~tie].tolist() == [0, 1, 2, -1]
     assert tie.tolist() == [False, True, False, False, False]
+
+
+def test_a_fork_asks_an_item_anew_of_all_who_answered_it(tmp_path):
+    desk = Desk(tmp_path)
+    desk.all_say(0, ROAD, TREE)
+    desk.say(0, SKY, 'rex', 'review')
+    desk.all_say(1, TREE, TREE)
+    desk.say(1, TREE, 'a', 'repeat')
+    desk.all_say(2, SKY, SKY)
+    names = ['road', 'tree', 'sky']
+    kept = _kept(desk.request, desk.state, names, ['road', '2'], [])
+    assert [(x.item, x.who, x.role) for x in kept] == [
+        (1, 'a', 'vote'),
+        (1, 'b', 'vote'),
+        (1, 'a', 'repeat'),
+    ]

@@ -86,15 +86,18 @@ def freeze(work_dir: Path, items: int, images: int) -> None:
     AnnotationFolder(work_dir).freeze(0, encode(content))
 
 
-def write_answers(work_dir: Path, count: int) -> None:
+def write_answers(work_dir: Path, count: int, votes: int = 1) -> None:
     """Write a journal of so many answers, without a sync for each."""
     folder = AnnotationFolder(work_dir)
+    folder.write_options(votes=votes)
     request = folder.request(0)
     folder.journal(0, request, 19).close()
     with open(folder.file(0, 'jsonl'), 'ab') as file:
-        for item in range(count):
-            event: dict[str, Any] = dict(n=item + 1, item=item, rev=1)
-            event.update(who=f'person {item % PEOPLE}', what='class')
+        for number in range(count):
+            item = number // votes
+            event: dict[str, Any] = dict(n=number + 1, item=item, rev=1)
+            person = (item + number % votes) % PEOPLE
+            event.update(who=f'person {person}', what='class')
             event.update(mask=None, ms=1430, hidden_ms=0, hint=None)
             event.update(client=str(uuid.uuid4()))
             event.update(at='2026-01-01T00:00:00.000+00:00')
@@ -309,9 +312,11 @@ def measure_keys(work_dir: Path, keys: int) -> None:
     )
 
 
-def measure_start(work_dir: Path, answers: int) -> None:
+def measure_start(work_dir: Path, answers: int, votes: int) -> None:
     """Print how long a server takes to start over a long journal."""
-    write_answers(work_dir, answers)
+    write_images(work_dir, 2)
+    freeze(work_dir, answers // votes, 2)
+    write_answers(work_dir, answers, votes)
     children = []
     for _ in range(3):
         child = Child(work_dir)
@@ -322,9 +327,9 @@ def measure_start(work_dir: Path, answers: int) -> None:
         statistics.median(x) for x in zip(*children, strict=True)
     )
     print(
-        f'start with {answers:,} answers: {start:.0f} ms; {imports:.0f} ms of '
-        f'imports before it; {whole:.0f} ms with the interpreter; '
-        f'{memory:.0f} MiB'
+        f'start with {answers:,} answers, {votes} an item: {start:.0f} ms; '
+        f'{imports:.0f} ms of imports before it; {whole:.0f} ms with the '
+        f'interpreter; {memory:.0f} MiB'
     )
 
 
@@ -347,10 +352,9 @@ def main() -> None:
         freeze(work_dir, args.items, args.images)
         measure_service(work_dir, args.images, args.each)
         measure_keys(work_dir, 2 * args.each)
-        long = Path(folder) / 'answered'
-        write_images(long, 2)
-        freeze(long, args.answers, 2)
-        measure_start(long, args.answers)
+        for votes in (1, 2):
+            long = Path(folder) / f'answered_{votes}'
+            measure_start(long, args.answers, votes)
 
 
 if __name__ == '__main__':
