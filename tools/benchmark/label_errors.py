@@ -408,12 +408,15 @@ def table(content: dict[str, Any]) -> str:
         )
     first = _markdown(lines)
     lines = [
-        ['errors', 'recheck', 'unit', 'asked by', 'wrong answers stored',
-         'mIoU by round', 'runs']
+        ['errors', 'recheck', 'unit', 'asked by', 'wrong of answers given',
+         'wrong stored', 'mIoU by round', 'runs']
     ]  # fmt: skip
     for row in rows:
-        items = sum(one['items'] for one in row['rounds'])
-        stored = sum(one['wrong_stored'] for one in row['rounds'])
+        asked = [one for one in row['rounds'] if 'suspects' in one]
+        items, wrong, stored = (
+            sum(one[name] for one in asked)
+            for name in ('items', 'wrong', 'wrong_stored')
+        )
         rate = f' {row["rate"]}' if row['rate'] else ''
         lines.append(
             [
@@ -421,7 +424,8 @@ def table(content: dict[str, Any]) -> str:
                 f'{row["recheck"]:.0%}' if row['recheck'] else 'no',
                 row['unit'],
                 row['heuristic'],
-                f'{stored / items:.1%}',
+                f'{wrong} of {items}',
+                str(stored),
                 ', '.join(f'{one:.3f}' for one in row['mIoU']),
                 str(row['seeds']),
             ]
