@@ -79,6 +79,10 @@ class LabelFlowError(DataError):
     """
 
 
+class AnswerFileError(DataError):
+    """A file with people's answers that is foreign, damaged or edited."""
+
+
 class StateError(SegALError):
     """A work_dir, label file or checkpoint that is foreign or damaged."""
 

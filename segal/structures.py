@@ -178,6 +178,11 @@ class Selection:
         return self.unit == 'image'
 
     @property
+    def one_class(self) -> bool:
+        """Whether each item is answered by one class: no map of classes."""
+        return not self.whole and (not self.regions or self.answer != 'all')
+
+    @property
     def region_count(self) -> int:
         """Regions asked for; 0 where pixels or images are."""
         return sum(map(self.count, self.regions))

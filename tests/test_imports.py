@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # from those before it. The longest name that fits counts.
 ORDER = """
     segal.errors segal.compiled_ops
-    segal.structures segal.files segal.seeding segal.registry
+    segal.structures segal.files segal.rounds segal.seeding segal.registry
     segal.arguments
     segal.visualization
     segal.terminal
@@ -44,6 +44,7 @@ ORDER = """
     segal.query_folder
     segal.scaffold
     segal.report
+    segal.lease
     segal.commands segal.__main__
 """
 LEVELS = {

@@ -30,6 +30,7 @@ from segal.distributed import ranks
 from segal.features.of_pool import PoolFeatures
 from segal.features.segmentor import Segmentor
 from segal.model_wrapper import ModelWrapper
+from segal.models.speed import speed_up
 from segal.seeding import key, place_keys
 from segal.structures import Budget
 from tests.ranks import run_ranks
@@ -123,7 +124,7 @@ def network(cfg):
 
 
 @functools.cache
-def parts(root, images):
+def parts(root, images, sped):
     """The pool's first so many images, their annotations, the network."""
     compat.apply()
     cfg = Config.fromfile(str(root / 'tiny_pixel.py'))
@@ -136,7 +137,10 @@ def parts(root, images):
     def read(name):
         return files.load_annotation(pool.position[name])
 
-    return pool, read, network(cfg)
+    wrapper = network(cfg)
+    if sped:
+        speed_up(wrapper.model, channels_last=True, precision='bf16')
+    return pool, read, wrapper
 
 
 def open_loop(
@@ -146,10 +150,11 @@ def open_loop(
     void='charge',
     workers=0,
     described=False,
+    sped=False,
     **options,
 ):
     """A query step, joined as ``segal.utils.train`` does."""
-    pool, read, wrapper = parts(root, images)
+    pool, read, wrapper = parts(root, images, sped)
     if described:
         options['features'] = PoolFeatures(
             pool,
@@ -248,6 +253,12 @@ def all_alike(root, folder, ways, heuristics, cases, sizes=(1, 2, 3, 4)):
             ]
     assert others == []  # of ranks, rank, case, way
     return first
+
+
+def test_half_precision_chooses_the_same_on_three_ranks(root, tmp_path):
+    ways = ['even', 'anywhere']
+    cases = [dict(sped=True)]
+    all_alike(root, tmp_path, ways, (Margin,), cases, (1, 3))
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,31 @@ class ActiveLearningLoop:
         self.unspent = unspent
         with ranks.together():
             selection = merged(chosen, self.pool.images)
+        probs = self._predict(selection, wrapper)
+        with ranks.together():
             if ranks.is_main():
-                self.oracle.freeze(selection, self.store)
+                self.oracle.freeze(selection, self.store, probs)
         return self._commit(selection)
+
+    def _predict(
+        self, selection: Selection, wrapper: ModelWrapper | None
+    ) -> NDArray[np.float32] | None:
+        """Predict what is asked, where the oracle wants to know it.
+
+        Args:
+            selection: The request; only that of rank 0 counts.
+            wrapper: The network that asks.
+
+        Returns:
+            On rank 0 float32 (items, C); None where no network asks, or an
+            answer is more than one class.
+        """
+        if wrapper is None or not self.oracle.wants_predictions:
+            return None
+        selection = ranks.broadcast(selection)
+        if not selection.one_class or not len(selection):
+            return None
+        return self.scorer.of_items(selection, wrapper)
 
     def commit_frozen(self) -> Selection | None:
         """Store the answers to a request that was frozen in an earlier run.

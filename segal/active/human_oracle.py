@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,13 @@ from segal.active.label_store.packing import as_png
 from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
 from segal.active.units import unit_of
+from segal.annotation import predictions, recheck
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
-from segal.annotation.resolve import resolve
+from segal.annotation.resolve import resolve as resolve_answers
+from segal.annotation.shares import Options
+from segal.annotation.state import State
+from segal.annotation.votes import disputes, is_complete
 from segal.errors import AnswersWanted, ConfigError, StateError, nearest
 from segal.registry import ORACLES
 from segal.seeding import key, place_keys
@@ -32,7 +36,12 @@ from segal.structures import (
 )
 
 Order = Literal['image', 'score', 'shuffled']
-ORDERS = ('image', 'score', 'shuffled')
+Resolve = Literal['majority', 'reviewer']
+Suggest = Literal['none', 'order', 'prefill']
+ORDERS = get_args(Order)
+RESOLVES = get_args(Resolve)
+SUGGESTS = get_args(Suggest)
+MOST_VOTES = 20
 
 SERVED = 'SEGAL_PAGE_IS_SERVED'
 """Environment variable that ``segal annotate loop`` sets for its runs."""
@@ -52,7 +61,23 @@ class HumanOracle(BaseOracle):
         seed: The experiment's seed.
         order: In which order items are shown: image by image, by score, or
             shuffled. It does not change what is asked.
+        votes: Answers that each item gets, each by another person.
+        overlap: Share of the items that get two, to measure agreement; with
+            ``votes=1``.
+        resolve: ``'majority'``: most answers win, and a reviewer decides
+            ties; ``'reviewer'``: a reviewer decides all that people disagree
+            about. A tie that nobody decides is refused.
+        suggest: ``'none'``; ``'order'``: the classes that the network that
+            asks takes for likely are marked; ``'prefill'``: Enter takes the
+            likeliest. Not where people paint.
+        suggest_share: Share of the items where that is done; below 1, a
+            keyed draw decides, so that its bias and its speed are measured.
+        recheck: Share of a round's items that may be asked once more before
+            it is stored: those whose answers the network that asked
+            contradicts with confidence.
     """
+
+    wants_predictions = True
 
     def __init__(
         self,
@@ -60,25 +85,65 @@ class HumanOracle(BaseOracle):
         classes: Sequence[str],
         seed: int = 0,
         order: Order = 'image',
+        votes: int = 1,
+        overlap: float = 0.0,
+        resolve: Resolve = 'majority',
+        suggest: Suggest = 'none',
+        suggest_share: float = 1.0,
+        recheck: float = 0.0,
     ) -> None:
-        if order not in ORDERS:
+        _check_name('order', order, ORDERS)
+        _check_name('resolve', resolve, RESOLVES)
+        _check_name('suggest', suggest, SUGGESTS)
+        if type(votes) is not int or not 1 <= votes <= MOST_VOTES:
             raise ConfigError(
-                f'active_learning.oracle.order: {order!r} is no order'
-                f'{nearest(order, ORDERS)}'
+                'active_learning.oracle.votes: wanted how many people answer '
+                f'each item, 1 to {MOST_VOTES}, got {votes!r}'
+            )
+        _check_share('overlap', overlap)
+        _check_share('suggest_share', suggest_share)
+        _check_share('recheck', recheck)
+        if overlap and votes > 1:
+            raise ConfigError(
+                'active_learning.oracle.overlap: wanted 0 with votes='
+                f'{votes}, which has every item answered by several people '
+                f'already; got {overlap!r}'
+            )
+        if suggest_share != 1 and suggest == 'none':
+            raise ConfigError(
+                'active_learning.oracle.suggest_share: wanted 1 with '
+                "suggest='none', which suggests nothing; got "
+                f"{suggest_share!r}; set suggest to 'order' or 'prefill'"
             )
         self.work_dir = work_dir
         self.folder = AnnotationFolder(work_dir)
         self.classes = classes
-        self.seed = seed
-        self.order = order
+        self.options = Options(
+            order,
+            seed,
+            votes,
+            overlap,
+            resolve,
+            suggest,
+            suggest_share,
+            float(recheck),
+        )
 
     def describe(self) -> str:
         """Write a sentence for the log."""
         return (
             'People answer the queries: '
             f'`python -m segal annotate serve {self.work_dir}` shows what is '
-            'asked.'
+            'asked.' + self._several()
         )
+
+    def _several(self) -> str:
+        """Say how many answers an item gets, where it is not one."""
+        if self.options.votes > 1:
+            return f' Each item gets {self.options.votes} answers.'
+        if self.options.overlap:
+            return f' {self.options.overlap:.0%} of the items get two answers.'
+        return ''
 
     def answer(self, selection: Selection) -> Answers:
         """Refuse: people take longer; see :meth:`collect`.
@@ -88,15 +153,25 @@ class HumanOracle(BaseOracle):
         """
         raise RuntimeError('people do not answer at once; use collect()')
 
-    def freeze(self, selection: Selection, store: LabelStore) -> None:
+    def freeze(
+        self,
+        selection: Selection,
+        store: LabelStore,
+        probs: NDArray[np.float32] | None = None,
+    ) -> None:
         """Write the request of the next round; see the base.
+
+        What the network predicts is written first, so that no request is
+        without it.
 
         Raises:
             StateError: Another one is there, or it cannot be written.
         """
         content, _ = store.packed(_unanswered(selection))
-        self.folder.write_options(order=self.order, seed=self.seed)
-        self.folder.freeze(store.rounds, encode(content))
+        request = encode(content)
+        self.folder.write_options(**self.options._asdict())
+        predictions.write(self.folder, store.rounds, sha256(request), probs)
+        self.folder.freeze(store.rounds, request)
 
     def frozen(self, store: LabelStore) -> Selection | None:
         """Read the request of the next round; see the base.
@@ -143,13 +218,18 @@ class HumanOracle(BaseOracle):
             self.folder.close(number, 'run')
         request = self.folder.request(number)
 
-        def answered() -> int:
-            count = len(self.classes)
-            return self.folder.state(number, request, count).answered
+        def state() -> State:
+            return self.folder.state(number, request, len(self.classes))
 
-        self.folder.close(number, 'run', lambda: answered() == len(request))
+        recheck.decide(self.folder, request, state())
+
+        def may() -> bool:
+            waits = self.folder.awaits_recheck(number)
+            return not waits and is_complete(self.folder, request, state())
+
+        self.folder.close(number, 'run', may)
         if not self.folder.is_closing(number):
-            raise AnswersWanted(self._asks(request, answered()))
+            raise AnswersWanted(self._asks(request, state()))
         return self._resolved(request)
 
     def committed(self, store: LabelStore) -> None:
@@ -166,9 +246,9 @@ class HumanOracle(BaseOracle):
 
     def _resolved(self, request: Request) -> Answers:
         state = self.folder.state(request.round, request, len(self.classes))
-        return resolve(request, state, self.folder.read_mask)
+        return resolve_answers(request, state, self.folder.read_mask)
 
-    def _asks(self, request: Request, answered: int) -> str:
+    def _asks(self, request: Request, state: State) -> str:
         """Say what is asked, and where to answer."""
         count = len(request)
         images = len(request.content.images)
@@ -182,9 +262,17 @@ class HumanOracle(BaseOracle):
         )
         return (
             f'round {request.round} asks {count:,} {unit}'
-            f'{where if request.unit != "image" else ""}; {answered:,} are '
-            f'answered. {mend}'
+            f'{where if request.unit != "image" else ""}; '
+            f'{state.answered:,} are answered{self._disputed(request, state)}'
+            f'{_rechecked(state)}. {mend}'
         )
+
+    def _disputed(self, request: Request, state: State) -> str:
+        """Say how many items wait for a reviewer."""
+        if state.total == state.items or not self.folder.has_reviewer:
+            return ''
+        count = len(disputes(self.folder, request, state))
+        return f', and {count:,} wait for a reviewer'
 
     def _compare(self, round: int, store: LabelStore) -> None:
         """Check that a label file holds the answers of its journal.
@@ -203,6 +291,12 @@ class HumanOracle(BaseOracle):
                 f'the label file of round {round} holds, got others; restore '
                 f'{self.folder.path} from a copy'
             )
+
+
+def _rechecked(state: State) -> str:
+    """Say how many answers are asked once more."""
+    count = state.recheck_left
+    return f', and {count:,} are asked once more' if count else ''
 
 
 class DrawnAnswers(BaseOracle):
@@ -238,6 +332,33 @@ class DrawnAnswers(BaseOracle):
             regions = selection.regions.get(name)
             answers[name] = unit.answers(truth, places, regions)
         return Answers(selection, answers)
+
+
+def _check_name(key: str, name: str, names: Sequence[str]) -> None:
+    """Check that an option has one of its values.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    if name not in names:
+        raise ConfigError(
+            f'active_learning.oracle.{key}: {name!r} is no {key}'
+            f'{nearest(name, names)}'
+        )
+
+
+def _check_share(key: str, share: Any) -> None:
+    """Check that an option is a share.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    is_number = isinstance(share, (int, float)) and type(share) is not bool
+    if not is_number or not 0 <= share <= 1:
+        raise ConfigError(
+            f'active_learning.oracle.{key}: wanted a share of the items, '
+            f'from 0 to 1, got {share!r}'
+        )
 
 
 def _same(

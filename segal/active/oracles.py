@@ -26,7 +26,14 @@ _NO_CLASS = 255
 
 
 class BaseOracle(ABC):
-    """Answers selections, and may exclude places from all of them."""
+    """Answers selections, and may exclude places from all of them.
+
+    Attributes:
+        wants_predictions: Whether :meth:`freeze` is to be told what the
+            network that asks predicts for each item.
+    """
+
+    wants_predictions = False
 
     @abstractmethod
     def answer(self, selection: Selection) -> Answers:
@@ -40,7 +47,12 @@ class BaseOracle(ABC):
             label map, or None where the image was refused.
         """
 
-    def freeze(self, selection: Selection, store: LabelStore) -> None:
+    def freeze(
+        self,
+        selection: Selection,
+        store: LabelStore,
+        probs: NDArray[np.float32] | None = None,
+    ) -> None:
         """Keep a request before anybody is asked.
 
         An oracle that answers at once keeps nothing.
@@ -48,6 +60,9 @@ class BaseOracle(ABC):
         Args:
             selection: The checked request of the next round, on rank 0.
             store: With all earlier requests.
+            probs: float32 (items, C), the mean class probabilities of each
+                item; None where no network asks, none are wanted, or an
+                answer is more than one class.
         """
         return
 

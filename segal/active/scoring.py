@@ -20,7 +20,7 @@ from segal.distributed import ranks, stopping
 from segal.features.of_pool import PoolFeatures
 from segal.features.segmentor import NetworkFeatures
 from segal.model_wrapper import PREDICTED, ModelWrapper
-from segal.structures import PoolImage, Prediction
+from segal.structures import PoolImage, Prediction, Selection
 from segal.terminal import progress
 
 Statistics = dict[str, Tensor] | None
@@ -127,6 +127,41 @@ class Scorer:
         self._statistics[wrapper] = dict(class_counts=counts)
         return self._statistics[wrapper]
 
+    def of_items(
+        self, selection: Selection, wrapper: ModelWrapper
+    ) -> NDArray[np.float32]:
+        """Predict the mean class probabilities of each item of a selection.
+
+        Args:
+            selection: Pixels or regions, the same on every rank.
+            wrapper: The network.
+
+        Returns:
+            On rank 0 float32 (items, C), by image in the order of the
+            selection, within an image by place or region; elsewhere empty.
+        """
+        images = [
+            self.pool[self.pool.position[name]] for name in selection.places
+        ]
+        means = {}
+        with ranks.together():
+            for found in self.predictions(
+                images,
+                wrapper,
+                f'predictions for query {selection.round}',
+                ('probs',),
+                selection.round,
+            ):
+                assert found.probs is not None
+                means[found.name] = _means(
+                    found.probs,
+                    selection.places[found.name],
+                    selection.regions.get(found.name),
+                )
+        every = {k: v for part in ranks.gather(means) for k, v in part.items()}
+        rows = [every[name] for name in selection.places if name in every]
+        return np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+
     def predictions(
         self,
         images: Sequence[PoolImage],
@@ -214,3 +249,27 @@ class Scorer:
         if self.features is None:
             return nullcontext()
         return self.features.tapping(wrapper, needs)
+
+
+def _means(
+    probs: Tensor,
+    places: NDArray[np.int64],
+    regions: NDArray[np.int32] | None,
+) -> NDArray[np.float32]:
+    """Average the class probabilities of an image over each of its items.
+
+    Args:
+        probs: float32 (C, H, W).
+        places: (N,), flat indices.
+        regions: (N,), the region of each; None: each is an item of its own.
+
+    Returns:
+        float32 (items, C).
+    """
+    at = torch.from_numpy(places).to(probs.device)
+    asked = probs.flatten(1)[:, at].T.cpu().numpy()  # (N, C)
+    if regions is None:
+        return asked
+    sums = [np.bincount(regions, column) for column in asked.T]
+    means = np.stack(sums, 1) / np.bincount(regions)[:, None]
+    return means.astype(np.float32)  # (items, C)

@@ -9,15 +9,12 @@ from typing import Any, Literal
 
 from starlette.requests import ClientDisconnect, Request
 
+from segal.annotation.fields import CLIENT, LONGEST_MS
 from segal.annotation.state import WHATS
 
 MOST_BYTES = 64 * 1024
 SLOWEST_SECONDS = 60.0
-LONGEST_MS = 10**10
-"""Of one answer; a page may lie open for months."""
-
 _NUMBER = 2**31 - 1
-_CLIENT = re.compile('[0-9A-Za-z_-]{8,64}')
 _TAB = re.compile('[0-9A-Za-z_-]{1,64}')
 _DIGEST = re.compile('[0-9a-f]{64}')
 
@@ -145,7 +142,7 @@ def of_request(value: dict[str, Any]) -> str:
 
 def of_client(value: dict[str, Any]) -> str:
     """Take the number that the page gave the event."""
-    return text(value, 'client', _CLIENT)
+    return text(value, 'client', CLIENT)
 
 
 def of_tab(query: Any) -> str:
@@ -173,13 +170,13 @@ def parse_answer(body: bytes, classes: int) -> dict[str, Any]:
 
     Returns:
         ``request``, ``item``, ``rev``, ``what``, ``cls``, ``mask``, ``ms``,
-        ``hidden_ms``, ``client``.
+        ``hidden_ms``, ``hint``, ``client``.
 
     Raises:
         RefusedError: Something is missing, or makes no sense (422).
     """
     keys = {'request', 'item', 'rev', 'what', 'class', 'mask', 'ms',
-            'hidden_ms', 'client'}  # fmt: skip
+            'hidden_ms', 'hint', 'client'}  # fmt: skip
     value = parse_object(body, keys)
     what = value.get('what')
     if what not in WHATS or what == 'undo' or not isinstance(what, str):
@@ -193,6 +190,7 @@ def parse_answer(body: bytes, classes: int) -> dict[str, Any]:
         mask=value.get('mask'),
         ms=integer(value, 'ms', LONGEST_MS, default=None),
         hidden_ms=integer(value, 'hidden_ms', LONGEST_MS, default=0),
+        hint=integer(value, 'hint', max(classes - 1, 0), default=None),
         client=of_client(value),
     )
     if answer['mask'] is not None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -17,6 +15,7 @@ from segal.active.label_store.pool_file import read_pool
 from segal.annotation.bodies import RefusedError, nonsense
 from segal.annotation.crops import Crops
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.memory import no_collection
 from segal.annotation.rounds import OVER, Asked
 from segal.errors import StateError
 
@@ -41,23 +40,6 @@ class Status:
     """
 
     done: bool = False
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Make many objects that stay, without looking for unreachable ones.
-
-    A long journal would be walked over and over while it is read, and again
-    in the middle of somebody's request.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class Desk:
@@ -154,13 +136,13 @@ class Desk:
         if before and before.request.sha256 == answer['request']:
             known = before.state.clients.get(answer['client'])
             if known and (known.who, known.item) == (who, answer['item']):
-                return dict(rev=known.rev, answered=before.state.answered)
+                return dict(rev=known.rev, answered=before.state.given)
         return self.of(answer['request']).answer(who, answer)
 
     def close_round(self, who: str, digest: str) -> None:
         """Take no further answers to the round."""
         asked = self.of(digest)
-        if not asked.state.answered:
+        if not asked.state.given:
             raise nonsense('nothing is answered yet; answer an item first')
         self.folder.close(asked.round, who)
         self.is_closing = True

@@ -15,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from segal.active.label_store.pool_file import PoolFile
 from segal.annotation import bodies
 from segal.annotation.bodies import MOST_BYTES, RefusedError, nonsense
 from segal.annotation.crops import runs_of
 from segal.annotation.desk import Desk
 from segal.annotation.masks import clean_mask, most_bytes
 from segal.annotation.request import Item
-from segal.annotation.rounds import OVER, Asked
+from segal.annotation.rounds import ONLY_REVIEWERS, OVER, Asked
 from segal.errors import SegALError, StateError
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,20 @@ KEYS = [*'1234567890', *sorted({*string.ascii_lowercase} - {*USED_KEYS})]
 FOREVER = {'cache-control': 'private, max-age=31536000, immutable'}
 
 T = TypeVar('T')
+
+
+def class_rows(pool: PoolFile) -> list[dict[str, Any]]:
+    """Describe the classes as pages get them, each with its key."""
+    keys = KEYS + [''] * len(pool.classes)
+    return [
+        dict(
+            id=index,
+            name=name,
+            colour='#' + bytes(pool.palette[index]).hex(),
+            key=keys[index],
+        )
+        for index, name in enumerate(pool.classes)
+    ]
 
 
 class Web:
@@ -93,6 +108,8 @@ class Endpoints:
             Route(item + 'superpixels', self.superpixels),
             Route(item + 'mask', self.mask),
             Route(item + 'mask', self.put_mask, methods=['PUT']),
+            Route('/api/review', self.review),
+            Route(item + 'votes/{letter}', self.vote),
             Route('/api/answers', self.answer, methods=['POST']),
             Route('/api/undo', self.undo, methods=['POST']),
             Route('/api/close', self.close, methods=['POST']),
@@ -122,8 +139,6 @@ class Endpoints:
         await self.desk.do(lambda: None)
         asked, crops = self.desk.asked, self.desk.crops
         pool = crops.pool if crops else None
-        names = pool.classes if pool else []
-        keys = KEYS + [''] * len(names)
         return JSONResponse(
             dict(
                 annotator=request.scope['who'],
@@ -133,18 +148,19 @@ class Endpoints:
                 request=asked.request.sha256 if asked else None,
                 unit=asked.request.unit if asked else None,
                 total=len(asked.request) if asked else 0,
-                classes=[
-                    dict(
-                        id=index,
-                        name=name,
-                        colour='#' + bytes(pool.palette[index]).hex(),
-                        key=keys[index],
-                    )
-                    for index, name in enumerate(names)
-                    if pool
-                ],
+                classes=class_rows(pool) if pool else [],
+                **self._more(request.scope['who']),
             )
         )
+
+    def _more(self, who: str) -> dict[str, str]:
+        """Say what is so in some experiments, or for some people, only."""
+        more: dict[str, str] = {}
+        if self.desk.folder.people().get(who) == 'reviewer':
+            more['role'] = 'reviewer'
+        if self.desk.asked and self.desk.asked.options.suggest != 'none':
+            more['suggest'] = self.desk.asked.options.suggest
+        return more
 
     async def progress(self, request: Request) -> Response:
         """Count what is done."""
@@ -160,6 +176,24 @@ class Endpoints:
             request=asked.request.sha256 if asked else None,
             **(asked.progress(who) if asked else NOTHING),
         )
+
+    async def review(self, request: Request) -> Response:
+        """Return the next items that people disagree about, to a reviewer."""
+        who, asked = request.scope['who'], self.desk.asked
+        if asked and not asked.is_reviewer(who):
+            raise RefusedError(403, ONLY_REVIEWERS)
+        return await self.next(request)
+
+    async def vote(self, request: Request) -> Response:
+        """Return the mask that one person painted, to a reviewer."""
+        asked, item = self._asked(request)
+        digest = await self.desk.do(
+            asked.vote,
+            item.index,
+            request.path_params['letter'],
+            request.scope['who'],
+        )
+        return await self._mask(item, digest)
 
     async def next(self, request: Request) -> Response:
         """Lease the next items to a tab."""
@@ -221,7 +255,12 @@ class Endpoints:
     async def mask(self, request: Request) -> Response:
         """Return the mask of an item."""
         asked, item = self._asked(request)
-        digest = await self.desk.do(asked.mask, item.index)
+        digest = await self.desk.do(
+            asked.mask, item.index, request.scope['who']
+        )
+        return await self._mask(item, digest)
+
+    async def _mask(self, item: Item, digest: str | None) -> Response:
         if digest is None:
             raise RefusedError(404, f'item {item.index} has no mask')
         data = await asyncio.to_thread(

@@ -25,6 +25,7 @@ from PIL import Image
 
 from segal.annotation.journal import Closed, Journal, read_journal
 from segal.annotation.request import Request
+from segal.annotation.shares import Options, answers_wanted
 from segal.annotation.state import State
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
@@ -78,16 +79,48 @@ class AnnotationFolder:
         replace_file(path, request)
 
     def write_options(self, **options: Any) -> None:
-        """Write how items are shown: ``order`` and ``seed``."""
+        """Write how items are shown and shared out; see :class:`Options`."""
         self.path.mkdir(parents=True, exist_ok=True)
         replace_json(self.path / 'options.json', options)
 
-    def options(self) -> dict[str, Any]:
-        """Read how items are shown; by image where nothing says it."""
-        found: dict[str, Any] = dict(order='image', seed=0)
+    def options(self) -> Options:
+        """Read how items are shown and shared out; defaults where nothing is.
+
+        Raises:
+            StateError: The file is damaged.
+        """
+        path = self.path / 'options.json'
+        try:
+            found = json.loads(path.read_text())
+            return Options(
+                **{k: found[k] for k in Options._fields if k in found}
+            )
+        except FileNotFoundError:
+            return Options()
+        except (OSError, ValueError, TypeError) as error:
+            raise StateError(
+                f'{path}: wanted how items are shown, as it was written, got '
+                f'a file that cannot be read as that ({error}); restore it '
+                'from a copy'
+            ) from error
+
+    def people(self) -> dict[str, str]:
+        """Read who may answer: name -> ``'annotator'`` or ``'reviewer'``.
+
+        Nobody where no page was served yet.
+        """
+        found: dict[str, Any] = {}
         with suppress(OSError, ValueError):
-            found.update(json.loads((self.path / 'options.json').read_text()))
-        return found
+            found = json.loads((self.path / 'annotators.json').read_text())
+        return {
+            name: one['role'] if isinstance(one, dict) else 'annotator'
+            for name, one in found.items()
+        }
+
+    @property
+    def has_reviewer(self) -> bool:
+        """Whether somebody decides where people disagree."""
+        return 'reviewer' in self.people().values()
 
     def request(self, round: int) -> Request:
         """Read the request of a round.
@@ -109,13 +142,16 @@ class AnnotationFolder:
                 raise Closed(f'round {round} takes no answers any more')
 
         with self.exclusive():
-            return Journal(
+            journal = Journal(
                 self.file(round, 'jsonl'),
                 request,
                 classes,
                 check,
                 self.exclusive,
+                answers_wanted(request, self.options()),
             )
+        journal.state.rechecked = self.rechecked(round, request.sha256)
+        return journal
 
     def state(self, round: int, request: Request, classes: int) -> State:
         """Read what is answered, without writing.
@@ -123,7 +159,46 @@ class AnnotationFolder:
         Raises:
             StateError: The journal is damaged.
         """
-        return read_journal(self.file(round, 'jsonl'), request, classes)[0]
+        wanted = answers_wanted(request, self.options())
+        path = self.file(round, 'jsonl')
+        state = read_journal(path, request, classes, wanted)[0]
+        state.rechecked = self.rechecked(round, request.sha256)
+        return state
+
+    def rechecked(self, round: int, request: str) -> set[int]:
+        """Read the items whose answers are asked once more.
+
+        Args:
+            round: Of the request.
+            request: SHA-256 of the request.
+
+        Raises:
+            StateError: The list is damaged, or of another request.
+        """
+        path = self.file(round, 'recheck.json')
+        if not path.exists():
+            return set()
+        try:
+            found = json.loads(path.read_text())
+            if found['request'] != request:
+                raise ValueError('that of another request')
+            return {int(item) for item in found['items']}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f'{path}: wanted the items that are asked once more, got '
+                f'{error}; restore the file from a copy'
+            ) from error
+
+    def awaits_recheck(self, round: int) -> bool:
+        """Check whether answers of a round are still to be held to a model.
+
+        Where nothing was predicted they never are.
+        """
+        return (
+            self.options().recheck > 0
+            and self.file(round, 'predictions.npz').exists()
+            and not self.file(round, 'recheck.json').exists()
+        )
 
     def is_closing(self, round: int) -> bool:
         """Check whether a round takes no answers any more."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from segal.active.label_store.pool_file import read_pool
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.label_errors import suspects_of
+from segal.annotation.predictions import SUFFIX
 from segal.annotation.request import Request
 from segal.annotation.state import Event, State
 from segal.errors import ConfigError, StateError, nearest
@@ -39,7 +41,8 @@ def fork(
         new: Folder of the copy; it must not exist.
         number: Of the label file.
         reopen: Which answers are to be given anew: names of classes, numbers
-            of items, ``'void'``, ``'cant_tell'`` or ``'all'``.
+            of items, ``'void'``, ``'cant_tell'``, ``'errors'`` (those that
+            the network contradicts) or ``'all'``.
 
     Returns:
         How many items the round has, and how many of them are open.
@@ -60,18 +63,21 @@ def fork(
     classes = read_pool(work_dir).classes
     request = old.request(number)
     state = old.state(number, request, len(classes))
-    kept = _kept(request, state, classes, reopen)
+    suspects = _suspects(old, number, classes) if 'errors' in reopen else ()
+    kept = _kept(request, state, classes, reopen, suspects)
     part = new.with_name(new.name + '.tmp')
     shutil.rmtree(part, ignore_errors=True)
     copy = AnnotationFolder(part)
     _copy_experiment(work_dir, part, number)
     _copy_answers(old, copy, number)
+    if old.file(number, SUFFIX).exists():
+        shutil.copy2(old.file(number, SUFFIX), copy.path)
     copy.freeze(number, old.file(number, 'request.npz').read_bytes())
     journal = copy.journal(number, request, len(classes))
-    for event in kept:
+    for event in sorted(kept, key=lambda event: event.role != 'vote'):
         journal.append(
             event.item,
-            0,
+            journal.state.rev(event.item, event.who, event.role),
             event.who,
             event.what,
             cls=event.cls,
@@ -80,10 +86,28 @@ def fork(
             hidden_ms=event.hidden_ms,
             hint=event.hint,
             client=event.client,
+            role=event.role,
         )
     journal.close()
     part.rename(new)
-    return len(request), len(request) - len(kept)
+    return len(request), len(request) - journal.state.answered
+
+
+def _suspects(
+    folder: AnnotationFolder, number: int, classes: Sequence[str]
+) -> list[int]:
+    """List the items whose answers the network contradicts.
+
+    Raises:
+        StateError: The round has no predictions.
+    """
+    found = suspects_of(folder, number, len(classes))
+    if found is None:
+        raise StateError(
+            f'{folder.file(number, SUFFIX)}: required for --reopen errors, '
+            'got no such file: no network asked in this round'
+        )
+    return [one.item for one in found]
 
 
 def _kept(
@@ -91,13 +115,17 @@ def _kept(
     state: State,
     classes: Sequence[str],
     reopen: Sequence[str],
+    suspects: Collection[int],
 ) -> list[Event]:
     """List the answers that stay, in the order in which they were given.
+
+    Items in ``suspects`` are open in any case. An item that is
+    open is asked anew of all who answered it.
 
     Raises:
         ConfigError: There is no such class or item.
     """
-    kinds = ('all', 'void', 'cant_tell')
+    kinds = ('all', 'void', 'cant_tell', 'errors')
     items = {int(x) for x in reopen if x.isdecimal()}
     names = {x for x in reopen if not x.isdecimal()}
     for item in items:
@@ -111,15 +139,16 @@ def _kept(
             + nearest(name, [*classes, *kinds])
         )
 
-    def stays(event: Event) -> bool:
-        if state.standing(event.item) is not event or 'all' in names:
-            return False
-        said = event.what
-        if event.cls is not None:
-            said = classes[event.cls]
-        return said not in names and event.item not in items
+    items.update(suspects)
 
-    return [event for event in state.clients.values() if stays(event)]
+    def said(event: Event) -> str:
+        return event.what if event.cls is None else classes[event.cls]
+
+    standing = [x for x in state.clients.values() if state.stands(x)]
+    if 'all' in names:
+        return []
+    items |= {x.item for x in standing if said(x) in names}
+    return [event for event in standing if event.item not in items]
 
 
 def _copy_experiment(work_dir: Path, new: Path, number: int) -> None:

@@ -11,20 +11,21 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from segal.annotation.request import Request
-from segal.annotation.state import Event, State
+from segal.annotation.state import ANSWERS, Event, State
 from segal.errors import SegALError, StateError
-from segal.files import sync_folder, unwritable
+from segal.files import replace_file, sync_folder, unwritable
 
 VERSION = 1
 _decode = json.JSONDecoder().raw_decode  # half the time of json.loads
+_encode = json.JSONEncoder(separators=(',', ':')).encode
 
 
 class Conflict(SegALError):  # noqa: N818
@@ -32,26 +33,118 @@ class Conflict(SegALError):  # noqa: N818
 
     Attributes:
         rev: Revision of the item.
-        standing: The answer that stands; None: the item is open again.
+        standing: The answer that stands in its place; None: none does.
+        is_full: Whether others have given all the answers that it wants.
     """
 
-    def __init__(self, rev: int, standing: Event | None) -> None:
-        super().__init__(
-            f'it was answered by {standing.who!r} in the meantime'
-            if standing
-            else 'it was changed in the meantime'
-        )
+    def __init__(
+        self, rev: int, standing: Event | None, is_full: bool = False
+    ) -> None:
+        said = 'it was changed in the meantime'
+        if standing:
+            said = f'it was answered by {standing.who!r} in the meantime'
+        elif is_full:
+            said = 'enough other people have answered it in the meantime'
+        super().__init__(said)
         self.rev = rev
         self.standing = standing
+        self.is_full = is_full
 
 
 class Closed(SegALError):  # noqa: N818
     """The round takes no answers any more."""
 
 
+class Answer(NamedTuple):
+    """What a person did, before it is an event; see :class:`Event`.
+
+    Attributes:
+        rev: Revision of the item that the person saw.
+    """
+
+    item: int
+    rev: int
+    who: str
+    what: str
+    cls: int | None
+    mask: str | None
+    ms: int | None
+    client: str
+    hidden_ms: int = 0
+    hint: int | None = None
+    role: str = 'vote'
+
+
+def judge(
+    state: State,
+    classes: int,
+    answer: Answer,
+    check: Callable[[], None] = lambda: None,
+) -> Event:
+    """Turn an answer into the next event.
+
+    Args:
+        state: What was answered before; it is not changed.
+        classes: How many there are.
+        answer: What came.
+        check: Raises where no further answer may be written.
+
+    Returns:
+        The event. One whose ``n`` is not above ``state.events`` was written
+        before, with the same client number.
+
+    Raises:
+        Conflict: The item has another revision, or wants no answer of this
+            person any more.
+        ValueError: The answer makes no sense.
+    """
+    item, client = answer.item, answer.client
+    known = state.clients.get(client)
+    if known is not None:
+        same = (known.item, known.who, known.what, known.cls, known.mask)
+        if same != (item, *answer[2:6]):
+            raise ValueError(f'client {client!r} was another answer')
+        return known
+    check()
+    if not 0 <= item < state.items:
+        raise ValueError(f'item {item}, of {state.items}')
+    if not _is_class(answer.cls, classes):
+        raise ValueError(f'class {answer.cls}, of {classes}')
+    who, role, undoes = answer.who, answer.role, answer.what == 'undo'
+    past = state.undoing(who) if undoes else None
+    if past and past.item == item:
+        role = past.role
+    now = state.rev(item, who, role)
+    if answer.rev != now or (
+        not undoes and state.refusal(item, who, role) is not None
+    ):
+        last = state.last(item, who, role)
+        stands = last if last and last.what in ANSWERS else None
+        raise Conflict(now, stands, state.is_full(item))
+    event = Event(
+        n=state.events + 1,
+        item=item,
+        rev=now + 1,
+        who=answer.who,
+        what=answer.what,
+        cls=answer.cls,
+        mask=answer.mask,
+        ms=answer.ms,
+        hidden_ms=answer.hidden_ms,
+        hint=answer.hint,
+        client=client,
+        at=datetime.now(UTC).isoformat(timespec='milliseconds'),
+        role=role,
+    )
+    problem = state.problem(event)
+    if problem:
+        raise ValueError(problem)
+    return event
+
+
 def encode_line(value: dict[str, Any]) -> bytes:
     """Write a value as a line with its CRC-32 at the end."""
-    body = json.dumps(value, separators=(',', ':'))[:-1].encode()
+    body = _encode(value)[:-1].encode()
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
@@ -71,12 +164,24 @@ def decode_line(line: bytes) -> dict[str, Any]:
     return value
 
 
+def encode_event(event: Event) -> bytes:
+    """Write an event as a line; what it is for only where it is no vote."""
+    written = event._asdict()
+    written['class'] = written.pop('cls')
+    if event.role == 'vote':
+        del written['role']
+    return encode_line(written)
+
+
 def _event(value: dict[str, Any]) -> Event:
     return Event(cls=value.pop('class'), **value)
 
 
 def read_journal(
-    path: Path, request: Request, classes: int
+    path: Path,
+    request: Request,
+    classes: int,
+    wanted: Sequence[int] | None = None,
 ) -> tuple[State, int]:
     """Replay a journal.
 
@@ -84,6 +189,7 @@ def read_journal(
         path: Of the journal; a file that is not there is an empty one.
         request: What it answers.
         classes: How many there are.
+        wanted: Answers that each item wants; one each by default.
 
     Returns:
         What its events come to, and how many bytes of it are whole lines;
@@ -92,7 +198,7 @@ def read_journal(
     Raises:
         StateError: It is damaged, or answers another request.
     """
-    state, whole = State(len(request)), 0
+    state, whole = State(len(request), wanted), 0
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -142,6 +248,7 @@ class Journal:
         classes: How many there are.
         check: Raises :class:`Closed` where no further answer may be written.
         exclusive: Keeps other processes out while it is checked and written.
+        wanted: Answers that each item wants; one each by default.
 
     Attributes:
         state: What its events come to.
@@ -158,14 +265,16 @@ class Journal:
         classes: int,
         check: Callable[[], None] = lambda: None,
         exclusive: Callable[[], AbstractContextManager[None]] = nullcontext,
+        wanted: Sequence[int] | None = None,
     ) -> None:
         self.path = path
+        self.request = request
         self.classes = classes
         self.check = check
         self.exclusive = exclusive
         self.cut = ''
         self._lock = Lock()
-        self.state, whole = read_journal(path, request, classes)
+        self.state, whole = read_journal(path, request, classes, wanted)
         try:
             self._file = open(path, 'ab', buffering=0)  # noqa: SIM115
             torn = self._file.tell() - whole
@@ -197,6 +306,7 @@ class Journal:
         hidden_ms: int = 0,
         hint: int | None = None,
         client: str,
+        role: str = 'vote',
     ) -> Event:
         """Write an event, and sync it to disk.
 
@@ -212,57 +322,71 @@ class Journal:
             hint: What was suggested.
             client: Number of the event; one that was written is returned as
                 it was written.
+            role: What it is for; an undo has that of what it takes back.
 
         Raises:
-            Conflict: The item has another revision.
+            Conflict: The item has another revision, or wants no answer of
+                this person any more.
             Closed: The round takes no answers any more.
             ValueError: The event makes no sense.
             StateError: It cannot be written.
         """
+        answer = Answer(
+            item, rev, who, what, cls, mask, ms, client, hidden_ms, hint, role
+        )
         with self._lock, self.exclusive():
-            known = self.state.clients.get(client)
-            if known is not None:
-                same = (known.item, known.who, known.what, known.cls)
-                if same != (item, who, what, cls) or known.mask != mask:
-                    raise ValueError(f'client {client!r} was another answer')
-                return known
-            self.check()
-            if not 0 <= item < self.state.items:
-                raise ValueError(f'item {item}, of {self.state.items}')
-            if not _is_class(cls, self.classes):
-                raise ValueError(f'class {cls}, of {self.classes}')
-            now = self.state.rev(item)
-            standing = self.state.standing(item)
-            if rev != now or (standing and what != 'undo'):
-                raise Conflict(now, standing)
-            event = Event(
-                n=self.state.events + 1,
-                item=item,
-                rev=rev + 1,
-                who=who,
-                what=what,
-                cls=cls,
-                mask=mask,
-                ms=ms,
-                hidden_ms=hidden_ms,
-                hint=hint,
-                client=client,
-                at=datetime.now(UTC).isoformat(timespec='milliseconds'),
-            )
-            problem = self.state.problem(event)
-            if problem:
-                raise ValueError(problem)
-            written = event._asdict()
-            written['class'] = written.pop('cls')
+            event = judge(self.state, self.classes, answer, self.check)
+            if event.n <= self.state.events:
+                return event
             end = self._file.tell()
             try:
-                self._write(encode_line(written))
+                self._write(encode_event(event))
                 os.fdatasync(self._file.fileno())
             except OSError as error:
                 self._file.truncate(end)
                 raise StateError(unwritable(self.path, error)) from error
             self.state.apply(event)
             return event
+
+    def extend(self, answers: Sequence[Answer]) -> list[Event]:
+        """Write many answers, all or none of them, however the process ends.
+
+        The journal is written anew and renamed. No other process may have it
+        open to write.
+
+        Args:
+            answers: In the order in which they count.
+
+        Returns:
+            The event of each answer; those that were written before stay as
+            they are.
+
+        Raises:
+            Conflict: An item has another revision.
+            Closed: The round takes no answers any more.
+            ValueError: An answer makes no sense.
+            StateError: The journal cannot be written.
+        """
+        with self._lock, self.exclusive():
+            trial, _ = read_journal(
+                self.path, self.request, self.classes, self.state.wanted
+            )
+            events, new = [], []
+            for answer in answers:
+                event = judge(trial, self.classes, answer)
+                if event.n > trial.events:
+                    trial.apply(event)
+                    new.append(event)
+                events.append(event)
+            if new:
+                self.check()
+                lines = b''.join(map(encode_event, new))
+                replace_file(self.path, self.path.read_bytes() + lines)
+                self._file.close()
+                self._file = open(self.path, 'ab', buffering=0)  # noqa: SIM115
+            for event in new:
+                self.state.apply(event)
+            return events
 
     def _write(self, line: bytes) -> None:
         written = self._file.write(line)

@@ -50,7 +50,7 @@ def decode_mask(png: bytes, item: Item) -> NDArray[np.uint8]:
             f'wanted {item.box[2]}x{item.box[3]} pixels (height, width), as '
             f'the box of the item, got {height}x{width}'
         )
-    if not _is_whole(png, height * (width + 1)):
+    if not is_whole(png, height * (width + 1)):
         raise ValueError('wanted a whole PNG file of that size')
     try:
         with Image.open(io.BytesIO(png), formats=['PNG']) as image:
@@ -62,7 +62,7 @@ def decode_mask(png: bytes, item: Item) -> NDArray[np.uint8]:
     return mask
 
 
-def _is_whole(png: bytes, size: int) -> bool:
+def is_whole(png: bytes, size: int) -> bool:
     """Check that the chunks of a PNG unpack to so many bytes.
 
     Decoders take what is missing for zeros, which would be answers.
@@ -101,7 +101,27 @@ def clean_mask(png: bytes, item: Item, classes: int) -> bytes:
     Raises:
         ValueError: It is no such mask.
     """
-    mask = decode_mask(png, item)
+    return encode_mask(decode_mask(png, item), item, classes)
+
+
+def encode_mask(mask: NDArray[np.uint8], item: Item, classes: int) -> bytes:
+    """Check the values of a mask, and write what counts of it.
+
+    Args:
+        mask: uint8 (h, w), of the size of the item's box.
+        item: What it answers.
+        classes: How many there are.
+
+    Returns:
+        See :func:`clean_mask`.
+
+    Raises:
+        ValueError: It holds other values, or has another size.
+    """
+    if mask.shape != item.box[2:] or mask.dtype != np.uint8:
+        raise ValueError(
+            f'wanted uint8 {item.box[2:]}, got {mask.dtype} {mask.shape}'
+        )
     kept = mask
     if item.kind == 'region':
         top, left = item.box[:2]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segal.annotation.request import Request
-from segal.annotation.state import ANSWERS, Event, State
+from segal.annotation.state import Event, State
 
 RECENT = 50
 """Of so many last answers the median is taken for the time left."""
@@ -68,10 +68,8 @@ def median_seconds(state: State, who: str | None = None) -> float | None:
 def paces(state: State) -> list[Pace]:
     """Return how far each person is, by name."""
     answered = dict.fromkeys(state.people(), 0)
-    for item in range(state.items):
-        event = state.standing(item)
-        if event is not None:
-            answered[event.who] += 1
+    for event in state.clients.values():
+        answered[event.who] += event.role != 'repeat' and state.stands(event)
     return [
         Pace(
             who,
@@ -84,9 +82,9 @@ def paces(state: State) -> list[Pace]:
 
 
 def seconds_left(state: State) -> float | None:
-    """Estimate the seconds until all items are answered, by one person."""
+    """Estimate the seconds until all is answered, by one person."""
     each = median_seconds(state)
-    return None if each is None else each * (state.items - state.answered)
+    return None if each is None else each * (state.total - state.given)
 
 
 def prices(rounds: Iterable[tuple[Request, State]]) -> dict[str, Price]:
@@ -117,9 +115,9 @@ def prices(rounds: Iterable[tuple[Request, State]]) -> dict[str, Price]:
             image = (event.who, request.image_of(event.item))
             (later if image in seen else first).append(took)
             seen.add(image)
-    found = {key: _price(each) for key, each in seconds.items()}
+    found = {key: price(each) for key, each in seconds.items()}
     if len(first) > 1 and len(later) > 1:
-        found['open'] = _difference(first, later)
+        found['open'] = difference(first, later)
     return found
 
 
@@ -132,9 +130,9 @@ def _key(request: Request) -> str:
 def _counts(event: Event, state: State) -> bool:
     """Tell whether an event is a measured answer that stands."""
     return (
-        event.what in ANSWERS
+        event.role == 'vote'
         and event.seconds is not None
-        and state.last(event.item) is event
+        and state.stands(event)
     )
 
 
@@ -157,13 +155,15 @@ def _resampled(values: Sequence[float], seed: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _price(values: Sequence[float]) -> Price:
+def price(values: Sequence[float]) -> Price:
+    """Return a trimmed mean of seconds, with its 95 % interval."""
     low, high = np.percentile(_resampled(values, 0), (2.5, 97.5))
     mean = float(_trimmed(np.asarray(values)))
     return Price(mean, float(low), float(high), len(values))
 
 
-def _difference(first: Sequence[float], later: Sequence[float]) -> Price:
+def difference(first: Sequence[float], later: Sequence[float]) -> Price:
+    """Return what the first take longer, with its 95 % interval."""
     both = _resampled(first, 0) - _resampled(later, 1)
     low, high = np.percentile(both, (2.5, 97.5))
     mean = float(_trimmed(np.asarray(first)) - _trimmed(np.asarray(later)))

@@ -109,13 +109,18 @@ class Request:
             return len(self.content.images)
         return len(self._groups[1]) - 1
 
+    @cached_property
+    def images(self) -> NDArray[np.int64]:
+        """Position of each item's image in ``content.images``, int64 (N,)."""
+        if self.unit == 'image':
+            return np.arange(len(self))
+        order, starts = self._groups
+        first = order[starts[:-1]]
+        return np.searchsorted(self.content.offsets, first, 'right') - 1
+
     def image_of(self, index: int) -> int:
         """Return the position of an item's image in ``content.images``."""
-        if self.unit == 'image':
-            return index
-        order, starts = self._groups
-        first = order[starts[index]]
-        return int(np.searchsorted(self.content.offsets, first, 'right')) - 1
+        return int(self.images[index])
 
     def positions(self, index: int) -> NDArray[np.int64]:
         """Return where an item's places lie in ``content.places``: (N,)."""

@@ -1,14 +1,22 @@
-"""Turn the answers of a journal into the answers to a selection."""
+"""Turn the answers of a journal into the answers to a selection.
+
+Where several people answered, a reviewer's decision counts, else the answer
+of most, pixel by pixel in masks. "Can't tell" is an answer like any other. A
+tie is refused. In a round that was closed early, an item counts once it has
+an answer, but for one that is disputed and still wants answers: it stays
+free.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.annotation.request import Request
 from segal.annotation.state import Event, State
+from segal.annotation.votes import NO_CLASS, REFUSED_LABEL, ReadMask, outcome
 from segal.structures import (
     LABELLED,
     REFUSED,
@@ -19,11 +27,7 @@ from segal.structures import (
     Selection,
 )
 
-_NO_CLASS = 255
 _STATUS = {'void': VOID, 'cant_tell': REFUSED}
-
-ReadMask = Callable[[str, tuple[int, int]], NDArray[np.uint8]]
-"""SHA-256 and (h, w) -> uint8 (h, w)."""
 
 
 def resolve(request: Request, state: State, read_mask: ReadMask) -> Answers:
@@ -39,12 +43,15 @@ def resolve(request: Request, state: State, read_mask: ReadMask) -> Answers:
         own where all are answered. Items without an answer are left out and
         stay free; whole regions, never a part of one.
     """
-    events = [state.standing(index) for index in range(len(request))]
+    events = (
+        outcome(request, state, index, read_mask)
+        for index in range(len(request))
+    )
     if request.unit == 'image':
-        return _of_images(request, events, read_mask)
+        return _of_images(request, events)
     content = request.content
     count = len(content.places)
-    classes = np.full(count, _NO_CLASS, np.uint8)
+    classes = np.full(count, NO_CLASS, np.uint8)
     status = np.full(count, REFUSED, np.uint8)
     answered = np.zeros(count, bool)
     for index, event in enumerate(events):
@@ -52,15 +59,15 @@ def resolve(request: Request, state: State, read_mask: ReadMask) -> Answers:
             continue
         at = request.positions(index)
         answered[at] = True
-        if event.what in _STATUS:
+        if not isinstance(event, Event):
+            classes[at] = np.where(event == REFUSED_LABEL, NO_CLASS, event)
+            status[at] = np.where(event == NO_CLASS, VOID, LABELLED)
+            status[at[event == REFUSED_LABEL]] = REFUSED
+        elif event.what in _STATUS:
             status[at] = _STATUS[event.what]
-        elif event.what == 'class':
+        else:
             assert event.cls is not None
             classes[at], status[at] = event.cls, LABELLED
-        else:
-            found = _masked(request, index, event, read_mask)
-            classes[at] = found
-            status[at] = np.where(found == _NO_CLASS, VOID, LABELLED)
     whole = request.selection()
     selection = Selection(
         whole.round, whole.unit, {}, {}, {}, answer=whole.answer
@@ -84,22 +91,10 @@ def resolve(request: Request, state: State, read_mask: ReadMask) -> Answers:
     return Answers(selection, images)
 
 
-def _masked(
-    request: Request, index: int, event: Event, read_mask: ReadMask
-) -> NDArray[np.uint8]:
-    """Read the classes of an item's places from its mask: uint8 (N,)."""
-    item = request[index]
-    top, left, height, width = item.box
-    assert event.mask is not None
-    mask = read_mask(event.mask, (height, width))
-    rows, columns = np.divmod(item.places, item.size[1])
-    return mask[rows - top, columns - left]
-
-
 def _of_images(
-    request: Request, events: list[Event | None], read_mask: ReadMask
+    request: Request, events: Iterable[Event | NDArray[np.int16] | None]
 ) -> Answers:
-    """Collect label maps of whole images."""
+    """Collect label maps of whole images; a pixel that is tied has none."""
     whole = request.selection()
     selection = Selection(whole.round, whole.unit, {})
     images: dict[str, PixelAnswers | ImageAnswers] = {}
@@ -107,17 +102,18 @@ def _of_images(
         if event is None:
             continue
         name, height, width = request.content.images[index]
-        size = (height, width)
         selection.places[name] = whole.places[name]
         if whole.scores:
             selection.scores[name] = whole.scores[name]
         label_map: NDArray[np.uint8] | None = None
-        if event.what == 'mask':
-            assert event.mask is not None
-            label_map = read_mask(event.mask, size)
+        if not isinstance(event, Event):
+            known = event[event != REFUSED_LABEL]
+            if len(known):
+                label_map = np.full(event.shape, NO_CLASS, np.uint8)
+                label_map[event != REFUSED_LABEL] = known
+                label_map = label_map.reshape(height, width)
         elif event.what != 'cant_tell':
-            known = event.cls if event.what == 'class' else _NO_CLASS
-            assert known is not None
-            label_map = np.full(size, known, np.uint8)
+            cls = NO_CLASS if event.cls is None else event.cls
+            label_map = np.full((height, width), cls, np.uint8)
         images[name] = ImageAnswers(label_map)
     return Answers(selection, images)

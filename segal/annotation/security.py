@@ -24,7 +24,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from segal.errors import SegALError, StateError, short
+from segal.annotation.fields import AnnotatorError, check_name
+from segal.errors import StateError, short
 from segal.files import SUFFIX, replace_file, sync_folder
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ HEADERS = {
 
 _HEADERS = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
 
-_NAME = re.compile(r"[^\W_][\w .@'-]{0,63}")
 _DIGEST = re.compile('[0-9a-f]{64}')
 
 SIGN_IN = """<!doctype html>
@@ -60,12 +60,6 @@ SIGN_IN = """<!doctype html>
 cookie along when another site led it here.</p>
 </html>
 """
-
-
-class AnnotatorError(SegALError):
-    """A name that no annotator can have."""
-
-    exit_code = 2
 
 
 def digest_of(token: str) -> str:
@@ -86,9 +80,14 @@ class Annotators:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._digests: dict[str, list[str]] = {}
+        self._reviewers: set[str] = set()
         try:
             found = json.loads(path.read_text())
             for name, digests in found.items():
+                if isinstance(digests, dict):
+                    assert digests['role'] == 'reviewer'
+                    digests = digests['tokens']
+                    self._reviewers.add(name)
                 assert all(_DIGEST.fullmatch(digest) for digest in digests)
                 self._digests[name] = list(digests)
         except FileNotFoundError:
@@ -99,6 +98,7 @@ class Annotators:
             TypeError,
             AttributeError,
             AssertionError,
+            KeyError,
         ) as error:
             raise StateError(
                 f'{path}: wanted names and the SHA-256 of their tokens, got '
@@ -107,13 +107,16 @@ class Annotators:
                 'the link that is printed next'
             ) from error
 
-    def issue(self, names: Sequence[str]) -> dict[str, str]:
+    def issue(
+        self, names: Sequence[str], reviewers: Sequence[str] = ()
+    ) -> dict[str, str]:
         """Give each person a new token, and lock out everybody else.
 
         The last few tokens of the same person stay valid.
 
         Args:
             names: Of all who may answer from now on.
+            reviewers: Names of those who decide where others disagree.
 
         Returns:
             Name -> token, 64 hexadecimal digits; it is kept nowhere.
@@ -123,18 +126,23 @@ class Annotators:
                 twice.
             StateError: The file cannot be written.
         """
-        for name in names:
-            if not _NAME.fullmatch(name) or name != name.strip():
-                raise AnnotatorError(
-                    'annotator: wanted a name of letters, digits, spaces and '
-                    f"._@'-, at most 64 of them, got {short(name)}"
-                )
-        if len(set(names)) < len(names):
+        everybody = [*names, *reviewers]
+        for name in everybody:
+            check_name(name)
+        both = set(names) & set(reviewers)
+        if both:
+            raise AnnotatorError(
+                'reviewer: wanted somebody who does not answer, since a '
+                'reviewer sees what others said, got '
+                f'{", ".join(sorted(both))}; take another name for one of '
+                'the two'
+            )
+        if len(set(everybody)) < len(everybody):
             raise AnnotatorError(
                 'annotator: wanted each name once, got '
-                f'{", ".join(names)}; two people need two names'
+                f'{", ".join(everybody)}; two people need two names'
             )
-        tokens = {name: secrets.token_hex(32) for name in names}
+        tokens = {name: secrets.token_hex(32) for name in everybody}
         self._digests = {
             name: [
                 *self._digests.get(name, [])[1 - KEPT_TOKENS :],
@@ -142,6 +150,7 @@ class Annotators:
             ]
             for name, token in tokens.items()
         }
+        self._reviewers = set(reviewers)
         self._write()
         return tokens
 
@@ -151,7 +160,13 @@ class Annotators:
         temporary = self.path.with_name(self.path.name + SUFFIX)
         temporary.unlink(missing_ok=True)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o600))
-        replace_file(self.path, json.dumps(self._digests, indent=1) + '\n')
+        content = {
+            name: dict(role='reviewer', tokens=digests)
+            if name in self._reviewers
+            else digests
+            for name, digests in self._digests.items()
+        }
+        replace_file(self.path, json.dumps(content, indent=1) + '\n')
         sync_folder(self.path.parent)
 
     def who(self, token: str) -> str | None:

@@ -198,6 +198,7 @@ def serve(
     host: str = LOOPBACK[0],
     port: int = PORT,
     annotators: Sequence[str] = (),
+    reviewers: Sequence[str] = (),
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     insecure_http: bool = False,
@@ -211,6 +212,7 @@ def serve(
         host: To listen on; others than this machine's own need TLS.
         port: To listen on; 0 for any that is free.
         annotators: Names of all who may answer; the user's own by default.
+        reviewers: Names of those who decide where these disagree.
         tls_cert: Certificate, PEM.
         tls_key: Its key, PEM.
         insecure_http: Serve other machines without TLS.
@@ -247,6 +249,7 @@ def serve(
         listening = stack.enter_context(_listen(host, port))
         known = Annotators(folder.path / 'annotators.json')
         names = [] if is_local else [host, socket.gethostname()]
+        tokens = known.issue(annotators or [user_name()], reviewers)
         app = create_app(
             work_dir,
             known,
@@ -254,7 +257,6 @@ def serve(
             hosts=[*names, *hosts],
             any_address=not is_local,
         )
-        tokens = known.issue(annotators or [user_name()])
         config = uvicorn.Config(
             app,
             http='h11',

@@ -12,6 +12,7 @@ from PIL import Image
 from segal.active.label_store.file import LabelFile, encode
 from segal.annotation.request import Request
 from segal.annotation.state import State
+from segal.annotation.votes import decided
 from segal.errors import ConfigError
 from segal.files import whole_file
 from segal.seeding import key, place_keys
@@ -89,7 +90,7 @@ def write_masks(
     }
     counts = np.zeros(NO_CLASS, np.int64)
     for item in request:
-        event = state.standing(item.index)
+        event = decided(state, item.index)
         if event is not None and event.cls is not None:
             maps[item.image].reshape(-1)[item.places] = event.cls
             counts[event.cls] += 1

@@ -26,6 +26,7 @@ GROUPS = {
         Command('annotate', 'annotate', 'label in a browser what is asked'),
     ),
     'Look': (
+        Command('status', 'status', 'how far a run is, and what is next'),
         Command('report', 'report', 'compare runs in one page'),
         Command('inspect', 'inspect_round', 'draw what a round bought'),
         Command('labels', 'labels', 'check, show and export bought labels'),
@@ -34,6 +35,7 @@ GROUPS = {
     ),
     'Compare': (
         Command('sweep', 'sweep', 'run heuristics x seeds of one config'),
+        Command('lease', 'lease', 'work through a plan in some minutes'),
         Command('ablation', 'ablation', 'compare folders of runs with a base'),
         Command(
             'collect-results', 'collect_results', 'write a results.json'

@@ -5,12 +5,18 @@
     segal annotate status WORK_DIR [--json]  who is how far
     segal annotate close WORK_DIR            train on what is answered
     segal annotate val CONFIG [OUT]          make a validation set
+    segal annotate page WORK_DIR OUT.html --annotator NAME
+                                             a page to mail
     segal annotate costs WORK_DIR            prices, measured
+    segal annotate errors WORK_DIR           answers that may be wrong
+    segal annotate export WORK_DIR OUT --to cvat
+                                             questions for another tool
+    segal annotate take WORK_DIR FILE ...    its answers
     segal annotate fork WORK_DIR NEW --round K --reopen road 17
                                              correct a round in a copy
 
-Exit codes: 0, 2 wrong options, 4 damaged or foreign files, 6 answers are
-missing (status).
+Exit codes: 0, 2 wrong options, 3 alien or broken answers (take), 4 damaged or
+foreign files, 6 answers are missing (status).
 """
 
 from __future__ import annotations
@@ -27,6 +33,8 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser
+from segal.commands import annotate_errors
+from segal.commands.annotate_tools import add_verbs
 from segal.errors import AnswersWanted, SegALError, StateError
 
 
@@ -35,14 +43,23 @@ class Asked:
     """The round that is asked now.
 
     Attributes:
+        folder: That keeps it.
         request: What is asked.
         state: What is answered.
         classes: Names of the classes.
     """
 
+    folder: AnnotationFolder
     request: Request
     state: State
     classes: list[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the round has all that it waits for."""
+        from segal.annotation.votes import is_complete
+
+        return is_complete(self.folder, self.request, self.state)
 
     @property
     def words(self) -> str:
@@ -50,7 +67,9 @@ class Asked:
         done, count = self.state.answered, len(self.request)
         share = 100 * done / count if count else 100
         unit = self.request.unit + 's' * (count != 1)
-        return f'{done:,} of {count:,} {unit} answered ({share:.0f} %)'
+        left = self.state.recheck_left
+        again = f', {left:,} asked once more' if left else ''
+        return f'{done:,} of {count:,} {unit} answered ({share:.0f} %){again}'
 
 
 def asked_now(work_dir: Path) -> Asked | None:
@@ -67,7 +86,8 @@ def asked_now(work_dir: Path) -> Asked | None:
     if number is None:
         return None
     request = folder.request(number)
-    return Asked(request, folder.state(number, request, len(classes)), classes)
+    state = folder.state(number, request, len(classes))
+    return Asked(folder, request, state, classes)
 
 
 def serve_page(args: argparse.Namespace) -> int:
@@ -89,6 +109,7 @@ def address(args: argparse.Namespace) -> dict[str, Any]:
         host=args.host,
         port=args.port,
         annotators=args.annotator,
+        reviewers=args.reviewer,
         tls_cert=args.tls_cert,
         tls_key=args.tls_key,
         insecure_http=args.insecure_http,
@@ -106,6 +127,9 @@ def say_where(urls: dict[str, str]) -> None:
 def status(args: argparse.Namespace) -> int:
     """Print how far the round is, and each person."""
     from segal.annotation.measure import paces, seconds_left
+    from segal.annotation.several import agreement_lines, several_told
+    from segal.report.outlook import read_outlook
+    from segal.report.outlook_words import outlook_words
 
     asked = asked_now(args.work_dir)
     if asked is None:
@@ -119,8 +143,10 @@ def status(args: argparse.Namespace) -> int:
         )
         return 0
     state, request = asked.state, asked.request
+    outlook = read_outlook(args.work_dir, requests=len(request))
     left = seconds_left(state)
     people = paces(state)
+    several = asked.folder, request, state, asked.classes
     if args.json:
         told = dict(
             asked=dict(
@@ -133,6 +159,8 @@ def status(args: argparse.Namespace) -> int:
                 seconds_left=left,
             ),
             people=[one._asdict() for one in people],
+            outlook=outlook and outlook.as_json(),
+            **several_told(several),
         )
         print(json.dumps(told, indent=1))
     else:
@@ -144,10 +172,13 @@ def status(args: argparse.Namespace) -> int:
                 f'  {one.who}: {one.answered:,} answered{pace}, '
                 f'{one.minutes:.0f} min so far'
             )
+        for line in agreement_lines(several):
+            print(f'  {line}')
         if left is not None:
             print(f'  about {left / 60:.0f} min left, for one person')
-    complete = state.answered == len(request)
-    return 0 if complete else AnswersWanted.exit_code
+        if outlook is not None:
+            print(f'  {outlook_words(outlook)}')
+    return 0 if asked.is_complete else AnswersWanted.exit_code
 
 
 def close(args: argparse.Namespace) -> int:
@@ -155,7 +186,7 @@ def close(args: argparse.Namespace) -> int:
     asked = asked_now(args.work_dir)
     if asked is None:
         raise StateError(f'{args.work_dir}: nothing is asked now')
-    if not asked.state.answered:
+    if not asked.state.given:
         raise StateError(
             f'{args.work_dir}: wanted at least one answer to train on, got '
             'none'
@@ -228,6 +259,13 @@ def val(args: argparse.Namespace) -> int:
     return run_val(args)
 
 
+def page(args: argparse.Namespace) -> int:
+    """Write a page to mail."""
+    from segal.commands.annotate_page import run_page
+
+    return run_page(args)
+
+
 def _add_address(parser: argparse.ArgumentParser) -> None:
     """Add the options of the server."""
     parser.add_argument(
@@ -242,6 +280,13 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='NAME',
         help='who may answer; each gets an address (default: you)',
+    )
+    parser.add_argument(
+        '--reviewer',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='who decides where several people disagree',
     )
     parser.add_argument('--tls-cert', type=Path, help='certificate, PEM')
     parser.add_argument('--tls-key', type=Path, help='its key, PEM')
@@ -297,7 +342,25 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument(
         'out', type=Path, nargs='?', help='folder (default: data.val.ann_dir)'
     )
+    found = verb('page', page, 'write a page to mail, which works offline')
+    found.add_argument('out', type=Path, help='the HTML file')
+    found.add_argument(
+        '--annotator', required=True, metavar='NAME', help='who answers it'
+    )
+    found.add_argument(
+        '--items', type=int, help='at most so many (default: all that fit)'
+    )
+    found.add_argument(
+        '--mb',
+        type=float,
+        default=20.0,
+        help='largest size, in 10^6 bytes (default: %(default)g)',
+    )
     verb('costs', costs, 'print measured prices for active_learning.costs')
+    found = verb(
+        'errors', annotate_errors.run, 'list answers that may be wrong'
+    )
+    annotate_errors.add_options(found)
     found = verb('fork', fork, 'correct a round in a copy')
     found.add_argument('new', type=Path)
     found.add_argument('--round', type=int, required=True)
@@ -305,8 +368,10 @@ def _parser() -> argparse.ArgumentParser:
         '--reopen',
         nargs='+',
         default=['all'],
-        help='names of classes, numbers of items, void, cant_tell or all',
+        help='names of classes, numbers of items, void, cant_tell, errors '
+        '(that the model contradicts) or all',
     )
+    add_verbs(verb)
     return parser
 
 

@@ -218,7 +218,7 @@ def _wait(work_dir: Path, server: Server) -> bool:
             size = journal.stat().st_size if journal.exists() else 0
             if seen != (number, size):
                 seen, asked = (number, size), asked_now(work_dir)
-            if asked and asked.state.answered == len(asked.request):
+            if asked and asked.is_complete:
                 return True
             _PAUSE.wait(LOOK_SECONDS)
     except KeyboardInterrupt:

@@ -103,7 +103,12 @@ def jobs_of(
 
 
 def rounds_wanted(config: str, job: Job) -> int:
-    """Read how many rounds a finished run has.
+    """Read how many rounds a finished run has; see :func:`config_of`."""
+    return len(config_of(config, job).phases)
+
+
+def config_of(config: str, job: Job) -> Any:
+    """Read the active learning of a run.
 
     Raises:
         SegALError: The config is wrong, or the work_dir holds another
@@ -115,7 +120,8 @@ def rounds_wanted(config: str, job: Job) -> int:
     from segal.errors import StateError
     from segal.train_active_learning import parse
 
-    args = parse([config, '--cfg-options', *job.options])
+    options = ['--cfg-options', *job.options] if job.options else []
+    args = parse([config, *options])
     cfg = load_config(config, args.cfg_options)
     cfg.seed = job.seed
     read, problems, _ = read_config(cfg)
@@ -137,7 +143,7 @@ def rounds_wanted(config: str, job: Job) -> int:
                 f'these keys differ: {"; ".join(changed[:5])}; name another '
                 'folder with --work-dir, or take the changes back'
             )
-    return len(read.phases)
+    return read
 
 
 def is_finished(work_dir: Path, rounds: int) -> bool:

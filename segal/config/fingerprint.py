@@ -23,6 +23,7 @@ COUNTS = (
     'momentum_config',
     'fp16',
     'active_learning',
+    'speed',
     'runner',
     'custom_hooks',
     'custom_imports',
@@ -49,6 +50,8 @@ FREE = (
     'evaluation.interval',
     'evaluation.start',
     'evaluation.save_best',
+    'speed.gpu_memory',
+    'speed.image_cache',
 )
 """Keys in these sections that change no result."""
 

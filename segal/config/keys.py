@@ -377,6 +377,38 @@ class PseudoLabels(Section):
     """Before it, bought labels alone are learnt from."""
 
 
+class Speed(Section):
+    """Keys of ``speed``."""
+
+    channels_last: bool = key(False)
+    """Weights and batches lie in channels-last format, which convolutions
+    of most networks are faster with."""
+
+    precision: Literal['fp32', 'bf16', 'fp16'] = key('fp32')
+    """Of convolutions and matrix products, in training, queries and
+    evaluation (PyTorch's autocast); weights, logits and losses are single
+    precision. `fp16` needs a GPU."""
+
+    fused: bool = key(False)
+    """The optimizer updates all weights in one kernel (`fused=True` of
+    PyTorch's)."""
+
+    compile: Literal[False, True, 'cuda_graphs'] = key(False)
+    """Backbone, neck and heads are compiled for training (`torch.compile`),
+    or run as they are where they cannot be; `cuda_graphs`: and replayed as
+    CUDA graphs."""
+
+    gpu_memory: FromOne | None = key(None, 'MiB', shown='all of it')
+    """What a process may take of its GPU; cuDNN then passes over methods
+    whose workspace does not fit."""
+
+    image_cache: FromOne | None = key(
+        None, 'MiB for each process', shown='none'
+    )
+    """Decoded images of the pool are kept in so much memory, shared by the
+    workers, instead of being decoded in every epoch."""
+
+
 class Settings(Section):
     """Keys of ``active_learning.settings``, a section for each unit."""
 
@@ -512,6 +544,8 @@ class Experiment(Section):
     active_learning: ActiveLearning = ActiveLearning()
     runner: Runner = Runner()
     data: Data = Data()
+    speed: Default[Speed] = key(None, shown='as below')
+    """How training and prediction are run on this hardware."""
 
     workflow: Workflow = key(..., 'epochs or iterations (`by_epoch`)')
     """The lengths of the training phases, and where queries lie."""

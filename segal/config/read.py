@@ -16,6 +16,7 @@ from segal.config import (
     pool_view,
     schedule,
     shapes,
+    speed,
     training,
 )
 from segal.config.budgets import (
@@ -175,6 +176,7 @@ def _active_learning(
         phases=phases,
         training=learning,
         sources=sources,
+        speed=values['speed'],
         committee=committee,
         inherited=inherited,
     )
@@ -280,6 +282,7 @@ def _settle_mmseg(
         notes += more
     values.problems += schedule.settle_momentum(cfg, by_epoch)
     values.problems += schedule.check_optimizer(cfg)
+    values.problems += speed.settle_speed(values)
     values.problems += network.check_ignore_index(cfg, ignore_index)
     notes += network.labels_alone(cfg)
     notes += network.sync_bn_on_cpu(cfg)

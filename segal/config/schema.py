@@ -12,7 +12,7 @@ from typing import Any, Literal
 from segal.active.units import QueryUnit, unit_named
 from segal.active.units.costs import Costs
 from segal.active.units.spending import Spending
-from segal.config.keys import PseudoLabels, Sources, Visualize
+from segal.config.keys import PseudoLabels, Sources, Speed, Visualize
 from segal.structures import Budget, Split, Unit
 
 
@@ -141,6 +141,7 @@ class ActiveLearningConfig:
         by_epoch: Whether phases are counted in epochs, or in iterations.
         phases: All training phases, in order.
         sources: How labelled sources are trained beside the pool.
+        speed: How training and prediction are run.
         training: Steps of a phase beyond mmseg's own.
         inherited: Dotted keys of the schedule that came from a base.
     """
@@ -172,6 +173,7 @@ class ActiveLearningConfig:
     by_epoch: bool
     phases: tuple[Phase, ...]
     sources: Sources
+    speed: Speed
     training: Training = Training()
     committee: tuple[Member, ...] = ()
     keep_checkpoints: bool = False

@@ -24,6 +24,7 @@ from segal.experiment.trained import meta_in
 from segal.models.losses.at_labels import sample_losses
 from segal.models.losses.domains import weigh_domains
 from segal.models.losses.on_labelled import mend
+from segal.models.speed import speed_up
 from segal.models.weights import init_own_way, load_backbone, read_weights
 from segal.models.whole_weights import fill_network, network_tensors
 from segal.seeding import seed_all
@@ -90,6 +91,12 @@ class Networks:
                     load_backbone(backbone, source, self.logger)
         if self.cfg.get('load_from'):
             self._load_from(model)
+        return self.sped(model)
+
+    def sped(self, model: nn.Module) -> nn.Module:
+        """Run a network as ``speed`` says, once it has its weights."""
+        speed = self.config.speed
+        speed_up(model, speed.channels_last, speed.precision, speed.compile)
         return model
 
     def check_weights(self, model: nn.Module) -> None:
@@ -161,7 +168,7 @@ class Networks:
                 f'{where}: wanted the weights of this network, got others '
                 f'({str(error)[:300]} ...); restore the file from a copy'
             ) from error
-        return model
+        return self.sped(model)
 
     def _load_from(self, model: nn.Module) -> None:
         """Load a whole network's weights, such as those of a source domain.

@@ -11,6 +11,7 @@ from mmcv.utils import build_from_cfg
 from segal.active.human_oracle import DrawnAnswers, HumanOracle
 from segal.active.oracles import BaseOracle
 from segal.config import ActiveLearningConfig
+from segal.errors import ConfigError
 from segal.experiment.data import Data
 from segal.registry import ORACLES
 
@@ -25,6 +26,9 @@ def build_oracle(
         data: Gives ``read``, ``pool`` and ``classes``.
         work_dir: The experiment's folder.
         smoke: Whether nobody is to be asked.
+
+    Raises:
+        ConfigError: An option is none, or does not go with the query unit.
     """
     given: dict[str, Any] = dict(
         read=data.annotation,
@@ -39,6 +43,16 @@ def build_oracle(
     kind = ORACLES.get(kind) if isinstance(kind, str) else kind
     if smoke and issubclass(kind, HumanOracle):
         return DrawnAnswers(data.pool.images, data.classes, config.seed)
+    suggest = part.get('suggest', 'none')
+    if issubclass(kind, HumanOracle) and suggest != 'none':
+        asks, answer = config.asks, config.selector.get('answer', 'all')
+        if asks.whole or (asks.grouped and answer == 'all'):
+            raise ConfigError(
+                "active_learning.oracle.suggest: wanted 'none' where people "
+                f'paint a class for each pixel, got {suggest!r}: predictions '
+                'are kept for each item, not for each pixel; ask regions with '
+                "answer='dominant', or pixels"
+            )
     taken = inspect.signature(kind).parameters
     if not any(x.kind is x.VAR_KEYWORD for x in taken.values()):
         given = {key: value for key, value in given.items() if key in taken}

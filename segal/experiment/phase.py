@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 
 from segal import __version__
 from segal.active.dataset.active_dataset import ActiveDataset
+from segal.active.dataset.image_cache import ImageCache
 from segal.active.dataset.mixed_sampler import BatchSampler, batch_sampler
 from segal.active.label_store.store import LabelStore
 from segal.config.schema import ActiveLearningConfig
@@ -143,6 +144,10 @@ class PhaseBuilder:
         self.logger = logger
         self.networks = Networks(cfg, config, data.classes, device, logger)
         self.hooks = PhaseHooks(cfg, config, data.val, work_dir, device)
+        self._cache: ImageCache | None = None
+        if config.speed.image_cache is not None:
+            files = [info['filename'] for info in data.view.img_infos]
+            self._cache = ImageCache(files, config.speed.image_cache << 20)
         self._committee = Committee(
             config.committee, cfg, data.classes, device, self._trained, logger
         )
@@ -333,6 +338,7 @@ class PhaseBuilder:
             round,
             self.config.ignore_index,
             self.config.training.pseudo_labels is not None,
+            self._cache,
         )
         sampler = batch_sampler(
             len(dataset.names),

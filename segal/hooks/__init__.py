@@ -5,6 +5,7 @@ from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook
 from segal.hooks.poly import PolyOverLrUpdaterHook
 from segal.hooks.pseudo_labels import PseudoLabelHook
+from segal.hooks.scaled import ScaledOptimizerHook
 from segal.hooks.visualize import VisualizeHook
 from segal.hooks.wandb import WandbLoggerHookWithVal
 
@@ -13,6 +14,7 @@ __all__ = [
     'CurveHook',
     'PolyOverLrUpdaterHook',
     'PseudoLabelHook',
+    'ScaledOptimizerHook',
     'VisualizeHook',
     'WandbLoggerHookWithVal',
 ]

@@ -12,6 +12,8 @@ import torch
 from mmseg.core import build_optimizer
 from torch import nn
 
+from segal.active.dataset.image_cache import check_cached
+from segal.config.speed import check_device, slow_on
 from segal.distributed import ranks
 from segal.errors import ConfigError
 from segal.models.losses.at_labels import check_sampled
@@ -100,6 +102,14 @@ def check_experiment(
             problems += check_ops(model, parts.device)
             problems += check_losses(model)
             problems += training.options(model, config.training)
+            problems += check_device(
+                config.speed.precision, config.speed.gpu_memory, parts.device
+            )
+            slow = slow_on(config.speed.precision, parts.device)
+            if slow:
+                logger.warning(slow)
+            if config.speed.image_cache is not None:
+                problems += check_cached(data.view)
             problems += check_sampled(model, config.loss_at_labels)
             with build_problems('optimizer', cfg.optimizer, problems):
                 optimizer = build_optimizer(
@@ -139,6 +149,7 @@ def _run_once(
     with unchanged_state(parts.device):
         with build_problems('model', parts.cfg.model, problems):
             model = parts.networks.build().to(parts.device)
+            parts.networks.sped(model)
         if model is None or not hasattr(model, 'encode_decode'):
             return ''
         with torch.no_grad():

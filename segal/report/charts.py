@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from segal.report.axes import Across, Axis
 from segal.report.evidence import RANDOM, Evidence
@@ -83,7 +84,7 @@ def curves(evidence: Evidence, axis: Axis) -> Figure:
     axes.margins(x=0.04, y=0.1)
     budget_ticks(axes, sorted(budgets), 0.1)
     _explain_spread(axes, evidence)
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -146,10 +147,10 @@ def areas(evidence: Evidence, findings: Findings) -> Figure:
             mean, row - 0.14, xerr=spread, color=colour, marker='D',
             markersize=5.5, capsize=4, linewidth=1.6, zorder=20,
         )  # fmt: skip
-    axes.set_yticks(range(len(names)), [_wrapped(name) for name in names])
+    axes.set_yticks(range(len(names)), [wrapped(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     words = f'area under {findings.axis.curve} (mIoU, %)'
-    axes.set_xlabel(_wrapped(words, 48))
+    axes.set_xlabel(wrapped(words, 48))
     axes.margins(x=0.08)
     if not any(findings.areas.values()):
         axes.text(
@@ -183,9 +184,42 @@ def penalty_matrix(findings: Findings) -> Figure:
         range(count), table.names, rotation=55, ha='right',
         rotation_mode='anchor',
     )  # fmt: skip
-    names = [_wrapped(name, 16) for name in table.names]
+    names = [wrapped(name, 16) for name in table.names]
     axes.set_yticks(range(count + 1), [*names, 'beaten (mean)'])
     axes.axhline(count - 0.5, color='white', linewidth=4)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def confusion(classes: Sequence[str], pairs: NDArray[np.float64]) -> Figure:
+    """Draw what others say where one person says the class of a row.
+
+    Args:
+        classes: Names of rows and columns.
+        pairs: (K, K), how often two people gave these answers. Classes that
+            nobody gave are left out.
+    """
+    kept = np.flatnonzero(pairs.sum(1))
+    names = [classes[int(index)] for index in kept]
+    values = pairs[np.ix_(kept, kept)]
+    values = 100 * values / values.sum(1, keepdims=True)
+    longest = max(map(len, names), default=0)
+    figure, axes = _new(1 + 0.42 * len(names) + 0.07 * longest, grid=False)
+    axes.imshow(values, cmap='Blues', vmin=0, vmax=100, aspect='auto')
+    for (i, j), cell in np.ndenumerate(values):
+        if cell >= 0.5:
+            axes.text(
+                j, i, f'{cell:.0f}', ha='center', va='center', fontsize=10,
+                color='white' if cell > 55 else INK,
+            )  # fmt: skip
+    axes.set_xticks(
+        range(len(names)), names, rotation=55, ha='right',
+        rotation_mode='anchor',
+    )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel('one says')
+    axes.set_xlabel('another says (% of the row)')
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure
@@ -216,7 +250,7 @@ def classes(evidence: Evidence) -> Figure:
     axes.grid(axis='y', visible=False)
     axes.set_xlabel('IoU of the last round (%)')
     axes.set_xlim(0, min(100, axes.get_xlim()[1]))
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -245,14 +279,14 @@ def purchases(evidence: Evidence) -> Figure | None:
     lines = -(-len(groups) // columns)
     names = evidence.classes
     palette = evidence.runs[0].pool.palette[: len(names)] / 255
-    figure = _figure(2.1 * lines + 0.5 + 0.2 * (-(-len(names) // 4)))
+    figure = figure_of(2.1 * lines + 0.5 + 0.2 * (-(-len(names) // 4)))
     grid = figure.subplots(
         lines, columns, squeeze=False, sharey=True
     )  # (lines, columns)
     for axes, (name, counts) in zip(
         grid.ravel(), groups.items(), strict=False
     ):
-        _style(axes)
+        style(axes)
         share = 100 * counts / np.maximum(1, counts.sum(1, keepdims=True))
         below = np.zeros(len(counts))
         for i in range(len(names)):
@@ -261,7 +295,7 @@ def purchases(evidence: Evidence) -> Figure | None:
                 color=palette[i], edgecolor=PAPER, linewidth=0.5,
             )  # fmt: skip
             below += share[:, i]
-        axes.set_title(_wrapped(name, 30), fontsize=10, loc='left')
+        axes.set_title(wrapped(name, 30), fontsize=10, loc='left')
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
         axes.set_ylim(0, 100)
         axes.grid(axis='x', visible=False)
@@ -294,10 +328,10 @@ def bought_together(runs: Sequence[Run]) -> np.ndarray | None:
 
 def seconds(evidence: Evidence) -> Figure:
     """Draw the seconds of train, query and evaluation over the rounds."""
-    figure = _figure(2.3)
+    figure = figure_of(2.3)
     grid = figure.subplots(1, len(SECONDS), squeeze=False)[0]
     for axes, key in zip(grid, SECONDS, strict=True):
-        _style(axes)
+        style(axes)
         for name, (colour, marker) in style_of(evidence).items():
             means = round_seconds(evidence.groups[name], key)
             axes.plot(
@@ -313,7 +347,7 @@ def seconds(evidence: Evidence) -> Figure:
         axes.set_xticks(apart(range(last), 0.22))
         axes.set_xlabel('round')
     grid[0].set_ylabel('seconds')
-    _legend(figure, grid[0])
+    legend(figure, grid[0])
     return figure
 
 
@@ -326,18 +360,20 @@ def round_seconds(runs: Sequence[Run], key: str) -> np.ndarray:
     return pd.DataFrame(known, dtype=float).mean().to_numpy()
 
 
-def _figure(height: float) -> Figure:
+def figure_of(height: float) -> Figure:
+    """Make a figure as wide as all charts."""
     return Figure(figsize=(_WIDTH, height), layout='constrained')
 
 
 def _new(height: float, grid: bool = True) -> tuple[Figure, Axes]:
-    figure = _figure(height)
+    figure = figure_of(height)
     axes = figure.add_subplot()
-    _style(axes, grid)
+    style(axes, grid)
     return figure, axes
 
 
-def _style(axes: Axes, grid: bool = True) -> None:
+def style(axes: Axes, grid: bool = True) -> None:
+    """Set colours and sizes of a chart."""
     if grid:
         axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -348,7 +384,7 @@ def _style(axes: Axes, grid: bool = True) -> None:
     axes.yaxis.label.set(color=INK, fontsize=10)
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def legend(figure: Figure, axes: Axes) -> None:
     """Draw the legend below the chart, which keeps its height."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=0)
@@ -366,7 +402,7 @@ def _shown(label: str) -> str:
     return f' {label}' if label.startswith('_') else label
 
 
-def _wrapped(name: str, most: int = 22) -> str:
+def wrapped(name: str, most: int = 22) -> str:
     """Break a long label into lines, at brackets and spaces."""
     lines = ['']
     for part in re.split(r'(?<=[(\[])|(?<=, )|(?<= )', name):

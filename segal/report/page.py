@@ -15,13 +15,18 @@ from matplotlib.figure import Figure
 
 from segal import __version__
 from segal.active.units.costs import Asked, Costs
+from segal.annotation.agreement import Share
 from segal.errors import StateError
 from segal.files import replace_file, unwritable
 from segal.report import charts, svg
 from segal.report.absent import absences
 from segal.report.axes import IMAGES, MEASURED, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
+from segal.report.extrapolate import LEVEL
+from segal.report.fan import fans, outlooks
 from segal.report.gallery import gallery
+from segal.report.outlook_words import CAUTION, outlook_words, rate_words
+from segal.report.people import people
 from segal.report.provenance import provenance
 from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread
 from segal.report.tables import SECONDS, Findings, find, mean_paid
@@ -89,6 +94,7 @@ def draw_all(evidence: Evidence, findings: Findings) -> dict[str, Figure]:
         drawn['curve_cost'] = charts.curves(evidence, cost_axis(evidence))
     if all(run.measured for run in evidence.runs):
         drawn['curve_measured'] = charts.curves(evidence, MEASURED)
+    drawn['outlook'] = fans(evidence, outlooks(evidence))
     drawn['areas'] = charts.areas(evidence, findings)
     if any(points for row in findings.penalties.points for points in row):
         drawn['penalties'] = charts.penalty_matrix(findings)
@@ -120,6 +126,10 @@ def render(
         'seconds': seconds_words,
         'breakable': breakable,
         'cost': cost_or_dash,
+        'interval': interval,
+        'share': share_words,
+        'outlook': outlook_words,
+        'rate': rate_words,
     }
     return environment.get_template('page.html.j2').render(
         evidence=evidence,
@@ -130,6 +140,7 @@ def render(
             for name, figure in figures.items()
         },
         shelves=gallery(evidence, images) if images else [],
+        crowds=people(evidence),
         class_rows=_class_rows(evidence),
         bought=_bought(evidence),
         costs=evidence.costs,
@@ -137,6 +148,9 @@ def render(
         cost_rows=_cost_rows(evidence),
         kinds=_kinds(evidence),
         time_rows=_time_rows(evidence),
+        outlooks=outlooks(evidence),
+        level=LEVEL,
+        caution=CAUTION,
         unfinished=evidence.unfinished,
         best=findings.rounds['best_epoch_miou_percent'].notna().any(),
         tests=sum(p is not None for p in findings.p_holm.values()),
@@ -153,6 +167,24 @@ def render(
         colours=svg.colour_variables,
         single=charts.ENOUGH_SEEDS,
     )
+
+
+def share_words(share: Share | None) -> str:
+    """Write a share in per cent, with its interval and what it is of."""
+    if share is None:
+        return ABSENT
+    low, high = 100 * share.low, 100 * share.high
+    return f'{100 * share.share:.0f} ({low:.0f} to {high:.0f}) of {share.of:,}'
+
+
+def interval(
+    found: tuple[float, float, float] | None, scale: float = 1, digits: int = 0
+) -> str:
+    """Write a number with its interval."""
+    if found is None:
+        return ABSENT
+    mid, low, high = (f'{scale * one:+.{digits}f}' for one in found[:3])
+    return f'{mid} ({low} to {high})'
 
 
 def _last_round(evidence: Evidence) -> str:

@@ -90,6 +90,8 @@ class _RoundRunner(BaseRunner):
     """Changes to mmcv's runners that both inner runners share."""
 
     context: RoundContext
+    scaler: Any = None
+    """Scales the loss with fp16 (:class:`ScaledOptimizerHook`)."""
 
     @property
     def max_epochs(self) -> int | None:
@@ -158,7 +160,9 @@ class _RoundRunner(BaseRunner):
             meta: To store beside the runner's own.
         """
         model = unwrapped(self.model)
-        own = dict(epoch=epochs, iter=iters)
+        own: dict[str, Any] = dict(epoch=epochs, iter=iters)
+        if self.scaler is not None:
+            own['scaler'] = self.scaler.state_dict()
         return dict(
             meta=plain({**(self.meta or {}), **(meta or {}), **own}),
             state_dict=dict(weights_to_cpu(model.state_dict())),

@@ -37,6 +37,7 @@ from segal.experiment.terminal import on_terminal
 from segal.experiment.work_dir import check_pool, claim, describe, open_log
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
+from segal.models.speed import limit_memory
 from segal.preflight import (
     Preflight,
     check_experiment,
@@ -132,6 +133,7 @@ def prepare(cfg: Config, options: Options, logger: logging.Logger) -> Prepared:
     config, data, notes = read_experiment(
         cfg, None if options.dry_run else work_dir, options.smoke
     )
+    limit_memory(config.speed.gpu_memory, device)
     if options.dry_run:
         check_checkpoints(cfg)
     for note in notes:

@@ -53,13 +53,16 @@ def answer_all(work_dir, read, classes, who='ada', limit=None, number=None):
     for item in request:
         if limit is not None and done >= limit:
             break
-        if journal.state.standing(item.index) is not None:
+        again = item.index in journal.state.rechecked
+        role = 'recheck' if again else 'vote'
+        if journal.state.standing(item.index, role=role) is not None:
             continue
         journal.append(
             item.index,
             journal.state.rev(item.index),
             who,
-            client=f'{who}-{number}-{item.index}',
+            client=f'{who}-{number}-{item.index}{"-again" * again}',
+            role=role,
             ms=1000,
             **answer_of(item, read(item.image), folder),
         )

@@ -186,6 +186,7 @@ def test_a_half_painted_mask_outlives_a_reload_and_a_skip(visit):
         assert person.item == 0
         person.page.wait_for_selector(f'text={share}')
         assert share != '0 % painted'
+        assert not person.problems
 
 
 def test_a_mask_painted_offline_is_sent_later(visit):

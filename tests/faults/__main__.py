@@ -40,6 +40,7 @@ WORDS = {
     'mixed': 'images are opened, superpixels asked in them',
     'paid': 'pixels anywhere, for a sum',
     'people': 'people answer squares, pixel by pixel',
+    'looks': 'people answer pixels, and look twice at doubtful ones',
     'two': 'pixels, two processes',
 }
 

@@ -73,6 +73,12 @@ active_learning['settings'] = dict(
 active_learning['oracle'] = dict(type='HumanOracle')
 """,
     ),
+    'looks': dict(
+        extra=_SHOWN
+        + """
+active_learning['oracle'] = dict(type='HumanOracle', recheck=0.2)
+""",
+    ),
     'two': dict(extra=_SHOWN, processes=2),
 }  # fmt: skip
 

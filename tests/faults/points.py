@@ -130,6 +130,7 @@ WRITE_MASK = 'segal.annotation.folder:AnnotationFolder.write_mask'
 CLOSE = 'segal.annotation.folder:AnnotationFolder.close'
 SEAL = 'segal.annotation.folder:AnnotationFolder.seal'
 ANSWERED = 'segal.annotation.journal:Journal.append'
+AGAIN = r'/round_001\.recheck\.json$'
 SNAPSHOT = r'/resume_\d+\.pth$'
 LABELS = r'/round_\d+\.npz$'
 
@@ -229,6 +230,19 @@ PEOPLE = (
     ('half of the seal', 'half', r'/round_001\.sealed\.json$'),
     ('after the seal', 'after', SEAL, 1),
 )
+LOOKS = (
+    ('half of the predictions', 'half', r'/round_001\.predictions\.npz$'),
+    (
+        'predictions kept, their request not',
+        'before',
+        r'/round_001\.request\.npz$',
+    ),
+    ('half of the list of second looks', 'half', AGAIN),
+    ('before the list of second looks gets its name', 'before', AGAIN),
+    ('after the list of second looks got its name', 'after', AGAIN),
+    ('in the line of a second look', 'torn', r'/round_001\.jsonl$', 41),
+    ('all looked at twice, before the round is closed', 'before', CLOSE, 4),
+)
 RANK_0 = (
     ('rank 0, in an epoch', 'after', ITER, 3),
     ('rank 0, half of a snapshot', 'half', SNAPSHOT, 1),
@@ -250,6 +264,7 @@ POINTS = (
     *(Point(*row, scenario='mixed') for row in MIXED),
     *(Point(*row, scenario='paid') for row in PAID),
     *(Point(*row, scenario='people') for row in PEOPLE),
+    *(Point(*row, scenario='looks') for row in LOOKS),
     *(Point(*row, scenario='two') for row in RANK_0),
     *(Point(*row, scenario='two', rank=1) for row in RANK_1),
 )

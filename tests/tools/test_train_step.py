@@ -26,6 +26,13 @@ def test_both_ways_learn_the_same(small):
     assert some['log_vars'].keys() == whole['log_vars'].keys()
 
 
+def test_our_step_may_be_another_than_mmseg_s(small, monkeypatch, capsys):
+    monkeypatch.setattr(bench, 'memory_of', lambda *args: 2**20)
+    words = ['channels_last', 'fused']
+    bench.main(['--pairs', '1', '--labels', '5', '--speed', *words])
+    assert '; at labels, channels_last, fused ' in capsys.readouterr().out
+
+
 def test_a_line_says_both(small, monkeypatch, capsys):
     peaks = iter([3 * 2**20, 2**20])
     monkeypatch.setattr(bench, 'memory_of', lambda *args: next(peaks))

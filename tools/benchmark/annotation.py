@@ -23,6 +23,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -46,6 +47,7 @@ TARGETS = {
     'start with 100,000 answers': 2000,
     'memory': 400,
     'key to next painted, p95': 50,
+    'take 100,000 answers': 10_000,
 }
 
 
@@ -86,15 +88,18 @@ def freeze(work_dir: Path, items: int, images: int) -> None:
     AnnotationFolder(work_dir).freeze(0, encode(content))
 
 
-def write_answers(work_dir: Path, count: int) -> None:
+def write_answers(work_dir: Path, count: int, votes: int = 1) -> None:
     """Write a journal of so many answers, without a sync for each."""
     folder = AnnotationFolder(work_dir)
+    folder.write_options(votes=votes)
     request = folder.request(0)
     folder.journal(0, request, 19).close()
     with open(folder.file(0, 'jsonl'), 'ab') as file:
-        for item in range(count):
-            event: dict[str, Any] = dict(n=item + 1, item=item, rev=1)
-            event.update(who=f'person {item % PEOPLE}', what='class')
+        for number in range(count):
+            item = number // votes
+            event: dict[str, Any] = dict(n=number + 1, item=item, rev=1)
+            person = (item + number % votes) % PEOPLE
+            event.update(who=f'person {person}', what='class')
             event.update(mask=None, ms=1430, hidden_ms=0, hint=None)
             event.update(client=str(uuid.uuid4()))
             event.update(at='2026-01-01T00:00:00.000+00:00')
@@ -309,9 +314,11 @@ def measure_keys(work_dir: Path, keys: int) -> None:
     )
 
 
-def measure_start(work_dir: Path, answers: int) -> None:
+def measure_start(work_dir: Path, answers: int, votes: int) -> None:
     """Print how long a server takes to start over a long journal."""
-    write_answers(work_dir, answers)
+    write_images(work_dir, 2)
+    freeze(work_dir, answers // votes, 2)
+    write_answers(work_dir, answers, votes)
     children = []
     for _ in range(3):
         child = Child(work_dir)
@@ -322,10 +329,64 @@ def measure_start(work_dir: Path, answers: int) -> None:
         statistics.median(x) for x in zip(*children, strict=True)
     )
     print(
-        f'start with {answers:,} answers: {start:.0f} ms; {imports:.0f} ms of '
-        f'imports before it; {whole:.0f} ms with the interpreter; '
-        f'{memory:.0f} MiB'
+        f'start with {answers:,} answers, {votes} an item: {start:.0f} ms; '
+        f'{imports:.0f} ms of imports before it; {whole:.0f} ms with the '
+        f'interpreter; {memory:.0f} MiB'
     )
+
+
+def measure_take(work_dir: Path, answers: int) -> None:
+    """Print how long it takes to take answers of each format."""
+    from segal.annotation.export import export
+    from segal.annotation.take import take
+
+    for name in ('cvat', 'label-studio', 'coco', 'png'):
+        out = work_dir.with_name(name)
+        exporting = timed(lambda: export(work_dir, out, name))  # noqa: B023
+        path = answered(out, name)
+        cpu = time.process_time()
+        taking = timed(lambda: take(work_dir, [path], 'ada'))  # noqa: B023
+        cpu = 1000 * (time.process_time() - cpu)
+        again = timed(lambda: take(work_dir, [path], 'ada'))  # noqa: B023
+        print(
+            f'{name}, {answers:,} answers: export {exporting:.0f} ms, take '
+            f'{taking:.0f} ms ({cpu:.0f} ms of one core), again {again:.0f} ms'
+        )
+        AnnotationFolder(work_dir).file(0, 'jsonl').unlink()
+        shutil.rmtree(out)
+
+
+def answered(out: Path, name: str) -> Path:
+    """Answer all that was exported with the first class."""
+    label = 'class 0'
+    if name == 'png':
+        for one in (out / 'labels').iterdir():
+            with Image.open(one) as picture:
+                values = np.array(picture)
+            values[values == 254] = 0
+            Image.fromarray(values).save(one)
+        return out
+    if name == 'cvat':
+        path = out / 'annotations.xml'
+        text = path.read_text().replace('"unanswered"', f'"{label}"')
+        path.write_text(text)
+        return path
+    if name == 'coco':
+        path = out / 'annotations.json'
+        content = json.loads(path.read_text())
+        for one in content['annotations']:
+            one['category_id'] = 1
+        path.write_text(json.dumps(content))
+        return path
+    path = out / 'tasks.json'
+    tasks = json.loads(path.read_text())
+    for task in tasks:
+        rows = task.pop('predictions')[0]['result']
+        for one in rows:
+            one['value']['keypointlabels'] = [label]
+        task['annotations'] = [dict(result=rows, lead_time=60.0)]
+    path.write_text(json.dumps(tasks))
+    return path
 
 
 def main() -> None:
@@ -335,6 +396,9 @@ def main() -> None:
     parser.add_argument('--images', type=int, default=48)
     parser.add_argument('--answers', type=int, default=100_000)
     parser.add_argument('--each', type=int, default=60)
+    parser.add_argument(
+        '--only-take', action='store_true', help='measure no server'
+    )
     parser.add_argument('--serve', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -342,15 +406,20 @@ def main() -> None:
         return
     print(f'{os.cpu_count()} cores; targets: {TARGETS}')
     with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / 'given'
+        write_images(given, 10)
+        freeze(given, args.answers, 10)
+        measure_take(given, args.answers)
+        if args.only_take:
+            return
         work_dir = Path(folder) / 'asked'
         write_images(work_dir, args.images)
         freeze(work_dir, args.items, args.images)
         measure_service(work_dir, args.images, args.each)
         measure_keys(work_dir, 2 * args.each)
-        long = Path(folder) / 'answered'
-        write_images(long, 2)
-        freeze(long, args.answers, 2)
-        measure_start(long, args.answers)
+        for votes in (1, 2):
+            long = Path(folder) / f'answered_{votes}'
+            measure_start(long, args.answers, votes)
 
 
 if __name__ == '__main__':

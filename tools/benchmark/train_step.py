@@ -1,4 +1,4 @@
-"""Measure a training step with losses on whole maps, and at labels only.
+r"""Measure a training step with losses on whole maps, and at labels only.
 
 Prints, for each network, the milliseconds of a step (forward, losses,
 backward, optimizer), as the median over pairs measured in turn in one
@@ -7,7 +7,14 @@ that is processor time, of all threads together, which others on the machine
 disturb little, and the resident set, each in a process of its own; on CUDA
 time on the clock, and what PyTorch has allocated.
 
+With --speed, the second network also has these options of ``speed``, so that
+the ratio is that of our step to mmseg's in single precision:
+
+    python tools/benchmark/train_step.py --batch 4 --labels 10 \
+        --only MobileNetV2-DeepLabV3+-360x480 --speed channels_last fused
+
 Usage: python tools/benchmark/train_step.py [--pairs 10] [--labels 100]
+    [--speed channels_last bf16 fused compile]
 """
 
 from __future__ import annotations
@@ -20,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +42,7 @@ from segal.config import load_config, mmseg_config
 from segal.config.network import average_over_labels, sync_bn_on_cpu
 from segal.models.losses.at_labels import sample_losses
 from segal.models.losses.on_labelled import mend
+from segal.models.speed import speed_up
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Case:
     size: tuple[int, int]
 
 
+SPEED = ('channels_last', 'bf16', 'fused', 'compile')
 OURS = 'experiments/camvid_pixelpick/margin.py'
 FAST = 'fastscnn/fast_scnn_lr0.12_8x4_160k_cityscapes.py'
 CASES = {
@@ -73,6 +83,7 @@ class Steps:
         when: As ``active_learning.loss_at_labels``.
         batch: Images.
         labels: Labelled pixels of each, at random.
+        speed: Options of ``speed`` that are on, by name.
     """
 
     def __init__(
@@ -81,6 +92,7 @@ class Steps:
         when: Literal['auto', True, False],
         batch: int,
         labels: int,
+        speed: Sequence[str] = (),
     ) -> None:
         self.device = torch.device(
             'cuda' if torch.cuda.is_available() else 'cpu'
@@ -88,7 +100,15 @@ class Steps:
         torch.manual_seed(0)
         self.model: Any = network(case).to(self.device).train()
         sample_losses(self.model, when)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3)
+        speed_up(
+            self.model,
+            'channels_last' in speed,
+            'bf16' if 'bf16' in speed else 'fp32',
+            'compile' in speed,
+        )
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=1e-3, fused='fused' in speed
+        )
         height, width = case.size
         draw = torch.Generator().manual_seed(0)
         image = torch.randn(batch, 3, height, width, generator=draw)
@@ -170,6 +190,7 @@ def memory_of(name: str, when: bool, args: argparse.Namespace) -> int:
             __file__,
             *('--peak', name, 'True' if when else 'False'),
             *('--batch', str(args.batch), '--labels', str(args.labels)),
+            *(('--speed', *args.speed) if args.speed else ()),
         ],
         check=True,
         capture_output=True,
@@ -189,17 +210,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         '--only', nargs='*', choices=[*CASES], default=[*CASES]
     )
+    parser.add_argument('--speed', nargs='*', choices=SPEED, default=[])
     parser.add_argument('--peak', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.peak:
         name, when = args.peak
-        steps = Steps(CASES[name], when == 'True', args.batch, args.labels)
+        fast = args.speed if when == 'True' else ()
+        steps = Steps(
+            CASES[name], when == 'True', args.batch, args.labels, fast
+        )
         print(steps.peak())
         return
     for name in args.only:
         whole, some = (
-            Steps(CASES[name], when, args.batch, args.labels)
-            for when in (False, True)
+            Steps(CASES[name], when, args.batch, args.labels, fast)
+            for when, fast in ((False, ()), (True, args.speed))
         )
         seconds: dict[Steps, list[float]] = {whole: [], some: []}
         for i in range(args.pairs + 2):
@@ -212,11 +237,12 @@ def main(arguments: list[str] | None = None) -> None:
         device = whole.device.type
         del whole, some, steps, seconds
         peaks = [memory_of(name, when, args) / 2**20 for when in (False, True)]
+        how = ', '.join(['at labels', *args.speed])
         print(
             f'{name}, {CASES[name].classes} classes, batch {args.batch}, '
             f'{args.labels} labels an image, {args.pairs} pairs on {device}: '
             f'whole maps {statistics.median(times[0]):.0f} ms, '
-            f'{peaks[0]:,.0f} MiB; at labels '
+            f'{peaks[0]:,.0f} MiB; {how} '
             f'{statistics.median(times[1]):.0f} ms, {peaks[1]:,.0f} MiB; '
             f'time x {statistics.median(ratios):.2f} (quartiles '
             f'{np.quantile(ratios, 0.25):.2f} to '

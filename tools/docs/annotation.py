@@ -3,7 +3,8 @@
 Usage: python tools/docs/annotation.py [--out docs/images]
 
 Serves the page for drawn street scenes, and opens it in Chromium: a pixel, a
-superpixel and a whole image that is being painted, and the page on a phone.
+superpixel and a whole image that is being painted, the page on a phone, and
+the start of a page that is mailed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from segal.active.label_store.file import LabelFile, encode
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.offline import write_page
 from segal.annotation.server import serve
 from segal.annotation.val import draw_points
 from segal.datasets.scenes import CLASSES, PALETTE
@@ -138,6 +140,15 @@ def paint(page: Page) -> None:
             page.mouse.click(x, y + row * box['height'])
 
 
+def mailed(folder: Path, page: Page, out: Path) -> None:
+    """Open a page as it was mailed."""
+    path = folder.parent / 'page.html'
+    write_page(folder, path, 'ada')
+    page.goto(path.as_uri())
+    page.wait_for_function("() => document.body.dataset.state === 'welcome'")
+    save(page, out)
+
+
 def main() -> int:
     """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -160,6 +171,7 @@ def main() -> int:
             ('region', desk),
             ('image', desk),
             ('phone', phone),
+            ('mail', desk),
         ):
             folder = Path(tmp, name, 'street_scenes')
             folder.mkdir(parents=True)
@@ -169,6 +181,10 @@ def main() -> int:
                 'image': lambda p: frozen(p, [], []),
             }.get(name, lambda p: draw_points(p, EACH, 1))(pool)
             AnnotationFolder(folder).freeze(0, request)
+            out = args.out / f'annotate_{name}.webp'
+            if name == 'mail':
+                mailed(folder, chromium.new_page(**options), out)
+                continue
             with serve(folder, port=0, annotators=['ada']) as server:
                 page = chromium.new_context(**options).new_page()
                 page.goto(server.urls['ada'])
@@ -179,7 +195,7 @@ def main() -> int:
                     answer_some(
                         page, '1128121348'[: 4 if name == 'phone' else 10]
                     )
-                save(page, args.out / f'annotate_{name}.webp')
+                save(page, out)
                 page.context.close()
         chromium.close()
     return 0

@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from segal.active.dataset.base import LoadFirst, reading
+from segal.active.dataset.image_cache import (
+    CachedLoad,
+    ImageCache,
+    caches,
+)
 from segal.active.label_store.ids import ids_in
 from segal.active.label_store.store import LabelStore
 from segal.seeding import seeded
@@ -45,6 +50,7 @@ class ActiveDataset(Dataset):
         round: Round of the training phase.
         ignore_index: Class id of pixels without a label, and of padding.
         unasked: Add the map ``UNASKED`` to samples.
+        cache: Keeps decoded images of the pool; None: nothing is kept.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class ActiveDataset(Dataset):
         round: int = 0,
         ignore_index: int = 255,
         unasked: bool = False,
+        cache: ImageCache | None = None,
     ) -> None:
         self.CLASSES, self.PALETTE = view.CLASSES, view.PALETTE
         self.names = store.labelled_names()
@@ -64,6 +71,9 @@ class ActiveDataset(Dataset):
         self.ignore_index = ignore_index
         self.unasked = unasked
         self._loader = LoadFirst(view, 'data.train', hides=True)
+        if cache is not None and caches(self._loader.load):
+            first, *others = self._loader.load
+            self._loader.load = [CachedLoad(first, cache), *others]
         self._positions = positions
         self._store = store
         self._draw = (seed, round)

@@ -81,6 +81,7 @@ class App {
     paintPicture(session.classes);
     page.round = session.round ?? '';
     page.request = session.request ?? '';
+    page.suggest = session.suggest ?? '';
     if (!session.request) return;
     if (former?.request) say(`Round ${session.round} is asked now.`);
     drafts.keepOnly(session.request);
@@ -92,6 +93,7 @@ class App {
         this.progress.answered = answered ?? this.progress.answered - 1;
       },
     });
+    this.asking.hints.hide(Boolean(this.hidden));
   }
 
   // Another state or round begins with the reply that tells of it.
@@ -143,7 +145,10 @@ class App {
     this.showBanner();
     if (!progress) return;
     showProgress(session, progress, asking?.unsentAnswers ?? 0);
-    $('close').disabled = progress.state !== 'asking' || !progress.answered;
+    const close = $('close'); // a mailed page has none
+    if (close) {
+      close.disabled = progress.state !== 'asking' || !progress.answered;
+    }
     if (page.state === 'signed-out') return;
     if (progress.state !== 'asking') this.setState(progress.state);
     else if (asking?.current || asking?.coming) this.setState('asking');
@@ -163,8 +168,7 @@ class App {
     const texts = {
       starting: ['Opening the questions', '', ''],
       saving: ['Saving your answers', '', ''],
-      waiting: ['The last questions are with others',
-        'They come here by themselves if nobody answers them.', counts],
+      waiting: this.waits(counts),
       complete: [`Round ${round} is complete`,
         'Thank you. The model trains next; until then you can still undo.',
         counts],
@@ -178,6 +182,7 @@ class App {
       'signed-out': ['This page is no longer signed in',
         'Open the address that “segal annotate” printed. Answers that were ' +
         'not sent are kept in this browser.', ''],
+      ...session?.words,
     };
     if (texts[state]) {
       const [title, text, more] = texts[state];
@@ -191,6 +196,22 @@ class App {
       $('rest-undo').hidden = state !== 'complete' && state !== 'waiting';
     }
     page.state = state;
+  }
+
+  // What somebody reads who has nothing to answer while others have.
+  waits(counts) {
+    if (this.session?.role === 'reviewer') {
+      return ['Nothing to decide now',
+        'Where people disagree, it comes here by itself.',
+        `${this.progress?.mine ?? 0} decided by you.`];
+    }
+    if (this.progress?.yours === 0) {
+      return ['You have answered all that is asked of you',
+        'Others are still at work. What they leave comes here by itself.',
+        `${this.progress.mine} answered by you.`];
+    }
+    return ['The last questions are with others',
+      'They come here by themselves if nobody answers them.', counts];
   }
 
   // --- keys and buttons ---
@@ -244,6 +265,7 @@ class App {
     this.hidden = hidden;
     $('hide').setAttribute('aria-pressed', String(hidden));
     this.stage.marks = !hidden;
+    this.asking?.hints.hide(hidden);
     this.stage.draw();
   }
 

@@ -2,11 +2,13 @@
 
 import {Refused, uuid} from './api.js';
 import {Clock} from './clock.js';
+import {Hints} from './hints.js';
 import {Masking} from './masking.js';
 import {Media} from './media.js';
 import {Outbox} from './outbox.js';
 import {$, say, toast} from './panels.js';
 import {Queue} from './queue.js';
+import {Votes} from './votes.js';
 
 const KEPT = 4; // answered items whose pictures are kept for an undo
 const SAID = {void: 'no class', cant_tell: 'can’t tell', skip: 'skipped',
@@ -31,8 +33,11 @@ export class Asking {
       signedOut: () => on.refused(new Refused(401, {})),
       changed: on.changed,
     });
+    this.reviews = session.role === 'reviewer';
+    this.hints = new Hints(palette);
+    this.votes = new Votes(session, palette, this.masking);
     this.queue = new Queue(
-      request, tab, this.media,
+      request, this.reviews ? 'review' : 'next', tab, this.media,
       (item) => this.outbox.has(item) || this.current?.item === item,
       {filled: () => this.next(), refused: on.refused});
     this.outbox.open().then((late) => {
@@ -100,6 +105,8 @@ export class Asking {
     else this.painter.close();
     this.palette.choose(mask ? this.painter.label : null);
     if (!mask) this.palette.shares(null);
+    this.hints.show(item, this.session.suggest);
+    this.votes.show(item);
     $('question').textContent = question(item);
     $('caption').textContent = where(item, media);
     $('crop').setAttribute(
@@ -117,6 +124,7 @@ export class Asking {
     if (this.current) this.queue.putBack(this.current);
     this.current = null;
     this.painter.close();
+    this.hints.show(null);
     this.stage.clear();
     this.clock.clear();
     page.item = '';
@@ -139,8 +147,17 @@ export class Asking {
     else if (!this.current) return;
     else if (['skip', 'void', 'cant_tell'].includes(what)) {
       this.answer(what, when);
-    } else if (what === 'send') this.send(when);
+    } else if (what === 'accept') this.accept(when);
+    else if (what === 'send') this.send(when);
     else if (this.current.answer === 'mask') this.masking.do(what);
+  }
+
+  // Take the class that is preselected, if one is.
+  accept(when) {
+    const id = this.hints.preselected;
+    if (id === null) return;
+    this.palette.flash(id);
+    this.answer('class', when, {class: id});
   }
 
   async send(when) {
@@ -156,6 +173,7 @@ export class Asking {
     const times = item && clock.read(when);
     if (!times) return; // nobody can answer what was not painted yet
     const client = uuid();
+    const {hint} = this.hints;
     const past = {item, client, what, class: more.class ?? null};
     if (what !== 'mask' && item.answer === 'mask') this.masking.keep();
     else if (more.labels) past.labels = more.labels;
@@ -167,7 +185,7 @@ export class Asking {
     this.next();
     clock.answered(when);
     this.outbox.add({
-      client, item: item.item, what, class: past.class, ...more, ...times,
+      client, item: item.item, what, class: past.class, ...more, ...times, hint,
       rev: this.queue.revs.get(item.item) ?? item.rev,
     });
     if (what === 'mask') this.masking.forget(item);
@@ -256,7 +274,12 @@ export class Asking {
       const who = standing.who === this.session.annotator
         ? 'You have answered this in another tab'
         : `${standing.who} has answered this already`;
-      toast(`${who}: ${this.said(standing)}. Your answer is not counted.`);
+      const said = standing.what ? `: ${this.said(standing)}` : '';
+      toast(`${who}${said}. Your answer is not counted.`);
+    } else if (error.body.full) {
+      this.moved(entry.item, rev);
+      this.queue.remove(entry.item);
+      toast('Enough others have answered this. Your answer is not counted.');
     } else if (entry.what === 'undo') {
       toast(error.message);
     } else {

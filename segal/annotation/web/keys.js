@@ -13,6 +13,8 @@ export const KEYS = [
   {on: 'all', key: '-', shown: '−', does: 'zoom_out', says: 'Zoom out'},
   {on: 'all', key: 'h', shown: 'H', does: 'hide',
     says: 'Hide marks and colours: hold, or press to switch'},
+  {on: 'class', key: 'enter', shown: 'Enter', does: 'accept',
+    says: 'Accept the class that is preselected', only: 'prefill'},
   {on: 'class', key: 'f', shown: 'F', does: 'fill',
     says: 'Fill the outlined region while held'},
   {on: 'mask', key: 'b', shown: 'B', does: 'brush', says: 'Brush'},

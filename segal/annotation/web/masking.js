@@ -28,7 +28,7 @@ export class Masking {
     painter.open(item, region);
     this.tell();
     const labels = former ?? await drafts.get(this.key(item)) ??
-      (item.rev > 0 && !item.skipped ? await this.sent(item) : null);
+      (item.rev > 0 && !item.skipped && !item.anew ? await this.sent(item) : null);
     if (labels && painter.item === item && !painter.mask.share) {
       painter.load(labels);
     }

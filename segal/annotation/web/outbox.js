@@ -135,7 +135,8 @@ export class Outbox {
     }
     return post('/api/answers', {
       request, item, rev, what, mask, class: entry.class,
-      ms: entry.ms, hidden_ms: entry.hidden_ms, client,
+      ms: entry.ms, hidden_ms: entry.hidden_ms, hint: entry.hint ?? null,
+      client,
     });
   }
 }

@@ -23,6 +23,7 @@ export class Palette {
       const button = element('button', {type: 'button', className: 'class'},
         swatch, element('kbd', {hidden: !one.key}, one.key.toUpperCase()),
         element('span', {className: 'name'}, one.name),
+        element('span', {className: 'likely', ariaHidden: 'true'}),
         element('span', {className: 'share'}));
       button.dataset.class = one.id;
       button.title = one.name;
@@ -45,6 +46,19 @@ export class Palette {
     const button = this.buttons.get(id);
     button?.getAnimations().forEach((animation) => animation.cancel());
     button?.animate([{filter: 'brightness(1.35)'}, {filter: 'none'}], 220);
+  }
+
+  // Mark likely classes, the likeliest first; preselect that one.
+  suggest(ids, preselected) {
+    for (const [own, button] of this.buttons) {
+      const at = ids.indexOf(own);
+      if (at < 0) delete button.dataset.likely;
+      else button.dataset.likely = at + 1;
+      button.classList.toggle('preselected', own === preselected);
+      button.title = this.name(own) + (at < 0 ? '' : ' (likely)');
+      button.querySelector('.likely').textContent =
+        own === preselected ? '⏎' : at < 0 ? '' : '•'.repeat(3 - at);
+    }
   }
 
   // Which class is painted with; null: an item that gets one class.
@@ -135,7 +149,8 @@ export function banner(text) {
 export function showHelp(answer, classes) {
   const row = (key, text) => element('div', {},
     element('dt', {}, element('kbd', {}, key)), element('dd', {}, text));
-  const own = KEYS.filter((one) => one.on === 'all' || one.on === answer);
+  const own = KEYS.filter((one) => (one.on === 'all' || one.on === answer) &&
+    (!one.only || one.only === document.body.dataset.suggest));
   $('help-keys').replaceChildren(
     element('dl', {}, ...own.map((one) => row(one.shown, one.says))),
     element('dl', {}, ...classes.map((one) =>

@@ -6,8 +6,9 @@ const AHEAD = 8;
 
 export class Queue {
   // on: {filled(), refused(error)}; busy(item): an answer to it is under way.
-  constructor(request, tab, media, busy, on) {
-    Object.assign(this, {request, tab, media, busy, on});
+  // source: 'next', or 'review' for what people disagree about.
+  constructor(request, source, tab, media, busy, on) {
+    Object.assign(this, {request, source, tab, media, busy, on});
     this.items = [];
     this.revs = new Map(); // item -> the youngest revision heard of
     this.open = null; // open items of the round; null: not known yet
@@ -21,7 +22,8 @@ export class Queue {
     this.filling = true;
     try {
       const more = AHEAD + this.items.length;
-      const reply = await getJson(`/api/next?n=${more}&tab=${this.tab}`);
+      const reply = await getJson(
+        `/api/${this.source}?n=${more}&tab=${this.tab}`);
       if (this.stopped) return;
       if (reply.request !== this.request) {
         this.on.refused(new Refused(410, {error: 'another round is asked'}));

@@ -1,9 +1,10 @@
 // What must outlive this page: unsent answers, and masks half painted.
 //
 // Kept in IndexedDB. A browser that refuses it (a private window) still works;
-// then only a reload without a connection loses what was not sent.
+// then only a reload without a connection loses what was not sent. A mailed
+// page names a store of its own: all mailed pages may be of one origin.
 
-const NAME = 'segal-annotation';
+const NAME = document.body.dataset.store || 'segal-annotation';
 
 function promised(request) {
   return new Promise((done, failed) => {
@@ -25,6 +26,7 @@ function open() {
     request.onupgradeneeded = () => {
       request.result.createObjectStore('unsent', {keyPath: 'client'});
       request.result.createObjectStore('drafts');
+      request.result.createObjectStore('events', {autoIncrement: true});
     };
     request.onsuccess = () => done(request.result);
     request.onerror = request.onblocked = () => done(null);
@@ -32,12 +34,21 @@ function open() {
   return opened;
 }
 
-async function within(store, mode, act, otherwise = undefined) {
+async function within(
+  store, mode, act, otherwise = undefined, options = {},
+) {
   const database = await open();
   if (!database) return otherwise;
   try {
-    const transaction = database.transaction(store, mode);
-    return await promised(act(transaction.objectStore(store)));
+    const transaction = database.transaction(store, mode, options);
+    const committed = new Promise((done, failed) => {
+      transaction.oncomplete = done;
+      transaction.onabort = () => failed(transaction.error);
+    });
+    committed.catch(() => {}); // the request tells, too
+    const result = await promised(act(transaction.objectStore(store)));
+    await committed;
+    return result;
   } catch (error) {
     console.warn('IndexedDB:', error);
     return otherwise;
@@ -55,26 +66,33 @@ export const drafts = {
   put: (key, mask) => within('drafts', 'readwrite', (s) => s.put(mask, key)),
   remove: (key) => within('drafts', 'readwrite', (s) => s.delete(key)),
   // Drop those of other requests: nobody asks for them any more.
-  keepOnly: (start) => within('drafts', 'readwrite', (s) => {
-    const cursor = s.openKeyCursor();
-    cursor.addEventListener('success', () => {
-      const at = cursor.result;
-      if (!at) return;
-      if (!String(at.key).startsWith(start)) s.delete(at.key);
-      at.continue();
-    });
-    return cursor;
-  }),
+  keepOnly: async (start) => {
+    const keys = await within('drafts', 'readonly', (s) => s.getAllKeys(), []);
+    const late = keys.filter((key) => !String(key).startsWith(start));
+    await Promise.all(late.map(drafts.remove));
+  },
+};
+
+// What was answered on a mailed page, in order. null: nothing can be kept.
+export const events = {
+  all: () => within('events', 'readonly', (s) => s.getAll(), null),
+  // On disk once it resolves; with null where it could not be written.
+  add: (event) => within('events', 'readwrite', (s) => s.add(event), null,
+    {durability: 'strict'}),
 };
 
 // One random name a tab, kept over a reload so that its leases are, too. A
 // duplicated tab copies sessionStorage while its twin lives: it gets a new one.
 export function tabName(fresh) {
-  const closed = sessionStorage.getItem('closed');
-  const name = (closed && sessionStorage.getItem('tab')) || fresh();
-  sessionStorage.setItem('tab', name);
-  sessionStorage.removeItem('closed');
-  addEventListener('pagehide', () => sessionStorage.setItem('closed', '1'));
-  addEventListener('pageshow', () => sessionStorage.removeItem('closed'));
-  return name;
+  try {
+    const closed = sessionStorage.getItem('closed');
+    const name = (closed && sessionStorage.getItem('tab')) || fresh();
+    sessionStorage.setItem('tab', name);
+    sessionStorage.removeItem('closed');
+    addEventListener('pagehide', () => sessionStorage.setItem('closed', '1'));
+    addEventListener('pageshow', () => sessionStorage.removeItem('closed'));
+    return name;
+  } catch {
+    return fresh(); // a page that may keep nothing
+  }
 }

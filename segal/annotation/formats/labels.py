@@ -1,0 +1,98 @@
+"""Name labels and pictures as other tools see them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from segal.annotation.crops import encode_png
+from segal.annotation.formats.asked import Asked
+from segal.annotation.request import Request
+from segal.errors import StateError
+from segal.files import replace_file
+
+OPEN, VOID, CANT_TELL = -1, 255, 256
+"""Codes of the labels that are no classes; a class has its id."""
+
+_NAMES = {VOID: 'void', CANT_TELL: "can't tell", OPEN: 'unanswered'}
+
+
+def label_codes(classes: Sequence[str]) -> dict[str, int]:
+    """Name the labels: the classes, void, can't tell and unanswered.
+
+    A class that has one of the last three names keeps it; the label then
+    ends with ``_``.
+
+    Args:
+        classes: Their names.
+
+    Returns:
+        Name -> class id, ``VOID``, ``CANT_TELL`` or ``OPEN``, in this order.
+
+    Raises:
+        StateError: Two classes have one name.
+    """
+    found = {name: number for number, name in enumerate(classes)}
+    if len(found) < len(classes):
+        raise StateError(
+            'classes: wanted a name of its own for each class, got '
+            f'{", ".join(map(repr, classes))}; other tools know them by name'
+        )
+    for code, word in _NAMES.items():
+        while word in found:
+            word += '_'
+        found[word] = code
+    return found
+
+
+def label_names(classes: Sequence[str]) -> dict[int, str]:
+    """Return the code of each label -> its name."""
+    return {code: name for name, code in label_codes(classes).items()}
+
+
+def label_colours(asked: Asked) -> dict[str, str]:
+    """Return the name of each label -> ``'#rrggbb'``."""
+    colours = {VOID: '#000000', CANT_TELL: '#606060', OPEN: '#ff00ff'}
+    for number, colour in enumerate(asked.palette.tolist()):
+        colours[number] = '#' + bytes(colour).hex()
+    return {
+        name: colours[code]
+        for name, code in label_codes(asked.classes).items()
+    }
+
+
+def picture_names(request: Request) -> list[str]:
+    """Name the pictures of a request's images, in their order.
+
+    The names are flat, unique, and made of letters that no tool changes.
+    """
+    return [
+        f'{number:05d}_'
+        + re.sub('[^0-9A-Za-z-]', '_', PurePosixPath(name).stem)[:80]
+        + '.png'
+        for number, (name, _, _) in enumerate(request.content.images)
+    ]
+
+
+def write_pictures(asked: Asked, folder: Path) -> dict[int, list[int]]:
+    """Write the pictures in which something is asked.
+
+    They are PNGs of what the page shows: 8-bit RGB, upright.
+
+    Args:
+        asked: What is asked.
+        folder: Where; it is made.
+
+    Returns:
+        Position of each image in the request -> its items.
+    """
+    folder.mkdir()
+    images: dict[int, list[int]] = {}
+    for item in asked.items.tolist():
+        images.setdefault(asked.request.image_of(item), []).append(item)
+    names = picture_names(asked.request)
+    for image in sorted(images):
+        picture = asked.picture(asked.request.content.images[image][0])
+        replace_file(folder / names[image], encode_png(picture))
+    return {image: images[image] for image in sorted(images)}

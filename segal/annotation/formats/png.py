@@ -1,0 +1,171 @@
+"""Exchange as label maps: a PNG of class ids for each image.
+
+Where nothing is asked, a map holds 255, and is not read. Where something is
+asked, 254 waits for an answer: a class id, 255 for void, 253 for can't tell.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segal.annotation.formats.asked import Asked, Returned
+from segal.annotation.formats.files import broken, read_file, read_json
+from segal.annotation.formats.labels import (
+    CANT_TELL,
+    OPEN,
+    VOID,
+    label_names,
+    picture_names,
+    write_pictures,
+)
+from segal.annotation.formats.shapes import (
+    items_of,
+    places_of,
+    read_canvas,
+)
+from segal.annotation.masks import is_whole
+from segal.errors import StateError
+from segal.files import replace_file, replace_json
+
+_VALUES = {CANT_TELL: 253, OPEN: 254, VOID: 255}
+_HEADER = 'segal.json'
+_MEND = 'write it as an 8-bit PNG of class ids, grey or with a palette'
+
+
+def write(asked: Asked, out: Path) -> None:
+    """Write ``images/``, ``labels/`` and ``segal.json``.
+
+    Raises:
+        StateError: There are too many classes.
+    """
+    request = asked.request
+    if len(asked.classes) > _VALUES[CANT_TELL]:
+        raise StateError(
+            f'classes: wanted at most {_VALUES[CANT_TELL]} for PNG files, got '
+            f'{len(asked.classes)}; export for another tool'
+        )
+    images = write_pictures(asked, out / 'images')
+    names = picture_names(request)
+    (out / 'labels').mkdir()
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(asked.classes)] = asked.palette[: len(asked.classes)]
+    palette[_VALUES[CANT_TELL]], palette[_VALUES[OPEN]] = 96, (255, 0, 255)
+    for image, items in images.items():
+        _, height, width = request.content.images[image]
+        values = np.full(height * width, 255, np.uint8)
+        for item in items:
+            values[places_of(request, item)] = _VALUES[OPEN]
+        picture = Image.fromarray(values.reshape(height, width), 'P')
+        picture.putpalette(palette.tobytes())
+        data = io.BytesIO()
+        picture.save(data, 'PNG')
+        replace_file(out / 'labels' / names[image], data.getvalue())
+    told = {
+        str(_VALUES.get(code, code)): name
+        for code, name in label_names(asked.classes).items()
+    }
+    replace_json(
+        out / _HEADER,
+        dict(
+            format='segal-png',
+            version=1,
+            request=request.sha256,
+            values=told,
+        ),
+    )
+
+
+def read(path: Path, asked: Asked) -> Returned:
+    """Read the label maps of a folder, or of that of its ``segal.json``.
+
+    Raises:
+        AnswerFileError: A file is damaged, or of another size.
+    """
+    header = path / _HEADER if path.is_dir() else path
+    content = read_json(header)
+    sha = content.get('request') if isinstance(content, dict) else None
+    if not isinstance(sha, str):
+        raise broken(
+            header,
+            '"request"',
+            "the request's SHA-256",
+            sha,
+            'put the file back as it was exported',
+        )
+    result = Returned(sha, [], [], [])
+    if sha != asked.request.sha256:
+        return result
+    folder = header.parent / 'labels'
+    items, names = items_of(asked.request), picture_names(asked.request)
+    for image, name in enumerate(names):
+        if (folder / name).exists():
+            size = asked.request.content.images[image][1:]
+            values = _values(folder / name, size, len(asked.classes))
+            read_canvas(asked, name, values, items[image], '', result)
+            for item in items[image]:
+                values[places_of(asked.request, item)] = VOID
+            count = int(np.count_nonzero(values != VOID))
+            if count:
+                result.alien.append(
+                    f'{name}: {count:,} pixels with a label were not asked'
+                )
+    if folder.is_dir():
+        others = {one.name for one in folder.iterdir()} - {*names}
+        result.alien.extend(f'{one}: no such picture' for one in others)
+    return result
+
+
+def _values(
+    path: Path, size: tuple[int, int], classes: int
+) -> NDArray[np.int16]:
+    """Read the codes of a label map, int16 (H * W,).
+
+    Raises:
+        AnswerFileError: It is none of this size, or has other values.
+    """
+    data = read_file(path)
+    height, width = size
+    try:
+        if data[:16] != b'\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR':
+            raise ValueError('no PNG file')
+        columns, rows, depth, colour, *_, interlaced = struct.unpack(
+            '>II5B', data[16:29]
+        )
+        if (rows, columns) != size:
+            raise ValueError(f'{rows}x{columns} pixels')
+        if (colour, depth) not in ((0, 8), *((3, x) for x in (1, 2, 4, 8))):
+            raise ValueError('colours, or 16 bits')
+        row = (width * depth + 7) // 8 + 1
+        if interlaced or not is_whole(data, height * row):
+            raise ValueError('an interlaced or a torn one')
+        with Image.open(io.BytesIO(data), formats=['PNG']) as image:
+            values = np.array(image).reshape(-1)
+    except Exception as error:  # whatever a broken file makes of a decoder
+        raise broken(
+            path,
+            'its content',
+            f'a label map of {height}x{width} pixels',
+            f'another file ({str(error)[:80]})',
+            _MEND,
+        ) from None
+    codes = np.full(256, -2, np.int16)
+    codes[:classes] = range(classes)
+    for code, value in _VALUES.items():
+        codes[value] = code
+    found = codes[values]
+    if (found == -2).any():
+        at = int(np.argmax(found == -2))
+        raise broken(
+            path,
+            f'row {at // width}, column {at % width}',
+            f'a class id from 0 to {classes - 1}, 253, 254 or 255',
+            int(values[at]),
+            _MEND,
+        )
+    return found

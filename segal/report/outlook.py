@@ -1,0 +1,236 @@
+"""Say what another round is expected to bring, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segal.active.label_store.pool_file import read_pool
+from segal.errors import StateError
+from segal.report.extrapolate import FEWEST, LEVEL, Forecast, extrapolate
+from segal.report.track import Price, Track, is_full, track_of
+from segal.rounds import read_rounds
+
+AHEAD = 3
+"""Rounds that are drawn ahead."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the next rounds of a run are expected to bring.
+
+    Attributes:
+        track: The run so far.
+        ahead: Requests until each of the next rounds, (K,); the first is
+            that of another round. Empty where the pool has nothing left.
+        forecast: At ``ahead``; None where it cannot be told.
+        why: Why it cannot be told, in words.
+        full: mIoU of full supervision in per cent; None where unknown.
+    """
+
+    track: Track
+    ahead: tuple[float, ...] = ()
+    forecast: Forecast | None = None
+    why: str = ''
+    full: float | None = None
+
+    @property
+    def now(self) -> float | None:
+        """Return mIoU of the last round, in per cent."""
+        return self.track.miou[-1]
+
+    @property
+    def requests(self) -> float:
+        """Requests of another round."""
+        return self.ahead[0] - self.track.asked[-1]
+
+    @property
+    def price(self) -> Price | None:
+        """The price of one request."""
+        return self.track.price
+
+    @property
+    def cost(self) -> float | None:
+        """What another round costs, in the price's unit."""
+        price = self.price
+        return price.each * self.requests if price and self.ahead else None
+
+    @property
+    def gain(self) -> tuple[float, float, float] | None:
+        """Expected gain of another round, and its interval, in points."""
+        if self.forecast is None or self.now is None:
+            return None
+        low, high = self.forecast.interval()
+        found = (self.forecast.expected[0], low[0], high[0])
+        expected, low_, high_ = (float(one) - self.now for one in found)
+        return expected, low_, high_
+
+    @property
+    def rate(self) -> tuple[float, float, float] | None:
+        """Gain for each hour, or other unit of cost, and its interval."""
+        if not (self.gain and self.cost):
+            return None
+        expected, low, high = (one / self.cost for one in self.gain)
+        return expected, low, high
+
+    @property
+    def below_full(self) -> float | None:
+        """Points of mIoU that full supervision is above now."""
+        if self.full is None or self.now is None:
+            return None
+        return self.full - self.now
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all numbers, with their units in the names."""
+        gain, rate, price = self.gain, self.rate, self.price
+        return dict(
+            unit=self.track.unit,
+            asked=self.track.asked,
+            miou_percent=self.track.miou,
+            next_requests=self.requests if self.ahead else None,
+            next_gain=None if gain is None else gain[0],
+            next_gain_interval=None if gain is None else gain[1:],
+            interval_percent=LEVEL,
+            unknown=self.why or None,
+            next_cost=self.cost,
+            cost_unit=price and price.unit,
+            cost_source=price and price.source,
+            gain_per_cost=None if rate is None else rate[0],
+            gain_per_cost_interval=None if rate is None else rate[1:],
+            full_percent=self.full,
+            below_full=self.below_full,
+        )
+
+
+def look_ahead(
+    track: Track,
+    full: float | None = None,
+    requests: float | None = None,
+    rounds: int = AHEAD,
+) -> Outlook:
+    """Extrapolate a run by some rounds.
+
+    Args:
+        track: The run so far.
+        full: mIoU of full supervision in per cent.
+        requests: Of another round; None: as many as the last one had.
+        rounds: How many to look ahead, 1 or more.
+    """
+    step = track.last_round if requests is None else requests
+    if step <= 0:
+        return Outlook(track, why='the last round asked nothing', full=full)
+    if track.left is not None and track.left <= 0:
+        return Outlook(track, why='the whole pool is labelled', full=full)
+    most = np.inf if track.left is None else track.asked[-1] + track.left
+    steps = track.asked[-1] + step * np.arange(1, rounds + 1)
+    ahead = tuple(dict.fromkeys(np.minimum(steps, most).tolist()))
+    if track.miou[-1] is None:
+        why = 'the last round has no mIoU'
+        return Outlook(track, ahead, why=why, full=full)
+    forecast = extrapolate(track.asked, track.miou, ahead)
+    why = ''
+    if forecast is None:
+        why = (
+            f'not enough rounds: {FEWEST} with different budgets are needed, '
+            f'{_usable(track)} there'
+        )
+    return Outlook(track, ahead, forecast, why, full)
+
+
+def _usable(track: Track) -> str:
+    pairs = zip(track.asked, track.miou, strict=True)
+    count = len({at for at, miou in pairs if miou is not None and at > 0})
+    return f'{count} {"is" if count == 1 else "are"}'
+
+
+def read_outlook(
+    work_dir: Path,
+    full: Sequence[Path] = (),
+    requests: float | None = None,
+) -> Outlook | None:
+    """Read a work_dir, without torch.
+
+    Args:
+        work_dir: Of the run.
+        full: Fully supervised runs; none: those that lie beside it.
+        requests: Of another round; None: as many as the last one had.
+
+    Returns:
+        None where no round is finished.
+
+    Raises:
+        StateError: A folder is no work_dir, is damaged, or a run of ``full``
+            has another pool or no finished round.
+    """
+    pool = read_pool(work_dir)
+    rows = read_rounds(work_dir)
+    if not rows:
+        return None
+    config = read_config(work_dir)
+    costs = (config.get('active_learning') or {}).get('costs')
+    try:
+        track = track_of(rows, costs)
+        beside = () if is_full(rows) else _beside(work_dir)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f'{work_dir / "rounds.json"}: wanted what was asked and measured '
+            f'in each round, got rows without it ({type(error).__name__}: '
+            f'{error}); restore it from a copy'
+        ) from error
+    known: list[float] = []
+    for folder in full or beside:
+        found = _full_miou(folder, pool.images, pool.classes)
+        if found is not None:
+            known.append(found)
+        elif full:
+            raise StateError(
+                f'{folder}: wanted a finished run with the pool and the '
+                f'classes of {work_dir}, and an mIoU, got something else; '
+                'leave --full out, or name such a run'
+            )
+    return look_ahead(
+        track, float(np.mean(known)) if known else None, requests
+    )
+
+
+def read_config(work_dir: Path) -> dict[str, Any]:
+    """Read ``config.json``; empty where it is missing or damaged."""
+    try:
+        found = json.loads((work_dir / 'config.json').read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _beside(work_dir: Path) -> list[Path]:
+    """List the fully supervised runs in the same folder, on the same data."""
+    own = work_dir.resolve()
+    val = (read_config(own).get('data') or {}).get('val')
+    found = []
+    for path in sorted(own.parent.glob('*/rounds.json')):
+        if path.parent == own:
+            continue
+        try:
+            rows = read_rounds(path.parent)
+            other = read_config(path.parent).get('data') or {}
+            if rows and is_full(rows) and other.get('val') == val:
+                found.append(path.parent)
+        except (StateError, KeyError, TypeError):
+            continue  # another run's damage is told by that run
+    return found
+
+
+def _full_miou(
+    folder: Path, images: Sequence[Any], classes: Sequence[str]
+) -> float | None:
+    """Read the last mIoU of a run with the same pool, in per cent."""
+    pool, rows = read_pool(folder), read_rounds(folder)
+    same = list(pool.images) == list(images) and pool.classes == classes
+    if not same or not rows or rows[-1].get('mIoU') is None:
+        return None
+    return 100 * float(rows[-1]['mIoU'])

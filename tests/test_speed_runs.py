@@ -1,0 +1,96 @@
+"""Whole runs that are run in other layouts and precisions."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from segal.report.compare import compare
+from segal.train_active_learning import main
+from tests.test_training_options import StopAt
+from tests.tiny import write_config, write_images
+
+SHORT = """
+runner.update(sample_rounds=2)
+custom_hooks = [dict(type='StopAt')]
+"""
+BF16 = (
+    SHORT
+    + """
+speed = dict(channels_last=True, precision='bf16', fused=True)
+active_learning.update(
+    average=dict(decay=0.8),
+    pseudo_labels=dict(threshold=0.4, begin=0.5), loss_at_labels=True)
+"""
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_images(tmp_path)
+
+
+def run(config, work_dir):
+    return main([str(config), '--work-dir', str(work_dir)])
+
+
+def test_killed_in_bf16_it_goes_on_as_if_nothing_had_happened(root, tmp_path):
+    config = write_config(root, extra=BF16)
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    StopAt.left[:] = []
+    assert run(config, whole) == 0
+    StopAt.left[:] = [7]
+    with pytest.raises(KeyboardInterrupt):
+        run(config, cut)
+    assert run(config, cut) == 0
+    assert compare(whole, cut).differences() == []
+    weights = torch.load(whole / 'round_001' / 'final.pth', weights_only=True)[
+        'state_dict'
+    ]
+    assert {v.dtype for v in weights.values() if v.is_floating_point()} == {
+        torch.float32
+    }
+
+
+def labels_of(work_dir):
+    found = {}
+    for path in sorted((work_dir / 'labels').glob('round_*.npz')):
+        with np.load(path) as content:
+            found[path.name] = {name: content[name] for name in content.files}
+    return found
+
+
+def test_what_changes_no_result_goes_on_with_an_old_run(root, tmp_path):
+    """Memory is no part of the experiment."""
+    config = write_config(root, extra=SHORT)
+    work_dir = tmp_path / 'run'
+    StopAt.left[:] = [7]
+    with pytest.raises(KeyboardInterrupt):
+        run(config, work_dir)
+    more = write_config(
+        root, extra=SHORT + 'speed = dict(image_cache=10, gpu_memory=100)\n'
+    )
+    assert run(more, work_dir) == 0
+    plain = tmp_path / 'plain'
+    StopAt.left[:] = []
+    config = write_config(root, extra=SHORT)
+    assert run(config, plain) == 0
+    assert compare(plain, work_dir).differences() == []
+    rows = [
+        json.loads((folder / 'rounds.json').read_text())
+        for folder in (plain, work_dir)
+    ]
+    assert rows[0] == rows[1]
+    one, other = labels_of(plain), labels_of(work_dir)
+    assert one.keys() == other.keys()
+
+
+def test_fp16_is_refused_without_a_gpu(root, tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    config = write_config(root, extra="\nspeed = dict(precision='fp16')\n")
+    assert run(config, tmp_path / 'run') == 2
+    assert "speed.precision: wanted a GPU with 'fp16'" in (
+        capsys.readouterr().err
+    )
