@@ -30,6 +30,7 @@ PICTURES = """
 active_learning['visualize'] = dict(size=2)
 evaluation = dict(interval=2, start=2, metric='mIoU', save_best='mIoU')
 checkpoint_config = dict(interval=7)
+active_learning['keep_checkpoints'] = True
 """
 
 

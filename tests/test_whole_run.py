@@ -264,7 +264,7 @@ def test_by_iteration_and_weights_that_go_on(root, tmp_path):
         root,
         extra="""
 active_learning.update(reset=dict(weights=False, optimizer=False,
-                                  schedule=False))
+                                  schedule=False), keep_checkpoints=True)
 runner.update(by_epoch=False)
 workflow = [(('train', 3), ('query', 1)), (('train', 2), ('query', 1)),
             (('train', 4),)]

@@ -89,6 +89,8 @@ def write_page(
     check_name(annotator)
     if items is not None and items < 1:
         raise PageError(f'--items: wanted at least 1, got {items}')
+    if not 0 < megabytes < math.inf:
+        raise PageError(f'--mb: wanted more than 0, got {megabytes}')
     if not out.parent.is_dir() or out.is_dir():
         raise PageError(
             f'{out}: wanted the name of a file in a folder that exists'
@@ -104,11 +106,17 @@ def write_page(
         )
     chosen = upcoming[:items]
     draft = _Draft(
-        _session(work_dir, request, pool, annotator), megabytes * MEGABYTE
+        _session(work_dir, request, pool, annotator),
+        _store(work_dir, request, annotator),
+        megabytes * MEGABYTE,
     )
     with closing(Crops(pool)) as crops:
         for index in chosen:
-            row = row_of(request[index], 0, state.is_skipped(index))
+            row = row_of(
+                request[index],
+                state.rev(index, annotator),
+                state.is_skipped(index, annotator),
+            )
             if not draft.add(row, dict(_pictures(crops, request[index]))):
                 break
     if not draft.rows:
@@ -134,6 +142,15 @@ def _session(
         total=len(request),
         classes=class_rows(pool),
     )
+
+
+def _store(work_dir: Path, request: Request, annotator: str) -> str:
+    """Name what a browser keeps: one for each person, round and folder.
+
+    A fork of an experiment asks the same request anew.
+    """
+    folder = hashlib.sha256(str(work_dir.resolve()).encode()).hexdigest()
+    return f'segal-annotation/{request.sha256[:16]}/{folder[:8]}/{annotator}'
 
 
 def _pictures(crops: Crops, item: Item) -> Iterator[tuple[str, Any]]:
@@ -168,6 +185,7 @@ class _Draft:
 
     Args:
         session: Who is asked what, as ``/api/session`` tells it.
+        store: Name of what a browser keeps.
         most: Bytes.
 
     Attributes:
@@ -176,7 +194,9 @@ class _Draft:
             not.
     """
 
-    def __init__(self, session: dict[str, Any], most: float) -> None:
+    def __init__(
+        self, session: dict[str, Any], store: str, most: float
+    ) -> None:
         self.rows: list[str] = []
         self.most = most
         self._parts: list[str] = []
@@ -185,14 +205,13 @@ class _Draft:
         web = Web(WEB)
         script = bundle(WEB, 'mailed.js', {'api.js': 'source.js'})
         style = web.files['app.css'][0].decode()
-        digest, who = session['request'], session['annotator']
         page = web.index.render(
             experiment=session['experiment'],
             mailed=dict(
                 policy=POLICY.format(_digest(script), _digest(style)),
                 style=style,
                 script=script,
-                store=f'segal-annotation/{digest[:16]}/{who}',
+                store=store,
             ),
         )
         self._start, mark, end = page.rpartition('</body>')

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segal.annotation.export import asked_now
+from segal.annotation.fields import AnnotatorError, check_name
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import Asked, Reply, Returned, read
 from segal.annotation.journal import Answer, Conflict, judge
 from segal.annotation.masks import encode_mask
 from segal.annotation.memory import no_collection
 from segal.annotation.request import Request
-from segal.annotation.state import ANSWERS, Event, State
+from segal.annotation.state import Event, State
 from segal.errors import AnswerFileError
-
-LONGEST_MS = 10**10
-_CLIENT = re.compile('[0-9A-Za-z_-]{8,64}')
-_PERSON = re.compile(r"[^\W_][\w .@'-]{0,63}")
 
 
 @dataclass
@@ -67,8 +63,11 @@ def take(
     Raises:
         AnswerFileError: A file is alien, damaged or edited, or answers
             conflict.
+        AnnotatorError: ``annotator`` is no name.
         StateError: Our own files are damaged, or a server is at work.
     """
+    if annotator:
+        check_name(annotator)
     asked, folder = asked_now(work_dir), AnnotationFolder(work_dir)
     request, count = asked.request, len(asked.classes)
     masks: dict[str, bytes] = {}
@@ -131,62 +130,31 @@ def _answer(
     annotator: str,
     masks: dict[str, bytes],
 ) -> tuple[Path, Answer]:
-    """Check an answer; put the PNG of its mask into ``masks``.
+    """Make an answer of a reply; put the PNG of its mask into ``masks``.
 
     Raises:
-        AnswerFileError: It makes no sense, or nobody gave it.
+        AnswerFileError: Nobody gave it, or somebody with no possible name.
     """
-
-    def fail(wanted: str, got: object, mend: str) -> AnswerFileError:
-        return AnswerFileError(
-            f'{path}, answer to item {str(reply.item)[:20]}: wanted {wanted}, '
-            f'got {str(got)[:80]!r}; nothing was taken: {mend}'
-        )
-
-    again = 'export the answers again'
-    items, classes = len(asked.request), len(asked.classes)
-    if type(reply.item) is not int or not 0 <= reply.item < items:
-        raise fail(f'an item from 0 to {items - 1}', reply.item, again)
-    if reply.what not in ANSWERS:
-        raise fail(', '.join(ANSWERS), reply.what, again)
-    is_class = type(reply.cls) is int and 0 <= reply.cls < classes
-    if is_class != (reply.what == 'class') or (
-        not is_class and reply.cls is not None
-    ):
-        raise fail(
-            f'a class from 0 to {classes - 1}, where it is one',
-            reply.cls,
-            again,
-        )
-    if (reply.mask is not None) != (reply.what == 'mask'):
-        raise fail('a mask where it is one', type(reply.mask), again)
-    if reply.ms is not None and not (
-        type(reply.ms) is int and 0 <= reply.ms <= LONGEST_MS
-    ):
-        raise fail('milliseconds', reply.ms, again)
-    if not _CLIENT.fullmatch(reply.client):
-        raise fail('8 to 64 letters as its number', reply.client, again)
     who, client = reply.who or annotator, reply.client
     if not who:
-        raise fail('a name', 'none', 'say who answered with --annotator NAME')
-    if not _PERSON.fullmatch(who) or who != who.strip():
-        raise fail(
-            "a name of up to 64 letters, digits, spaces and . @ ' -",
-            who,
-            'give another one with --annotator NAME',
+        raise AnswerFileError(
+            f'{path}: wanted the name of the person who answered, got none in '
+            'the file; nothing was taken: say it with --annotator NAME'
         )
+    try:
+        check_name(who)
+    except AnnotatorError as error:
+        raise AnswerFileError(
+            f'{path}, answer to item {reply.item}: {error}; nothing was '
+            'taken: give the file a name that can be one'
+        ) from None
     if not reply.who:
         told = f'{client} {who}'.encode()
         client = hashlib.sha256(told).hexdigest()[:32]
     digest = None
     if reply.mask is not None:
         item = asked.request[reply.item]
-        if item.answer != 'mask':
-            raise fail('one class for all of it', 'a mask', again)
-        try:
-            png = encode_mask(reply.mask, item, classes)
-        except ValueError as error:
-            raise fail('a mask of the item', error, again) from None
+        png = encode_mask(reply.mask, item, len(asked.classes))
         digest = hashlib.sha256(png).hexdigest()
         masks[digest] = png
     return path, Answer(
@@ -263,11 +231,11 @@ def _conflict(
     item = request[answer.item]
     top, left = item.box[:2]
     standing = _standing(state, answer)
-    stands = (
-        f'{_said(standing, classes)} stands, by {standing.who}'
-        if standing
-        else 'the same answer was taken before, and undone since'
-    )
+    stands = 'the same answer was taken before, and undone since'
+    if standing:
+        stands = f'{_said(standing, classes)} stands, by {standing.who}'
+    elif state.is_full(answer.item):
+        stands = 'other people have given all the answers that it wants'
     return (
         f'item {answer.item} ({item.image}, row {top}, column {left}): '
         f'{stands}; {_said(answer, classes)} in {path}, by {answer.who}'

@@ -43,6 +43,7 @@ FREE = (
     'data.pin_memory',
     'data.test_dataloader',
     'active_learning.visualize',
+    'active_learning.keep_checkpoints',
     'active_learning.costs.unit',
     'active_learning.features.cache',
     'runner.sample_rounds',

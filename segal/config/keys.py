@@ -428,6 +428,11 @@ class ActiveLearning(Section):
     )
     """Pictures of each round; None or False for none."""
 
+    keep_checkpoints: bool = key(False)
+    """Keep mmcv's checkpoints of a finished round, and the optimizer's state
+    in `final.pth`; False keeps the weights in `final.pth` and the best
+    checkpoint."""
+
     heuristic: Part = key(...)
     """What scores a pixel: a registered name, in any case and with or
     without underscores, or a dict with its arguments."""

@@ -167,6 +167,7 @@ def _active_learning(
         shuffle_prop=float(values['active_learning.shuffle_prop']),
         **chosen,
         visualize=values['active_learning.visualize'],
+        keep_checkpoints=values['active_learning.keep_checkpoints'],
         reset=reset,
         loss_at_labels=values['active_learning.loss_at_labels'],
         pretrained=values['runner.pretrained'],

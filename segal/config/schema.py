@@ -132,6 +132,7 @@ class ActiveLearningConfig:
         initial_selector: Ready for SELECTORS: spends the first budget.
         oracle: For ORACLES: type, void and the oracle's own options.
         visualize: None where no pictures are wanted.
+        keep_checkpoints: Whether all checkpoints of a finished round stay.
         reset: What starts anew with each round.
         loss_at_labels: Whether losses are evaluated at labelled pixels alone;
             ``'auto'``: on batches with few of them.
@@ -175,7 +176,13 @@ class ActiveLearningConfig:
     speed: Speed
     training: Training = Training()
     committee: tuple[Member, ...] = ()
+    keep_checkpoints: bool = False
     inherited: frozenset[str] = frozenset()
+
+    @property
+    def keeps_optimizer(self) -> bool:
+        """Whether ``final.pth`` has the optimizer's state."""
+        return self.keep_checkpoints or not self.reset.optimizer
 
     @property
     def asks(self) -> QueryUnit:

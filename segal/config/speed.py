@@ -67,6 +67,17 @@ def _fuse(cfg: Config) -> list[str]:
     return []
 
 
+def slow_on(precision: str, device: torch.device) -> str:
+    """Warn of a half precision that a processor only imitates, or ''."""
+    known = getattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', None)
+    if precision != 'bf16' or device.type != 'cpu' or known is None or known():
+        return ''
+    return (
+        "speed.precision: this processor does not have 'bf16' and imitates "
+        "it, which is far slower than 'fp32'"
+    )
+
+
 def check_device(
     precision: str, gpu_memory: int | None, device: torch.device
 ) -> list[str]:

@@ -59,12 +59,14 @@ class Training:
         loader: Training batches.
         evaluation: The hook that evaluates.
         wrapper: The network, for the query.
+        keeps_optimizer: Whether ``final.pth`` has the optimizer's state.
     """
 
     runner: Any
     loader: DataLoader
     evaluation: EvaluationHook
     wrapper: ModelWrapper
+    keeps_optimizer: bool
 
     @property
     def source_images(self) -> int:
@@ -82,10 +84,10 @@ class Training:
         with ranks.together():
             if ranks.is_main():
                 folder = Path(runner.work_dir)
-                save_checkpoint(
-                    runner.checkpoint(runner.epoch, runner.iter),
-                    folder / 'final.pth',
-                )
+                content = runner.checkpoint(runner.epoch, runner.iter)
+                if not self.keeps_optimizer:
+                    del content['optimizer']
+                save_checkpoint(content, folder / 'final.pth')
                 for path in snapshots(folder):
                     path.unlink()
         result = dict(
@@ -103,6 +105,11 @@ class Training:
                 'file': Path(messages['best_ckpt']).name,
             }
         return result
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
 
 
 class PhaseBuilder:
@@ -207,7 +214,11 @@ class PhaseBuilder:
                 runner.iter - context.first_iter,
             )
         return Training(
-            runner, loader, evaluation, ModelWrapper(model, self.device)
+            runner,
+            loader,
+            evaluation,
+            ModelWrapper(model, self.device),
+            self.config.keeps_optimizer,
         )
 
     def _balance(self, model: nn.Module) -> None:
@@ -233,7 +244,7 @@ class PhaseBuilder:
         """Read the snapshot of a killed phase on rank 0, for all ranks."""
         found = None
         if ranks.is_main():
-            found = newest_whole(snapshots(folder), self.logger)
+            found = newest_whole(snapshots(folder), self.logger, True)
         return ranks.broadcast(found)
 
     def _final(self, round: int) -> dict[str, Any]:
@@ -251,7 +262,8 @@ class PhaseBuilder:
             unit = 'epoch' if self.config.by_epoch else 'iter'
             stand_in = path.with_name(f'{unit}_{end}.pth')
             paths = [path, *([stand_in] if stand_in.exists() else [])]
-            content = newest_whole(paths, self.logger)
+            needed = not self.config.reset.optimizer
+            content = newest_whole(paths, self.logger, needed)
         content = ranks.broadcast(content)
         if content is None:
             raise StateError(
@@ -276,6 +288,23 @@ class PhaseBuilder:
         """
         model = self._trained(round).to(self.device)
         return ModelWrapper(model, self.device)
+
+    def tidy(self, round: int) -> None:
+        """Remove mmcv's checkpoints of a round that is done.
+
+        ``final.pth`` and the best one stay. Nothing is removed where
+        ``final.pth`` is missing.
+        """
+        final = last_checkpoint(self.work_dir, round)
+        unit = 'epoch' if self.config.by_epoch else 'iter'
+        if self.config.keep_checkpoints or not ranks.is_main():
+            return
+        if final.exists():
+            for path in [
+                final.with_name('latest.pth'),
+                *sorted(final.parent.glob(f'{unit}_*.pth')),
+            ]:
+                remove(path)
 
     def committee(self, round: int, asked: bool) -> list[ModelWrapper]:
         """Load the committee of a round."""

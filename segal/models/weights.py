@@ -171,14 +171,18 @@ def last_checkpoint(work_dir: Path, round: int) -> Path:
     return Path(work_dir) / f'round_{round:03d}' / 'final.pth'
 
 
-def load_plain(path: Path) -> dict[str, Any]:
+def load_plain(path: Path, optimizer: bool = False) -> dict[str, Any]:
     """Read a checkpoint of SegAL: tensors and plain values only.
+
+    Args:
+        path: Of the file.
+        optimizer: Whether it must have the optimizer's state.
 
     Raises:
         StateError: It is missing or hurt.
     """
     content = load_file(path)
-    wanted = ('meta', 'state_dict', 'optimizer')
+    wanted = ('meta', 'state_dict', *['optimizer'] * optimizer)
     if not isinstance(content, dict) or not set(wanted) <= content.keys():
         raise StateError(
             f'{path}: wanted a checkpoint of this experiment, with '
@@ -188,12 +192,12 @@ def load_plain(path: Path) -> dict[str, Any]:
 
 
 def newest_whole(
-    paths: Sequence[Path], logger: logging.Logger
+    paths: Sequence[Path], logger: logging.Logger, optimizer: bool
 ) -> dict[str, Any] | None:
     """Read the first of some checkpoints that is readable, if any."""
     for path in paths:
         try:
-            return load_plain(path)
+            return load_plain(path, optimizer)
         except StateError as error:
             logger.warning('%s; the one before it is taken, if any', error)
     return None

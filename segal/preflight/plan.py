@@ -61,6 +61,7 @@ def plan_of(parts: Preflight, model: nn.Module) -> str:
         _typical_pixels(parts),
         weight_bytes(model) if config.training.average is not None else 0,
         fits,
+        weight_bytes(model),
     )
     return f'{text}\n\n{rates_table(cfg, config, spans, model)}'
 
@@ -121,6 +122,7 @@ def plan(
     pixels_per_region: int = 1,
     bytes_of_average: int = 0,
     fits: Sequence[Fit] = (),
+    bytes_of_weights: int = 0,
 ) -> str:
     """Tabulate the rounds, and list what a run would use.
 
@@ -137,6 +139,8 @@ def plan(
         bytes_of_average: Size of averaged weights, which checkpoints hold
             during a phase; 0 for none.
         fits: How many regions each image has; empty for other units.
+        bytes_of_weights: Size of a checkpoint without the optimizer's state;
+            0 where it is not known.
 
     Returns:
         Lines of text, each at most about 79 characters.
@@ -171,8 +175,9 @@ def plan(
             f'{config.mixed.split}'
         )
     disk = _disk(
-        cfg, config, pool, labels, bytes_per_checkpoint, bytes_of_average
-    )
+        cfg, config, pool, labels, bytes_per_checkpoint, bytes_of_average,
+        bytes_of_weights,
+    )  # fmt: skip
     anew = [name for name, value in vars(config.reset).items() if value]
     facts = [
         ('pool', f'{len(pool):,} images, {pixels:,} pixels'),
@@ -298,6 +303,7 @@ def _disk(
     labels: Sequence[int],
     bytes_per_checkpoint: int | None,
     bytes_of_average: int,
+    bytes_of_weights: int,
 ) -> str:
     """Estimate the disk space at the end of a run."""
     if config.asks.whole:
@@ -306,15 +312,23 @@ def _disk(
     else:
         label_bytes = labels[-1] * BYTES_PER_LABEL
     rounds = len(config.phases)
-    during = sum(kept_by_hooks(cfg, phase.train) for phase in config.phases)
+    kept = [kept_by_hooks(cfg, phase.train) for phase in config.phases]
+    during, more = sum(kept), 2
+    if not config.keep_checkpoints:
+        best = bool((cfg.get('evaluation') or {}).get('save_best'))
+        during, more = rounds * best, 2 + max(kept) - best
     count = rounds + during
     text = f'labels up to {size_in_words(label_bytes)}; '
     if bytes_per_checkpoint is None:
-        return text + f'{count} checkpoints, two more while a round lasts'
-    together = count * bytes_per_checkpoint + during * bytes_of_average
+        return text + f'{count} checkpoints, {more} more while a round lasts'
+    together = during * (bytes_per_checkpoint + bytes_of_average)
+    final = bytes_per_checkpoint
+    if not config.keeps_optimizer:
+        final = bytes_of_weights or final
+    together += rounds * final
     return (
         f'{text}checkpoints {size_in_words(together)} ({count}: {rounds} '
-        f'final, {during} of mmcv), two more while a round lasts'
+        f'final, {during} of mmcv), {more} more while a round lasts'
     )
 
 

@@ -93,6 +93,7 @@ class ActiveLearningRunner:
                 self._log_bought(index + 1)
                 asks = False
             if done and not asks and self._is_reported(index):
+                self.factory.tidy(index)
                 continue
             gc.collect()
             return_memory()
@@ -113,6 +114,7 @@ class ActiveLearningRunner:
                 training.runner.hooks if training else self.factory.reporters()
             )
             self._report(index, hooks, training, wrapper, selection)
+            self.factory.tidy(index)
         _call(hooks, 'after_experiment', self)
         return self.rows
 

@@ -68,6 +68,9 @@ class RoundFactory(Protocol):
             StateError: ``asked``, and one of them is missing or damaged.
         """
 
+    def tidy(self, round: int) -> None:
+        """Remove the checkpoints of a round that is done and reported."""
+
     def reporters(self) -> list[Hook]:
         """Build the hooks that report a finished round."""
 

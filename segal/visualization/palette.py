@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _STEPS = 12
+_LIGHTNESS = 0.7
+"""Weight of a difference in lightness."""
+
 _LIGHT = (35, 85)
 """Lightness, in per cent: to be seen over dark and bright images alike."""
 
@@ -17,8 +20,10 @@ _LIGHT = (35, 85)
 def distinct_palette(count: int) -> list[list[int]]:
     """Choose colours that lie far apart to the eye.
 
-    Each one is as far as can be, in CIELAB, from those before it and from
-    grey. So the first colours are the same for any number of classes.
+    Each one is as far as can be from those before it and from grey, in a
+    space where hue counts more than lightness and strength of colour: a dark
+    green beside a light one are two greens to the eye. So the first colours
+    are the same for any number of classes.
 
     Args:
         count: How many; beyond some hundreds they repeat.
@@ -31,6 +36,10 @@ def distinct_palette(count: int) -> list[list[int]]:
     lab = _lab(grid)
     seen = (lab[:, 0] >= _LIGHT[0]) & (lab[:, 0] <= _LIGHT[1])
     colours, lab = grid[0][seen], lab[seen]
+    strength = np.hypot(lab[:, 1], lab[:, 2])  # distance from grey
+    lab = lab * np.stack(
+        [np.full_like(strength, _LIGHTNESS), *[_flat(strength)] * 2], axis=1
+    )  # (N, 3)
     away = np.hypot(lab[:, 1], lab[:, 2])  # from grey
     chosen: list[list[int]] = []
     for _ in range(count):
@@ -40,6 +49,12 @@ def distinct_palette(count: int) -> list[list[int]]:
         if not away.any():
             away = np.hypot(lab[:, 1], lab[:, 2])
     return chosen
+
+
+def _flat(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the factors (N,) that make strengths of colour more alike."""
+    flat = 10 / np.sqrt(np.maximum(strength, 1))
+    return flat.astype(np.float32)
 
 
 def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """Colours of classes where a data set names none."""
 
+import colorsys
+
 import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -23,6 +25,18 @@ def test_classes_are_told_apart():
     assert closest(20) > 9
     assert distinct_palette(20)[:7] == distinct_palette(7)
     assert len(distinct_palette(400)) == 400
+
+
+def test_of_few_classes_no_two_have_nearly_the_same_hue():
+    hues = [
+        360 * colorsys.rgb_to_hsv(*(part / 255 for part in colour))[0]
+        for colour in distinct_palette(7)
+    ]
+    apart = [
+        min(abs(a - b), 360 - abs(a - b)) for a in hues for b in hues if a != b
+    ]
+    assert len(apart) == 7 * 6
+    assert min(apart) > 25
 
 
 @pytest.mark.parametrize('named', [False, True])

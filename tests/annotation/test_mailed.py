@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import socket
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from segal.annotation.folder import AnnotationFolder
 from segal.annotation.offline import write_page
 from tests.annotation.browsing import PATCHES
 from tests.annotation.mailing import Mailed, page_of, replies
@@ -142,13 +144,17 @@ def test_an_answer_has_the_same_number_in_each_file(opening, work, tmp_path):
 def test_skipped_items_come_last_and_are_not_given_back(
     opening, work, tmp_path
 ):
-    ask(work, count=1)
+    ask(work, count=4)
     person = opening(page_of(work))
-    person.press('Space', 'Space', '1', '1')
+    person.press('Space', 'Space')
+    for item in range(2, 16):
+        assert person.item == item
+        person.press('1')
     assert person.item == 0
     person.press('Space')
     assert person.item == 1
-    assert set(replies(person.give_back(tmp_path), work)) == {2, 3}
+    given = replies(person.give_back(tmp_path), work)
+    assert set(given) == {*range(2, 16)}
 
 
 def test_a_half_painted_mask_outlives_a_reload(opening, work):
@@ -175,6 +181,31 @@ def test_people_and_rounds_do_not_mix_in_one_browser(opening, work, tmp_path):
     ada.page.reload()
     ada.begin()
     assert ada.item == 1
+
+
+def test_another_page_of_the_round_goes_on_but_for_what_is_asked_anew(
+    opening, work, tmp_path
+):
+    request = ask(work)
+    person = opening(page_of(work, items=3))
+    person.press('1', '2')
+    given = replies(person.give_back(tmp_path), work)
+    folder = AnnotationFolder(work)
+    journal = folder.journal(0, request, 3)
+    journal.append(1, 0, 'ada', 'void', client='12345678')
+    journal.append(1, 1, 'ada', 'undo', client='12345679')
+    journal.close()
+    person.page.close()
+    again = opening(page_of(work, items=5), person.page.context)
+    assert again.item == 1
+    again.press('3')
+    found = replies(again.give_back(tmp_path), work)
+    assert told(found) == {0: ('class', 0), 1: ('class', 2)}
+    assert found[0] == given[0]
+    copy = tmp_path / 'fork' / work.name
+    copy.parent.mkdir()
+    shutil.copytree(work, copy)
+    assert opening(page_of(copy), person.page.context).item == 0
 
 
 def test_a_second_tab_waits_for_the_first(opening, work):
@@ -209,14 +240,16 @@ def test_a_browser_that_keeps_nothing_says_so(browser, work, tmp_path):
         def as_uri():
             return 'http://localhost/page.html'
 
-    person = Mailed(context, Path)
-    assert 'keeps nothing' in person.text('#unkept')
-    look(person)
-    person.press('1', '2')
-    found = replies(person.give_back(tmp_path), work)
-    assert told(found) == {0: ('class', 0), 1: ('class', 1)}
-    assert not person.problems
-    context.close()
+    try:
+        person = Mailed(context, Path)
+        assert 'keeps nothing' in person.text('#unkept')
+        look(person)
+        person.press('1', '2')
+        found = replies(person.give_back(tmp_path), work)
+        assert told(found) == {0: ('class', 0), 1: ('class', 1)}
+        assert not person.problems
+    finally:
+        context.close()
 
 
 def test_the_page_says_what_was_not_given_back(opening, work, tmp_path):
@@ -267,41 +300,55 @@ def test_the_policy_of_the_page_lets_nothing_out(opening, work):
     assert reached == ['rejected'] * 4
 
 
+PHONE = dict(
+    viewport={'width': 390, 'height': 844},
+    has_touch=True,
+    is_mobile=True,
+    color_scheme='dark',
+)
+
+
 @pytest.mark.parametrize(
-    ('unit', 'options'),
+    ('unit', 'looks'),
     [
-        ('pixel', {}),
-        pytest.param('region', {'answer': 'all'}, marks=pytest.mark.slow),
+        ('pixel', PHONE),
+        pytest.param('pixel', {}, marks=pytest.mark.slow),
+        pytest.param('region', PHONE, marks=pytest.mark.slow),
         pytest.param('image', {}, marks=pytest.mark.slow),
+        pytest.param('image', PHONE, marks=pytest.mark.slow),
     ],
 )
 def test_axe_finds_nothing_on_a_desk_and_on_a_phone(
-    opening, work, tmp_path, unit, options
+    opening, work, unit, looks
 ):
-    ask(work, unit, **options)
-    path = page_of(work)
-    for looks in (
-        dict(viewport=DESK),
-        dict(
-            viewport={'width': 390, 'height': 844},
-            has_touch=True,
-            is_mobile=True,
-            color_scheme='dark',
-        ),
-    ):
-        person = opening(path, begun=False, **looks)
-        look(person)
-        person.click('#begin')
-        look(person)
-        person.click('[data-do="void"]')
-        person.wait_until_sent()
-        person.page.click('#give')
-        person.page.wait_for_selector('#given[open]')
-        look(person)
-        person.page.click('#given-on')
-        while person.state == 'asking':
-            person.press('x')
-        look(person)
+    ask(work, unit, answer='all', count=1, each=2)
+    person = opening(page_of(work), begun=False, **looks)
+    look(person)
+    person.click('#begin')
+    look(person)
+    person.click('[data-do="void"]')
+    person.wait_until_sent()
+    person.page.click('#give')
+    person.page.wait_for_selector('#given[open]')
+    look(person)
+    person.page.click('#given-on')
+    while person.state == 'asking':
+        person.press('x')
+    look(person)
+
+
+@pytest.mark.parametrize('size', [(320, 568), (640, 400)])
+def test_a_small_or_magnified_page_can_be_scrolled_to_all(opening, work, size):
+    ask(work)
+    width, height = size
+    person = opening(
+        page_of(work), viewport={'width': width, 'height': height}
+    )
+    assert person.page.evaluate(
+        'document.documentElement.scrollWidth <= innerWidth'
+    )
+    person.click('[data-do="cant_tell"]')
+    assert person.item == 1
 
 
 def look(person):

@@ -162,7 +162,7 @@ def test_the_command_says_what_did_not_fit(tmp_path, capsys):
     said = capsys.readouterr().out
     assert '7 more do not fit' in said
     assert 'segal annotate take' in said
-    for wrong in (['--items', '0'], ['--mb', '0.001']):
+    for wrong in (['--items', '0'], ['--mb', '0.001'], ['--mb', 'nan']):
         assert main([*command, *wrong]) == 2
     assert main([*command[:-1], '../x']) == 2
     assert main(['page', str(work), str(tmp_path), *command[3:]]) == 2

@@ -103,8 +103,8 @@ def test_pixels_of_each_image():
         'processes': '2',
         'batch': '4 images (2 in each process)',
         'iterations': '75 in 3 rounds',
-        'disk': 'labels up to 3.1 kB; checkpoints 25.2 MB (6: 3 final, 3 of '
-        'mmcv), two more while a round lasts',
+        'disk': 'labels up to 3.1 kB; checkpoints 12.6 MB (3: 3 final, 0 of '
+        'mmcv), 3 more while a round lasts',
     }
 
 
@@ -128,7 +128,7 @@ def test_pixels_over_the_pool():
         'PixelsGlobal()',
         'void pixels are known and never asked',
         'first weights  random',
-        '4 checkpoints, two more while a round lasts',
+        '2 checkpoints, 3 more while a round lasts',
     ):
         assert words in text
 
@@ -219,12 +219,29 @@ def test_an_average_lies_in_what_is_written_while_a_phase_lasts():
         active_learning__average=dict(decay=0.9),
         checkpoint_config=dict(interval=2, max_keep_ckpts=1),
         evaluation=dict(interval=1, save_best='mIoU'),
+        active_learning__keep_checkpoints=True,
     )
     text = plan(
         cfg, config, POOL, [5] * 3, 1_000_000, 1, bytes_of_average=100_000
     )
     # 3 rounds: final.pth, epochs 4 and 5, the best
     assert 'checkpoints 12.9 MB (12: 3 final, 9 of mmcv)' in text
+
+
+def test_of_a_finished_round_the_weights_and_the_best_checkpoint_stay():
+    section = dict(checkpoint_config=dict(interval=2, max_keep_ckpts=2))
+    best = dict(evaluation=dict(interval=1, save_best='mIoU'))
+    go_on = dict(active_learning__reset=dict(optimizer=False))
+    for changes, said in (
+        ({}, 'checkpoints 1.2 MB (3: 3 final, 0 of mmcv), 5 more while'),
+        (best, 'checkpoints 4.2 MB (6: 3 final, 3 of mmcv), 5 more while'),
+        (go_on, 'checkpoints 3.0 MB (3: 3 final, 0 of mmcv), 5 more while'),
+    ):
+        cfg, config, _ = read(**section, **changes)
+        text = plan(
+            cfg, config, POOL, [5] * 3, 1_000_000, 1, bytes_of_weights=400_000
+        )
+        assert said in text
 
 
 REGION = dict(runner__sample_mode='region')

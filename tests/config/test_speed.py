@@ -1,11 +1,13 @@
 """What ``speed`` takes, refuses, and completes."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmcv import Config
 
 from segal.config import fingerprint, read_config
-from segal.config.speed import SCALED, check_device
+from segal.config.speed import SCALED, check_device, slow_on
 from tests.config.minimal import minimal
 
 
@@ -81,6 +83,16 @@ def test_fp16_wants_a_gpu():
     (problem,) = check_device('fp16', None, cpu)
     assert problem.startswith("speed.precision: wanted a GPU with 'fp16'")
     assert check_device('bf16', 4096, cpu) == []
+
+
+def test_a_processor_without_bf16_is_named(monkeypatch):
+    cpu = torch.device('cpu')
+    for known in (True, False):
+        ops = SimpleNamespace(_is_mkldnn_bf16_supported=lambda k=known: k)
+        monkeypatch.setattr(torch.ops, 'mkldnn', ops)
+        assert bool(slow_on('bf16', cpu)) is not known
+        assert slow_on('fp32', cpu) == ''
+    assert slow_on('bf16', torch.device('cuda', 0)) == ''
 
 
 def test_a_gpu_without_bf16_is_named(monkeypatch):

@@ -115,6 +115,8 @@ APPEND, RELOAD = f'{STORE}.append', f'{STORE}.reload'
 SELECTOR = 'segal.active.selectors.per_image:PixelsPerImage'
 SHORTLIST, CHOOSE = f'{SELECTOR}.shortlist', f'{SELECTOR}.choose'
 ANSWER = 'segal.active.oracles:GroundTruthOracle.answer'
+TIDY = 'segal.experiment.phase:PhaseBuilder.tidy'
+REMOVE = 'segal.experiment.phase:remove'
 DRAW = 'segal.hooks.visualize:VisualizeHook.after_round'
 SAVE, CURVE = 'segal.hooks.visualize:save', 'segal.hooks.curve:draw_curve'
 EVALUATE = 'segal.hooks.evaluation:EvaluationHook._do_evaluate'
@@ -180,6 +182,9 @@ PIXELS = (
     ('before the curve', 'before', CURVE, 1),
     ('after the last pictures', 'after', DRAW, 2),
     ('between two rounds', 'after', REPORT),
+    ('before checkpoints are removed', 'before', TIDY, 1),
+    ('between two checkpoints that are removed', 'after', REMOVE, 1),
+    ('after checkpoints are removed', 'after', TIDY, 1),
     ('before the last table', 'before', f'{TRAIN}:summarise'),
 )
 IMAGES = (

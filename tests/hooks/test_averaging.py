@@ -136,7 +136,7 @@ class Witness(Hook):
 
 
 AVERAGED = """
-active_learning.update(average=dict(decay=0.6))
+active_learning.update(average=dict(decay=0.6), keep_checkpoints=True)
 custom_hooks = [dict(type='Witness', priority='ABOVE_NORMAL')]
 """
 BY_ITERATION = """
@@ -192,6 +192,7 @@ def test_mmcvs_own_is_in_place_before_checkpoints_are_written(tmp_path):
         extra="""
 custom_hooks = [dict(type='EMAHook', momentum=0.1)]
 runner.update(sample_rounds=1)
+active_learning.update(keep_checkpoints=True)
 """,
     )
     work_dir = tmp_path / 'run'

@@ -23,6 +23,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -46,6 +47,7 @@ TARGETS = {
     'start with 100,000 answers': 2000,
     'memory': 400,
     'key to next painted, p95': 50,
+    'take 100,000 answers': 10_000,
 }
 
 
@@ -333,6 +335,60 @@ def measure_start(work_dir: Path, answers: int, votes: int) -> None:
     )
 
 
+def measure_take(work_dir: Path, answers: int) -> None:
+    """Print how long it takes to take answers of each format."""
+    from segal.annotation.export import export
+    from segal.annotation.take import take
+
+    for name in ('cvat', 'label-studio', 'coco', 'png'):
+        out = work_dir.with_name(name)
+        exporting = timed(lambda: export(work_dir, out, name))  # noqa: B023
+        path = answered(out, name)
+        cpu = time.process_time()
+        taking = timed(lambda: take(work_dir, [path], 'ada'))  # noqa: B023
+        cpu = 1000 * (time.process_time() - cpu)
+        again = timed(lambda: take(work_dir, [path], 'ada'))  # noqa: B023
+        print(
+            f'{name}, {answers:,} answers: export {exporting:.0f} ms, take '
+            f'{taking:.0f} ms ({cpu:.0f} ms of one core), again {again:.0f} ms'
+        )
+        AnnotationFolder(work_dir).file(0, 'jsonl').unlink()
+        shutil.rmtree(out)
+
+
+def answered(out: Path, name: str) -> Path:
+    """Answer all that was exported with the first class."""
+    label = 'class 0'
+    if name == 'png':
+        for one in (out / 'labels').iterdir():
+            with Image.open(one) as picture:
+                values = np.array(picture)
+            values[values == 254] = 0
+            Image.fromarray(values).save(one)
+        return out
+    if name == 'cvat':
+        path = out / 'annotations.xml'
+        text = path.read_text().replace('"unanswered"', f'"{label}"')
+        path.write_text(text)
+        return path
+    if name == 'coco':
+        path = out / 'annotations.json'
+        content = json.loads(path.read_text())
+        for one in content['annotations']:
+            one['category_id'] = 1
+        path.write_text(json.dumps(content))
+        return path
+    path = out / 'tasks.json'
+    tasks = json.loads(path.read_text())
+    for task in tasks:
+        rows = task.pop('predictions')[0]['result']
+        for one in rows:
+            one['value']['keypointlabels'] = [label]
+        task['annotations'] = [dict(result=rows, lead_time=60.0)]
+    path.write_text(json.dumps(tasks))
+    return path
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -340,6 +396,9 @@ def main() -> None:
     parser.add_argument('--images', type=int, default=48)
     parser.add_argument('--answers', type=int, default=100_000)
     parser.add_argument('--each', type=int, default=60)
+    parser.add_argument(
+        '--only-take', action='store_true', help='measure no server'
+    )
     parser.add_argument('--serve', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -347,6 +406,12 @@ def main() -> None:
         return
     print(f'{os.cpu_count()} cores; targets: {TARGETS}')
     with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / 'given'
+        write_images(given, 10)
+        freeze(given, args.answers, 10)
+        measure_take(given, args.answers)
+        if args.only_take:
+            return
         work_dir = Path(folder) / 'asked'
         write_images(work_dir, args.images)
         freeze(work_dir, args.items, args.images)

@@ -20,7 +20,7 @@ export class Record {
   }
 
   rev(item) {
-    return this.last.get(item)?.rev ?? 0;
+    return (this.last.get(item) ?? this.items.get(item)).rev;
   }
 
   standing(item) {
@@ -28,8 +28,15 @@ export class Record {
     return last && ANSWERS.includes(last.what) ? last : null;
   }
 
-  // event: {item, rev, what, class, mask, ms, hidden_ms, client, at}; or
-  // {what: 'given'}: all before it is in a file.
+  // Whether an event of an earlier visit counts. The same round may be asked
+  // anew, on another page with the same store.
+  knows({item, base, what}) {
+    return what === 'given' || this.items.get(item)?.rev === base;
+  }
+
+  // event: {item, base, rev, what, class, mask, ms, hidden_ms, client,
+  // at}, where base is the item's revision on the page; or {what: 'given'}:
+  // all before it is in a file.
   apply(event) {
     if (event.what === 'given') {
       this.given = this.clients.size;
@@ -43,8 +50,8 @@ export class Record {
     if (what === 'undo') {
       if (this.undoable() === item) this.stack.pop();
       if (before) this.undone.set(item, before);
-    } else if (this.items.has(item)) {
-      this.stack.push(event); // else: of another page for the same round
+    } else {
+      this.stack.push(event);
     }
     this.last.set(item, event);
     if (event.ms !== undefined && event.ms !== null) {
@@ -79,7 +86,7 @@ export class Record {
     return open.sort((a, b) => when(a) - when(b));
   }
 
-  // All answers that stand, of other pages for the same round, too.
+  // All answers that stand.
   answers() {
     return [...this.last.keys()].sort((a, b) => a - b)
       .map((item) => this.standing(item)).filter(Boolean);

@@ -30,7 +30,8 @@ export {session};
 let state = 'elsewhere'; // until this is the only tab; then welcome, asking
 const opened = alone().then(async () => {
   const former = await events.all();
-  former?.forEach((event) => record.apply(event));
+  former?.filter((event) => record.knows(event))
+    .forEach((event) => record.apply(event));
   page.kept = Boolean(former);
   turn('welcome');
 });
@@ -133,6 +134,7 @@ async function undo(client, known) {
 // Write an event; it is on disk afterwards, where anything can be kept.
 async function keep(event) {
   event.at = new Date().toISOString();
+  event.base = record.items.get(event.item)?.rev;
   record.apply(event);
   if (!await events.add(event)) page.kept = false;
   changed.dispatchEvent(new Event('change'));
