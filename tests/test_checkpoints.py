@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from segal.experiment import phase
 from segal.runner.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
@@ -92,3 +94,31 @@ def test_nothing_is_removed_where_the_weights_are_lost(tmp_path):
     assert checkpoints(work_dir)['round_000'] == [
         name for name in before if name != 'final.pth'
     ]
+
+
+@pytest.mark.parametrize('nth', [1, 2, 4])
+def test_interrupted_while_checkpoints_are_removed_it_ends_the_same(
+    tmp_path, monkeypatch, nth
+):
+    calls = iter(range(1, nth + 1))
+
+    def interrupted(path):
+        if next(calls, None) == nth:
+            raise KeyboardInterrupt
+        path.unlink(missing_ok=True)
+
+    whole = run(tmp_path, name='whole')
+    monkeypatch.setattr(phase, 'remove', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    work_dir = run(tmp_path)
+    assert checkpoints(work_dir) == checkpoints(whole)
+    for name in ('rounds.json', 'labels/round_001.npz'):
+        one, other = (folder / name for folder in (whole, work_dir))
+        assert one.read_bytes() == other.read_bytes()
+    one, other = (
+        torch.load(folder / 'round_001/final.pth', weights_only=True)
+        for folder in (whole, work_dir)
+    )
+    for name, value in one['state_dict'].items():
+        assert torch.equal(value, other['state_dict'][name])

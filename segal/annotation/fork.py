@@ -119,8 +119,8 @@ def _kept(
 ) -> list[Event]:
     """List the answers that stay, in the order in which they were given.
 
-    Items in ``suspects`` are open in any case. An item that is
-    open is asked anew of all who answered it.
+    Items in ``suspects`` are open in any case. An item that is open is asked
+    anew of all who answered it.
 
     Raises:
         ConfigError: There is no such class or item.

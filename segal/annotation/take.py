@@ -231,11 +231,11 @@ def _conflict(
     item = request[answer.item]
     top, left = item.box[:2]
     standing = _standing(state, answer)
-    stands = (
-        f'{_said(standing, classes)} stands, by {standing.who}'
-        if standing
-        else 'the same answer was taken before, and undone since'
-    )
+    stands = 'the same answer was taken before, and undone since'
+    if standing:
+        stands = f'{_said(standing, classes)} stands, by {standing.who}'
+    elif state.is_full(answer.item):
+        stands = 'other people have given all the answers that it wants'
     return (
         f'item {answer.item} ({item.image}, row {top}, column {left}): '
         f'{stands}; {_said(answer, classes)} in {path}, by {answer.who}'

@@ -53,7 +53,8 @@ def distinct_palette(count: int) -> list[list[int]]:
 
 def _flat(strength: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the factors (N,) that make strengths of colour more alike."""
-    return 10 / np.sqrt(np.maximum(strength, 1))
+    flat = 10 / np.sqrt(np.maximum(strength, 1))
+    return flat.astype(np.float32)
 
 
 def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

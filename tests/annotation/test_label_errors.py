@@ -14,6 +14,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.label_errors import class_thresholds, find_candidates
 from segal.commands.annotate import main as annotate
 from tests.annotation.served import CLASSES, ask
+from tests.tools.load import ROOT, tool
 
 A, B, C = range(3)
 
@@ -108,6 +109,13 @@ def test_planted_errors_are_found():
     assert wrong[found[:23]].mean() >= 0.85  # of as many at random: 0.12
     assert wrong[found].sum() >= 0.65 * 47
     assert len(found) <= 100
+
+
+def test_the_tables_in_the_documentation_are_measured():
+    benchmark = tool('benchmark/label_errors')
+    written = benchmark.table(json.loads(benchmark.RESULTS.read_text()))
+    page = ROOT / 'docs' / 'howto' / 'label_errors.md'
+    assert all(part in page.read_text() for part in written.split('\n\n'))
 
 
 def answered(work_dir, unit, wrong=(), **options):

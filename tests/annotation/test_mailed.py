@@ -144,13 +144,17 @@ def test_an_answer_has_the_same_number_in_each_file(opening, work, tmp_path):
 def test_skipped_items_come_last_and_are_not_given_back(
     opening, work, tmp_path
 ):
-    ask(work, count=1)
+    ask(work, count=4)
     person = opening(page_of(work))
-    person.press('Space', 'Space', '1', '1')
+    person.press('Space', 'Space')
+    for item in range(2, 16):
+        assert person.item == item
+        person.press('1')
     assert person.item == 0
     person.press('Space')
     assert person.item == 1
-    assert set(replies(person.give_back(tmp_path), work)) == {2, 3}
+    given = replies(person.give_back(tmp_path), work)
+    assert set(given) == {*range(2, 16)}
 
 
 def test_a_half_painted_mask_outlives_a_reload(opening, work):
@@ -236,14 +240,16 @@ def test_a_browser_that_keeps_nothing_says_so(browser, work, tmp_path):
         def as_uri():
             return 'http://localhost/page.html'
 
-    person = Mailed(context, Path)
-    assert 'keeps nothing' in person.text('#unkept')
-    look(person)
-    person.press('1', '2')
-    found = replies(person.give_back(tmp_path), work)
-    assert told(found) == {0: ('class', 0), 1: ('class', 1)}
-    assert not person.problems
-    context.close()
+    try:
+        person = Mailed(context, Path)
+        assert 'keeps nothing' in person.text('#unkept')
+        look(person)
+        person.press('1', '2')
+        found = replies(person.give_back(tmp_path), work)
+        assert told(found) == {0: ('class', 0), 1: ('class', 1)}
+        assert not person.problems
+    finally:
+        context.close()
 
 
 def test_the_page_says_what_was_not_given_back(opening, work, tmp_path):

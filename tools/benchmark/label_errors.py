@@ -40,6 +40,7 @@ RESULTS = Path(__file__).with_suffix('.json')
 BUDGET = 0.1
 """Share of a round's items that a recheck may ask again."""
 
+KINDS, RATES = ('uniform', 'confused'), (0.1, 0.05)
 SUMMED = (
     'items', 'wrong', 'right', 'suspects', 'found', 'asked', 'found_asked',
 )  # fmt: skip
@@ -246,9 +247,7 @@ class People:
         """Plant errors after the fact, in answers that no network learned."""
         found = {}
         items = list(request)
-        for errors, rate in itertools.product(
-            ('uniform', 'confused'), (0.1, 0.05)
-        ):
+        for errors, rate in itertools.product(KINDS, RATES):
             total: Counter[str] = Counter()
             for draw in range(DRAWS):
                 case = replace(self.case, errors=errors, rate=rate)
@@ -377,60 +376,77 @@ def summarise(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table(content: dict[str, Any]) -> str:
-    """Write the summary as Markdown tables, for the documentation."""
+    """Write the summary as two Markdown tables, for the documentation.
+
+    The first has precision / recall, in per cent, of the first suspects, as
+    many as the budget allows; in brackets of all suspects.
+    """
     rows = content['summary']
-    clean = [row for row in rows if row['errors'] == 'none']
-    heads = ('errors', 'unit', 'asked by', 'model right', 'all suspects',
-             'first suspects', 'runs')  # fmt: skip
-    lines = ['| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
-    for name in clean[0]['planted']:
-        for row in clean:
-            found = row['planted'][name]
-            lines.append(_line(name, row, found, row['seeds']))
-    real = [row for row in rows if row['errors'] != 'none']
-    for row in real:
-        total: Counter[str] = Counter()
-        for one in row['rounds']:
-            if 'suspects' in one:
-                total.update({k: one[k] for k in SUMMED})
-        found = rates([total])
-        name = f'{row["errors"]} {row["rate"]}, learned'
-        lines.append(_line(name, row, found, row['seeds']))
-    heads = ('errors', 'recheck', 'unit', 'asked by', 'wrong answers stored',
-             'mIoU by round', 'runs')  # fmt: skip
-    lines += ['', '| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
+    settings = [f'{kind} {rate}' for kind in KINDS for rate in RATES]
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
-        wrong = sum(one['wrong'] for one in row['rounds'])
-        items = sum(one['items'] for one in row['rounds'])
-        stored = sum(one['wrong_stored'] for one in row['rounds'])
-        cells = (
-            f'{row["errors"]} {row["rate"]}' if wrong else 'none',
-            f'{row["recheck"]:.0%}' if row['recheck'] else 'no',
-            row['unit'],
-            row['heuristic'],
-            f'{stored / items:.1%}'
-            + (f' of {wrong / items:.1%}' * (stored != wrong)),
-            ', '.join(f'{one:.3f}' for one in row['mIoU']),
-            str(row['seeds']),
+        way = (row['unit'], row['heuristic'])
+        if row['errors'] == 'none':
+            line = found.setdefault(('no', *way), {})
+            line.update(row['planted'], runs=row['seeds'])
+        else:
+            line = found.setdefault(('yes', *way), {})
+            setting = f'{row["errors"]} {row["rate"]}'
+            total: Counter[str] = Counter(line.get(setting, {}))
+            for one in row['rounds']:
+                if 'suspects' in one:
+                    total.update({name: one[name] for name in SUMMED})
+            line[setting] = dict(total)
+            line['runs'] = line.get('runs', 0) + row['seeds']
+    heads = ['learned', 'unit', 'asked by', 'model right']
+    lines = [[*heads, *settings, 'runs']]
+    for way, line in sorted(found.items()):
+        parts = [rates([line[x]]) if x in line else None for x in settings]
+        right = next(part['accuracy'] for part in parts if part)
+        lines.append(
+            [*way, f'{right:.0%}', *map(_cell, parts), str(line['runs'])]
         )
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + '\n'
+    first = _markdown(lines)
+    lines = [
+        ['errors', 'recheck', 'unit', 'asked by', 'wrong of answers given',
+         'wrong stored', 'mIoU by round', 'runs']
+    ]  # fmt: skip
+    for row in rows:
+        asked = [one for one in row['rounds'] if 'suspects' in one]
+        items, wrong, stored = (
+            sum(one[name] for one in asked)
+            for name in ('items', 'wrong', 'wrong_stored')
+        )
+        rate = f' {row["rate"]}' if row['rate'] else ''
+        lines.append(
+            [
+                row['errors'] + rate,
+                f'{row["recheck"]:.0%}' if row['recheck'] else 'no',
+                row['unit'],
+                row['heuristic'],
+                f'{wrong} of {items}',
+                str(stored),
+                ', '.join(f'{one:.3f}' for one in row['mIoU']),
+                str(row['seeds']),
+            ]
+        )
+    return f'{first}\n{_markdown(lines)}'
 
 
-def _line(
-    name: str, row: dict[str, Any], found: dict[str, Any], runs: int
-) -> str:
-    """Write a row about precision and recall."""
-    cells = (
-        name,
-        row['unit'],
-        row['heuristic'],
-        f'{found["accuracy"]:.0%}',
-        f'{found["precision"]:.0%}, {found["recall"]:.0%}',
-        f'{found["precision_asked"]:.0%}, {found["recall_asked"]:.0%}',
-        str(runs),
-    )
-    return '| ' + ' | '.join(cells) + ' |'
+def _cell(found: dict[str, Any] | None) -> str:
+    """Write precision and recall, of the first suspects and of all."""
+    if found is None:
+        return ''
+    names = ('precision_asked', 'recall_asked', 'precision', 'recall')
+    a, b, c, d = (round(100 * (found[name] or 0)) for name in names)
+    return f'{a} / {b} ({c} / {d})'
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Write lines of cells as a table; the first are the heads."""
+    rows = ['| ' + ' | '.join(cells) + ' |' for cells in lines]
+    rows.insert(1, '|' + '---|' * len(lines[0]))
+    return '\n'.join(rows) + '\n'
 
 
 def main() -> None:

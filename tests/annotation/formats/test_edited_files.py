@@ -89,7 +89,7 @@ BOMB = (
     '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;">'
     '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;">]><annotations>'
 )
-LEAK = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>'
+LEAK = '<!DOCTYPE a [<!ENTITY x SYSTEM "/etc/passwd">]><annotations>'
 
 
 @pytest.mark.parametrize(
