@@ -381,8 +381,8 @@ class Speed(Section):
     """Keys of ``speed``."""
 
     channels_last: bool = key(False)
-    """Weights and batches lie in channels-last format, which convolutions
-    of most networks are faster with."""
+    """Weights and batches lie in channels-last format, the one of tensor
+    cores; measure it, since a CPU may be slower with it."""
 
     precision: Literal['fp32', 'bf16', 'fp16'] = key('fp32')
     """Of convolutions and matrix products, in training, queries and
