@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segal.annotation.journal import Closed, Journal, read_journal
+from segal.annotation.answers import Closed
+from segal.annotation.journal import Journal, read_journal
 from segal.annotation.request import Request
 from segal.annotation.shares import Options, answers_wanted
 from segal.annotation.state import State

@@ -10,10 +10,10 @@ import logging
 from collections import Counter
 from typing import Any
 
+from segal.annotation.answers import Closed, Conflict
 from segal.annotation.bodies import RefusedError, nonsense
 from segal.annotation.crops import Crops, crop_box
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.journal import Closed, Conflict
 from segal.annotation.measure import median_seconds
 from segal.annotation.queue import queue_of
 from segal.annotation.recheck import decide

@@ -8,11 +8,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from segal.annotation.answers import Answer, Conflict, judge
 from segal.annotation.export import asked_now
 from segal.annotation.fields import AnnotatorError, check_name
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import Asked, Reply, Returned, read
-from segal.annotation.journal import Answer, Conflict, judge
 from segal.annotation.masks import encode_mask
 from segal.annotation.memory import no_collection
 from segal.annotation.request import Request

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segal.annotation import journal as module
+from segal.annotation.answers import Answer, Closed, Conflict
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.journal import Answer, Closed, Conflict, read_journal
+from segal.annotation.journal import read_journal
 from segal.errors import StateError
 from tests.annotation.test_journal import CLASSES, ITEMS, MASK, frozen
 

@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segal.active.label_store.file import LabelFile, encode
+from segal.annotation.answers import Closed, Conflict
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.journal import Closed, Conflict, Journal, read_journal
+from segal.annotation.journal import Journal, read_journal
 from segal.annotation.request import Request
 from segal.errors import StateError
 

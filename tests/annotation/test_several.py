@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segal.annotation.answers import Conflict
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.journal import Conflict, Journal, read_journal
+from segal.annotation.journal import Journal, read_journal
 from segal.annotation.queue import REPEAT_AFTER, Queue
 from segal.annotation.request import Request
 from segal.annotation.shares import (

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from segal.annotation.answers import Conflict
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.fork import _kept
-from segal.annotation.journal import Conflict
 from segal.annotation.resolve import resolve
 from segal.annotation.votes import disputes, is_complete, majority
 from segal.structures import LABELLED, REFUSED, VOID
