@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -41,8 +42,12 @@ SPARE = 1.15
 class Child(Protocol):
     """A running process, such as ``subprocess.Popen``."""
 
-    def poll(self) -> int | None:
-        """Return the exit code, None while it runs."""
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code.
+
+        Raises:
+            TimeoutExpired: It still runs after so many seconds.
+        """
 
     def send_signal(self, sig: int) -> None:
         """Send a signal."""
@@ -63,6 +68,13 @@ def start_process(
         return subprocess.Popen(
             command, env=dict(environment), stdout=file, stderr=file
         )
+
+
+def _ended(child: Child, seconds: float) -> int | None:
+    """Wait for the exit code of a process; None while it still runs."""
+    with suppress(subprocess.TimeoutExpired):
+        return child.wait(seconds)
+    return None
 
 
 class Lease:
@@ -171,8 +183,7 @@ class Lease:
         out = self.folder / f'{run.name}.out'
         child = self.start(*self._command(run), out)
         stopped, state, since = False, self._state(run), self.clock()
-        while (code := child.poll()) is None:
-            time.sleep(POLL)
+        while (code := _ended(child, POLL)) is None:
             now = self._state(run)
             if now != state:
                 state = now
@@ -194,14 +205,11 @@ class Lease:
     def _stop(self, child: Child) -> int | None:
         """End a run at its next safe point, or at once if it takes long."""
         child.send_signal(signal.SIGTERM)
-        until = time.monotonic() + PATIENCE
-        while child.poll() is None and time.monotonic() < until:
-            time.sleep(POLL)
-        if child.poll() is None:
+        code = _ended(child, PATIENCE)
+        if code is None:
             child.kill()
-            while child.poll() is None:
-                time.sleep(POLL)
-        return child.poll()
+            code = child.wait()
+        return code
 
     def _state(self, run: Run) -> tuple[int, int]:
         """Count the finished rounds of a run, and its label files."""

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,8 +43,10 @@ class Forked:
             os.dup2(file.fileno(), 2)
         sys.exit(train(command[command.index('-m') + 2 :]))
 
-    def poll(self):
-        self._process.join(0)
+    def wait(self, timeout=None):
+        self._process.join(timeout)
+        if self._process.is_alive():
+            raise subprocess.TimeoutExpired('run', timeout)
         return self._process.exitcode
 
     def send_signal(self, sig):
@@ -139,7 +142,7 @@ def test_a_failed_run_does_not_keep_the_others(config, tmp_path):
             began.append(command)
             out.write_text('no card\n')
 
-        def poll(self):
+        def wait(self, timeout=None):
             return 1
 
     lease.start = Exits

@@ -71,7 +71,6 @@ def now() -> float:
     return time.perf_counter()
 
 
-@HOOKS.register_module()
 class TimingHook(Hook):
     """Measure the iterations of a loop after the first ones.
 
@@ -349,6 +348,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
+    HOOKS.register_module(module=TimingHook, force=True)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path)
     parser.add_argument('--smoke', action='store_true')
