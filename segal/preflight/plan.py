@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmcv import Config
@@ -280,13 +281,17 @@ def _sources(
 
 
 def _weights(cfg: Config, config: ActiveLearningConfig) -> str:
+    """Name the first weights, and say where a file of them is missing."""
+    source = cfg.get('load_from') or config.checkpoint
+    missing = ''
+    if source and '://' not in source and not Path(source).exists():
+        missing = ': this file is missing, and a start would be refused'
     if cfg.get('load_from'):
-        return f'of the whole network, {cfg.load_from}'
+        return f'of the whole network, {source}{missing}'
     if config.pretrained == 'random':
         return 'random'
-    return f'{config.pretrained}, ' + (
-        config.checkpoint or 'as the model names them'
-    )
+    named = source or 'as the model names them'
+    return f'{config.pretrained}, {named}{missing}'
 
 
 def _batch(cfg: Config, processes: int) -> str:
