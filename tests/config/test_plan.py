@@ -166,8 +166,8 @@ def test_sources_and_weights_of_a_whole_network():
     for words in (
         'sources        1,234 images, 1 in each batch and process; 0.5 x '
         "their mean loss beside the pool's",
-        'first weights  of the whole network, games.pth: this file is missing, '
-        'and a start would be refused',
+        'first weights  of the whole network, games.pth: this file is '
+        'missing, and a start would be refused',
     ):
         assert words in text
     cfg, config, notes = read(data__train=[train, train])
