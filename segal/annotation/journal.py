@@ -266,8 +266,7 @@ class Journal:
                 replace_file(self.path, self.path.read_bytes() + lines)
                 self._file.close()
                 self._file = open(self.path, 'ab', buffering=0)  # noqa: SIM115
-            for event in new:
-                self.state.apply(event)
+            self.state = trial
             return events
 
     def _write(self, line: bytes) -> None:
