@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -48,4 +49,17 @@ def make_parser(summary: str | None, example: str) -> argparse.ArgumentParser:
         description=summary,
         epilog=f'example:\n{lines}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_full(parser: argparse.ArgumentParser) -> None:
+    """Add ``--full``, the work_dirs of fully supervised runs."""
+    parser.add_argument(
+        '--full',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='WORK_DIR',
+        help='fully supervised runs on the same data (those whose first '
+        'labels are the whole pool are known as such)',
     )

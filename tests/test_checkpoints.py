@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segal.experiment import phase
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.ranks import run_ranks
 from tests.test_whole_run import labels, same_weights, weights, without_times

@@ -7,7 +7,7 @@ import pytest
 from segal.active.label_store.store import LabelStore
 from segal.config import load_config
 from segal.errors import ConfigError
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.structures import PoolImage
 from segal.train_active_learning import main
 from segal.utils.train import Options, run_experiment

@@ -8,7 +8,7 @@ from mmseg.models import build_segmentor
 from segal.config import read_config
 from segal.models.losses.on_labelled import check_losses, mend
 from segal.openmmlab.bases import mmseg_folder
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests import model_zoo
 from tests.tiny import write_config, write_images

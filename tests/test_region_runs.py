@@ -8,7 +8,7 @@ import pytest
 from segal.active.label_store.show import describe_summary, summary
 from segal.active.label_store.store import LabelStore
 from segal.errors import ConfigError
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.structures import PoolImage
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images

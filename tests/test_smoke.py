@@ -8,7 +8,7 @@ import pytest
 
 from segal.config.schema import Phase
 from segal.preflight.smoke import MARK, scale_budgets, shorten
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.structures import Budget
 from segal.train_active_learning import main
 from tests.config.minimal import read

@@ -17,8 +17,8 @@ from mmcv.runner import HOOKS, Hook
 from segal.active.label_store.manifest import decode_manifest, encode_manifest
 from segal.active.label_store.store import LabelStore
 from segal.config import fingerprint, load_config, read_config
+from segal.rounds import read_rounds
 from segal.runner.lock import locked
-from segal.runner.rounds import read_rounds
 from segal.structures import PoolImage
 from segal.train_active_learning import main
 from tests import quick

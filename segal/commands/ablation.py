@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         results = ablation(args.folder, args.base)
         if args.out:
-            from segal.runner.rounds import plain
+            from segal.rounds import plain
 
             replace_json(args.out, plain(results))
     except SegALError as error:
@@ -64,7 +64,7 @@ def ablation(folder: Path, base: str) -> dict[str, Any]:
             runs of a row differ in more than their seed.
     """
     from segal.report.run import read_run
-    from segal.runner.rounds import read_rounds
+    from segal.rounds import read_rounds
 
     rows: dict[str, list[Run]] = {}
     waiting = []

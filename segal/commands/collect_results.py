@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segal.arguments import make_parser
+from segal.arguments import add_full, make_parser
 from segal.errors import SegALError, StateError
 from segal.files import replace_json
 from segal.report import AXES
@@ -29,15 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         'collect-results work_dirs/sweep/* --out results.json',
     )
     parser.add_argument('work_dirs', nargs='+', type=Path)
-    parser.add_argument(
-        '--full',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='WORK_DIR',
-        help='fully supervised runs (those whose first labels are the whole '
-        'pool are known as such)',
-    )
+    add_full(parser)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument(
         '--axis',
@@ -45,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help='what areas and tests are over, as for segal report',
     )
     args = parser.parse_args(arguments)
-    from segal.runner.rounds import plain
+    from segal.rounds import plain
 
     try:
         results = collect(args.work_dirs, args.full, args.out, args.axis)
@@ -72,7 +64,7 @@ def collect(
     from segal.report.evidence import read_evidence
     from segal.report.results import results_of
     from segal.report.tables import find
-    from segal.runner.rounds import read_rounds
+    from segal.rounds import read_rounds
 
     for folder in [*work_dirs, *full]:
         if not read_rounds(folder):

@@ -175,7 +175,7 @@ def write_json(
     args: argparse.Namespace, results: list[Comparison], identical: bool
 ) -> None:
     """Write all differences; infinite numbers are null."""
-    from segal.runner.rounds import plain
+    from segal.rounds import plain
 
     content = dict(
         config=args.config,

@@ -164,7 +164,7 @@ class Lease:
     def keep(self) -> None:
         """Write labels, rows and results into the folder that is kept."""
         from segal.lease.results import FILE, describe, output_of
-        from segal.runner.rounds import plain
+        from segal.rounds import plain
 
         keep(
             [self.folder / run.name for run in self.runs if run.config],
@@ -213,7 +213,7 @@ class Lease:
 
     def _state(self, run: Run) -> tuple[int, int]:
         """Count the finished rounds of a run, and its label files."""
-        from segal.runner.rounds import read_rounds
+        from segal.rounds import read_rounds
 
         work_dir = self.folder / run.name
         files = len(list((work_dir / 'labels').glob('round_*.npz')))
@@ -224,7 +224,7 @@ class Lease:
 
     def _measure(self) -> None:
         """Read how long the rounds of earlier leases took."""
-        from segal.runner.rounds import read_rounds
+        from segal.rounds import read_rounds
 
         for run in self.runs:
             for row in read_rounds(self.folder / run.name):

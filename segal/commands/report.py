@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import make_parser
+from segal.arguments import add_full, make_parser
 from segal.errors import ConfigError, SegALError
 from segal.report import AXES
 
@@ -27,15 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         'work_dirs', nargs='+', type=Path, help='heuristics x seeds'
     )
-    parser.add_argument(
-        '--full',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='WORK_DIR',
-        help='fully supervised runs (those whose first labels are the whole '
-        'pool are known as such)',
-    )
+    add_full(parser)
     parser.add_argument(
         '--out',
         type=Path,

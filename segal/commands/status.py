@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segal.arguments import make_parser
+from segal.arguments import add_full, make_parser
 from segal.errors import SegALError
 
 
@@ -22,14 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, print, and return the exit code."""
     parser = make_parser(__doc__, 'status work_dirs/quickstart')
     parser.add_argument('work_dir', type=Path)
-    parser.add_argument(
-        '--full',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='WORK_DIR',
-        help='fully supervised runs on the same data',
-    )
+    add_full(parser)
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args(arguments)
     try:

@@ -152,7 +152,7 @@ def is_finished(work_dir: Path, rounds: int) -> bool:
     Raises:
         SegALError: ``rounds.json`` is damaged.
     """
-    from segal.runner.rounds import read_rounds
+    from segal.rounds import read_rounds
 
     rows = read_rounds(work_dir)
     return len(rows) >= rounds and 'report' in rows[-1]['seconds']

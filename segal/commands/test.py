@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--cfg-options', nargs='+', action=KeyValues)
     args = parser.parse_args(arguments)
     from segal import compat
-    from segal.runner.rounds import plain
+    from segal.rounds import plain
 
     compat.apply()
     try:

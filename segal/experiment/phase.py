@@ -41,13 +41,13 @@ from segal.models.losses.class_balance import (
     weigh_classes,
 )
 from segal.models.weights import last_checkpoint, newest_whole
+from segal.rounds import plain
 from segal.runner.inner import (
     RoundContext,
     RoundEpochRunner,
     RoundIterRunner,
     save_checkpoint,
 )
-from segal.runner.rounds import plain
 
 
 @dataclass

@@ -21,7 +21,7 @@ from segal.config import differing_keys, dump_config
 from segal.config.shapes import is_level
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.structures import PoolImage
 
 

@@ -13,7 +13,7 @@ from segal.lease.plan import Run
 from segal.report.evidence import read_evidence
 from segal.report.results import results_of
 from segal.report.tables import find
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 
 FILE = 'results.json'
 _SHOWN = ('round', 'iterations', 'share', 'mIoU', 'mAcc', 'aAcc', 'IoU')

@@ -31,12 +31,12 @@ from segal.config.spans import span_of
 from segal.distributed import ranks
 from segal.hooks.pseudo_labels import WEAK
 from segal.preflight.base import QUIET, Preflight, content, in_words
+from segal.rounds import plain
 from segal.runner.inner import (
     RoundContext,
     RoundEpochRunner,
     RoundIterRunner,
 )
-from segal.runner.rounds import plain
 
 SECTIONS = {
     LrUpdaterHook: 'lr_config',

@@ -16,7 +16,7 @@ from segal.report.checkpoint_drift import (
     compare_checkpoints,
     unlike,
 )
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 
 TIMES = 'seconds'
 """Key of a row of ``rounds.json`` that differs between any two runs."""

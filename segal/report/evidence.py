@@ -19,7 +19,7 @@ from segal.report.comparability import (
     differing,
 )
 from segal.report.run import Run, read_run
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 
 RANDOM = 'Random'
 """Label of the heuristic that all others are tested against."""

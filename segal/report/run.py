@@ -21,7 +21,7 @@ from segal.config.costs import read_costs
 from segal.config.phases import read_phases
 from segal.errors import ConfigError, StateError
 from segal.registry import HEURISTICS
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.visualization.table import labels_per_image
 
 

@@ -21,10 +21,10 @@ from segal.distributed import ranks, stopping
 from segal.distributed.process import return_memory
 from segal.errors import AnswersWanted, StateError
 from segal.model_wrapper import ModelWrapper
+from segal.rounds import read_rounds, write_rounds, write_times
 from segal.runner.absent import absent_classes, unlabelled_classes
 from segal.runner.experiment import Experiment, Training
 from segal.runner.round_report import RoundReport
-from segal.runner.rounds import read_rounds, write_rounds, write_times
 from segal.structures import Selection
 from segal.visualization.table import absent_words, cost_words
 

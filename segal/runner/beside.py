@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from segal.runner.rounds import FILE
+from segal.rounds import FILE
 
 Row = dict[str, Any]
 

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 
 from segal.config.spans import Span
 from segal.files import whole_file
-from segal.runner.rounds import plain
+from segal.rounds import plain
 
 
 @dataclass(frozen=True)

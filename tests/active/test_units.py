@@ -9,7 +9,7 @@ from segal.active.units.regions import Partition
 from segal.config import load_config, read_config
 from segal.experiment.selecting import ConfiguredSelector
 from segal.registry import SELECTORS, UNITS
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.structures import (
     VOID,
     Budget,

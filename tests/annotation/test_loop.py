@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from segal.annotation.folder import AnnotationFolder
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from tests.annotation.answering import truth_of
 from tests.emulator import Session
 from tests.tiny import CLASSES, write_images

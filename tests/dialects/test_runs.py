@@ -3,7 +3,7 @@
 import pytest
 
 from segal.config import load_config, read_config
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 
 

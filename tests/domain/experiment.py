@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.tiny import CLASSES, write_config, write_images
 

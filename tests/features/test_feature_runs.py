@@ -10,7 +10,7 @@ from segal.config import fingerprint, load_config, read_config
 from segal.features.frozen import FrozenNetwork
 from segal.features.segmentor import Tap
 from segal.model_wrapper import ModelWrapper
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.structures import PoolImage
 from segal.train_active_learning import main
 from tests.features.parts import CPU, LOGGER, Seen, backbone, simsiam

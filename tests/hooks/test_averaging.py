@@ -13,7 +13,7 @@ from torch import nn
 from segal.active.active_loop import ActiveLearningLoop
 from segal.distributed import ranks
 from segal.hooks.averaging import BESIDE, AveragingHook
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
 from tests.tools.load import tool

@@ -21,7 +21,7 @@ from segal.models.losses.at_labels import (
     sample_losses,
 )
 from segal.models.losses.on_labelled import check_losses, mend
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests import model_zoo
 from tests.model_zoo import IGNORE

@@ -7,7 +7,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from segal.runner.rounds import write_rounds
+from segal.rounds import write_rounds
 from tests.hooks.scenes import (
     CLASSES,
     PALETTE,

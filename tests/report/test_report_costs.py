@@ -16,7 +16,7 @@ from segal.report.evidence import read_evidence
 from segal.report.page import verdicts, write_report
 from segal.report.run import read_run
 from segal.report.tables import find
-from segal.runner.rounds import read_rounds, write_rounds
+from segal.rounds import read_rounds, write_rounds
 from tests.tools.load import tool as load_tool
 
 tool = load_tool('report')

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from segal.errors import DataError
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.test_region_runs import store_of
 from tests.tiny import write_config, write_images

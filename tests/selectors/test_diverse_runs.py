@@ -7,7 +7,7 @@ import pytest
 
 from segal.active.label_store.manifest import decode_manifest, encode_manifest
 from segal.config import load_config, read_config
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.features.parts import backbone
 from tests.tiny import write_config, write_images

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from tests.emulator import Session
 from tests.tiny import write_config, write_images
 

@@ -9,7 +9,7 @@ import torch
 from segal.config import load_config
 from segal.features import MMSelfSup
 from segal.pretraining import pretrain
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
 from tests.tools.load import tool as load

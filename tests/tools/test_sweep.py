@@ -13,7 +13,7 @@ import pytest
 from load import tool
 
 from segal.errors import ConfigError
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from tests.tiny import write_config, write_images
 
 sweep = tool('sweep')

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from segal.runner.rounds import read_rounds
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
 from tests.tools.load import tool
