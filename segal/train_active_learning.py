@@ -124,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
+    args = parse(arguments)  # before imports of seconds
     from segal import compat, terminal
     from segal.distributed import ranks
     from segal.distributed.launching import init_process_group
@@ -131,7 +132,6 @@ def _main(arguments: Sequence[str] | None) -> int:
 
     compat.apply()
     warnings.filterwarnings('ignore', message='When align_corners=True')
-    args = parse(arguments)
     try:
         init_process_group(args.launcher)
         _run(args)
