@@ -52,7 +52,7 @@ data = dict(
     test=val,
 )
 
-evaluation = dict(interval=40, metric='mIoU')
+evaluation = dict(interval=30, metric='mIoU')
 
 active_learning = dict(
     settings=dict(
@@ -65,4 +65,4 @@ active_learning = dict(
     ),
 )
 runner = dict(sample_mode='pixel', sample_rounds=4)
-workflow = [('train', 40), ('query', 1)]
+workflow = [('train', 30), ('query', 1)]
