@@ -46,11 +46,7 @@ def _parts(problem: str) -> list[str]:
 
 
 class ConfigError(SegALError):
-    """Everything that is wrong with a config, all at once.
-
-    Args:
-        problems: One sentence for each problem.
-    """
+    """Everything that is wrong with a config, all at once."""
 
     exit_code = 2
 
@@ -97,10 +93,6 @@ def short(value: object) -> str:
 
 def nearest(name: object, valid: Iterable[object]) -> str:
     """Suggest the nearest name, at the end of an error.
-
-    Args:
-        name: What came.
-        valid: All that would have been right.
 
     Returns:
         ``"; did you mean 'x'? (valid: x, y, z)"``, without the question where

@@ -142,10 +142,6 @@ class ModelWrapper:
     ) -> Generator[Tensor, None, None]:
         """Predict one image in other views, in the order of VIEWS.
 
-        Args:
-            batch: As for :meth:`probabilities`.
-            index: Which image of it.
-
         Yields:
             float32 (C, H, W) as the image lies, sums to 1 over C.
         """
@@ -208,12 +204,6 @@ class ModelWrapper:
         prediction: Prediction,
     ) -> Iterator[Prediction]:
         """Add what a heuristic needs of the network to a prediction.
-
-        Args:
-            batch: As for :meth:`probabilities`.
-            index: Which image of it.
-            needs: Of the heuristic.
-            prediction: Of that image.
 
         Yields:
             The same with ``samples``, ``views`` and ``committee``, made as

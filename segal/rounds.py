@@ -25,9 +25,6 @@ _READ = ('round', 'iterations', 'labelled', 'void', 'total', 'pool', 'share')
 def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
     """Read the rows of an experiment, in the order of rounds.
 
-    Args:
-        work_dir: The experiment's folder.
-
     Returns:
         One dict a round; none where no round is finished. ``seconds`` is
         what ``times.json`` knows of the round: ``train``, ``evaluation``,
@@ -55,12 +52,7 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
 
 
 def _check_rows(rows: Any) -> None:
-    """Check that rows are those of rounds 0, 1, ..., with the needed keys.
-
-    Raises:
-        ValueError: They are not.
-        TypeError: They are no rows at all.
-    """
+    """Check that rows are those of rounds 0, 1, ..., with the needed keys."""
     if not isinstance(rows, list):
         raise TypeError(f'rounds: wanted a list, got {type(rows).__name__}')
     for number, row in enumerate(rows):

@@ -33,11 +33,7 @@ _FULL_OR_FORBIDDEN = (
 
 
 def make_parser(summary: str | None = None) -> argparse.ArgumentParser:
-    """Make the parser of the command line.
-
-    Args:
-        summary: Stands first in the help.
-    """
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog='segal train',
         usage='segal train CONFIG [GPUS] [options]',

@@ -275,11 +275,7 @@ class HumanOracle(BaseOracle):
         return f', and {count:,} wait for a reviewer'
 
     def _compare(self, round: int, store: LabelStore) -> None:
-        """Check that a label file holds the answers of its journal.
-
-        Raises:
-            StateError: It does not.
-        """
+        """Check that a label file holds the answers of its journal."""
         answers = self._resolved(self.folder.request(round))
         content, selection = store.read(round), answers.selection
         if not same_selection(selection, content.selection()) or not all(
@@ -300,13 +296,7 @@ def _rechecked(state: State) -> str:
 
 
 class DrawnAnswers(BaseOracle):
-    """Answers with drawn classes where a smoke run would ask people.
-
-    Args:
-        pool: The images.
-        classes: Names of the C classes.
-        seed: The experiment's seed.
-    """
+    """Answers with drawn classes where a smoke run would ask people."""
 
     def __init__(
         self, pool: Sequence[PoolImage], classes: Sequence[str], seed: int = 0
@@ -335,11 +325,7 @@ class DrawnAnswers(BaseOracle):
 
 
 def _check_name(key: str, name: str, names: Sequence[str]) -> None:
-    """Check that an option has one of its values.
-
-    Raises:
-        ConfigError: It has not.
-    """
+    """Check that an option has one of its values."""
     if name not in names:
         raise ConfigError(
             f'active_learning.oracle.{key}: {name!r} is no {key}'
@@ -348,11 +334,7 @@ def _check_name(key: str, name: str, names: Sequence[str]) -> None:
 
 
 def _check_share(key: str, share: Any) -> None:
-    """Check that an option is a share.
-
-    Raises:
-        ConfigError: It is none.
-    """
+    """Check that an option is a share."""
     is_number = isinstance(share, (int, float)) and type(share) is not bool
     if not is_number or not 0 <= share <= 1:
         raise ConfigError(

@@ -39,9 +39,6 @@ class BaseOracle(ABC):
     def answer(self, selection: Selection) -> Answers:
         """Answer every request of a selection.
 
-        Args:
-            selection: Names, and places or whole images.
-
         Returns:
             For pixels the same places in the same order; for a whole image a
             label map, or None where the image was refused.
@@ -80,10 +77,6 @@ class BaseOracle(ABC):
     def collect(self, selection: Selection, store: LabelStore) -> Answers:
         """Collect the answers to a frozen request, on rank 0.
 
-        Args:
-            selection: The request.
-            store: With all earlier requests.
-
         Returns:
             Answers to the selection, or to a part of it where the round was
             closed early; whole regions and whole images.
@@ -109,9 +102,6 @@ class BaseOracle(ABC):
     def askable(self, image: PoolImage) -> NDArray[np.bool_] | None:
         """Find the places of an image that may be asked.
 
-        Args:
-            image: Of the pool.
-
         Returns:
             bool (H, W), the same in every round; None for all places.
         """
@@ -121,10 +111,6 @@ class BaseOracle(ABC):
         self, images: Sequence[PoolImage], store: LabelStore
     ) -> NDArray[np.int64]:
         """Count the askable places that were not asked yet.
-
-        Args:
-            images: The pool, in the order of the store.
-            store: With all earlier requests.
 
         Returns:
             int64 (P,).
@@ -247,9 +233,6 @@ class GroundTruthOracle(BaseOracle):
 
     def truth(self, name: str) -> NDArray[np.uint8]:
         """Read and check the annotation of an image.
-
-        Args:
-            name: Of the image.
 
         Returns:
             uint8 (H, W), 255 where void.

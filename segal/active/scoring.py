@@ -132,10 +132,6 @@ class Scorer:
     ) -> NDArray[np.float32]:
         """Predict the mean class probabilities of each item of a selection.
 
-        Args:
-            selection: Pixels or regions, the same on every rank.
-            wrapper: The network.
-
         Returns:
             On rank 0 float32 (items, C), by image in the order of the
             selection, within an image by place or region; elsewhere empty.

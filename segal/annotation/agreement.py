@@ -115,9 +115,6 @@ def coincidences(counts: NDArray[np.integer]) -> NDArray[np.float64]:
 def alpha_of(coincidence: NDArray[np.float64]) -> float | None:
     """Compute Krippendorff's alpha for nominal data.
 
-    Args:
-        coincidence: From :func:`coincidences`.
-
     Returns:
         1 where all agree, 0 where they agree as chance would; None where
         there are no pairs, or all gave the same value.
@@ -185,11 +182,6 @@ def agreement(
     read_mask: ReadMask,
 ) -> Agreement | None:
     """Measure the agreement within some rounds.
-
-    Args:
-        rounds: Requests, and what was answered.
-        classes: Names of the C classes.
-        read_mask: Reads the mask that an answer names.
 
     Returns:
         None where no item has two answers, and none was asked twice.

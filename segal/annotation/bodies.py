@@ -20,13 +20,7 @@ _DIGEST = re.compile('[0-9a-f]{64}')
 
 
 class RefusedError(Exception):
-    """A request that is answered with a status and a sentence.
-
-    Args:
-        status: Of HTTP.
-        sentence: What was wanted, and what came.
-        fields: Further fields of the response.
-    """
+    """A request that is answered with a status and a sentence."""
 
     def __init__(self, status: int, sentence: str, **fields: Any) -> None:
         super().__init__(sentence)
@@ -41,11 +35,6 @@ def nonsense(sentence: str) -> RefusedError:
 
 async def read_body(request: Request, media_type: str, most: int) -> bytes:
     """Read a body, and stop where it is larger than it may be.
-
-    Args:
-        request: Of which nothing was read.
-        media_type: What it has to say that it is.
-        most: Bytes.
 
     Raises:
         RefusedError: Another type (415), too large (413), too slow (408).
@@ -163,10 +152,6 @@ What = Literal['class', 'mask', 'void', 'cant_tell', 'skip']
 
 def parse_answer(body: bytes, classes: int) -> dict[str, Any]:
     """Parse and check the body of an answer.
-
-    Args:
-        body: All of it.
-        classes: How many there are.
 
     Returns:
         ``request``, ``item``, ``rev``, ``what``, ``cls``, ``mask``, ``ms``,

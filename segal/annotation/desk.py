@@ -43,12 +43,7 @@ class Status:
 
 
 class Desk:
-    """Follow which round is asked, and keep its journal in one thread.
-
-    Args:
-        work_dir: Of the experiment.
-        status: What the caller knows of the run.
-    """
+    """Follow which round is asked, and keep its journal in one thread."""
 
     def __init__(self, work_dir: Path, status: Status) -> None:
         self.folder = AnnotationFolder(work_dir)

@@ -82,12 +82,7 @@ class Web:
 
 
 class Endpoints:
-    """What the page can ask for.
-
-    Args:
-        desk: Knows the round that is asked.
-        web: The page's own files.
-    """
+    """What the page can ask for."""
 
     def __init__(self, desk: Desk, web: Web) -> None:
         self.desk = desk

@@ -96,11 +96,7 @@ def fork(
 def _suspects(
     folder: AnnotationFolder, number: int, classes: Sequence[str]
 ) -> list[int]:
-    """List the items whose answers the network contradicts.
-
-    Raises:
-        StateError: The round has no predictions.
-    """
+    """List the items whose answers the network contradicts."""
     found = suspects_of(folder, number, len(classes))
     if found is None:
         raise StateError(
@@ -121,9 +117,6 @@ def _kept(
 
     Items in ``suspects`` are open in any case. An item that is open is asked
     anew of all who answered it.
-
-    Raises:
-        ConfigError: There is no such class or item.
     """
     kinds = ('all', 'void', 'cant_tell', 'errors')
     items = {int(x) for x in reopen if x.isdecimal()}

@@ -126,11 +126,6 @@ def suspects_of(
     Answers that a second look or a reviewer has confirmed or corrected are
     left out.
 
-    Args:
-        folder: Of the work_dir.
-        round: Which one.
-        classes: How many there are.
-
     Returns:
         None where the round has no predictions.
 

@@ -89,11 +89,6 @@ def is_whole(png: bytes, size: int) -> bool:
 def clean_mask(png: bytes, item: Item, classes: int) -> bytes:
     """Check a mask, and write it anew with what counts of it.
 
-    Args:
-        png: See :func:`decode_mask`.
-        item: What it answers.
-        classes: How many there are.
-
     Returns:
         A PNG with class ids, and 255 where there is no class or the place is
         not asked. The same answer makes the same bytes.

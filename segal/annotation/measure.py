@@ -90,9 +90,6 @@ def seconds_left(state: State) -> float | None:
 def prices(rounds: Iterable[tuple[Request, State]]) -> dict[str, Price]:
     """Compute prices from what answers took.
 
-    Args:
-        rounds: The requests of an experiment, and their answers.
-
     Returns:
         Key of ``active_learning.costs`` -> price, of the kinds that were
         asked. ``'open'`` is what the first answer in an image took more than

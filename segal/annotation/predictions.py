@@ -57,10 +57,6 @@ def write(
 def read(folder: AnnotationFolder, round: int) -> NDArray[np.float32] | None:
     """Read the mean class probabilities of each item of a round.
 
-    Args:
-        folder: Of the work_dir.
-        round: Its number.
-
     Returns:
         float32 (items, C), by the network that chose them, which has not seen
         their answers; None where no network asked.

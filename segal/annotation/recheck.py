@@ -23,11 +23,6 @@ def decide(
 
     Nothing is written before all items have their answers, or twice.
 
-    Args:
-        folder: Of the work_dir.
-        request: What is asked.
-        state: What is answered.
-
     Returns:
         Items; none before it is decided.
 

@@ -33,11 +33,6 @@ _STATUS = {'void': VOID, 'cant_tell': REFUSED}
 def resolve(request: Request, state: State, read_mask: ReadMask) -> Answers:
     """Collect the answers that stand.
 
-    Args:
-        request: What was asked.
-        state: What was answered.
-        read_mask: Reads the mask that an answer names.
-
     Returns:
         The answers to a selection of all answered items; it is the request's
         own where all are answered. Items without an answer are left out and

@@ -56,11 +56,6 @@ def row_of(item: Item, rev: int, is_skipped: bool) -> dict[str, Any]:
 class Asked:
     """A round that is open: request, journal, queue and pictures.
 
-    Args:
-        folder: Of the work_dir.
-        round: Its number.
-        crops: The pictures of the pool.
-
     Raises:
         StateError: The request or the journal is damaged.
     """

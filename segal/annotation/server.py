@@ -172,11 +172,7 @@ def user_name() -> str:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take a port.
-
-    Raises:
-        AddressError: It is taken, or the host is none of this machine.
-    """
+    """Take a port."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         # its protocol makes asyncio send small responses without delay

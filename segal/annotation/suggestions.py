@@ -19,10 +19,6 @@ class Suggestions:
 
     There are none where no network asked, or none are wanted.
 
-    Args:
-        folder: Of the work_dir.
-        request: What is asked.
-
     Raises:
         StateError: The predictions are damaged.
     """

@@ -99,11 +99,7 @@ def take(
 
 
 def _read(folder: AnnotationFolder, path: Path, asked: Asked) -> Returned:
-    """Read a file, and hold it to the request.
-
-    Raises:
-        AnswerFileError: It answers another one.
-    """
+    """Read a file, and hold it to the request."""
     returned = read(path, asked)
     if returned.request != asked.request.sha256:
         known = next(
@@ -130,11 +126,7 @@ def _answer(
     annotator: str,
     masks: dict[str, bytes],
 ) -> tuple[Path, Answer]:
-    """Make an answer of a reply; put the PNG of its mask into ``masks``.
-
-    Raises:
-        AnswerFileError: Nobody gave it, or somebody with no possible name.
-    """
+    """Make an answer of a reply; put the PNG of its mask into ``masks``."""
     who, client = reply.who or annotator, reply.client
     if not who:
         raise AnswerFileError(
@@ -175,9 +167,6 @@ def _sort(
         state: What stands; the new answers are applied to it.
         classes: Their names.
         answers: With the file of each.
-
-    Raises:
-        AnswerFileError: A number of an answer was used for another one.
     """
     unit = request.unit + 's' * (len(request) != 1)
     found = Taken(f'round {request.round}, {len(request):,} {unit}')

@@ -44,12 +44,6 @@ def outcome(
 ) -> Event | NDArray[np.int16] | None:
     """Find what the answers to an item come to.
 
-    Args:
-        request: What was asked.
-        state: What was answered.
-        index: Of the item.
-        read_mask: Reads the mask that an answer names.
-
     Returns:
         An answer without a mask; or the class of each place, int16 (N,), 255
         where there is none and -1 where it is refused; None where the item

@@ -52,10 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def ablation(folder: Path, base: str) -> dict[str, Any]:
     """Summarise every row of an ablation, the base first.
 
-    Args:
-        folder: Of the rows.
-        base: Name of the row that the others change.
-
     Returns:
         For JSON; mIoU and IoU in per cent.
 
@@ -97,11 +93,7 @@ def ablation(folder: Path, base: str) -> dict[str, Any]:
 
 
 def _check_row(row: Path, runs: list[Run]) -> None:
-    """Check that the runs of a row differ only in their seed.
-
-    Raises:
-        StateError: They differ in more.
-    """
+    """Check that the runs of a row differ only in their seed."""
     from segal.report.comparability import differing
 
     unlike = differing(runs)

@@ -107,9 +107,6 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
 
     Returns:
         0, or 130 where the person ended it before all was answered.
-
-    Raises:
-        ConfigError: The folder has annotations, or there is no image.
     """
     folder = AnnotationFolder(out)
     if out.exists() and not folder.path.exists() and any(out.iterdir()):
@@ -167,11 +164,7 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
 
 
 def _check_held_out(cfg: Config, dataset: Any) -> None:
-    """Check that no validation image is in the pool.
-
-    Raises:
-        DataError: Some are.
-    """
+    """Check that no validation image is in the pool."""
     query, _ = build_listed(
         ConfigDict(cfg.data.query).copy(), dict(test_mode=True)
     )

@@ -66,10 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(args: argparse.Namespace, folder: Path) -> int:
     """Run and compare.
 
-    Args:
-        args: The command line.
-        folder: Of the runs.
-
     Returns:
         The exit code.
 

@@ -85,11 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_out(out: Path, force: bool) -> None:
-    """Refuse to write over a config.
-
-    Raises:
-        StateError: There is one, or the folder is a file.
-    """
+    """Refuse to write over a config."""
     if out.exists() and not out.is_dir():
         raise StateError(
             f'--out: wanted a folder, got the file {out}; name another'
@@ -102,11 +98,7 @@ def _check_out(out: Path, force: bool) -> None:
 
 
 def _write(out: Path, files: dict[str, str]) -> None:
-    """Write the files of an experiment, the config last.
-
-    Raises:
-        StateError: The folder cannot be written.
-    """
+    """Write the files of an experiment, the config last."""
     from segal.files import whole_file
 
     try:

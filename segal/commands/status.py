@@ -69,12 +69,7 @@ def status(
 
 
 def next_requests(work_dir: Path, rounds: int) -> int | None:
-    """Count what people are asked for the next round, where they are.
-
-    Args:
-        work_dir: Of the run.
-        rounds: So many are trained.
-    """
+    """Count what people are asked for the next round, where they are."""
     from segal.annotation.folder import AnnotationFolder
 
     folder = AnnotationFolder(work_dir)

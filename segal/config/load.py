@@ -90,11 +90,7 @@ def load_config(
 
 
 def _check_path(path: str) -> None:
-    """Check that a path can be read as a config.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
+    """Check that a path can be read as a config."""
     file = Path(path).expanduser()
     got = ''
     if file.is_dir():

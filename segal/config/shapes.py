@@ -133,9 +133,6 @@ _KINDS: dict[str, Any] = {
 def check_shapes(cfg: Config) -> list[str]:
     """Find keys of mmcv and mmseg that no part of theirs could read.
 
-    Args:
-        cfg: As loaded, before anything is translated.
-
     Returns:
         One sentence for each key.
     """

@@ -72,12 +72,7 @@ def span_of(
 def spans_of(
     config: ActiveLearningConfig, per_epoch: Sequence[int]
 ) -> list[Span]:
-    """Compute the spans of all phases.
-
-    Args:
-        config: As for :func:`span_of`.
-        per_epoch: Iterations of an epoch in each round.
-    """
+    """Compute the spans of all phases."""
     spans: list[Span] = []
     before = 0
     for number, each in enumerate(per_epoch):

@@ -29,9 +29,6 @@ BEREFT = 5
 def main(arguments: Sequence[str]) -> int:
     """Start the workers and wait for them.
 
-    Args:
-        arguments: Those of torchrun.
-
     Returns:
         0, the exit code of the worker that failed first, or 128 + the number
         of the signal that ended a worker or this process.

@@ -66,10 +66,6 @@ def is_timeout(error: BaseException) -> bool:
 def lost_rank(error: BaseException, what: str) -> LostRankError | None:
     """Explain why a collective operation failed.
 
-    Args:
-        error: The error of gloo or NCCL.
-        what: The operation that waited, in words.
-
     Returns:
         The error to raise; None for an error with another cause.
     """

@@ -30,11 +30,7 @@ _ours = 0
 
 
 class StoppedError(SegALError):
-    """The run was asked to end, and ended at a safe point.
-
-    Args:
-        number: Of the signal.
-    """
+    """The run was asked to end, and ended at a safe point."""
 
     def __init__(self, number: int) -> None:
         self.number = number

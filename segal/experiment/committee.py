@@ -176,11 +176,7 @@ class Committee:
     def _read(
         self, path: Path, where: str, each_round: bool
     ) -> dict[str, Tensor]:
-        """Read the weights of a checkpoint with the same classes.
-
-        Raises:
-            StateError: It is missing or hurt, or its classes are others.
-        """
+        """Read the weights of a checkpoint with the same classes."""
         if not path.is_file():
             raise StateError(
                 f'{where}: wanted a checkpoint, but there is no {path}; '

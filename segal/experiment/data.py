@@ -184,10 +184,6 @@ def _check_sources_apart(
     Args:
         pool: Name of each image of ``data.query`` -> its file.
         sources: Key -> data set.
-
-    Raises:
-        ConfigError: An image of a source is a file of the pool, by whatever
-            path.
     """
     own, alike = {}, {}
     for file in pool.values() if sources else ():
@@ -231,10 +227,6 @@ def _check_orientations(sets: Mapping[str, Any]) -> None:
 
     Args:
         sets: Key -> data set; the pool and its augmented view come first.
-
-    Raises:
-        DataError: Images and annotations do not fit, or the pool is turned
-            in one pipeline and not in the other.
     """
     problems: list[str] = []
     notes: dict[str, str] = {}
@@ -326,12 +318,7 @@ def _find_view(
 
 
 def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
-    """List the folders and split files of a data set that are missing.
-
-    Args:
-        key: Key of the entry in the config.
-        entry: Config of the data set.
-    """
+    """List the folders and split files of a data set that are missing."""
     problems = []
     root = entry.get('data_root')
     if not isinstance(root, str | None):

@@ -35,12 +35,7 @@ def needs_of(config: ActiveLearningConfig) -> set[str]:
 
 
 def features_folder(extractor: BaseExtractor, work_dir: Path) -> Path:
-    """Return the folder of a pool's features.
-
-    Args:
-        extractor: Describes the images.
-        work_dir: The experiment's folder.
-    """
+    """Return the folder of a pool's features."""
     named: Any = getattr(extractor, 'cache', None)
     return Path(named).expanduser() if named else work_dir / FOLDER
 
@@ -53,13 +48,6 @@ def describe_first(
     weights: bool,
 ) -> Described:
     """Describe the first image of a pool, to see whether that works.
-
-    Args:
-        extractor: Describes it.
-        pool: With at least one image.
-        device: Where.
-        logger: Logs which weights were loaded.
-        weights: Whether they are loaded.
 
     Raises:
         ConfigError: The network cannot be built, or cannot describe.

@@ -55,11 +55,7 @@ def show(
 
 
 def _check_bits(pool: Pool, name: str) -> None:
-    """Refuse a decoder that cuts values off at 255.
-
-    Raises:
-        DataError: Pillow is to make 8 bits of more.
-    """
+    """Refuse a decoder that cuts values off at 255."""
     loader, path = loader_of(pool.loading_steps), pool.file(name)
     if (
         loader.imdecode_backend == 'pillow'

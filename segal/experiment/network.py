@@ -68,9 +68,6 @@ class Networks:
     def first(self, round: int) -> nn.Module:
         """Build the network with its first weights.
 
-        Args:
-            round: Seeds what is drawn.
-
         Raises:
             StateError: Weights that are missing or do not fit.
         """
@@ -171,11 +168,7 @@ class Networks:
         return self.sped(model)
 
     def _load_from(self, model: nn.Module) -> None:
-        """Load a whole network's weights, such as those of a source domain.
-
-        Raises:
-            StateError: They cannot be read, or are of another network.
-        """
+        """Load a whole network's weights, such as those of a source domain."""
         source: str = self.cfg.load_from
         try:
             content = CheckpointLoader.load_checkpoint(
@@ -203,11 +196,7 @@ class Networks:
         )
 
     def _compare_classes(self, names: Any, source: str) -> None:
-        """Check that the classes of a checkpoint have the same order.
-
-        Raises:
-            StateError: They are the same names in another order.
-        """
+        """Check that the classes of a checkpoint have the same order."""
         if not isinstance(names, list | tuple) or not self.classes:
             return
         got, wanted = list(names), list(self.classes)

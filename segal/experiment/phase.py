@@ -113,17 +113,7 @@ def remove(path: Path) -> None:
 
 
 class PhaseBuilder:
-    """Build the training phase of each round, for the outer runner.
-
-    Args:
-        cfg: Translated config.
-        config: Its active learning, read.
-        data: The data sets.
-        store: The bought labels.
-        work_dir: The experiment's folder.
-        device: Device of the training.
-        logger: For all messages.
-    """
+    """Build the training phase of each round, for the outer runner."""
 
     def __init__(
         self,
@@ -251,9 +241,6 @@ class PhaseBuilder:
         """Read the last checkpoint of a round on rank 0, for all ranks.
 
         The checkpoint hook's own file of the same moment stands in for it.
-
-        Raises:
-            StateError: Both are missing or hurt.
         """
         content = None
         path = last_checkpoint(self.work_dir, round)

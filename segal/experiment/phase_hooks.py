@@ -61,10 +61,6 @@ class PhaseHooks:
     ) -> EvaluationHook:
         """Register mmcv's training hooks and ours on a phase.
 
-        Args:
-            runner: The inner runner.
-            snapshot: The snapshot to continue from, if any.
-
         Returns:
             The evaluation hook.
         """

@@ -138,11 +138,6 @@ def unit_of_config(
 ) -> QueryUnit:
     """Build the unit that queries ask for.
 
-    Args:
-        config: What the user wrote, read.
-        pool: The images.
-        cache: Folder for what is computed once for each image.
-
     Raises:
         ConfigError: An option of a region has no meaning.
     """
@@ -153,11 +148,6 @@ def unit_of_config(
 
 def shape_of(part: Mapping[str, Any], pool: Pool, cache: Path) -> QueryUnit:
     """Build a region, as a config names it.
-
-    Args:
-        part: Of the config.
-        pool: The images.
-        cache: Folder for what is computed once for each image.
 
     Raises:
         ConfigError: One of its options has no meaning.

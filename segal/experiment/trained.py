@@ -149,9 +149,6 @@ def name_classes(
 def test_pipeline_of(cfg: Config) -> tuple[Any, list[str]]:
     """Read how a config shows images to its network outside training.
 
-    Args:
-        cfg: As loaded, of SegAL or of mmseg.
-
     Returns:
         The pipeline of the first of ``data.query``, ``data.test`` and
         ``data.val`` that has one, else ``test_pipeline``, without ground

@@ -13,11 +13,7 @@ from segal.seeding import key
 
 @HOOKS.register_module()
 class KeyedRandomnessHook(Hook):
-    """Seed dropout from (seed, round, iteration, rank).
-
-    Args:
-        seed: The experiment's seed.
-    """
+    """Seed dropout from (seed, round, iteration, rank)."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -135,12 +135,7 @@ def _problems(items: Sequence[_Item], path: Path) -> list[str]:
 
 
 def check_border(run: Run, config: Any) -> list[str]:
-    """Check that a run can go on from its labels and rows alone.
-
-    Args:
-        run: Of the plan.
-        config: Its active learning, read.
-    """
+    """Check that a run can go on from its labels and rows alone."""
     reset = config.reset
     kept = [
         name for name in ('weights', 'optimizer') if not getattr(reset, name)

@@ -174,10 +174,6 @@ def last_checkpoint(work_dir: Path, round: int) -> Path:
 def load_plain(path: Path, optimizer: bool = False) -> dict[str, Any]:
     """Read a checkpoint of SegAL: tensors and plain values only.
 
-    Args:
-        path: Of the file.
-        optimizer: Whether it must have the optimizer's state.
-
     Raises:
         StateError: It is missing or hurt.
     """

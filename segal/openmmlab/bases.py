@@ -136,11 +136,7 @@ def _is_plain(path: Path, cfg: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def bases_set_aside(top: str) -> Iterator[None]:
-    """Make ``Config.fromfile`` set sections of bases aside in this block.
-
-    Args:
-        top: The file that is read, which is no base.
-    """
+    """Make ``Config.fromfile`` set sections of bases aside in this block."""
     original = Config._file2dict
     top_path = Path(top).expanduser().resolve()
     inside_plain = [False]

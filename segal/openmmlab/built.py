@@ -77,10 +77,6 @@ def not_built(where: str, section: Any, error: Exception) -> str:
 def building(where: str, section: Any) -> Iterator[None]:
     """Explain why a part cannot be built in this block.
 
-    Args:
-        where: Dotted path of the section.
-        section: Its value.
-
     Raises:
         ConfigError: See :func:`not_built`; other errors of ours stay.
     """

@@ -49,10 +49,6 @@ _FORCE_UNSAFE = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 def load_file(path: str | pathlib.Path, map_location: Any = 'cpu') -> Any:
     """Load a file of ``torch.save`` without executing any of its code.
 
-    Args:
-        path: The file.
-        map_location: See :func:`torch.load`.
-
     Raises:
         StateError: The file is missing, hurt, or holds more than plain data.
     """
@@ -66,9 +62,6 @@ def safe_loading(name: str) -> Iterator[None]:
 
     The call's own arguments do not matter: mmcv loads downloads with
     ``weights_only=False``.
-
-    Args:
-        name: The file or address, for the message.
 
     Raises:
         StateError: It cannot be loaded, or not without running its code.

@@ -80,9 +80,6 @@ def one_of_each_kind(dataset: CustomDataset) -> list[int]:
     The header alone tells the kind: grey, colour, with alpha, of more bits.
     A file with an unknown header is sorted by its suffix.
 
-    Args:
-        dataset: Of mmseg's, not empty.
-
     Returns:
         The first position of each kind, from 0 on.
     """

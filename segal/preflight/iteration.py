@@ -188,14 +188,7 @@ def _step(
 
 
 class _Iteration:
-    """Run the first iteration of a phase, and check momenta to its end.
-
-    Args:
-        model: Its own network, which it may change.
-        loader: Of one batch.
-        parts: The experiment.
-        folder: Temporary folder of the logs.
-    """
+    """Run the first iteration of a phase, and check momenta to its end."""
 
     def __init__(
         self,

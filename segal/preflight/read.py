@@ -74,11 +74,7 @@ def read_experiment(
 
 
 def _check_runner(name: str) -> None:
-    """Check that the runner of the rounds is SegAL's, or made of it.
-
-    Raises:
-        ConfigError: A module of the user's registered another one.
-    """
+    """Check that the runner of the rounds is SegAL's, or made of it."""
     kind = RUNNERS.get(name)
     if not issubclass(kind, ActiveLearningRunner):
         raise ConfigError(

@@ -22,10 +22,6 @@ _QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 def check_out(out: Path, folder: Path) -> None:
     """Check that a query may write into a folder.
 
-    Args:
-        out: The output folder.
-        folder: Folder of the images.
-
     Raises:
         StateError: ``out`` is a file, is not empty, lies in the folder of the
             images, or cannot be made.

@@ -17,12 +17,7 @@ from segal.active.label_store.store import LabelStore
 
 
 def unlabelled_classes(store: LabelStore, classes: int) -> list[int]:
-    """List the ids of the classes without a bought label.
-
-    Args:
-        store: With the labels.
-        classes: Number of classes.
-    """
+    """List the ids of the classes without a bought label."""
     missing = set(range(classes))
     for number in range(store.rounds):
         if missing:  # else no further label map is read

@@ -160,11 +160,7 @@ class ActiveLearningRunner:
         self.store.reload()
 
     def _log_progress(self) -> None:
-        """Log how much is done, and refuse files that contradict.
-
-        Raises:
-            StateError: There are fewer label files than finished rounds.
-        """
+        """Log how much is done, and refuse files that contradict."""
         done, files = len(self.rows), self.store.rounds
         if done > files:
             raise StateError(

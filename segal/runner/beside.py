@@ -26,10 +26,6 @@ def runs_beside(
     same seed is preferred. Full supervision has all labels from the start,
     and the same network, data and optimizer.
 
-    Args:
-        work_dir: Of this run.
-        rows: Of this run.
-
     Returns:
         The rows of random, and the mIoU of full supervision; none, and None,
         where there is no such run or a file cannot be read.

@@ -15,9 +15,6 @@ CHANGED = ' with changes'
 def commit_of(folder: Path = ROOT) -> str | None:
     """Read the commit of a checkout.
 
-    Args:
-        folder: Its top.
-
     Returns:
         40 hexadecimal digits, and :data:`CHANGED` if tracked files differ;
         None if the folder is no checkout, or git is not installed.

@@ -60,10 +60,6 @@ class RoundFactory(Protocol):
     def committee(self, round: int, asked: bool) -> list[ModelWrapper]:
         """Load the further networks that predict beside a round's network.
 
-        Args:
-            round: Of the phase.
-            asked: Whether labels are bought by their predictions.
-
         Raises:
             StateError: ``asked``, and one of them is missing or damaged.
         """

@@ -152,13 +152,7 @@ class _RoundRunner(BaseRunner):
     def checkpoint(
         self, epochs: int, iters: int, meta: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return the state to continue from: tensors and plain values.
-
-        Args:
-            epochs: Finished, as the runner counts them.
-            iters: Finished, as the runner counts them.
-            meta: To store beside the runner's own.
-        """
+        """Return the state to continue from: tensors and plain values."""
         model = unwrapped(self.model)
         own: dict[str, Any] = dict(epoch=epochs, iter=iters)
         if self.scaler is not None:

@@ -46,11 +46,6 @@ def keep_machine(
     On CPU the number of threads is set again, since it changes the last bits
     of sums. Other differences cannot be set, and are logged.
 
-    Args:
-        work_dir: The experiment's folder.
-        device: Device of the training.
-        logger: Logs differences.
-
     Raises:
         StateError: The record cannot be read or written.
     """

@@ -80,11 +80,7 @@ def find_classes(
 def _names(
     given: Sequence[str] | None, folder: Path, masks: Masks | None
 ) -> tuple[list[str], str]:
-    """Read the names, and where they come from.
-
-    Raises:
-        ConfigError: ``classes.txt`` is not UTF-8.
-    """
+    """Read the names, and where they come from."""
     if given:
         words = given[0].split(',') if len(given) == 1 else list(given)
         return [word.strip() for word in words if word.strip()], '--classes'

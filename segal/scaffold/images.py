@@ -128,12 +128,7 @@ def folder_of(path: Path, what: str) -> Path:
 
 
 def names_below(folder: Path, without: Sequence[Path] = ()) -> list[str]:
-    """List files below a folder that look like images, hidden ones left out.
-
-    Args:
-        folder: The folder.
-        without: Folders in it that do not count.
-    """
+    """List files below a folder that look like images, but hidden ones."""
     apart = [other.resolve() for other in without]
     return sorted(
         name

@@ -71,10 +71,6 @@ class Masks:
 def look_at_masks(path: Path, images: Folder) -> Masks:
     """Pair masks with images and read at most ``DECODED`` of them.
 
-    Args:
-        path: Folder of the masks.
-        images: Loses the images without a mask, with a note.
-
     Raises:
         DataError: No folder, no pair, or masks that hold no class ids.
     """
@@ -106,9 +102,6 @@ def _paired(folder: Path, photos: Sequence[Photo], names: set[str]) -> Masks:
 
     ``a.jpg`` with ``a.png`` or ``a_mask.png``; where all images share an
     ending, as ``a_left.png`` has, ``a_ids.png`` without it, too.
-
-    Raises:
-        DataError: No mask belongs to an image.
     """
     by_folder = defaultdict(list)
     for name in sorted(names):
@@ -155,12 +148,7 @@ def _common_tail(stems: Sequence[str]) -> str:
 
 
 def _compare_sizes(masks: Masks, images: Folder) -> None:
-    """Leave out images whose mask has another size.
-
-    Raises:
-        DataError: EXIF turns images, and sizes do not tell whether masks are
-            turned, too.
-    """
+    """Leave out images whose mask has another size."""
     wrong: list[str] = []
     stored: list[str] = []
     upright: list[str] = []
@@ -197,11 +185,7 @@ def _compare_sizes(masks: Masks, images: Folder) -> None:
 
 
 def _read(masks: Masks, images: Folder) -> None:
-    """Count ids of some masks, and drop images whose mask is damaged.
-
-    Raises:
-        DataError: A mask holds colours, is a JPEG, or has an id above 255.
-    """
+    """Count ids of some masks, and drop images whose mask is damaged."""
     broken = []
     for name in sample([one.name for one in images.photos], 'mask'):
         path = masks.path / masks.name_of(name)
@@ -238,11 +222,7 @@ def _read(masks: Masks, images: Folder) -> None:
 
 
 def _check_ids(masks: Masks, images: Folder) -> None:
-    """Warn of odd ids.
-
-    Raises:
-        DataError: Fewer than two classes.
-    """
+    """Warn of odd ids."""
     ids = masks.ids
     if len(ids) < 2:
         hint = ''

@@ -126,10 +126,6 @@ def _side(length: float) -> int:
 def split(names: list[str], most: int) -> tuple[list[str], list[str]]:
     """Hold 15 % of some images out, at least 3 where there are 6 or more.
 
-    Args:
-        names: Of all images.
-        most: Images that are held out at most.
-
     Returns:
         The others and those held out, each sorted. The draw depends on names
         alone, so that images added later move none that stays held out.
@@ -140,13 +136,7 @@ def split(names: list[str], most: int) -> tuple[list[str], list[str]]:
 
 
 def budget_of(unit: str, images: int, pixels: int) -> int:
-    """Choose how much a round asks: an hour, or less in a small pool.
-
-    Args:
-        unit: What is asked.
-        images: In the pool.
-        pixels: Of the smallest image.
-    """
+    """Choose how much a round asks: an hour, or less in a small pool."""
     hour = int(SECONDS / price(unit, 1))
     if unit == 'image':
         return max(1, min(hour, images // ROUNDS))

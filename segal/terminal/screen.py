@@ -38,12 +38,7 @@ _hushed = False
 
 
 class Screen:
-    """Draw a view on a terminal, in place.
-
-    Args:
-        view: What is shown.
-        terminal: File descriptor of the terminal.
-    """
+    """Draw a view on a terminal, in place."""
 
     def __init__(self, view: View, terminal: int) -> None:
         self.view = view

@@ -91,10 +91,6 @@ class Prepared:
 def run_experiment(cfg: Config, options: Options) -> list[dict[str, Any]]:
     """Run an experiment, or continue it.
 
-    Args:
-        cfg: As loaded.
-        options: Of the command line.
-
     Returns:
         The rows of ``rounds.json``.
     """

@@ -43,9 +43,6 @@ class BaseHeuristic(ABC):
     def __call__(self, prediction: Prediction) -> Tensor:
         """Compute :meth:`score`, and check it.
 
-        Args:
-            prediction: Of one image.
-
         Returns:
             float32 (H, W), finite, on the device :meth:`score` left it on.
 

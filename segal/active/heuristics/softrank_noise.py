@@ -38,9 +38,6 @@ class SoftrankNoise(GumbelHeuristic):
 def mean_ranks(score: Tensor) -> Tensor:
     """Compute the rank of each score in descending order.
 
-    Args:
-        score: Floating, of any shape.
-
     Returns:
         float64 of the same shape, from 1 for the highest; scores that are
         equal share the mean of their places.

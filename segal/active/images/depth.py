@@ -16,9 +16,6 @@ TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 def has_eight_bits(path: str) -> bool | None:
     """Check whether each channel of a file has at most 8 bits.
 
-    Args:
-        path: Of the file.
-
     Returns:
         None where it is not there, or of a format that is not known here.
     """

@@ -97,10 +97,6 @@ def decode(path: Path, size: Sequence[int], loader: Loader) -> NDArray[Any]:
 def decoded_otherwise(path: str, steps: Sequence[Any]) -> str:
     """Name the decoder options that could read a file.
 
-    Args:
-        path: The file.
-        steps: The loading steps of the pipeline.
-
     Returns:
         To follow what is wrong with it; empty where nothing decodes it.
     """

@@ -68,10 +68,6 @@ class Range(NamedTuple):
 def content_of(image: Any, path: str) -> Content:
     """Describe the type, channels and bits of an image.
 
-    Args:
-        image: As a loader gives it.
-        path: Of its file.
-
     Raises:
         DataError: It is no image: other than (H, W) or (H, W, C), empty, or
             of something else than real numbers.
@@ -169,9 +165,6 @@ class ImageView:
 
     def fingerprint(self, contents: Mapping[str, Content]) -> str:
         """Compute a fingerprint of all that the conversion depends on.
-
-        Args:
-            contents: Of the images that are not plain.
 
         Returns:
             Empty where every image is plain and shown as it is.

@@ -210,11 +210,6 @@ def check_answers(
 ) -> Growth:
     """Check that each request has one answer: a class, void, or refused.
 
-    Args:
-        selection: What was asked.
-        answers: Of the oracle, not stored yet.
-        store: What was asked before.
-
     Returns:
         What the round must add to the store.
 
@@ -313,11 +308,6 @@ def _image_shares(
 def check_bought(before: Snapshot, growth: Growth, store: LabelStore) -> None:
     """Check that the store grew by exactly the bought labels.
 
-    Args:
-        before: The store before the round.
-        growth: What the round must add.
-        store: The store after the round.
-
     Raises:
         RuntimeError: A label is missing, additional or changed; or memory and
             files differ.
@@ -360,10 +350,6 @@ def check_bought(before: Snapshot, growth: Growth, store: LabelStore) -> None:
 
 def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
     """Check that all ranks hold the same labels.
-
-    Args:
-        fingerprints: Of each rank's store, in the order of ranks.
-        number: The round of the last label file.
 
     Raises:
         RuntimeError: The fingerprints differ.

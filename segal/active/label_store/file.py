@@ -124,11 +124,7 @@ class LabelFile:
         return Counts(requested, labelled, void, refused, len(self.images))
 
     def asked(self, opened: int) -> Asked:
-        """Count what the requests of this round cost.
-
-        Args:
-            opened: Images of which nothing was asked before.
-        """
+        """Count what the requests of this round cost."""
         from segal.active.units import unit_named
 
         if not len(self.regions):
@@ -226,10 +222,6 @@ def encode(content: LabelFile) -> bytes:
 def decode(path: Path, data: bytes) -> LabelFile:
     """Read a label file from its bytes.
 
-    Args:
-        path: For the messages.
-        data: All of the file.
-
     Raises:
         StateError: The file is truncated, altered, or of another format.
     """
@@ -273,11 +265,7 @@ def decode(path: Path, data: bytes) -> LabelFile:
 
 
 def _check_shape(path: Path, content: LabelFile, counts: Any) -> None:
-    """Check that the arrays of a file fit each other.
-
-    Raises:
-        StateError: They contradict each other.
-    """
+    """Check that the arrays of a file fit each other."""
     images, pixels = len(content.images), len(content.places)
     whole = content.whole
     answers = images if whole else pixels

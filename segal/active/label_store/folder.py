@@ -97,11 +97,6 @@ class LabelFolder:
     def write(self, number: int, data: bytes, maps: dict[str, bytes]) -> None:
         """Write the label maps of a round, then the file that names them.
 
-        Args:
-            number: The round.
-            data: The label file.
-            maps: File name -> PNG.
-
         Raises:
             StateError: They cannot be written, or the round has a file.
         """

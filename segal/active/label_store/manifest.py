@@ -47,10 +47,6 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(path: Path, data: bytes) -> Manifest:
     """Read a manifest from its JSON.
 
-    Args:
-        path: For the messages.
-        data: All of the file.
-
     Raises:
         StateError: The file is damaged, or of another format.
     """

@@ -82,11 +82,7 @@ def pack(
 
 
 def _scores(selection: Selection, names: Sequence[str]) -> NDArray[np.float32]:
-    """Return the scores of a selection in the order of ``names``, if any.
-
-    Raises:
-        RuntimeError: Some are missing.
-    """
+    """Return the scores of a selection in the order of ``names``, if any."""
     if not selection.scores:
         return np.empty(0, np.float32)
     parts = [selection.scores.get(name, np.empty(0)) for name in names]
@@ -101,11 +97,7 @@ def _scores(selection: Selection, names: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _regions(selection: Selection, names: Sequence[str]) -> NDArray[np.int32]:
-    """Return the regions of a selection in the order of ``names``, if any.
-
-    Raises:
-        RuntimeError: Some are missing, or their numbers have gaps.
-    """
+    """Return the regions of a selection in the order of ``names``, if any."""
     if not selection.regions:
         return np.empty(0, np.int32)
     parts = [selection.regions.get(name, np.empty(0, int)) for name in names]

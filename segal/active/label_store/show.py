@@ -19,11 +19,6 @@ def summary(
 ) -> dict[str, Any]:
     """Collect all that ``tools/labels.py show`` prints, as plain values.
 
-    Args:
-        store: With the labels.
-        classes: Names of the C classes.
-        image: Name of an image whose requests are listed, too.
-
     Raises:
         DataError: The pool has no such image.
     """

@@ -34,9 +34,6 @@ class LabelState:
     order of the requests: 8 bytes a pixel. Names are looked up in the pool by
     bisection.
 
-    Args:
-        pool: All images that may be asked, each name once.
-
     Attributes:
         fingerprint: Of the pool.
         offsets: int32 (P + 1,).

@@ -317,9 +317,6 @@ class LabelStore:
     def packed(self, answers: Answers) -> tuple[LabelFile, dict[str, bytes]]:
         """Pack the answers of the next round, without storing them.
 
-        Args:
-            answers: To every request of the selection.
-
         Returns:
             The content of the label file; and file name -> PNG of each label
             map that it names.

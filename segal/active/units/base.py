@@ -170,11 +170,7 @@ class QueryUnit:
         raise NotImplementedError
 
     def told(self, asked: Asked) -> dict[str, Any]:
-        """Say in a row of ``rounds.json`` what a label file asked.
-
-        Args:
-            asked: Of the file.
-        """
+        """Say in a row of ``rounds.json`` what a label file asked."""
         return {}
 
     # how it is answered, and packed into a label file

@@ -90,9 +90,6 @@ class Costs:
     def of(self, asked: Asked) -> Fraction:
         """Compute what some requests cost, exactly.
 
-        Args:
-            asked: Of one label file, or of several together.
-
         Returns:
             In ``unit``, 0 or more.
         """

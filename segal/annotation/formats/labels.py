@@ -24,9 +24,6 @@ def label_codes(classes: Sequence[str]) -> dict[str, int]:
     A class that has one of the last three names keeps it; the label then
     ends with ``_``.
 
-    Args:
-        classes: Their names.
-
     Returns:
         Name -> class id, ``VOID``, ``CANT_TELL`` or ``OPEN``, in this order.
 

@@ -40,10 +40,6 @@ _MEND = 'give back the answers again, on the page, and take that file as it is'
 def read(path: Path, asked: Asked) -> Returned:
     """Read the file that a page gave back.
 
-    Args:
-        path: Of the JSON file.
-        asked: What is asked now.
-
     Raises:
         AnswerFileError: It answers another request, or is damaged or edited.
     """
@@ -95,11 +91,7 @@ def _told(keys: set[str]) -> str:
 def _reply(
     path: Path, place: str, value: Any, who: str, asked: Asked
 ) -> Reply:
-    """Check one answer.
-
-    Raises:
-        AnswerFileError: It makes no sense.
-    """
+    """Check one answer."""
     if not isinstance(value, dict) or {*value} != _ANSWER_KEYS:
         _refuse(path, place, f'an object with {_told(_ANSWER_KEYS)}', value)
 
@@ -143,11 +135,7 @@ def _reply(
 
 
 def _mask(value: Any, item: Item, classes: int) -> NDArray[np.uint8]:
-    """Decode a mask; nothing larger than its box is ever unpacked.
-
-    Raises:
-        ValueError: It is none of this item.
-    """
+    """Decode a mask; nothing larger than its box is ever unpacked."""
     if not isinstance(value, str) or len(value) > 2 * most_bytes(item):
         raise ValueError('wanted a PNG file of the size of the item')
     try:

@@ -19,9 +19,6 @@ class Partition(Region):
     def labels(self, image: PoolImage) -> NDArray[np.int64]:
         """Cut an image into regions.
 
-        Args:
-            image: Which one.
-
         Returns:
             int64 (H, W), the region of each pixel, from 0 without gaps; the
             same every time.

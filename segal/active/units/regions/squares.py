@@ -94,12 +94,6 @@ class Squares(Region):
         Equal neighbourhoods get equal scores, to the bit: sums are taken
         anew for each pixel, not carried along.
 
-        Args:
-            score: See :meth:`best`.
-            asked: See :meth:`best`.
-            askable: See :meth:`best`.
-            aggregate: See :meth:`best`.
-
         Returns:
             float32 (H, W), -inf where the square may not be asked; and int64
             (H, W), its askable pixels.

@@ -77,9 +77,6 @@ class Superpixels(Partition):
     def labels(self, image: PoolImage) -> NDArray[np.int64]:
         """Read the superpixel of each pixel, or compute it.
 
-        Args:
-            image: Which one.
-
         Returns:
             int64 (H, W), from 0 without gaps, in reading order of their
             first pixels.
