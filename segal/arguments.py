@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import functools
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from segal.errors import SegALError, last_words
+
+Main = Callable[[Sequence[str] | None], int]
+
+
+def with_exit_codes(main: Main) -> Main:
+    """Let a command end with one line and an exit code on errors of a user.
+
+    With ``--debug`` among the arguments, the error is raised.
+    """
+
+    @functools.wraps(main)
+    def run(arguments: Sequence[str] | None = None) -> int:
+        try:
+            return main(arguments)
+        except SegALError as error:
+            if '--debug' in (sys.argv if arguments is None else arguments):
+                raise
+            sys.stderr.write(f'Error: {last_words(error)}\n')
+            return error.exit_code
+
+    return run
 
 
 class KeyValues(argparse.Action):

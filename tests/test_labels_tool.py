@@ -532,7 +532,7 @@ def test_nothing_bought_yet(tmp_path, capsys):
 def test_trouble_is_one_line_and_an_exit_code(tmp_path, capsys):
     assert tool.main(['check', str(tmp_path)]) == StateError.exit_code
     said = capsys.readouterr().err
-    assert said.startswith('error: ')
+    assert said.startswith('Error: ')
     assert said.count('\n') == 1
     with pytest.raises(StateError):
         tool.main(['check', str(tmp_path), '--debug'])

@@ -11,19 +11,19 @@ base. An unfinished run counts in its finished rounds.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segal.arguments import make_parser
-from segal.errors import SegALError, StateError
+from segal.arguments import make_parser, with_exit_codes
+from segal.errors import StateError
 from segal.files import replace_json
 
 if TYPE_CHECKING:
     from segal.report.run import Run
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, write the file, and return the exit code."""
     parser = make_parser(
@@ -36,15 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--out', type=Path, help='a results.json')
     args = parser.parse_args(arguments)
-    try:
-        results = ablation(args.folder, args.base)
-        if args.out:
-            from segal.rounds import plain
+    results = ablation(args.folder, args.base)
+    if args.out:
+        from segal.rounds import plain
 
-            replace_json(args.out, plain(results))
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
+        replace_json(args.out, plain(results))
     print('\n'.join(table(results)))
     return 0
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +31,10 @@ from typing import Any
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
-from segal.arguments import KeyValues, make_parser
+from segal.arguments import KeyValues, make_parser, with_exit_codes
 from segal.commands import annotate_errors
 from segal.commands.annotate_tools import add_verbs
-from segal.errors import AnswersWanted, SegALError, StateError
+from segal.errors import AnswersWanted, StateError
 
 
 @dataclass(frozen=True)
@@ -375,11 +374,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command of the arguments, and return the exit code."""
     args = _parser().parse_args(arguments)
-    try:
-        return int(args.function(args))
-    except SegALError as error:
-        sys.stderr.write(f'Error: {error}\n')
-        return error.exit_code
+    return int(args.function(args))

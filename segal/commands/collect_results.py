@@ -11,17 +11,17 @@ and machine.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segal.arguments import add_full, make_parser
-from segal.errors import SegALError, StateError
+from segal.arguments import add_full, make_parser, with_exit_codes
+from segal.errors import StateError
 from segal.files import replace_json
 from segal.report import AXES
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the file, print a table, and return the exit code."""
     parser = make_parser(
@@ -39,12 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     from segal.rounds import plain
 
-    try:
-        results = collect(args.work_dirs, args.full, args.out, args.axis)
-        replace_json(args.out, plain(results))
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
+    results = collect(args.work_dirs, args.full, args.out, args.axis)
+    replace_json(args.out, plain(results))
     print('\n'.join(lines_of(results)))
     return 0
 

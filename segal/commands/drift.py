@@ -24,14 +24,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segal.arguments import make_parser
-from segal.errors import SegALError, StateError
+from segal.arguments import make_parser, with_exit_codes
+from segal.errors import StateError
 from segal.files import shipped
 
 if TYPE_CHECKING:
     from segal.report.compare import Comparison, RoundDrift
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, compare, print, and return the exit code."""
     parser = make_parser(
@@ -56,11 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.runs < 2 or args.gpus < 1:
         parser.error('wanted 2 --runs or more, and 1 --gpus or more')
     folder = args.work_dir or Path(tempfile.mkdtemp(prefix='segal_drift_'))
-    try:
-        return measure(args, folder)
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
+    return measure(args, folder)
 
 
 def measure(args: argparse.Namespace, folder: Path) -> int:

@@ -13,14 +13,12 @@ import argparse
 import logging
 import platform
 import subprocess
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segal.arguments import make_parser
-from segal.errors import SegALError, last_words
+from segal.arguments import make_parser, with_exit_codes
 from segal.files import replace_json
 
 if TYPE_CHECKING:
@@ -116,6 +114,7 @@ def _mean_overlap(draws: list[list[str]]) -> float | None:
     return sum(pairs) / len(pairs) if pairs else None
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, write, print, and return the exit code."""
     args = parse(arguments)
@@ -125,14 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.addHandler(logging.StreamHandler())
     _LOGGER.propagate = False  # mmcv silences the root's handlers
-    try:
-        results = measure(args)
-        replace_json(args.out, results)
-    except SegALError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f'\nError: {last_words(error)}\n')
-        return error.exit_code
+    results = measure(args)
+    replace_json(args.out, results)
     print(f'{"first draw":14}' + ''.join(f'{key:>10}' for key in _SHOWN))
     for name, row in results['draws'].items():
         cells = ''.join(f'{row[key]:10.4f}' for key in _SHOWN)

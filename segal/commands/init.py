@@ -7,14 +7,13 @@ the images is held out for evaluation.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segal.arguments import make_parser
-from segal.errors import SegALError, StateError
+from segal.arguments import make_parser, with_exit_codes
+from segal.errors import StateError
 
 if TYPE_CHECKING:
     from segal.scaffold.images import Folder
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from segal.scaffold.plan import Plan
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Look at the folders, write the experiment, and say what is next."""
     parser = make_parser(
@@ -63,20 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from segal.scaffold.masks import look_at_masks
     from segal.scaffold.plan import make_plan
 
-    try:
-        out = absolute(args.out, '--out')
-        _check_out(out, args.force)
-        beside = args.masks and args.masks.resolve() == args.images.resolve()
-        apart = [out, *([args.masks] if args.masks and not beside else [])]
-        images = look_at_images(args.images, apart, masks_beside=bool(beside))
-        masks = look_at_masks(args.masks, images) if args.masks else None
-        classes = find_classes(args.classes, images, masks)
-        plan = make_plan(images, args.unit, people=masks is None)
-        files = write_config(out, images, masks, classes, plan)
-        _write(out, files)
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
+    out = absolute(args.out, '--out')
+    _check_out(out, args.force)
+    beside = args.masks and args.masks.resolve() == args.images.resolve()
+    apart = [out, *([args.masks] if args.masks and not beside else [])]
+    images = look_at_images(args.images, apart, masks_beside=bool(beside))
+    masks = look_at_masks(args.masks, images) if args.masks else None
+    classes = find_classes(args.classes, images, masks)
+    plan = make_plan(images, args.unit, people=masks is None)
+    files = write_config(out, images, masks, classes, plan)
+    _write(out, files)
     print('\n'.join(_table(images, masks, classes, plan)))
     for note in images.notes:
         print(f'warning: {note}')

@@ -6,14 +6,13 @@ K - 1. The default of ``--round`` is the last one.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import make_parser
-from segal.errors import SegALError
+from segal.arguments import make_parser, with_exit_codes
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, print, and return the exit code."""
     parser = make_parser(__doc__, 'inspect work_dirs/quickstart --round 1')
@@ -28,9 +27,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     from segal.report.inspect import inspect
 
-    try:
-        print(inspect(args.work_dir, args.round, args.images, args.out))
-    except SegALError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return error.exit_code
+    print(inspect(args.work_dir, args.round, args.images, args.out))
     return 0

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from segal.arguments import make_parser
-from segal.errors import SegALError, StateError
+from segal.arguments import make_parser, with_exit_codes
+from segal.errors import StateError
 
 
 def check_files(args: argparse.Namespace) -> int:
@@ -74,6 +73,7 @@ def export_labels(args: argparse.Namespace) -> int:
     return 0
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command of the arguments, and return the exit code."""
     parser = make_parser(
@@ -110,10 +110,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help='labels.jsonl, or mmseg label maps',
     )
     args = parser.parse_args(arguments)
-    try:
-        return int(args.function(args))
-    except SegALError as error:
-        if args.debug:
-            raise
-        print(f'error: {error}', file=sys.stderr)
-        return error.exit_code
+    return int(args.function(args))

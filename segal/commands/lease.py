@@ -21,10 +21,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from segal.arguments import make_parser
+from segal.arguments import make_parser, with_exit_codes
 from segal.commands.sweep import Job, config_of
 from segal.commands.train import command_of
-from segal.errors import ConfigError, SegALError
+from segal.errors import ConfigError
 from segal.files import replace_json, shipped
 from segal.lease.kept import bring_back, keep
 from segal.lease.plan import Run, check_border, read_plan
@@ -268,6 +268,7 @@ def _say(text: str) -> None:
     sys.stderr.write(f'lease: {text}\n')
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Work through a plan; 0 where all of it is done, 3 where time is over."""
     parser = make_parser(
@@ -304,25 +305,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(arguments)
     begin = time.monotonic()
-    try:
-        from segal import compat
+    from segal import compat
 
-        compat.apply()
-        runs = read_plan(args.plan)
-        for folder in (args.keep, args.work_dir):
-            folder.mkdir(parents=True, exist_ok=True)
-        found = bring_back(args.source or args.keep, args.work_dir)
-        if found:
-            _say(f'brought back {", ".join(found)}')
-        seconds = 60 * args.minutes - (time.monotonic() - begin)
-        lease = Lease(
-            runs, args.work_dir, args.keep, seconds - PATIENCE, args.smoke
-        )
-        lease.check()
-        done = lease.work()
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
+    compat.apply()
+    runs = read_plan(args.plan)
+    for folder in (args.keep, args.work_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    found = bring_back(args.source or args.keep, args.work_dir)
+    if found:
+        _say(f'brought back {", ".join(found)}')
+    seconds = 60 * args.minutes - (time.monotonic() - begin)
+    lease = Lease(
+        runs, args.work_dir, args.keep, seconds - PATIENCE, args.smoke
+    )
+    lease.check()
+    done = lease.work()
     if lease.failed:
         return 1
     _say('all is done' if done else 'the same command goes on')

@@ -15,19 +15,19 @@ paired differences from one heuristic.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segal.arguments import make_parser
-from segal.errors import SegALError, StateError
+from segal.arguments import make_parser, with_exit_codes
+from segal.errors import StateError
 
 if TYPE_CHECKING:
     from segal.report.evidence import Evidence
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, draw, and return the exit code."""
     parser = make_parser(
@@ -51,15 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help='words for a heuristic',
     )
     args = parser.parse_args(arguments)
-    try:
-        evidence, name = read(args.results)
-        title = name if args.title is None else args.title
-        draw(renamed(evidence, args.rename), title, args.out)
-        if args.against is not None:
-            print('\n'.join(differences(evidence, args.against)))
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
+    evidence, name = read(args.results)
+    title = name if args.title is None else args.title
+    draw(renamed(evidence, args.rename), title, args.out)
+    if args.against is not None:
+        print('\n'.join(differences(evidence, args.against)))
     return 0
 
 

@@ -23,8 +23,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import KeyValues, make_parser
-from segal.errors import SegALError, last_words
+from segal.arguments import KeyValues, make_parser, with_exit_codes
 
 _LOGGER = logging.getLogger('segal.pretrain')
 
@@ -98,6 +97,7 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool, and return the exit code."""
     args = parse(arguments)
@@ -118,10 +118,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(
             '\nstopped; the same command goes on after the last whole epoch\n'
         )
-        return error.exit_code
-    except SegALError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f'\nError: {last_words(error)}\n')
         return error.exit_code
     return 0

@@ -11,8 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import KeyValues, make_parser
-from segal.errors import SegALError, last_words
+from segal.arguments import KeyValues, make_parser, with_exit_codes
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -140,6 +139,7 @@ def run(args: argparse.Namespace) -> None:
     print(describe(summary, args.out))
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool, and return the exit code."""
     args = parse(arguments)
@@ -163,10 +163,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except StoppedError as error:
         sys.stderr.write('\nstopped; nothing is written\n')
-        return error.exit_code
-    except SegALError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f'\nError: {last_words(error)}\n')
         return error.exit_code
     return 0

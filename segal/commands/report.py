@@ -13,11 +13,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import add_full, make_parser
-from segal.errors import ConfigError, SegALError
+from segal.arguments import add_full, make_parser, with_exit_codes
+from segal.errors import ConfigError
 from segal.report import AXES
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, write, print, and return the exit code."""
     parser = make_parser(
@@ -66,10 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         written = write_report(evidence, args.out, args.images)
     except ConfigError as error:
-        print('error: ' + '\nerror: '.join(error.problems), file=sys.stderr)
-        return error.exit_code
-    except SegALError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print('Error: ' + '\nError: '.join(error.problems), file=sys.stderr)
         return error.exit_code
     print(terminal_table(written.findings.summary))
     print()

@@ -9,15 +9,14 @@ Reads what lies on disk, and disturbs no run. Full supervision is that of
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segal.arguments import add_full, make_parser
-from segal.errors import SegALError
+from segal.arguments import add_full, make_parser, with_exit_codes
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, print, and return the exit code."""
     parser = make_parser(__doc__, 'status work_dirs/quickstart')
@@ -25,11 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_full(parser)
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args(arguments)
-    try:
-        told, lines = status(args.work_dir, args.full)
-    except SegALError as error:
-        sys.stderr.write(f'Error: {error}\n')
-        return error.exit_code
+    told, lines = status(args.work_dir, args.full)
     print(json.dumps(told, indent=1) if args.json else '\n'.join(lines))
     return 0
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segal.arguments import make_parser
+from segal.arguments import make_parser, with_exit_codes
 from segal.errors import ConfigError, SegALError
 
 _NESTED = re.compile(r'(\w+)(?:\((.+)\))?')
@@ -269,6 +269,7 @@ def _words(seconds: float) -> str:
     return f'{minutes // 60} h {minutes % 60:02d} min'
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, run, and return the exit code."""
     parser = make_parser(
@@ -301,9 +302,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = args.work_dir or Path(
         'work_dirs', f'{Path(args.config).stem}_sweep'
     )
-    try:
-        jobs = jobs_of(args.heuristics, args.seeds, folder, args.cfg_options)
-        return sweep(args.config, jobs, args.gpus)
-    except SegALError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return error.exit_code
+    jobs = jobs_of(args.heuristics, args.seeds, folder, args.cfg_options)
+    return sweep(args.config, jobs, args.gpus)

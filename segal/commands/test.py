@@ -11,10 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import KeyValues, make_parser
-from segal.errors import ConfigError, SegALError, nearest
+from segal.arguments import KeyValues, make_parser, with_exit_codes
+from segal.errors import ConfigError, nearest
 
 
+@with_exit_codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluate, print the table, and write JSON where asked."""
     parser = make_parser(
@@ -31,11 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from segal.rounds import plain
 
     compat.apply()
-    try:
-        metrics = evaluate(args)
-    except SegALError as error:
-        sys.stderr.write(f'\nError: {error}\n')
-        return error.exit_code
+    metrics = evaluate(args)
     if args.out:
         args.out.write_text(json.dumps(plain(metrics), indent=1) + '\n')
     return 0

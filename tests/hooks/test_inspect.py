@@ -171,5 +171,5 @@ def test_trouble_is_one_line_and_an_exit_code(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', arguments)
     assert tool.main() == StateError.exit_code
     said = capsys.readouterr().err
-    assert said.startswith('error: ')
+    assert said.startswith('Error: ')
     assert said.count('\n') == 1

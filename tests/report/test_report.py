@@ -436,7 +436,7 @@ def test_trouble_is_one_message_and_an_exit_code(
         out.write_text('a file')
     code, _, said = command(monkeypatch, capsys, run, '--out', out)
     assert code == StateError.exit_code
-    assert said.startswith('error: ')
+    assert said.startswith('Error: ')
     assert str(out if fault == 'out' else run) in said
 
 
@@ -444,7 +444,7 @@ def test_trouble_as_a_user_sees_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['report.py', str(tmp_path / 'none')])
     assert tool.main() == StateError.exit_code
     said = capsys.readouterr().err
-    assert said.startswith('error: ')
+    assert said.startswith('Error: ')
     assert said.count('\n') == 1
 
 

@@ -198,7 +198,7 @@ def test_command_line_and_page(both, tmp_path, monkeypatch, capsys):
 
     code, said, error = command('clicks:pixel=1')
     assert (code, said) == (2, '')
-    assert error.startswith('error: --costs.image: required')
+    assert error.startswith('Error: --costs.image: required')
     code, said, _ = command('clicks:pixel=1,image=10,open=2')
     assert code == 0
     assert 'Largest area under the curve over cost: Margin' in said
