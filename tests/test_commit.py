@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from segal.runner.commit import CHANGED, commit_of
+from segal.runner.machine import CHANGED, commit_of
 
 
 @pytest.fixture

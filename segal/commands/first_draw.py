@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import logging
 import platform
-import subprocess
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -52,6 +51,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
     from segal.config import load_config
     from segal.report.first_draw import coverage, open_first_draw
+    from segal.runner.machine import commit_of
 
     def opened(path: str) -> FirstDraw:
         return open_first_draw(load_config(path), args.cache, _LOGGER)
@@ -89,11 +89,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             },
             images=by_seed,
         )
-    commit = subprocess.run(
-        ['git', 'rev-parse', 'HEAD'], capture_output=True, text=True
-    ).stdout.strip()
     return dict(
-        commit=commit or None,
+        commit=commit_of(),
         python=platform.python_version(),
         torch=torch.__version__,
         measured_by=Path(args.by).stem,

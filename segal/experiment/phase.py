@@ -164,7 +164,13 @@ class PhaseBuilder:
         optimizer = build_optimizer(network, copy.deepcopy(self.cfg.optimizer))
         if round and not self.config.reset.optimizer:
             optimizer.load_state_dict(self._final(round - 1)['optimizer'])
-        context = self._context(round, iterations, len(sampler))
+        context = RoundContext(
+            round,
+            len(self.config.phases),
+            self.work_dir,
+            step_offset=iterations,
+            span=span_of(self.config, round, iterations, len(sampler)),
+        )
         by_epoch = self.config.by_epoch
         first = sum(self._lengths(round))
         end = first + self.config.phases[round].train
@@ -359,19 +365,3 @@ class PhaseBuilder:
             persistent_workers=workers > 0,
         )
         return loader, sampler
-
-    def _context(
-        self, round: int, iterations: int, per_epoch: int
-    ) -> RoundContext:
-        """Locate the round in the experiment and in its schedule."""
-        span = span_of(self.config, round, iterations, per_epoch)
-        return RoundContext(
-            round=round,
-            rounds=len(self.config.phases),
-            work_dir=self.work_dir,
-            step_offset=iterations,
-            first_iter=span.first_iter,
-            schedule_iters=span.schedule_iters,
-            schedule_epochs=span.schedule_epochs,
-            span=span,
-        )

@@ -215,16 +215,8 @@ class _Iteration:
             **{'max_epochs' if by_epoch else 'max_iters': length},
         )
         span = span_of(config, 0, 0, per_epoch=1)  # one batch is an epoch
-        runner.context = RoundContext(
-            round=0,
-            rounds=len(config.phases),
-            work_dir=Path(folder),
-            step_offset=0,
-            first_iter=span.first_iter,
-            schedule_iters=span.schedule_iters,
-            schedule_epochs=span.schedule_epochs,
-            span=span,
-        )
+        rounds = len(config.phases)
+        runner.context = RoundContext(0, rounds, Path(folder), 0, span)
         sections = parts.hooks.sections()
         checkpoints = sections['checkpoint_config'] or {}
         if checkpoints.get('type', 'CheckpointHook') == 'CheckpointHook':

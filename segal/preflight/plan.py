@@ -23,7 +23,7 @@ from segal.preflight.base import Preflight
 from segal.preflight.forecast import Forecast
 from segal.preflight.rates_table import rates_table
 from segal.structures import Budget, PoolImage
-from segal.visualization.table import cost_words, size_in_words
+from segal.visualization.table import cost_words, ruled, size_in_words
 
 BYTES_PER_LABEL = 16
 """Most bytes of one labelled pixel on disk."""
@@ -208,7 +208,7 @@ def plan(
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f'{name:<{width}}  {value}' for name, value in facts]
-    return '\n'.join([*_aligned(rows), '', *lines])
+    return '\n'.join([*ruled(rows), '', *lines])
 
 
 def _budget(config: ActiveLearningConfig, budget: Budget) -> str:
@@ -358,16 +358,3 @@ def kept_by_hooks(cfg: Config, length: int) -> int:
     # mmcv removes those at multiples of the interval before the last one.
     kept = min(written, most) if most > 0 else written
     return kept + last + best
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align cells to the right, in columns of equal width."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        '  '.join(
-            cell.rjust(width) for cell, width in zip(row, widths, strict=True)
-        )
-        for row in rows
-    ]
-    lines.insert(1, '-' * len(lines[0]))
-    return lines

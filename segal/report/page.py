@@ -30,7 +30,7 @@ from segal.report.people import people
 from segal.report.provenance import provenance
 from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread
 from segal.report.tables import SECONDS, Findings, find, mean_paid
-from segal.visualization.table import aligned, cost_words
+from segal.visualization.table import cost_words, ruled
 
 FEW = 'needs two paired seeds'
 """Stands for a number that needs more seeds."""
@@ -286,8 +286,7 @@ def terminal_table(summary: pd.DataFrame) -> str:
                 *([share] * full),
             ]
         )
-    lines = aligned(table, left=1)
-    return '\n'.join([lines[0], '-' * max(map(len, lines)), *lines[1:]])
+    return '\n'.join(ruled(table, left=1))
 
 
 def _is_few(row: dict[str, Any]) -> bool:

@@ -38,11 +38,6 @@ class RoundContext:
         work_dir: The experiment's folder, not the round's.
         step_offset: Iterations of all rounds before; the global step is this
             plus the inner runner's ``iter - first_iter``.
-        first_iter: First iteration of the inner runner: 0, or the global
-            iteration where the schedule continues.
-        schedule_iters: Length of the schedule in iterations, counted as the
-            inner runner's ``iter``.
-        schedule_epochs: The same in epochs, None by iteration.
         span: The phase in its schedule.
     """
 
@@ -50,10 +45,12 @@ class RoundContext:
     rounds: int
     work_dir: Path
     step_offset: int
-    first_iter: int
-    schedule_iters: int
-    schedule_epochs: int | None
     span: Span
+
+    @property
+    def first_iter(self) -> int:
+        """Return the first iteration of the inner runner."""
+        return self.span.first_iter
 
 
 @contextmanager
@@ -96,12 +93,12 @@ class _RoundRunner(BaseRunner):
     @property
     def max_epochs(self) -> int | None:
         """Return the length of the schedule, which may outlast the phase."""
-        return self.context.schedule_epochs
+        return self.context.span.schedule_epochs
 
     @property
     def max_iters(self) -> int | None:
         """Return the length of the schedule, which may outlast the phase."""
-        return self.context.schedule_iters
+        return self.context.span.schedule_iters
 
     @property
     def step(self) -> int:

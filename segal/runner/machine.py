@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import torch
 from segal.distributed import ranks
 from segal.errors import StateError
 from segal.files import replace_json
-from segal.runner.commit import commit_of
 
 FILE = 'machine.json'
+ROOT = Path(__file__).resolve().parents[2]
+"""Top folder of the checkout, if there is one."""
+
+CHANGED = ' with changes'
+"""Suffix of the commit if files differ from it."""
 
 _MEANS = dict(
     processes='batches are of another size, so results will differ',
@@ -91,3 +96,30 @@ def _read(path: Path) -> dict[str, Any]:
             'from a copy, or delete it: this machine is then written down'
         ) from error
     return then
+
+
+def commit_of(folder: Path = ROOT) -> str | None:
+    """Read the commit of a checkout.
+
+    Returns:
+        40 hexadecimal digits, and :data:`CHANGED` if tracked files differ;
+        None if the folder is no checkout, or git is not installed.
+    """
+    if not (folder / '.git').exists():
+        return None
+    commit = _git(folder, 'rev-parse', 'HEAD')
+    changes = _git(folder, 'status', '--porcelain', '--untracked-files=no')
+    return f'{commit}{CHANGED}' if commit and changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return the output of a command; None where it fails."""
+    try:
+        done = subprocess.run(
+            ['git', '-C', str(folder), *arguments],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -39,10 +39,14 @@ def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
         dropped.add('cost')
     kept = [at for at, head in enumerate(heads) if head not in dropped]
     table = [[cells[at] for at in kept] for cells in table]
-    lines = aligned(table)
     notes = _notes(rows)
-    table_lines = [lines[0], '-' * len(lines[0]), *lines[1:]]
-    return '\n'.join([*table_lines, *([''] if notes else []), *notes])
+    return '\n'.join([*ruled(table), *([''] if notes else []), *notes])
+
+
+def ruled(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
+    """Align a table, with a rule below its heads; see :func:`aligned`."""
+    lines = aligned(rows, left)
+    return [lines[0], '-' * max(map(len, lines)), *lines[1:]]
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
