@@ -16,8 +16,9 @@ from segal.active.label_store.packing import as_png
 from segal.active.label_store.store import LabelStore
 from segal.active.oracles import BaseOracle
 from segal.active.units import unit_of
-from segal.annotation import predictions, recheck
+from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.label_errors import decide_rechecks
 from segal.annotation.request import Request
 from segal.annotation.resolve import resolve as resolve_answers
 from segal.annotation.shares import Options
@@ -219,9 +220,9 @@ class HumanOracle(BaseOracle):
         request = self.folder.request(number)
 
         def state() -> State:
-            return self.folder.state(number, request, len(self.classes))
+            return self.folder.state(request, len(self.classes))
 
-        recheck.decide(self.folder, request, state())
+        decide_rechecks(self.folder, request, state())
 
         def may() -> bool:
             waits = self.folder.awaits_recheck(number)
@@ -241,11 +242,11 @@ class HumanOracle(BaseOracle):
         if round not in self.folder.rounds():
             return None
         request = self.folder.request(round)
-        state = self.folder.state(round, request, len(self.classes))
+        state = self.folder.state(request, len(self.classes))
         return float(sum(state.seconds()))
 
     def _resolved(self, request: Request) -> Answers:
-        state = self.folder.state(request.round, request, len(self.classes))
+        state = self.folder.state(request, len(self.classes))
         return resolve_answers(request, state, self.folder.read_mask)
 
     def _asks(self, request: Request, state: State) -> str:

@@ -48,10 +48,10 @@ class Answer(NamedTuple):
     rev: int
     who: str
     what: str
-    cls: int | None
-    mask: str | None
-    ms: int | None
-    client: str
+    cls: int | None = None
+    mask: str | None = None
+    ms: int | None = None
+    client: str = ''
     hidden_ms: int = 0
     hint: int | None = None
     role: str = 'vote'
@@ -103,21 +103,9 @@ def judge(
         last = state.last(item, who, role)
         stands = last if last and last.what in ANSWERS else None
         raise Conflict(now, stands, state.is_full(item))
-    event = Event(
-        n=state.events + 1,
-        item=item,
-        rev=now + 1,
-        who=answer.who,
-        what=answer.what,
-        cls=answer.cls,
-        mask=answer.mask,
-        ms=answer.ms,
-        hidden_ms=answer.hidden_ms,
-        hint=answer.hint,
-        client=client,
-        at=datetime.now(UTC).isoformat(timespec='milliseconds'),
-        role=role,
-    )
+    at = datetime.now(UTC).isoformat(timespec='milliseconds')
+    fields = answer._replace(rev=now + 1, role=role)._asdict()
+    event = Event(n=state.events + 1, at=at, **fields)
     problem = state.problem(event)
     if problem:
         raise ValueError(problem)

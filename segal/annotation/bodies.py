@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from typing import Any, Literal
 
 from starlette.requests import ClientDisconnect, Request
 
-from segal.annotation.fields import CLIENT, LONGEST_MS
+from segal.annotation.fields import CLIENT, LONGEST_MS, strict_json
 from segal.annotation.state import WHATS
 
 MOST_BYTES = 64 * 1024
@@ -62,16 +61,6 @@ async def read_body(request: Request, media_type: str, most: int) -> bytes:
     return bytes(body)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError('a key that comes twice')
-    return dict(pairs)
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f'{word}, which is no number')
-
-
 def parse_object(body: bytes, keys: set[str]) -> dict[str, Any]:
     """Parse a JSON object with no other keys than these.
 
@@ -79,11 +68,7 @@ def parse_object(body: bytes, keys: set[str]) -> dict[str, Any]:
         RefusedError: It is none (422).
     """
     try:
-        value = json.loads(
-            body.decode(),
-            object_pairs_hook=_once,
-            parse_constant=_no_number,
-        )
+        value = strict_json(body.decode())
     except (ValueError, RecursionError) as error:
         raise nonsense(f'wanted JSON, got {type(error).__name__}') from None
     if not isinstance(value, dict):

@@ -75,9 +75,8 @@ def runs_of(item: Item) -> list[list[int]]:
     Returns:
         Start and length of each; a run may go on in the next row.
     """
-    top, left, _, width = item.box
-    rows, columns = np.divmod(item.places, item.size[1])
-    inside = (rows - top) * width + columns - left
+    rows, columns = item.inside
+    inside = rows * item.box[3] + columns
     begins = np.flatnonzero(np.diff(inside, prepend=-2) != 1)
     lengths = np.diff(begins, append=len(inside))
     return np.stack([inside[begins], lengths], 1).tolist()  # type: ignore

@@ -15,7 +15,7 @@ from segal.active.label_store.pool_file import read_pool
 from segal.annotation.bodies import RefusedError, nonsense
 from segal.annotation.crops import Crops
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.memory import no_collection
+from segal.annotation.journal import no_collection
 from segal.annotation.rounds import OVER, Asked
 from segal.errors import StateError
 

@@ -72,7 +72,7 @@ def export(work_dir: Path, out: Path, name: str, who: str = '') -> Asked:
     """
     asked, folder = asked_now(work_dir), AnnotationFolder(work_dir)
     request = asked.request
-    state = folder.state(request.round, request, len(asked.classes))
+    state = folder.state(request, len(asked.classes))
     items = open_items(folder, request, state, who)
     if not len(items):
         raise StateError(

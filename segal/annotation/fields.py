@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 from segal.errors import SegALError, short
 
@@ -32,3 +34,22 @@ def check_name(name: str) -> None:
             'annotator: wanted a name of letters, digits, spaces and '
             f"._@'-, at most 64 of them, got {short(name)}"
         )
+
+
+def strict_json(text: str) -> Any:
+    """Parse JSON in which no key comes twice, and all numbers are finite.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It is nested too deeply.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError('a key that comes twice')
+        return dict(pairs)
+
+    def no_number(word: str) -> None:
+        raise ValueError(f'{word}, which is no number')
+
+    return json.loads(text, object_pairs_hook=once, parse_constant=no_number)

@@ -131,57 +131,59 @@ class AnnotationFolder:
         """
         return Request.read(self.file(round, 'request.npz'))
 
-    def journal(self, round: int, request: Request, classes: int) -> Journal:
+    def journal(self, request: Request, classes: int) -> Journal:
         """Open the journal of a round, to write answers.
 
         Raises:
             StateError: It is damaged.
         """
+        number = request.round
 
         def check() -> None:
-            if self.is_closing(round) or self.is_sealed(round):
-                raise Closed(f'round {round} takes no answers any more')
+            if self.is_closing(number) or self.is_sealed(number):
+                raise Closed(f'round {number} takes no answers any more')
 
         with self.exclusive():
             journal = Journal(
-                self.file(round, 'jsonl'),
+                self.file(number, 'jsonl'),
                 request,
                 classes,
                 check,
                 self.exclusive,
                 answers_wanted(request, self.options()),
             )
-        journal.state.rechecked = self.rechecked(round, request.sha256)
+        journal.state.rechecked = self.rechecked(request)
         return journal
 
-    def state(self, round: int, request: Request, classes: int) -> State:
+    def state(self, request: Request, classes: int) -> State:
         """Read what is answered, without writing.
 
         Raises:
             StateError: The journal is damaged.
         """
         wanted = answers_wanted(request, self.options())
-        path = self.file(round, 'jsonl')
+        path = self.file(request.round, 'jsonl')
         state = read_journal(path, request, classes, wanted)[0]
-        state.rechecked = self.rechecked(round, request.sha256)
+        state.rechecked = self.rechecked(request)
         return state
 
-    def rechecked(self, round: int, request: str) -> set[int]:
-        """Read the items whose answers are asked once more.
+    def answered(self, classes: int) -> list[tuple[Request, State]]:
+        """Read all requests, and what is answered, in the order of rounds."""
+        requests = [self.request(number) for number in self.rounds()]
+        return [(one, self.state(one, classes)) for one in requests]
 
-        Args:
-            round: Of the request.
-            request: SHA-256 of the request.
+    def rechecked(self, request: Request) -> set[int]:
+        """Read the items whose answers are asked once more.
 
         Raises:
             StateError: The list is damaged, or of another request.
         """
-        path = self.file(round, 'recheck.json')
+        path = self.file(request.round, 'recheck.json')
         if not path.exists():
             return set()
         try:
             found = json.loads(path.read_text())
-            if found['request'] != request:
+            if found['request'] != request.sha256:
                 raise ValueError('that of another request')
             return {int(item) for item in found['items']}
         except (OSError, ValueError, KeyError, TypeError) as error:

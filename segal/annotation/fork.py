@@ -62,7 +62,7 @@ def fork(
         raise StateError(f'{new}: wanted a folder that does not exist yet')
     classes = read_pool(work_dir).classes
     request = old.request(number)
-    state = old.state(number, request, len(classes))
+    state = old.state(request, len(classes))
     suspects = _suspects(old, number, classes) if 'errors' in reopen else ()
     kept = _kept(request, state, classes, reopen, suspects)
     part = new.with_name(new.name + '.tmp')
@@ -73,21 +73,12 @@ def fork(
     if old.file(number, SUFFIX).exists():
         shutil.copy2(old.file(number, SUFFIX), copy.path)
     copy.freeze(number, old.file(number, 'request.npz').read_bytes())
-    journal = copy.journal(number, request, len(classes))
+    journal = copy.journal(request, len(classes))
     for event in sorted(kept, key=lambda event: event.role != 'vote'):
-        journal.append(
-            event.item,
-            journal.state.rev(event.item, event.who, event.role),
-            event.who,
-            event.what,
-            cls=event.cls,
-            mask=event.mask,
-            ms=event.ms,
-            hidden_ms=event.hidden_ms,
-            hint=event.hint,
-            client=event.client,
-            role=event.role,
-        )
+        fields = event._asdict()
+        del fields['n'], fields['at']  # given anew
+        fields['rev'] = journal.state.rev(event.item, event.who, event.role)
+        journal.append(**fields)
     journal.close()
     part.rename(new)
     return len(request), len(request) - journal.state.answered

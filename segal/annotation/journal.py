@@ -8,11 +8,12 @@ that does not read is damage, and refused.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -121,6 +122,23 @@ def _header(request: Request) -> dict[str, Any]:
     return dict(format=VERSION, round=request.round, request=request.sha256)
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Make many objects that stay, without looking for unreachable ones.
+
+    A long journal would be walked over and over while it is read, and again
+    in the middle of somebody's request.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Journal:
     """An open journal; one process writes it.
 
@@ -176,35 +194,13 @@ class Journal:
             raise StateError(unwritable(path, error)) from error
 
     def append(
-        self,
-        item: int,
-        rev: int,
-        who: str,
-        what: str,
-        *,
-        cls: int | None = None,
-        mask: str | None = None,
-        ms: int | None = None,
-        hidden_ms: int = 0,
-        hint: int | None = None,
-        client: str,
-        role: str = 'vote',
+        self, item: int, rev: int, who: str, what: str, **more: Any
     ) -> Event:
         """Write an event, and sync it to disk.
 
-        Args:
-            item: Index of the item.
-            rev: Revision of it that the person saw.
-            who: Name of the person.
-            what: See :class:`Event`.
-            cls: Class id.
-            mask: SHA-256 of a mask that is on disk.
-            ms: Milliseconds from painted to key.
-            hidden_ms: Of these hidden.
-            hint: What was suggested.
-            client: Number of the event; one that was written is returned as
-                it was written.
-            role: What it is for; an undo has that of what it takes back.
+        The arguments are the fields of :class:`Answer`. A ``client`` that
+        was written before is returned as it was written. An undo has the
+        role of what it takes back.
 
         Raises:
             Conflict: The item has another revision, or wants no answer of
@@ -213,9 +209,7 @@ class Journal:
             ValueError: The event makes no sense.
             StateError: It cannot be written.
         """
-        answer = Answer(
-            item, rev, who, what, cls, mask, ms, client, hidden_ms, hint, role
-        )
+        answer = Answer(item, rev, who, what, **more)
         with self._lock, self.exclusive():
             event = judge(self.state, self.classes, answer, self.check)
             if event.n <= self.state.events:

@@ -19,6 +19,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.request import Request
 from segal.annotation.state import State
 from segal.annotation.votes import decided
+from segal.files import replace_json
 
 FEW = 5
 """A class with fewer answers has the threshold of all classes together."""
@@ -136,7 +137,7 @@ def suspects_of(
     if probs is None:
         return None
     request = folder.request(round)
-    return suspects_in(probs, request, folder.state(round, request, classes))
+    return suspects_in(probs, request, folder.state(request, classes))
 
 
 def suspects_in(
@@ -187,3 +188,42 @@ def _suspect(
         float(probs[answer]),
         float(probs[model]),
     )
+
+
+def decide_rechecks(
+    folder: AnnotationFolder, request: Request, state: State
+) -> set[int]:
+    """Freeze which answers are asked once more, if it is time.
+
+    Once every item has its answers, those that the network contradicts with
+    confidence are frozen in ``round_003.recheck.json``, the most suspicious
+    first, within a share of the round's items. They are asked anew: neither
+    the answer nor the prediction is shown. Nothing is written twice.
+
+    Returns:
+        Items; none before it is decided.
+
+    Raises:
+        StateError: The predictions are damaged, or it cannot be written.
+    """
+    closing = folder.is_closing(request.round)
+    if closing or not folder.awaits_recheck(request.round):
+        return folder.rechecked(request)
+    if state.answered < state.items:
+        return set()
+    share = folder.options().recheck
+    most = int(share * len(request) + 1e-9)
+    probs = predictions.read(folder, request.round)
+    assert probs is not None
+    suspects = suspects_in(probs, request, state)
+    with folder.exclusive():
+        if folder.awaits_recheck(request.round):
+            replace_json(
+                folder.file(request.round, 'recheck.json'),
+                dict(
+                    request=request.sha256,
+                    share=share,
+                    items=[one.item for one in suspects[:most]],
+                ),
+            )
+    return folder.rechecked(request)

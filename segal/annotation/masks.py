@@ -119,11 +119,8 @@ def encode_mask(mask: NDArray[np.uint8], item: Item, classes: int) -> bytes:
         )
     kept = mask
     if item.kind == 'region':
-        top, left = item.box[:2]
-        rows, columns = np.divmod(item.places, item.size[1])
         kept = np.full_like(mask, NO_CLASS)
-        at = rows - top, columns - left
-        kept[at] = mask[at]
+        kept[item.inside] = mask[item.inside]
     alien = kept[(kept >= classes) & (kept != NO_CLASS)]
     if len(alien):
         raise ValueError(

@@ -97,7 +97,7 @@ def write_page(
         )
     request = asked_now(work_dir).request
     folder, pool = AnnotationFolder(work_dir), read_pool(work_dir)
-    state = folder.state(request.round, request, len(pool.classes))
+    state = folder.state(request, len(pool.classes))
     upcoming = open_items(folder, request, state, annotator).tolist()
     if not upcoming:
         raise StateError(

@@ -1,4 +1,4 @@
-"""Keep what the network that asked predicts for each item of a request.
+"""Keep what the network that asked predicts for each item, and suggest it.
 
 ``round_003.predictions.npz`` is written before the request whose SHA-256 it
 names. The first round, which no network asks, has none; nor has a round whose
@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from segal.annotation.request import Request
+from segal.annotation.shares import is_suggested
 from segal.errors import StateError
 from segal.files import replace_file
 
 if TYPE_CHECKING:
     from segal.annotation.folder import AnnotationFolder
+
+MOST = 3
+LEAST_PROB = 0.05
+"""Of a class that is suggested beside the likeliest."""
 
 SUFFIX = 'predictions.npz'
 
@@ -89,3 +95,35 @@ def read(folder: AnnotationFolder, round: int) -> NDArray[np.float32] | None:
             'a copy, or delete the file: the round then has no predictions'
         ) from error
     return probs  # type: ignore[no-any-return]
+
+
+class Suggestions:
+    """The likely classes of each item of a round.
+
+    There are none where no network asked, or none are wanted.
+
+    Raises:
+        StateError: The predictions are damaged.
+    """
+
+    def __init__(self, folder: AnnotationFolder, request: Request) -> None:
+        options = folder.options()
+        self._probs = None
+        if options.suggest != 'none':
+            self._probs = read(folder, request.round)
+        self._shown = is_suggested(request, options)
+
+    def of(self, item: int) -> list[int]:
+        """Return the likely classes of an item, the likeliest first.
+
+        Empty where nothing is suggested.
+        """
+        if self._probs is None or not self._shown[item]:
+            return []
+        probs = self._probs[item]
+        likely = np.argsort(-probs, kind='stable')[:MOST]
+        return [
+            int(cls)
+            for place, cls in enumerate(likely)
+            if place == 0 or probs[cls] >= LEAST_PROB
+        ]

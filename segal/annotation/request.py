@@ -45,6 +45,12 @@ class Item:
     box: tuple[int, int, int, int]
     score: float | None
 
+    @property
+    def inside(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the places within the box, each (N,)."""
+        rows, columns = np.divmod(self.places, self.size[1])
+        return rows - self.box[0], columns - self.box[1]
+
 
 class Request:
     """What one round asks, as it was frozen before anyone was asked.

@@ -14,13 +14,13 @@ from segal.annotation.answers import Closed, Conflict
 from segal.annotation.bodies import RefusedError, nonsense
 from segal.annotation.crops import Crops, crop_box
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.label_errors import decide_rechecks
 from segal.annotation.measure import median_seconds
+from segal.annotation.predictions import Suggestions
 from segal.annotation.queue import queue_of
-from segal.annotation.recheck import decide
 from segal.annotation.request import Item
 from segal.annotation.reviews import Reviews
 from segal.annotation.state import ANSWERS, Event
-from segal.annotation.suggestions import Suggestions
 from segal.errors import StateError
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Asked:
         self.crops = crops
         self.classes = len(crops.pool.classes)
         self.request = folder.request(round)
-        self.journal = folder.journal(round, self.request, self.classes)
+        self.journal = folder.journal(self.request, self.classes)
         self.options = folder.options()
         self.state = self.journal.state
         self.roles = folder.people()
@@ -89,7 +89,7 @@ class Asked:
     def _recheck(self) -> None:
         """Ask for doubtful answers once more, once all are given."""
         try:
-            found = decide(self.folder, self.request, self.state)
+            found = decide_rechecks(self.folder, self.request, self.state)
         except StateError as error:  # it stops the run, not the page
             log.error('%s', error)
             return

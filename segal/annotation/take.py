@@ -13,8 +13,8 @@ from segal.annotation.export import asked_now
 from segal.annotation.fields import AnnotatorError, check_name
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import Asked, Reply, Returned, read
+from segal.annotation.journal import no_collection
 from segal.annotation.masks import encode_mask
-from segal.annotation.memory import no_collection
 from segal.annotation.request import Request
 from segal.annotation.state import Event, State
 from segal.errors import AnswerFileError
@@ -79,7 +79,7 @@ def take(
             for one in found.replies
         ]
     with nullcontext() if dry_run else folder.locked():
-        state = folder.state(request.round, request, count)
+        state = folder.state(request, count)
         found = _sort(request, state, asked.classes, answers)
         may = not dry_run and (keep or not found.conflicting)
         if found.answers and may:
@@ -248,9 +248,7 @@ def _write(
     for digest, png in masks.items():
         if digest in used:
             folder.write_mask(png)
-    journal = folder.journal(
-        asked.request.round, asked.request, len(asked.classes)
-    )
+    journal = folder.journal(asked.request, len(asked.classes))
     try:
         with no_collection():
             journal.extend(answers)

@@ -115,15 +115,14 @@ def labels_of(
     255 is none, -1 "can't tell". A whole image has its pixels, row by row.
     """
     item = request[event.item]
-    top, left, height, width = item.box
+    _, _, height, width = item.box
     count = len(item.places) if item.kind != 'image' else height * width
     if event.what == 'mask':
         assert event.mask is not None
         mask = read_mask(event.mask, (height, width))
         if item.kind == 'image':
             return mask.reshape(-1).astype(np.int16)
-        rows, columns = np.divmod(item.places, item.size[1])
-        return mask[rows - top, columns - left].astype(np.int16)
+        return mask[item.inside].astype(np.int16)
     label = NO_CLASS if event.what == 'void' else REFUSED_LABEL
     return np.full(count, label if event.cls is None else event.cls, np.int16)
 

@@ -85,7 +85,7 @@ def asked_now(work_dir: Path) -> Asked | None:
     if number is None:
         return None
     request = folder.request(number)
-    state = folder.state(number, request, len(classes))
+    state = folder.state(request, len(classes))
     return Asked(folder, request, state, classes)
 
 
@@ -206,10 +206,7 @@ def costs(args: argparse.Namespace) -> int:
 
     folder = AnnotationFolder(args.work_dir)
     classes = read_pool(args.work_dir).classes
-    requests = [folder.request(number) for number in folder.rounds()]
-    found = prices(
-        (one, folder.state(one.round, one, len(classes))) for one in requests
-    )
+    found = prices(folder.answered(len(classes)))
     if not found:
         raise StateError(
             f'{args.work_dir}: wanted measured answers, got none yet'
@@ -259,10 +256,27 @@ def val(args: argparse.Namespace) -> int:
 
 
 def page(args: argparse.Namespace) -> int:
-    """Write a page to mail."""
-    from segal.commands.annotate_page import run_page
+    """Write the page of one person, and say what to do with it."""
+    from segal.annotation.offline import MEGABYTE, write_page
 
-    return run_page(args)
+    done = write_page(
+        args.work_dir, args.out, args.annotator, args.items, args.mb
+    )
+    print(
+        f'{args.out}: {done.items:,} of {done.open:,} open items for '
+        f'{args.annotator}, {done.size / MEGABYTE:.1f} MB'
+    )
+    if done.items < done.wanted:
+        print(
+            f'{done.wanted - done.items:,} more do not fit in {args.mb:g} MB '
+            '(--mb), and are left for others'
+        )
+    print(
+        'Mail the file. It opens in any browser, without a network; the file '
+        'that it gives back is read by `python -m segal annotate take '
+        f'{args.work_dir} FILE`'
+    )
+    return 0
 
 
 def _add_address(parser: argparse.ArgumentParser) -> None:

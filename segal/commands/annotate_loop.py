@@ -146,7 +146,7 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
             return 130
     request = folder.request(0)
     folder.close(0, 'segal annotate val')
-    state = folder.state(0, request, len(dataset.CLASSES))
+    state = folder.state(request, len(dataset.CLASSES))
     counts = write_masks(request, state, out, files)
     folder.seal(0, '')
     print(f'{out}: {int(counts.sum()):,} answers with a class')

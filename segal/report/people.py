@@ -44,11 +44,7 @@ def _people_of(run: Run) -> People | None:
     folder = AnnotationFolder(run.work_dir)
     classes = list(run.pool.classes)
     try:
-        requests = [folder.request(number) for number in folder.rounds()]
-        answered = [
-            (one, folder.state(one.round, one, len(classes)))
-            for one in requests
-        ]
+        answered = folder.answered(len(classes))
         agreed = agreement(answered, classes, folder.read_mask)
         effected = effect(
             (*both, predictions.read(folder, both[0].round))

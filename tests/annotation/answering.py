@@ -48,7 +48,7 @@ def answer_all(work_dir, read, classes, who='ada', limit=None, number=None):
     folder = AnnotationFolder(work_dir)
     number = folder.pending() if number is None else number
     request = folder.request(number)
-    journal = folder.journal(number, request, classes)
+    journal = folder.journal(request, classes)
     done = 0
     for item in request:
         if limit is not None and done >= limit:

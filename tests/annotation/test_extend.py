@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 
 def opened(folder):
-    return folder.journal(2, folder.request(2), CLASSES)
+    return folder.journal(folder.request(2), CLASSES)
 
 
 def answer(item, cls=1, who='ada', rev=0, client=None):
@@ -90,7 +90,7 @@ def test_answers_go_on_after_it(folder):
     journal.extend([answer(0), answer(1)])
     journal.append(2, 0, 'ada', 'void', client='after')
     journal.close()
-    state = folder.state(2, folder.request(2), CLASSES)
+    state = folder.state(folder.request(2), CLASSES)
     assert state.answered == 4
     assert [x.n for x in state.clients.values()] == [1, 2, 3, 4]
 
@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
     assert journal.path.read_bytes() == before
     journal.append(0, 0, 'ada', 'void', client='later')
     journal.close()
-    assert folder.state(2, folder.request(2), CLASSES).answered == 2
+    assert folder.state(folder.request(2), CLASSES).answered == 2
 
 
 KILLED = """
@@ -186,4 +186,4 @@ def test_a_kill_leaves_all_or_nothing(folder, tmp_path, moment, answered):
     assert journal.state.answered == answered
     journal.extend([answer(0), answer(1)])
     journal.close()
-    assert folder.state(2, folder.request(2), CLASSES).answered == 3
+    assert folder.state(folder.request(2), CLASSES).answered == 3

@@ -145,7 +145,7 @@ def test_replay_is_what_was_done(folder, request_, actions):
 
 
 def fill(folder, request_, count=3):
-    journal = folder.journal(2, request_, CLASSES)
+    journal = folder.journal(request_, CLASSES)
     for item in range(count):
         journal.append(item, 0, 'ada', 'class', cls=item % 3, client=f'{item}')
     journal.close()
@@ -158,7 +158,7 @@ def test_a_journal_torn_at_any_byte_keeps_all_whole_lines(folder, request_):
     ends = [i for i, byte in enumerate(data) if byte == ord('\n')]
     for size in range(len(data) + 1):
         path.write_bytes(data[:size])
-        journal = folder.journal(2, request_, CLASSES)
+        journal = folder.journal(request_, CLASSES)
         # a line whose end alone is missing is whole
         kept = max(0, sum(size >= end for end in ends) - 1)
         assert journal.state.answered == kept
@@ -212,7 +212,7 @@ def test_a_journal_of_another_request_is_refused(folder, request_, tmp_path):
 
 
 def test_a_stale_page_is_told_what_stands(folder, request_):
-    journal = folder.journal(2, request_, CLASSES)
+    journal = folder.journal(request_, CLASSES)
     journal.append(1, 0, 'ada', 'class', cls=2, client='x')
     with pytest.raises(Conflict) as caught:
         journal.append(1, 0, 'bob', 'void', client='y')
@@ -223,7 +223,7 @@ def test_a_stale_page_is_told_what_stands(folder, request_):
 
 
 def test_the_same_client_is_written_once(folder, request_):
-    journal = folder.journal(2, request_, CLASSES)
+    journal = folder.journal(request_, CLASSES)
     first = journal.append(1, 0, 'ada', 'class', cls=2, client='x')
     size = journal.path.stat().st_size
     assert journal.append(1, 0, 'ada', 'class', cls=2, client='x') is first
@@ -245,7 +245,7 @@ def test_the_same_client_is_written_once(folder, request_):
     ],
 )
 def test_nonsense_is_not_written(folder, request_, what, options):
-    journal = folder.journal(2, request_, CLASSES)
+    journal = folder.journal(request_, CLASSES)
     size = journal.path.stat().st_size
     with pytest.raises(ValueError, match=r'\w'):
         journal.append(0, 0, 'ada', what, client='x', **options)
@@ -255,7 +255,7 @@ def test_nonsense_is_not_written(folder, request_, what, options):
 
 
 def test_no_answer_after_closing(folder, request_):
-    journal = folder.journal(2, request_, CLASSES)
+    journal = folder.journal(request_, CLASSES)
     journal.append(0, 0, 'ada', 'void', client='x')
     folder.close(2, 'ada', lambda: False)
     journal.append(1, 0, 'ada', 'void', client='y')
@@ -263,11 +263,11 @@ def test_no_answer_after_closing(folder, request_):
     with pytest.raises(Closed):
         journal.append(2, 0, 'ada', 'void', client='z')
     assert journal.append(1, 0, 'ada', 'void', client='y').n == 2
-    assert folder.state(2, request_, CLASSES).answered == 2
+    assert folder.state(request_, CLASSES).answered == 2
 
 
 def test_a_full_disk_leaves_the_journal_whole(folder, request_, monkeypatch):
-    journal = folder.journal(2, request_, CLASSES)
+    journal = folder.journal(request_, CLASSES)
     journal.append(0, 0, 'ada', 'void', client='x')
     before = journal.path.read_bytes()
 
@@ -313,7 +313,7 @@ def test_one_server_a_folder(folder):
     ],
 )
 def test_seconds_leave_breaks_out(folder, request_, what, ms, hidden, wanted):
-    journal = folder.journal(2, request_, CLASSES)
+    journal = folder.journal(request_, CLASSES)
     mask = MASK if what == 'mask' else None
     journal.append(
         0, 0, 'ada', what, mask=mask, ms=ms, hidden_ms=hidden, client='x'

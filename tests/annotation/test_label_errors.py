@@ -127,7 +127,7 @@ def answered(work_dir, unit, wrong=(), **options):
     probs = np.full((len(request), 3), 0.05, np.float32)
     probs[np.arange(len(request)), sure] = 0.9
     predictions.write(folder, 1, request.sha256, probs)
-    journal = folder.journal(1, request, 3)
+    journal = folder.journal(request, 3)
     for index in range(len(request)):
         cls = int(sure[index] + (index in wrong)) % 3
         journal.append(index, 0, 'ada', 'class', cls=cls, client=f'{index}')
@@ -222,7 +222,7 @@ def test_suspects_are_asked_again_in_a_copy(tmp_path, capsys):
     assert annotate([*command, '--reopen', 'errors', 'sky']) == 0
     copy = AnnotationFolder(new)
     request = copy.request(1)
-    state = copy.state(1, request, len(CLASSES))
+    state = copy.state(request, len(CLASSES))
     free = [x for x in range(len(request)) if not state.standing(x)]
     assert free == [1, 2, 5, 8, 11]
     assert np.array_equal(

@@ -191,7 +191,7 @@ def test_another_page_of_the_round_goes_on_but_for_what_is_asked_anew(
     person.press('1', '2')
     given = replies(person.give_back(tmp_path), work)
     folder = AnnotationFolder(work)
-    journal = folder.journal(0, request, 3)
+    journal = folder.journal(request, 3)
     journal.append(1, 0, 'ada', 'void', client='12345678')
     journal.append(1, 1, 'ada', 'undo', client='12345679')
     journal.close()

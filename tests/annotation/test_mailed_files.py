@@ -138,7 +138,7 @@ def test_only_open_items_are_asked_in_the_order_of_the_folder(tmp_path):
     request = ask(work)
     folder = AnnotationFolder(work)
     folder.write_options(order='shuffled', seed=3)
-    journal = folder.journal(0, request, 3)
+    journal = folder.journal(request, 3)
     journal.append(5, 0, 'bob', 'void', client='12345678')
     journal.append(2, 0, 'bob', 'skip', client='12345679')
     journal.close()
@@ -177,7 +177,7 @@ def test_what_cannot_be_asked(tmp_path):
     request = ask(work, count=1, each=1)
     with pytest.raises(AnnotatorError):
         write_page(work, out, '<b>')
-    journal = AnnotationFolder(work).journal(0, request, 3)
+    journal = AnnotationFolder(work).journal(request, 3)
     journal.append(0, 0, 'bob', 'void', client='12345678')
     journal.close()
     with pytest.raises(StateError, match='is answered'):

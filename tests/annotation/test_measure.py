@@ -13,7 +13,7 @@ def answered(tmp_path, seconds):
     folder = AnnotationFolder(tmp_path)
     folder.freeze(2, frozen(count=len(seconds)))
     request = folder.request(2)
-    journal = folder.journal(2, request, 3)
+    journal = folder.journal(request, 3)
     for item, took in enumerate(seconds):
         journal.append(
             item, 0, 'ada', 'void', ms=round(1000 * took), client=str(item)
@@ -36,7 +36,7 @@ def test_a_trimmed_mean_with_an_interval(tmp_path):
 
 def answered_state(tmp_path):
     folder = AnnotationFolder(tmp_path)
-    return folder.state(2, folder.request(2), 3)
+    return folder.state(folder.request(2), 3)
 
 
 def test_an_image_is_opened_once(tmp_path):

@@ -41,7 +41,7 @@ def serving(tmp_path):
 
 
 def read(folder, request):
-    return folder.state(0, request, len(CLASSES))
+    return folder.state(request, len(CLASSES))
 
 
 @pytest.mark.timeout(300)

@@ -28,7 +28,7 @@ def serving(tmp_path, monkeypatch):
 
 def standing(tmp_path, request):
     folder = AnnotationFolder(tmp_path)
-    journal = folder.journal(request.round, request, 3)
+    journal = folder.journal(request, 3)
     state = journal.state
     journal.close()
     return folder, [state.standing(i) for i in range(len(request))]

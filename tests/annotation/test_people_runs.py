@@ -91,7 +91,7 @@ def several_answer(work_dir, read, names):
     folder = AnnotationFolder(work_dir)
     number = folder.pending()
     request = folder.request(number)
-    journal = folder.journal(number, request, len(CLASSES))
+    journal = folder.journal(request, len(CLASSES))
     state, count = journal.state, 0
     for who in names:
         for item in request:

@@ -10,8 +10,7 @@ from segal.active.human_oracle import HumanOracle
 from segal.active.label_store.file import decode
 from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.label_errors import suspects_of
-from segal.annotation.recheck import decide
+from segal.annotation.label_errors import decide_rechecks, suspects_of
 from segal.commands.annotate import main as annotate
 from segal.distributed import ranks
 from segal.errors import AnswersWanted, StateError
@@ -225,12 +224,12 @@ def test_the_page_asks_once_more_and_shows_no_answer(served):
     progress = page.json('/api/progress')
     assert (progress['answered'], progress['total']) == (12, 15)
     request = served.request(1)
-    state = served.state(1, request, 3)
+    state = served.state(request, 3)
     assert not state.is_complete
     for one in again['items']:
         page.answer(one['item'], rev=one['rev'], **{'class': 1})
     assert page.next(12)['open'] == 0
-    state = served.state(1, request, 3)
+    state = served.state(request, 3)
     assert state.is_complete
     assert [state.standing(x).cls for x in WRONG] == [0, 0, 0, 0]
     looks = [state.standing(x, role='recheck') for x in WRONG]
@@ -253,7 +252,7 @@ def test_a_list_is_frozen_once(served):
     page.answer(undone['item'], rev=undone['rev'], what='void')
     assert path.read_bytes() == before
     request = served.request(1)
-    found = decide(served, request, served.state(1, request, 3))
+    found = decide_rechecks(served, request, served.state(request, 3))
     assert found == {2, 5, 7}
     (page,) = pages(served.work_dir, 'ada')
     assert sorted(page.items(12)) == [2, 5, 7]
@@ -265,7 +264,7 @@ def test_damaged_predictions_lose_no_answer(served):
     (page,) = pages(served.work_dir, 'ada')
     answer_page(page, page.items(12))
     request = served.request(1)
-    state = served.state(1, request, 3)
+    state = served.state(request, 3)
     assert state.answered == 12
     with pytest.raises(StateError, match='by the network that asked'):
-        decide(served, request, state)
+        decide_rechecks(served, request, state)

@@ -97,7 +97,7 @@ def ada_dir(page):
 def test_an_answer_is_in_the_journal_when_it_is_acknowledged(ada):
     assert ada.answer(3, ms=1430, hidden_ms=20) == dict(rev=1, answered=1)
     folder = AnnotationFolder(ada_dir(ada))
-    event = folder.state(0, folder.request(0), 3).standing(3)
+    event = folder.state(folder.request(0), 3).standing(3)
     assert (event.who, event.what, event.cls) == ('ada', 'class', 1)
     assert (event.ms, event.hidden_ms, event.rev) == (1430, 20, 1)
 
@@ -164,7 +164,7 @@ def test_people_who_answer_at_once_are_told_apart(tmp_path):
             one.join()
     assert len(outcomes) == 300
     folder = AnnotationFolder(tmp_path)
-    state = folder.state(0, folder.request(0), 3)
+    state = folder.state(folder.request(0), 3)
     for item in range(60):
         won = [n for i, n, status in outcomes if (i, status) == (item, 200)]
         assert won == [state.standing(item).who]
@@ -654,7 +654,7 @@ def test_no_acknowledged_answer_is_lost_by_sigkill(tmp_path, moment):
     process.communicate()
     assert len(acknowledged) < 300
     folder = AnnotationFolder(tmp_path)
-    state = folder.state(0, folder.request(0), 3)
+    state = folder.state(folder.request(0), 3)
     for item, client in acknowledged.items():
         assert state.standing(item).client == client
         assert state.rev(item) == 1

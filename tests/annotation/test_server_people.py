@@ -113,7 +113,7 @@ def test_a_reviewer_decides_and_does_not_vote(tmp_path):
     assert ada.json('/api/progress')['answered'] == 2
     assert rex.undo()['item']['votes'] == item['votes']
     folder = AnnotationFolder(tmp_path)
-    state = folder.state(0, folder.request(0), 3)
+    state = folder.state(folder.request(0), 3)
     assert [event.role for event in state.clients.values()] == [
         'vote', 'vote', 'review', 'review',
     ]  # fmt: skip
@@ -178,7 +178,7 @@ def test_suggestions_are_shown_and_noted_where_they_are_drawn(tmp_path):
     ada.answer(plain, 422, hint=1)
     ada.answer(plain)
     folder = AnnotationFolder(tmp_path)
-    state = folder.state(0, folder.request(0), 3)
+    state = folder.state(folder.request(0), 3)
     assert state.standing(shown).hint == 1
     assert state.standing(plain).hint is None
 

@@ -186,7 +186,7 @@ def test_people_do_not_disturb_each_other(folder):
 
 def test_a_vote_is_written_as_it_always_was(folder):
     request = folder.request(2)
-    journal = folder.journal(2, request, CLASSES)
+    journal = folder.journal(request, CLASSES)
     journal.append(0, 0, 'ada', 'class', cls=1, client='a')
     journal.append(0, 1, 'ada', 'void', client='b', role='repeat')
     journal.close()

@@ -24,7 +24,7 @@ class Desk:
         self.request = ask(tmp_path, unit, **more)
         self.folder = AnnotationFolder(tmp_path)
         self.folder.write_options(votes=votes, **options)
-        self.journal = self.folder.journal(0, self.request, 3)
+        self.journal = self.folder.journal(self.request, 3)
         self.state = self.journal.state
         self.number = 0
 

@@ -93,7 +93,7 @@ def write_answers(work_dir: Path, count: int, votes: int = 1) -> None:
     folder = AnnotationFolder(work_dir)
     folder.write_options(votes=votes)
     request = folder.request(0)
-    folder.journal(0, request, 19).close()
+    folder.journal(request, 19).close()
     with open(folder.file(0, 'jsonl'), 'ab') as file:
         for number in range(count):
             item = number // votes

@@ -203,7 +203,7 @@ class People:
         number = self.folder.pending()
         assert number is not None
         request = self.folder.request(number)
-        journal = self.folder.journal(number, request, len(CLASSES))
+        journal = self.folder.journal(request, len(CLASSES))
         for item, true in zip(request, self.truths(request), strict=True):
             index = item.index
             again = index in journal.state.rechecked
@@ -226,7 +226,7 @@ class People:
     def found(self, number: int) -> dict[str, Any]:
         """Compare the suspects of a round with its planted errors."""
         request = self.folder.request(number)
-        state: State = self.folder.state(number, request, len(CLASSES))
+        state: State = self.folder.state(request, len(CLASSES))
         true = np.array(self.truths(request))
         events = [state.standing(index) for index in range(len(request))]
         classes = [event.cls if event else None for event in events]

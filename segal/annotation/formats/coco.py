@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.annotation.formats.asked import Asked, Returned
-from segal.annotation.formats.files import broken, read_json
+from segal.annotation.formats.files import broken, only_request, read_json
 from segal.annotation.formats.labels import (
     OPEN,
     label_codes,
@@ -98,32 +98,14 @@ def read(path: Path, asked: Asked) -> Returned:
         AnswerFileError: It is damaged or was edited.
     """
     content = read_json(path)
-    request = _request_of(path, content)
+    info = content.get('info')
+    rows = [info] if isinstance(info, dict) else []
+    rows += map(_attributes, _rows(path, content, 'annotations'))
+    place = 'info and attributes, segal_request'
+    request = only_request(path, place, (x.get('segal_request') for x in rows))
     if request != asked.request.sha256:
         return Returned(request, [], [])
     return collect(path, asked, _shapes(path, asked, content))
-
-
-def _request_of(path: Path, content: dict[str, Any]) -> str:
-    """Return the SHA-256 of the request that the file names.
-
-    Raises:
-        AnswerFileError: It names none, or two.
-    """
-    found = set()
-    info = content.get('info')
-    for one in [info, *map(_attributes, _rows(path, content, 'annotations'))]:
-        if isinstance(one, dict) and one.get('segal_request'):
-            found.add(str(one['segal_request'])[:80])
-    if len(found) != 1:
-        raise broken(
-            path,
-            'info and attributes, segal_request',
-            "the request's SHA-256",
-            ' and '.join(sorted(found)[:2]) or 'none',
-            'put "info" back as it was exported; one round a file',
-        )
-    return found.pop()
 
 
 def _attributes(annotation: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from segal.annotation.formats.cvat_xml import (
     Image,
     parse,
 )
-from segal.annotation.formats.files import broken
+from segal.annotation.formats.files import broken, only_request
 from segal.annotation.formats.labels import (
     OPEN,
     label_colours,
@@ -134,7 +134,8 @@ def read(path: Path, asked: Asked) -> Returned:
         AnswerFileError: It is damaged, has a DOCTYPE, or was edited.
     """
     images, elements = parse(path)
-    request = _request_of(path, elements)
+    named = (one.attributes.get('segal_request') for one in elements)
+    request = only_request(path, 'its attributes, segal_request', named)
     if request != asked.request.sha256:
         return Returned(request, [], [])
     names = {name: k for k, name in enumerate(picture_names(asked.request))}
@@ -160,35 +161,6 @@ def read(path: Path, asked: Asked) -> Returned:
         )
     result = collect(path, asked, shapes)
     return result._replace(alien=[*alien, *result.alien])
-
-
-def _request_of(path: Path, elements: list[Element]) -> str:
-    """Return the SHA-256 of the request that the shapes name.
-
-    Raises:
-        AnswerFileError: They name none, or two.
-    """
-    found = ''
-    for element in elements:
-        one = element.attributes.get('segal_request', '')
-        if one and found and one != found:
-            raise broken(
-                path,
-                element.place,
-                f'segal_request {found[:80]}, as before',
-                one[:80],
-                'keep the answers to different rounds in different files',
-            )
-        found = one or found
-    if not found:
-        raise broken(
-            path,
-            'its attributes',
-            "segal_request with the request's SHA-256",
-            'no shape with it',
-            'make the task with the labels of labels.json, as exported',
-        )
-    return found
 
 
 def _check_images(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from segal.annotation.fields import strict_json
 from segal.errors import AnswerFileError, short
 
 MOST_BYTES = 512 * 2**20
@@ -86,11 +87,7 @@ def read_json(path: Path) -> Any:
     """
     data = read_file(path)
     try:
-        return json.loads(
-            data.decode('utf-8-sig'),
-            object_pairs_hook=_once,
-            parse_constant=_no_number,
-        )
+        return strict_json(data.decode('utf-8-sig'))
     except (ValueError, RecursionError) as error:
         raise broken(
             path,
@@ -101,12 +98,19 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError('a key that comes twice')
-    return found
+def only_request(path: Path, place: str, found: Iterable[object]) -> str:
+    """Return the SHA-256 of the one request that parts of a file name.
 
-
-def _no_number(word: str) -> None:
-    raise ValueError(f'{word}, which is no number')
+    Raises:
+        AnswerFileError: They name none, or two.
+    """
+    known = sorted({str(one)[:80] for one in found if one})
+    if len(known) != 1:
+        raise broken(
+            path,
+            place,
+            "the request's SHA-256",
+            ' and '.join(known[:2]) or 'none',
+            'take a file made from what was exported; one round a file',
+        )
+    return known[0]

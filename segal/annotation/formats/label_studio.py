@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.annotation.formats.asked import Asked, Returned
-from segal.annotation.formats.files import broken, read_json
+from segal.annotation.formats.files import broken, only_request, read_json
 from segal.annotation.formats.labels import (
     CANT_TELL,
     OPEN,
@@ -132,7 +132,13 @@ def read(path: Path, asked: Asked) -> Returned:
     tasks = read_json(path)
     if not isinstance(tasks, list):
         raise broken(path, 'its content', 'a list of tasks', tasks, _AGAIN)
-    request = _request_of(path, tasks)
+    for number, task in enumerate(tasks):
+        if not isinstance(task, dict) or not isinstance(
+            task.get('data'), dict
+        ):
+            raise broken(path, f'[{number}]', 'a task with data', task, _AGAIN)
+    named = (task['data'].get('segal_request') or 'none' for task in tasks)
+    request = only_request(path, 'data, segal_request', named)
     result = Returned(request, [], [], [])
     if request != asked.request.sha256:
         return result
@@ -153,29 +159,6 @@ def read(path: Path, asked: Asked) -> Returned:
         result.alien.extend(found.alien)
         result.unfinished.extend(found.unfinished)
     return result
-
-
-def _request_of(path: Path, tasks: list[Any]) -> str:
-    """Return the SHA-256 of the request that all tasks name.
-
-    Raises:
-        AnswerFileError: They name none, or two.
-    """
-    found = set()
-    for number, task in enumerate(tasks):
-        data = task.get('data') if isinstance(task, dict) else None
-        if not isinstance(data, dict):
-            raise broken(path, f'[{number}]', 'a task with data', task, _AGAIN)
-        found.add(str(data.get('segal_request'))[:80])
-    if len(found) != 1:
-        raise broken(
-            path,
-            'data, segal_request',
-            "the request's SHA-256 in each task",
-            ' and '.join(sorted(found)[:2]) or 'no task',
-            'import tasks.json as exported; one round a file',
-        )
-    return found.pop()
 
 
 def _annotations(

@@ -213,10 +213,11 @@ def read_canvas(
         elif request.answer == 'class' or known in ([VOID], [CANT_TELL]):
             result.replies.append(reply(request, item, known[0], who))
         else:
-            box = request[item].box
-            rows, columns = np.divmod(places, request[item].size[1])
-            mask = np.full(box[2:], VOID, np.uint8)
-            mask[rows - box[0], columns - box[1]] = values
+            mask = np.full(request[item].box[2:], VOID, np.uint8)
+            if request.unit == 'image':
+                mask[:] = values.reshape(mask.shape)
+            else:
+                mask[request[item].inside] = values
             result.replies.append(reply(request, item, 0, who, mask))
 
 
@@ -334,10 +335,6 @@ def exported(
     """Yield the shape of each item: index, bool (h, w) and its box."""
     for index in items:
         item = asked.request[index]
-        top, left, height, width = item.box
-        mask = np.ones((height, width), bool)
-        if item.kind != 'image':
-            rows, columns = np.divmod(item.places, item.size[1])
-            mask[:] = False
-            mask[rows - top, columns - left] = True
+        mask = np.full(item.box[2:], item.kind == 'image')
+        mask[item.inside] = True
         yield index, mask, item.box

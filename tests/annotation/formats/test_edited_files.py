@@ -54,7 +54,7 @@ def asked(tmp_path_factory):
 
 def answered(root):
     folder = AnnotationFolder(root / 'work')
-    state = folder.state(0, folder.request(0), len(CLASSES))
+    state = folder.state(folder.request(0), len(CLASSES))
     return state.answered
 
 

@@ -31,7 +31,7 @@ def truth_of(number):
 def resolved(work_dir):
     folder = AnnotationFolder(work_dir)
     request = folder.request(0)
-    state = folder.state(0, request, len(CLASSES))
+    state = folder.state(request, len(CLASSES))
     return request, state, resolve(request, state, folder.read_mask)
 
 

@@ -27,7 +27,7 @@ CVAT, LABEL_STUDIO, COCO, PNG = TOOLS
 
 def state_of(work_dir):
     folder = AnnotationFolder(work_dir)
-    return folder.state(0, folder.request(0), len(CLASSES))
+    return folder.state(folder.request(0), len(CLASSES))
 
 
 def filled(work_dir, out, tool=CVAT, paint=False, truth=truth_of):
@@ -158,7 +158,7 @@ def test_an_answer_that_was_undone_does_not_come_back(work_dir, tmp_path):
     path = filled(work_dir, tmp_path / 'out')
     take(work_dir, [path], 'ada')
     folder = AnnotationFolder(work_dir)
-    journal = folder.journal(0, folder.request(0), len(CLASSES))
+    journal = folder.journal(folder.request(0), len(CLASSES))
     item = journal.state.undoable('ada')
     journal.append(item, 1, 'ada', 'undo', client='undone-here')
     journal.close()
@@ -244,7 +244,7 @@ def test_each_of_two_people_gives_a_vote(work_dir, tmp_path):
     folder.write_options(order='image', seed=0, votes=2)
     path = filled(work_dir, tmp_path / 'out', truth=constant(0))
     other = filled(work_dir, tmp_path / 'other', truth=constant(1))
-    journal = folder.journal(0, folder.request(0), len(CLASSES))
+    journal = folder.journal(folder.request(0), len(CLASSES))
     journal.append(0, 0, 'bob', 'skip', client='skipped-1')
     journal.close()
     assert len(take(work_dir, [path], 'ada').answers) == 12
