@@ -3,8 +3,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import mmseg.models  # noqa: F401  ('mmseg.MobileNetV2' is found by its scope)
-from mmcls.models import BACKBONES
 from torch import nn
 
 from segal.errors import ConfigError
@@ -44,4 +42,7 @@ class Backbone(FrozenExtractor):
 
     def build(self) -> nn.Module:
         """Build the backbone, without its weights."""
+        import mmseg.models  # noqa: F401  (its scope, 'mmseg.MobileNetV2')
+        from mmcls.models import BACKBONES  # half a second, with matplotlib
+
         return BACKBONES.build(self.backbone)

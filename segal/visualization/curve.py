@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import patheffects
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from segal.files import whole_file
 from segal.visualization.table import labels_per_image, share_words, time_scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BLUE = '#2563a8'
 _GREY = '#6b7280'
@@ -36,6 +36,8 @@ def draw_curve(
     rows of ``random`` are a dashed line, and the mIoU of ``full`` supervision
     is a level one.
     """
+    from matplotlib.figure import Figure  # only where a curve is drawn
+
     shown, baseline = (
         [
             row
@@ -110,6 +112,8 @@ def _label_points(
 ) -> None:
     """Write the mIoU beside the points; of many points beside some."""
     step = int(np.ceil(len(at) / 12))
+    from matplotlib import patheffects
+
     halo = [patheffects.withStroke(linewidth=3, foreground='white')]
     for i in range(len(at) - 1, -1, -step) if step else ():
         axes.annotate(

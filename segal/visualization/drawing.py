@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from matplotlib.font_manager import FontProperties, findfont
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -144,6 +143,8 @@ def text_size(width: float) -> int:
 @lru_cache(maxsize=32)
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Return the font of all pictures; it comes with matplotlib."""
+    from matplotlib.font_manager import FontProperties, findfont
+
     style = FontProperties('DejaVu Sans', weight='bold' if bold else 'normal')
     return ImageFont.truetype(findfont(style), size)
 

@@ -36,7 +36,7 @@ from mmcv.runner import HOOKS, Hook
 from mmseg.apis import train_segmentor
 from mmseg.datasets import build_dataset
 from mmseg.models import build_segmentor
-from segal.runner.commit import commit_of
+from segal.runner.machine import commit_of
 
 from segal.active.dataset.pool import query_loader
 from segal.config import load_config
