@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,23 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
     for row, seconds in zip(rows, _read_times(work_dir, rows), strict=True):
         row['seconds'] = seconds
     return rows
+
+
+def read_settings(work_dir: Path) -> dict[str, Any]:
+    """Read ``config.json``; empty where it is missing or damaged."""
+    try:
+        found = json.loads((work_dir / 'config.json').read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_full(rows: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether the initial labels were the whole pool."""
+    first = rows[0]
+    if first.get('unit') == 'image':
+        return bool(first['total']['images'] >= first['pool']['images'])
+    return bool(first['total']['requested'] >= first['pool']['pixels'])
 
 
 def _check_rows(rows: Any) -> None:

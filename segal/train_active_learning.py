@@ -184,7 +184,7 @@ def _run(args: argparse.Namespace) -> None:
     import torch
 
     from segal.config import load_config
-    from segal.preflight.smoke import smoke_folder
+    from segal.preflight.read import smoke_folder
     from segal.utils.train import Options, run_experiment
 
     cfg = load_config(args.config, args.cfg_options)

@@ -14,7 +14,7 @@ from mmseg.models.losses import FocalLoss
 from torch import nn
 
 from segal.compiled_ops import MODULE, MissingOpError, Placeholder, are_missing
-from segal.preflight.ops import check_ops
+from segal.preflight.training import check_ops
 from segal.train_active_learning import main
 from tests.tiny import write_config, write_images
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from segal.config.schema import Phase
-from segal.preflight.smoke import MARK, scale_budgets, shorten
+from segal.preflight.read import MARK, scale_budgets, shorten
 from segal.rounds import read_rounds
 from segal.structures import Budget
 from segal.train_active_learning import main

@@ -38,13 +38,13 @@ def status(
         StateError: A folder is no work_dir, or is damaged.
     """
     from segal.active.label_store.pool_file import read_pool
-    from segal.report.outlook import read_config, read_outlook
+    from segal.report.outlook import read_outlook
     from segal.report.outlook_words import CAUTION, outlook_words
-    from segal.rounds import read_rounds
+    from segal.rounds import read_rounds, read_settings
     from segal.visualization.table import format_rounds
 
     pool, rows = read_pool(work_dir), read_rounds(work_dir)
-    planned = _planned(read_config(work_dir))
+    planned = _planned(read_settings(work_dir))
     of = '' if planned is None else f' of {planned}'
     told: dict[str, Any] = dict(rounds=len(rows), planned=planned)
     lines = [f'{work_dir}: {len(rows)}{of} rounds are trained']

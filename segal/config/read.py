@@ -32,8 +32,7 @@ from segal.config.load import waiting_inherited, waiting_notes
 from segal.config.phases import read_phases
 from segal.config.places import check_places
 from segal.config.schema import ActiveLearningConfig, Phase, Reset
-from segal.config.unread import check_unread
-from segal.config.unused import unused_keys
+from segal.config.unread import check_unread, unused_keys
 from segal.config.values import Values
 from segal.openmmlab import pipelines
 from segal.registry import REPLACED

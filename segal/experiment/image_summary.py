@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segal.active.dataset.pool import Pool
-from segal.active.images.depth import has_eight_bits
-from segal.active.images.file import loader_of
+from segal.active.images.file import has_eight_bits, loader_of
 from segal.errors import DataError
 
 

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from segal import __version__
 from segal.active.dataset.active_dataset import ActiveDataset
 from segal.active.dataset.image_cache import ImageCache
-from segal.active.dataset.mixed_sampler import BatchSampler, batch_sampler
+from segal.active.dataset.sampler import BatchSampler, batch_sampler
 from segal.active.label_store.store import LabelStore
 from segal.config.schema import ActiveLearningConfig
 from segal.config.spans import span_of

@@ -24,9 +24,9 @@ from mmseg.datasets import CustomDataset
 from torch.utils.data import DataLoader
 
 from segal import terminal
-from segal.config.fitting import fit, is_long
 from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import CHECKPOINTS_KEPT
+from segal.config.spans import fit, is_long
 from segal.distributed import ranks
 from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook

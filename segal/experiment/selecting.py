@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 from mmcv.utils import build_from_cfg
 
 from segal.active.dataset.pool import Pool
+from segal.active.human_oracle import DrawnAnswers, HumanOracle
 from segal.active.label_store.store import LabelStore
 from segal.active.opening import Opening
+from segal.active.oracles import BaseOracle
 from segal.active.selectors import (
     BaseSelector,
     QueryContext,
@@ -21,8 +24,9 @@ from segal.active.units import QueryUnit
 from segal.active.units.spending import Spending
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, SegALError
+from segal.experiment.data import Data
 from segal.openmmlab.built import not_built
-from segal.registry import SELECTORS, UNITS
+from segal.registry import ORACLES, SELECTORS, UNITS
 from segal.structures import Budget
 
 
@@ -166,3 +170,46 @@ def shape_of(part: Mapping[str, Any], pool: Pool, cache: Path) -> QueryUnit:
         raise ConfigError(
             not_built('active_learning.settings.region.shape', part, error)
         ) from error
+
+
+def build_oracle(
+    config: ActiveLearningConfig, data: Data, work_dir: Path, smoke: bool
+) -> BaseOracle:
+    """Build the oracle, with those of the run's arguments that it takes.
+
+    Args:
+        config: Whose ``oracle`` names the class and its options.
+        data: Gives ``read``, ``pool`` and ``classes``.
+        work_dir: The experiment's folder.
+        smoke: Whether nobody is to be asked.
+
+    Raises:
+        ConfigError: An option is none, or does not go with the query unit.
+    """
+    given: dict[str, Any] = dict(
+        read=data.annotation,
+        pool=data.pool.images,
+        classes=data.classes,
+        ignore_index=config.ignore_index,
+        work_dir=work_dir,
+        seed=config.seed,
+    )
+    part = dict(config.oracle)
+    kind: Any = part['type']
+    kind = ORACLES.get(kind) if isinstance(kind, str) else kind
+    if smoke and issubclass(kind, HumanOracle):
+        return DrawnAnswers(data.pool.images, data.classes, config.seed)
+    suggest = part.get('suggest', 'none')
+    if issubclass(kind, HumanOracle) and suggest != 'none':
+        asks, answer = config.asks, config.selector.get('answer', 'all')
+        if asks.whole or (asks.grouped and answer == 'all'):
+            raise ConfigError(
+                "active_learning.oracle.suggest: wanted 'none' where people "
+                f'paint a class for each pixel, got {suggest!r}: predictions '
+                'are kept for each item, not for each pixel; ask regions with '
+                "answer='dominant', or pixels"
+            )
+    taken = inspect.signature(kind).parameters
+    if not any(x.kind is x.VAR_KEYWORD for x in taken.values()):
+        given = {key: value for key, value in given.items() if key in taken}
+    return build_from_cfg(part, ORACLES, given)  # type: ignore[no-any-return]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from mmcv import Config
 from mmcv.utils import get_logger
 from numpy.typing import NDArray
 
+from segal import terminal
 from segal.active.dataset.pool import Pool
 from segal.active.images.file import loader_of
 from segal.active.label_store.pool_file import read_pool
 from segal.config import differing_keys, dump_config
 from segal.config.shapes import is_level
+from segal.distributed import ranks
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
 from segal.rounds import read_rounds
@@ -172,3 +175,29 @@ def describe(
             view=pool.view.as_json(),
         ),
     )
+
+
+@contextmanager
+def on_terminal(title: str, logger: logging.Logger) -> Iterator[None]:
+    """Draw the run, where rank 0 has a terminal; the other ranks keep quiet.
+
+    Args:
+        title: Name of the experiment.
+        logger: Writes the log file on rank 0.
+    """
+    log = None
+    if ranks.is_main() and terminal.can_draw():
+        log = next(
+            handler.baseFilename
+            for handler in logger.handlers
+            if isinstance(handler, logging.FileHandler)
+        )
+    log = ranks.broadcast(log)
+    if log is None:
+        yield
+    elif ranks.is_main():
+        with terminal.drawn(title, log, logger):
+            yield
+    else:
+        terminal.hush(log)
+        yield

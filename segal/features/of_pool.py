@@ -24,10 +24,9 @@ from segal.structures import PoolImage, Prediction
 from segal.terminal import progress
 
 from .base import KINDS, BaseExtractor
-from .cache import FeatureCache, kept
+from .cache import FeatureCache, Stamp, kept, read_stamps, stamp, write_stamps
 from .frozen import FrozenExtractor, FrozenNetwork
 from .segmentor import NetworkFeatures, Tap
-from .stamps import Stamp, read_stamps, stamp, write_stamps
 
 
 @dataclass(eq=False)

@@ -37,7 +37,6 @@ from segal.preflight.base import (
 )
 from segal.preflight.label_flow import check_label_flow
 from segal.preflight.label_values import check_label_values
-from segal.preflight.ops import check_ops
 from segal.preflight.plan import planned_spans
 from segal.preflight.same_mask import check_same_mask
 from segal.preflight.schedules import (
@@ -45,6 +44,7 @@ from segal.preflight.schedules import (
     log_schedule,
     unmatched_keys,
 )
+from segal.preflight.training import check_ops
 
 _HUGE = 10.0
 """Limit of weights, which may be uninitialised memory."""

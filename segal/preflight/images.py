@@ -15,7 +15,7 @@ from PIL import Image
 from segal.active.dataset.base import LoadFirst, image_file, reading
 from segal.active.dataset.pool import Pool, query_batch
 from segal.active.dataset.scan import count_of
-from segal.active.images.depth import has_eight_bits
+from segal.active.images.file import has_eight_bits
 from segal.active.images.view import PLAIN, content_of
 from segal.errors import DataError
 from segal.experiment.data import Data

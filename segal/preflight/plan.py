@@ -10,7 +10,7 @@ from mmcv import Config
 from mmseg.utils import get_root_logger
 from torch import nn
 
-from segal.active.dataset.mixed_sampler import batch_sampler
+from segal.active.dataset.sampler import batch_sampler
 from segal.active.units import Fit
 from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import CHECKPOINTS_KEPT

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, TypeGuard
 
-from segal.config.fitting import log_intervals
 from segal.config.kinds import is_int
 from segal.config.schedule import unit_of
 from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import find, mapping
-from segal.config.spans import Span
+from segal.config.spans import Span, log_intervals
 
 _NO_LENGTHS = (
     *('lr', 'factor', 'gamma', 'power', 'ratio', 'times', 'weight', 'seed'),

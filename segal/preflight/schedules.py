@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from segal.config import ActiveLearningConfig
-from segal.config.fitting import (
+from segal.config.shapes import mapping
+from segal.config.spans import (
     LENGTH,
     LONGEST,
+    Span,
     fit_warmup,
     is_long,
     scaled,
     warmup_of,
 )
-from segal.config.shapes import mapping
-from segal.config.spans import Span
 from segal.preflight.reach import (
     distant_ends,
     numbers_in_words,

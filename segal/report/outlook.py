@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 from segal.active.label_store.pool_file import read_pool
 from segal.errors import StateError
 from segal.report.extrapolate import FEWEST, LEVEL, Forecast, extrapolate
-from segal.report.track import Price, Track, is_full, track_of
-from segal.rounds import read_rounds
+from segal.report.track import Price, Track, track_of
+from segal.rounds import is_full, read_rounds, read_settings
 
 AHEAD = 3
 """Rounds that are drawn ahead."""
@@ -171,7 +170,7 @@ def read_outlook(
     rows = read_rounds(work_dir)
     if not rows:
         return None
-    config = read_config(work_dir)
+    config = read_settings(work_dir)
     costs = (config.get('active_learning') or {}).get('costs')
     try:
         track = track_of(rows, costs)
@@ -198,26 +197,17 @@ def read_outlook(
     )
 
 
-def read_config(work_dir: Path) -> dict[str, Any]:
-    """Read ``config.json``; empty where it is missing or damaged."""
-    try:
-        found = json.loads((work_dir / 'config.json').read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _beside(work_dir: Path) -> list[Path]:
     """List the fully supervised runs in the same folder, on the same data."""
     own = work_dir.resolve()
-    val = (read_config(own).get('data') or {}).get('val')
+    val = (read_settings(own).get('data') or {}).get('val')
     found = []
     for path in sorted(own.parent.glob('*/rounds.json')):
         if path.parent == own:
             continue
         try:
             rows = read_rounds(path.parent)
-            other = read_config(path.parent).get('data') or {}
+            other = read_settings(path.parent).get('data') or {}
             if rows and is_full(rows) and other.get('val') == val:
                 found.append(path.parent)
         except (StateError, KeyError, TypeError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from segal.annotation import predictions
 from segal.annotation.agreement import Agreement, agreement
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.suggestion_effect import Effect, effect
+from segal.annotation.several import Effect, effect
 from segal.errors import StateError
 from segal.report import charts
 from segal.report.evidence import Evidence

@@ -118,14 +118,6 @@ def mean_track(tracks: Sequence[Track]) -> Track:
     )
 
 
-def is_full(rows: Sequence[dict[str, Any]]) -> bool:
-    """Tell whether the initial labels were the whole pool."""
-    first = rows[0]
-    if first.get('unit') == 'image':
-        return bool(first['total']['images'] >= first['pool']['images'])
-    return bool(first['total']['requested'] >= first['pool']['pixels'])
-
-
 def _asked(
     rows: Sequence[dict[str, Any]],
 ) -> tuple[str, list[float], float | None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from segal.rounds import FILE
+from segal.rounds import FILE, is_full, read_settings
 
 Row = dict[str, Any]
 
@@ -30,14 +30,15 @@ def runs_beside(
         The rows of random, and the mIoU of full supervision; none, and None,
         where there is no such run or a file cannot be read.
     """
-    own = _config(work_dir)
+    own = read_settings(work_dir)
     random: list[Row] = []
     full = None
-    for config, found in _others(work_dir) if own and rows else ():
+    known = 'active_learning' in own and rows
+    for config, found in _others(work_dir) if known else ():
         if any(config.get(key) != own.get(key) for key in _NETWORK):
             continue
         same_seed = config.get('seed') == own.get('seed')
-        if _is_full(found[0]):
+        if is_full(found):
             if full is None or same_seed:
                 full = found[-1].get('mIoU')
         elif (
@@ -55,7 +56,7 @@ def _others(work_dir: Path) -> Iterator[tuple[dict[str, Any], list[Row]]]:
     """Read config and rows of the runs beside this one, sorted by name."""
     for folder in sorted(work_dir.resolve().parent.iterdir()):
         if folder != work_dir.resolve() and (folder / FILE).exists():
-            config = _config(folder)
+            config = read_settings(folder)
             try:
                 rows = json.loads((folder / FILE).read_text())['rounds']
                 known = [
@@ -63,16 +64,8 @@ def _others(work_dir: Path) -> Iterator[tuple[dict[str, Any], list[Row]]]:
                 ]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-            if config and known:
+            if 'active_learning' in config and known:
                 yield config, rows
-
-
-def _config(work_dir: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((work_dir / 'config.json').read_text())
-        return config if 'active_learning' in config else {}
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _is_random(config: dict[str, Any]) -> bool:
@@ -80,13 +73,6 @@ def _is_random(config: dict[str, Any]) -> bool:
     if isinstance(heuristic, dict):
         heuristic = heuristic.get('type')
     return str(heuristic).lower() == 'random'
-
-
-def _is_full(row: Row) -> bool:
-    """Check whether a first row has all labels of the pool."""
-    counted = 'images' if row.get('unit') == 'image' else 'requested'
-    whole = row['pool']['images' if counted == 'images' else 'pixels']
-    return bool(row['total'][counted] >= whole)
 
 
 def _asked_alike(one: Row, other: Row) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from segal.active.dataset.scan import looks_like_image, named, scan
-from segal.active.images.depth import has_eight_bits
+from segal.active.images.file import has_eight_bits
 from segal.errors import DataError
 from segal.seeding import key
 

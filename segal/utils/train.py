@@ -26,15 +26,20 @@ from segal.config.places import check_checkpoints
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
 from segal.experiment.features import features_folder, needs_of
-from segal.experiment.oracle import build_oracle
 from segal.experiment.phase import PhaseBuilder
 from segal.experiment.selecting import (
+    build_oracle,
     openings_of,
     selectors_of,
     unit_of_config,
 )
-from segal.experiment.terminal import on_terminal
-from segal.experiment.work_dir import check_pool, claim, describe, open_log
+from segal.experiment.work_dir import (
+    check_pool,
+    claim,
+    describe,
+    on_terminal,
+    open_log,
+)
 from segal.features.of_pool import PoolFeatures
 from segal.models.losses.at_labels import describe as describe_losses
 from segal.models.speed import limit_memory
@@ -44,7 +49,7 @@ from segal.preflight import (
     plan_of,
     read_experiment,
 )
-from segal.preflight.smoke import clear_folder, smoke_warning
+from segal.preflight.read import clear_folder, smoke_warning
 from segal.registry import FEATURES, HEURISTICS
 from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segal.annotation.suggestion_effect import effect
+from segal.annotation.several import effect
 
 from .test_votes import Desk
 

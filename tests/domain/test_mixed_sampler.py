@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segal.active.dataset.mixed_sampler import (
+from segal.active.dataset.sampler import (
     MixedBatchSampler,
+    RoundBatchSampler,
     batch_sampler,
 )
-from segal.active.dataset.sampler import RoundBatchSampler
 
 
 def positions(batch):

@@ -11,8 +11,8 @@ from segal import compat
 from segal.errors import ConfigError, SegALError, StateError
 from segal.experiment.data import build_data
 from segal.features import Described, MMSelfSup, Segmentor
+from segal.features.base import project
 from segal.features.cache import kept
-from segal.features.projection import project
 from segal.features.segmentor import Tap
 from segal.model_wrapper import ModelWrapper
 from segal.registry import FEATURES

@@ -10,8 +10,7 @@ from mmcv.runner.hooks.lr_updater import LrUpdaterHook
 
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, read_config
-from segal.config.fitting import fit
-from segal.config.spans import Span, spans_of
+from segal.config.spans import Span, fit, spans_of
 from segal.preflight.schedules import (
     check_groups,
     check_schedule,

@@ -36,13 +36,13 @@ from mmcv.runner import HOOKS, Hook
 from mmseg.apis import train_segmentor
 from mmseg.datasets import build_dataset
 from mmseg.models import build_segmentor
-from segal.runner.machine import commit_of
 
 from segal.active.dataset.pool import query_loader
 from segal.config import load_config
 from segal.experiment.work_dir import open_log
 from segal.files import replace_json
 from segal.runner.active_learning_runner import ActiveLearningRunner
+from segal.runner.machine import commit_of
 from segal.utils.train import Options, build, prepare
 
 CONFIG = ROOT / 'experiments/camvid_pixelpick/margin.py'

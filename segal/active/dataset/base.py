@@ -17,9 +17,9 @@ from segal.active.dataset.annotations import (
     check_annotation,
     check_depth,
     check_moved,
+    reading_steps,
 )
 from segal.active.dataset.lossy import check_lossless
-from segal.active.dataset.reader import reading_steps
 from segal.active.images.file import decoded_otherwise
 from segal.active.label_store.ids import as_map, ids_in, named
 from segal.errors import DataError, LabelFlowError, SegALError, raised_at

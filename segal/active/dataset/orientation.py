@@ -22,7 +22,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.dataset.scan import count_of
-from segal.active.images.depth import TIFF
+from segal.active.images.file import TIFF
 from segal.errors import SegALError
 
 _TAG = 0x0112

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.images.depth import has_eight_bits
+from segal.active.images.file import has_eight_bits
 from segal.errors import ConfigError, DataError
 
 LOWEST, HIGHEST = 0.5, 99.5
