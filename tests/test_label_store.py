@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from segal.active.label_store import file as label_file
 from segal.active.label_store import manifest as label_manifest
 from segal.active.label_store import store as label_store
-from segal.active.label_store.manifest import decode_manifest, encode_manifest
+from segal.active.label_store.folder import decode_manifest, encode_manifest
 from segal.active.label_store.store import LabelStore, pool_fingerprint
 from segal.errors import DataError, StateError
 from segal.structures import (

@@ -11,7 +11,7 @@ from PIL import Image
 
 from segal.active.label_store.export import export
 from segal.active.label_store.file import decode, encode, sha256
-from segal.active.label_store.manifest import decode_manifest, encode_manifest
+from segal.active.label_store.folder import decode_manifest, encode_manifest
 from segal.active.label_store.reading import check
 from segal.active.label_store.store import LabelStore
 from segal.commands import labels as tool

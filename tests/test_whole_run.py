@@ -14,7 +14,7 @@ import pytest
 import torch
 from mmcv.runner import HOOKS, Hook
 
-from segal.active.label_store.manifest import decode_manifest, encode_manifest
+from segal.active.label_store.folder import decode_manifest, encode_manifest
 from segal.active.label_store.store import LabelStore
 from segal.config import fingerprint, load_config, read_config
 from segal.rounds import read_rounds

@@ -60,10 +60,6 @@ def encode_event(event: Event) -> bytes:
     return encode_line(written)
 
 
-def _event(value: dict[str, Any]) -> Event:
-    return Event(cls=value.pop('class'), **value)
-
-
 def read_journal(
     path: Path,
     request: Request,
@@ -101,7 +97,7 @@ def read_journal(
                 if value != _header(request):
                     raise ValueError('it answers another request')
             else:
-                event = _event(value)
+                event = Event(cls=value.pop('class'), **value)
                 problem = state.problem(event)
                 if problem or not is_class(event.cls, classes):
                     raise ValueError(problem or f'class {event.cls}')

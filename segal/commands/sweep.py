@@ -115,9 +115,8 @@ def config_of(config: str, job: Job) -> Any:
             experiment.
     """
     from segal.config import load_config
-    from segal.config.fingerprint import differing_keys
+    from segal.config.fingerprint import check_same_experiment
     from segal.config.read import read_config
-    from segal.errors import StateError
     from segal.train_active_learning import parse
 
     options = ['--cfg-options', *job.options] if job.options else []
@@ -127,22 +126,8 @@ def config_of(config: str, job: Job) -> Any:
     read, problems, _ = read_config(cfg)
     if problems or read is None:
         raise ConfigError(problems)
-    path = job.work_dir / 'config.json'
-    if path.is_file():
-        try:
-            changed = differing_keys(path.read_text(), cfg)
-        except (OSError, ValueError) as error:
-            raise StateError(
-                f'{path}: wanted the config of the experiment, got a file '
-                f'that cannot be read as that ({error}); restore it from a '
-                'copy'
-            ) from error
-        if changed:
-            raise StateError(
-                f'{job.work_dir}: wanted a run of this config, got another; '
-                f'these keys differ: {"; ".join(changed[:5])}; name another '
-                'folder with --work-dir, or take the changes back'
-            )
+    if (job.work_dir / 'config.json').is_file():
+        check_same_experiment(job.work_dir, cfg)
     return read
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from mmcv import Config
@@ -12,7 +13,7 @@ from mmcv import Config
 from segal.config.phases import read_phases
 from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import find
-from segal.errors import short
+from segal.errors import StateError, short
 
 COUNTS = (
     'model',
@@ -106,6 +107,32 @@ def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
             f'workflow (train lengths were {lengths[0]}, now {lengths[1]})'
         )
     return found
+
+
+def check_same_experiment(work_dir: Path, cfg: Config) -> None:
+    """Check that a work_dir holds the experiment of a config.
+
+    Raises:
+        StateError: It holds another one, or its ``config.json`` is damaged.
+    """
+    path = work_dir / 'config.json'
+    try:
+        old = json.loads(path.read_text())
+        if not isinstance(old, dict):
+            raise ValueError(f'wanted a dict, got {type(old).__name__}')
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f'{path}: wanted the config of the experiment, got a file that '
+            f'cannot be read as that ({error}); restore it from a copy'
+        ) from error
+    changed = differing_keys(old, cfg)
+    if changed:
+        listed = '\n    '.join(changed[:20])
+        raise StateError(
+            f'{work_dir}: wanted the experiment of this config, got '
+            f'another; these keys differ:\n    {listed}\n  name another '
+            'folder with --work-dir, or take the changes back'
+        )
 
 
 def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from segal.experiment.trained import (
     test_pipeline_of,
 )
 from segal.model_wrapper import ModelWrapper
-from segal.models.whole_weights import fill_network, network_tensors
+from segal.models.weights import fill_network, network_tensors
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import entries
 

@@ -25,8 +25,13 @@ from segal.models.losses.at_labels import sample_losses
 from segal.models.losses.domains import weigh_domains
 from segal.models.losses.on_labelled import mend
 from segal.models.speed import speed_up
-from segal.models.weights import init_own_way, load_backbone, read_weights
-from segal.models.whole_weights import fill_network, network_tensors
+from segal.models.weights import (
+    fill_network,
+    init_own_way,
+    load_backbone,
+    network_tensors,
+    read_weights,
+)
 from segal.seeding import seed_all
 
 

@@ -21,7 +21,7 @@ from torch import nn
 from segal.config.network import sync_bn_on_cpu
 from segal.errors import ConfigError
 from segal.model_wrapper import ModelWrapper
-from segal.models.whole_weights import fill_network, network_tensors
+from segal.models.weights import fill_network, network_tensors
 from segal.openmmlab.built import building
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import clean_query, drop_masks, entries

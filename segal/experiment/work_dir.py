@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,8 @@ from segal import terminal
 from segal.active.dataset.pool import Pool
 from segal.active.images.file import loader_of
 from segal.active.label_store.pool_file import read_pool
-from segal.config import differing_keys, dump_config
+from segal.config import dump_config
+from segal.config.fingerprint import check_same_experiment
 from segal.config.shapes import is_level
 from segal.distributed import ranks
 from segal.errors import StateError
@@ -66,24 +66,7 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
                 'one that holds an experiment; name another with --work-dir, '
                 'or move this one away'
             )
-        try:
-            old = json.loads(path.read_text())
-            if not isinstance(old, dict):
-                raise ValueError(f'wanted a dict, got {type(old).__name__}')
-        except (OSError, ValueError) as error:
-            raise StateError(
-                f'{path}: wanted the config of the experiment, got a file '
-                f'that cannot be read as that ({error}); restore it from a '
-                'copy'
-            ) from error
-        changed = differing_keys(old, cfg)
-        if changed:
-            listed = '\n    '.join(changed[:20])
-            raise StateError(
-                f'{work_dir}: wanted the experiment of this config, got '
-                f'another; these keys differ:\n    {listed}\n  name another '
-                'folder with --work-dir, or take the changes back'
-            )
+        check_same_experiment(work_dir, cfg)
     elif (work_dir / 'labels').exists():
         raise StateError(
             f'{work_dir}: holds labels, but no config.json that says of '

@@ -51,6 +51,11 @@ class Evidence:
         """Return the cost of a run's labels until each round, if known."""
         return None if self.costs is None else run.paid(self.costs)
 
+    @cached_property
+    def units(self) -> list[str]:
+        """Units that runs ask; several only where cost is the axis."""
+        return sorted({run.unit for run in self.runs})
+
     @property
     def alone(self) -> bool:
         """Whether there is one run, and nothing to compare it with."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from segal.models.losses.bilinear import upsampled_at
+from segal.models.losses.at_labels import upsampled_at
 
 SIZES = [
     ((7, 5), (56, 41)),

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from segal.active.label_store.manifest import decode_manifest, encode_manifest
+from segal.active.label_store.folder import decode_manifest, encode_manifest
 from segal.config import load_config, read_config
 from segal.rounds import read_rounds
 from segal.train_active_learning import main

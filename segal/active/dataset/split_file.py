@@ -135,13 +135,11 @@ def _find(asked: str, places: Places) -> list[str]:
     columns = [part for part in _COLUMNS.split(asked) if part]
     if len(columns) == 2:  # an image and its annotation, or its number
         first, second = (_one(part, places) for part in columns)
-        if first and (first == second or _is_number(columns[1])):
+        if first and (
+            first == second or (columns[1].lstrip('+-').isdecimal())
+        ):
             return first
     return []
-
-
-def _is_number(text: str) -> bool:
-    return text.lstrip('+-').isdecimal()
 
 
 def _one(asked: str, places: Places) -> list[str]:

@@ -5,7 +5,7 @@ pickle. It holds a JSON ``header`` and flat arrays over all images of the
 round. Its last 64 bytes, the comment of the zip archive, are the SHA-256 of
 everything before the comment, so that every changed byte is noticed. The
 header names the SHA-256 of the file before;
-:mod:`segal.active.label_store.manifest` lists all files. Label maps of whole
+:mod:`segal.active.label_store.folder` lists all files. Label maps of whole
 images are PNG files in ``round_003/``. They are written first, and count only
 once the archive that names their SHA-256 exists.
 """

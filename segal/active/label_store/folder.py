@@ -8,16 +8,12 @@ without a label file); only other ``.npz`` archives are refused.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from segal.active.label_store.file import mend, round_path
-from segal.active.label_store.manifest import (
-    NAME,
-    Manifest,
-    decode_manifest,
-    encode_manifest,
-)
+from segal.active.label_store.file import mend, round_path, sha256
 from segal.active.label_store.packing import map_name
 from segal.errors import StateError
 from segal.files import replace_file, sync_folder, unwritable
@@ -132,3 +128,81 @@ class LabelFolder:
         if match and path == self.file(int(match[1])):
             return int(match[1])
         return None
+
+
+VERSION = 1
+NAME = 'chain.json'
+
+
+class Manifest(NamedTuple):
+    """The list ``chain.json`` of all label files of a store.
+
+    Each label file names the SHA-256 of the one before, and this list names
+    the last one: it shows that the last file exists and is the one that was
+    written. A process that is killed in between leaves a list that lacks one
+    file; the next round adds it.
+
+    Attributes:
+        experiment: Fingerprint of the experiment.
+        pool: Fingerprint of the pool.
+        files: SHA-256 of each label file, in the order of rounds.
+    """
+
+    experiment: str
+    pool: str
+    files: tuple[str, ...]
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Write a manifest as JSON; ``seal`` is the SHA-256 of the rest."""
+    rest = {
+        'format': VERSION,
+        **manifest._asdict(),
+        'files': list(manifest.files),
+    }
+    return json.dumps({**rest, 'seal': _seal(rest)}, indent=1).encode() + b'\n'
+
+
+def decode_manifest(path: Path, data: bytes) -> Manifest:
+    """Read a manifest from its JSON.
+
+    Raises:
+        StateError: The file is damaged, or of another format.
+    """
+    problem = (
+        f'{path}: wanted the list of label files of format {VERSION}, got '
+    )
+    mend = (
+        '; restore it from a copy; or, if '
+        f'`python tools/labels.py check {path.parent.parent}` tells of '
+        'nothing else, delete it: the next round writes it anew'
+    )
+    try:
+        rest = json.loads(data)
+        found = rest.pop('seal')
+        version, experiment, pool, files = (
+            rest[key] for key in ('format', 'experiment', 'pool', 'files')
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateError(
+            f'{problem}a file that does not read as such '
+            f'({type(error).__name__}: {error}){mend}'
+        ) from error
+    if found != _seal(rest):
+        raise StateError(f'{problem}one that was altered{mend}')
+    if version != VERSION:
+        raise StateError(
+            f'{problem}format {version}; use the version of SegAL that '
+            'wrote it'
+        )
+    sound = isinstance(files, list) and all(
+        isinstance(one, str) and re.fullmatch('[0-9a-f]{64}', one)
+        for one in files
+    )
+    if not sound:
+        raise StateError(f'{problem}one whose files are no SHA-256s{mend}')
+    return Manifest(str(experiment), str(pool), tuple(files))
+
+
+def _seal(rest: dict[str, Any]) -> str:
+    return sha256(json.dumps(rest, sort_keys=True).encode())

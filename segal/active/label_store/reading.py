@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segal.active.label_store.file import LabelFile, decode, mend, sha256
-from segal.active.label_store.folder import LabelFolder
-from segal.active.label_store.manifest import NAME, Manifest
+from segal.active.label_store.folder import NAME, LabelFolder, Manifest
 from segal.active.label_store.state import LabelState
 from segal.errors import StateError
 from segal.structures import PoolImage

@@ -20,8 +20,7 @@ from segal.active.label_store.file import (
     mend,
     sha256,
 )
-from segal.active.label_store.folder import LabelFolder
-from segal.active.label_store.manifest import Manifest
+from segal.active.label_store.folder import LabelFolder, Manifest
 from segal.active.label_store.packing import pack
 from segal.active.label_store.reading import map_problems, read_files
 from segal.active.label_store.state import LabelState, pool_fingerprint
@@ -78,7 +77,7 @@ class LabelStore:
 
     Each round adds one file, which is never edited
     (:mod:`segal.active.label_store.file`), and replaces ``chain.json``, the
-    list of all files (:mod:`segal.active.label_store.manifest`). Where
+    list of all files (:mod:`segal.active.label_store.folder`). Where
     ``chain.json`` does not exist, as in folders of older versions, the next
     append writes it. Single pixels are held in memory, label maps of whole
     images stay on disk. One rank appends, the others reload.
