@@ -331,7 +331,7 @@ def missing_paths(key: str, entry: Mapping[str, Any]) -> list[str]:
             if not isinstance(path, str) or '://' in path:
                 continue
             full = path if not root else osp.join(root, path)
-            if 'makes' in str(entry.get('type')) or not osp.exists(full):
+            if not osp.exists(full):
                 makes = ''
                 if (key, part) == ('data.val', 'ann_dir'):
                     makes = ', or answer some pixels: segal annotate val'

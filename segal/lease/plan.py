@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from segal.errors import ConfigError
 
-
-class _Item(BaseModel):
-    """Keys of one ``[[run]]`` of a plan."""
-
-    model_config = ConfigDict(strict=True, extra='forbid')
-
-    name: str
-    config: str = ''
-    seed: int = 0
-    options: list[str] = []
-    full: bool = False
-    script: str = ''
-    arguments: list[str] = []
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+"""A list of TOML."""
 
 
-class _Plan(BaseModel):
-    """Keys of a plan."""
-
-    model_config = ConfigDict(strict=True, extra='forbid')
-
-    options: list[str] = []
-    run: list[_Item]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One item of a plan.
+class Run(BaseModel):
+    """One ``[[run]]`` of a plan.
 
     Attributes:
         name: Of its folder, and in ``results.json``.
@@ -51,13 +29,24 @@ class Run:
         arguments: Of the script.
     """
 
+    model_config = ConfigDict(strict=True, extra='forbid', frozen=True)
+
     name: str
     config: str = ''
     seed: int = 0
-    options: tuple[str, ...] = ()
+    options: Words = ()
     full: bool = False
     script: str = ''
-    arguments: tuple[str, ...] = ()
+    arguments: Words = ()
+
+
+class _Plan(BaseModel):
+    """Keys of a plan."""
+
+    model_config = ConfigDict(strict=True, extra='forbid')
+
+    options: Words = ()
+    run: list[Run]
 
 
 def read_plan(path: Path) -> list[Run]:
@@ -93,20 +82,16 @@ def read_plan(path: Path) -> list[Run]:
     if problems:
         raise ConfigError(problems)
     return [
-        Run(
-            item.name,
-            item.config,
-            item.seed,
-            (*plan.options, *item.options) if item.config else (),
-            item.full,
-            item.script,
-            tuple(item.arguments),
+        run.model_copy(
+            update=dict(options=(*plan.options, *run.options))
+            if run.config
+            else dict(options=())
         )
-        for item in plan.run
+        for run in plan.run
     ]
 
 
-def _problems(items: Sequence[_Item], path: Path) -> list[str]:
+def _problems(items: Sequence[Run], path: Path) -> list[str]:
     """Find what the types of a plan do not say."""
     problems = [] if items else [f'{path}: wanted at least one [[run]]']
     names = [item.name for item in items]

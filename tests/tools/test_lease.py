@@ -58,7 +58,7 @@ class Forked:
 
 def leased(config, root, seconds=600.0, runs=None, **options):
     """A lease on one run, in a place of its own."""
-    runs = runs or [Run('margin', str(config))]
+    runs = runs or [Run(name='margin', config=str(config))]
     for folder in (root / 'runs', root / 'kept'):
         folder.mkdir(parents=True, exist_ok=True)
     lease = Lease(
@@ -133,7 +133,10 @@ def test_a_round_that_takes_longer_is_not_begun(config, tmp_path, capsys):
 def test_a_failed_run_does_not_keep_the_others(config, tmp_path):
     script = tmp_path / 'script.py'
     script.write_text('raise SystemExit("no card")\n')
-    runs = [Run('bench', script=str(script)), Run('margin', str(config))]
+    runs = [
+        Run(name='bench', script=str(script)),
+        Run(name='margin', config=str(config)),
+    ]
     lease = leased(config, tmp_path / 'here', runs=runs)
     began = []
 
