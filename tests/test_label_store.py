@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segal.active.label_store import file as label_file
-from segal.active.label_store import manifest as label_manifest
+from segal.active.label_store import folder as label_folder
 from segal.active.label_store import store as label_store
 from segal.active.label_store.folder import decode_manifest, encode_manifest
 from segal.active.label_store.store import LabelStore, pool_fingerprint
@@ -658,7 +658,7 @@ class TestManifest:
         path = folder / 'chain.json'
         manifest = decode_manifest(path, path.read_bytes())
         with monkeypatch.context() as patch:
-            patch.setattr(label_manifest, 'VERSION', 2)
+            patch.setattr(label_folder, 'VERSION', 2)
             path.write_bytes(encode_manifest(manifest))
         with pytest.raises(StateError, match='format 1, got format 2'):
             LabelStore(folder, POOL, 'an experiment')

@@ -27,8 +27,8 @@ sys.path.insert(0, str(ROOT))
 from segal.files import replace_json
 from segal.report.extrapolate import FEWEST, Forecast, extrapolate
 from segal.report.outlook import AHEAD
-from segal.report.track import is_full, track_of
-from segal.rounds import read_rounds
+from segal.report.track import track_of
+from segal.rounds import is_full, read_rounds
 
 CURVES = ROOT / 'experiments' / 'stopping' / 'curves.json'
 OUT = CURVES.with_name('hindsight.json')
