@@ -33,9 +33,6 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     folder. What a killed process left under the temporary name is written
     over.
 
-    Args:
-        path: Of the file; its folder exists.
-
     Raises:
         StateError: It cannot be written: the disk is full, or read-only.
     """

@@ -237,9 +237,6 @@ class ModelWrapper:
     def classes(self, probs: Tensor) -> Tensor:
         """Return the likeliest class of each pixel.
 
-        Args:
-            probs: (B, C, H, W), from :meth:`probabilities`.
-
         Returns:
             int64 (B, H, W).
         """

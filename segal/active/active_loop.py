@@ -139,10 +139,6 @@ class ActiveLearningLoop:
     ) -> NDArray[np.float32] | None:
         """Predict what is asked, where the oracle wants to know it.
 
-        Args:
-            selection: The request; only that of rank 0 counts.
-            wrapper: The network that asks.
-
         Returns:
             On rank 0 float32 (items, C); None where no network asks, or an
             answer is more than one class.
@@ -264,14 +260,7 @@ class ActiveLearningLoop:
         opening: Opening,
         free: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
-        """Choose the images to open: bool (P,), the same on every rank.
-
-        Args:
-            heuristic: Gives the scores.
-            wrapper: The network.
-            opening: How many, and by what.
-            free: int64 (P,), places that may be asked.
-        """
+        """Choose the images to open: bool (P,), the same on every rank."""
         opened = self.store.opened()
         closed = ~opened & (free > 0)
         unopened = np.where(closed, free, 0)

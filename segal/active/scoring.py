@@ -99,10 +99,6 @@ class Scorer:
     ) -> Statistics:
         """Compute what a heuristic needs of the whole pool.
 
-        Args:
-            heuristic: With its ``needs``.
-            wrapper: The network; its statistics are made once.
-
         Returns:
             ``class_counts``: int64 (C,), how many pixels of the pool are
             predicted as each class; None where ``'pool'`` is not needed.

@@ -61,11 +61,7 @@ def class_rows(pool: PoolFile) -> list[dict[str, Any]]:
 
 
 class Web:
-    """The page's own files, read once.
-
-    Args:
-        folder: That holds ``index.html.j2`` and what it links to.
-    """
+    """The page's own files, read once."""
 
     def __init__(self, folder: Path) -> None:
         self.files = {

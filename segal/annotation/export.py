@@ -58,12 +58,6 @@ def open_items(
 def export(work_dir: Path, out: Path, name: str, who: str = '') -> Asked:
     """Write the open items of a round for another tool.
 
-    Args:
-        work_dir: Of the experiment.
-        out: Folder that is made.
-        name: Of the format; one of ``EXPORTS``.
-        who: See :func:`open_items`.
-
     Returns:
         What was written.
 

@@ -231,12 +231,7 @@ class AnnotationFolder:
         return self.file(round, 'sealed.json').exists()
 
     def seal(self, round: int, label_file: str) -> None:
-        """Write what the round was: request, journal and label file.
-
-        Args:
-            round: Which one.
-            label_file: SHA-256 of it.
-        """
+        """Write what the round was: request, journal and label file."""
         journal = self.file(round, 'jsonl')
         data = journal.read_bytes() if journal.exists() else b''
         replace_json(
@@ -278,10 +273,6 @@ class AnnotationFolder:
         self, digest: str, size: tuple[int, int]
     ) -> NDArray[np.uint8]:
         """Read a mask.
-
-        Args:
-            digest: Its SHA-256.
-            size: (h, w) that it has.
 
         Returns:
             uint8 (h, w), class ids, 255 where there is no class.

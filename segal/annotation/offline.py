@@ -183,11 +183,6 @@ def _digest(text: str) -> str:
 class _Draft:
     """A page under way, which grows up to a size.
 
-    Args:
-        session: Who is asked what, as ``/api/session`` tells it.
-        store: Name of what a browser keeps.
-        most: Bytes.
-
     Attributes:
         rows: Its items, as JSON.
         needed: Bytes of the page with the last item, whether it fitted or
@@ -219,12 +214,7 @@ class _Draft:
         self.needed = self._size = len(self.render().encode())
 
     def add(self, row: dict[str, Any], pictures: dict[str, Any]) -> bool:
-        """Add an item, if it fits.
-
-        Args:
-            row: As ``/api/next`` gives it.
-            pictures: From :func:`_pictures`.
-        """
+        """Add an item, if it fits."""
         image = row['image']
         number = self._images.get(image, len(self._images))
         context = pictures.pop('context')

@@ -28,11 +28,6 @@ class Reviews:
     """The disputed items of a round.
 
     Masks are compared when somebody asks, not before.
-
-    Args:
-        folder: Of the work_dir.
-        request: What is asked.
-        state: What is answered; :meth:`update` follows its changes.
     """
 
     def __init__(

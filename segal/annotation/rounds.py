@@ -214,13 +214,7 @@ class Asked:
         )
 
     def answer(self, who: str, answer: dict[str, Any]) -> dict[str, Any]:
-        """Write an answer; it is on disk when this returns.
-
-        Args:
-            who: Name of the person.
-            answer: From :func:`segal.annotation.bodies.parse_answer`; its
-                mask was checked.
-        """
+        """Write an answer; it is on disk when this returns."""
         self.check_item(answer['item'])
         fields = {k: v for k, v in answer.items() if k != 'request'}
         role = self.role(answer['item'], who)

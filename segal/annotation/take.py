@@ -160,14 +160,7 @@ def _sort(
     classes: Sequence[str],
     answers: Iterable[tuple[Path, Answer]],
 ) -> Taken:
-    """Tell new answers from known and conflicting ones.
-
-    Args:
-        request: What is answered.
-        state: What stands; the new answers are applied to it.
-        classes: Their names.
-        answers: With the file of each.
-    """
+    """Tell new answers from known and conflicting ones."""
     unit = request.unit + 's' * (len(request) != 1)
     found = Taken(f'round {request.round}, {len(request):,} {unit}')
     for path, answer in answers:

@@ -32,11 +32,6 @@ def draw_points(
     Each image gets a share of all points that is that of its pixels, so that
     every pixel of the set is as likely as another.
 
-    Args:
-        images: The held-out images.
-        per_image: Points an image, on average.
-        seed: Of the draw.
-
     Returns:
         A frozen request, round 0.
 

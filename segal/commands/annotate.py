@@ -39,14 +39,7 @@ from segal.errors import AnswersWanted, StateError
 
 @dataclass(frozen=True)
 class Asked:
-    """The round that is asked now.
-
-    Attributes:
-        folder: That keeps it.
-        request: What is asked.
-        state: What is answered.
-        classes: Names of the classes.
-    """
+    """The round that is asked now."""
 
     folder: AnnotationFolder
     request: Request
@@ -127,8 +120,7 @@ def status(args: argparse.Namespace) -> int:
     """Print how far the round is, and each person."""
     from segal.annotation.measure import paces, seconds_left
     from segal.annotation.several import agreement_lines, several_told
-    from segal.report.outlook import read_outlook
-    from segal.report.outlook_words import outlook_words
+    from segal.report.outlook import outlook_words, read_outlook
 
     asked = asked_now(args.work_dir)
     if asked is None:

@@ -38,8 +38,7 @@ def status(
         StateError: A folder is no work_dir, or is damaged.
     """
     from segal.active.label_store.pool_file import read_pool
-    from segal.report.outlook import read_outlook
-    from segal.report.outlook_words import CAUTION, outlook_words
+    from segal.report.outlook import CAUTION, outlook_words, read_outlook
     from segal.rounds import read_rounds, read_settings
     from segal.visualization.table import format_rounds
 

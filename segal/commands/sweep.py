@@ -49,9 +49,6 @@ class Job:
 def heuristic_options(text: str) -> list[str]:
     """Write a heuristic as config options ``key=value``.
 
-    Args:
-        text: ``margin``, or ``power_noise(margin)``.
-
     Raises:
         ConfigError: The text is neither.
     """

@@ -60,14 +60,7 @@ def check_against_data(
     pool: Sequence[PoolImage],
     classes: Sequence[str],
 ) -> list[str]:
-    """Check classes and budgets against the built data sets.
-
-    Args:
-        cfg: The canonical config.
-        config: Its ``active_learning``, read.
-        pool: All images that may be asked about.
-        classes: Names of the data set's classes.
-    """
+    """Check classes and budgets against the built data sets."""
     problems = check_classes(cfg, len(classes))
     if config.ignore_index < len(classes):
         problems.append(

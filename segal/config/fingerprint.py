@@ -138,9 +138,6 @@ def check_same_experiment(work_dir: Path, cfg: Config) -> None:
 def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Collect the keys that change results, to compare whole runs.
 
-    Args:
-        plain: A ``config.json``, read.
-
     Returns:
         Dotted key -> value; ``workflow`` is how long each phase trains, one
         number where all are alike, so that it is the same for more rounds.

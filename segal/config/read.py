@@ -46,9 +46,6 @@ def read_config(
 ) -> tuple[ActiveLearningConfig | None, list[str], list[str]]:
     """Translate a config to its canonical form, in place, and read it.
 
-    Args:
-        cfg: From ``load_config``, or any mmcv Config.
-
     Returns:
         The config's active learning (None where the problems leave too
         little), the problems, and one note for each translation.

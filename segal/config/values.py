@@ -87,11 +87,6 @@ def checked(
 ) -> tuple[_Model, list[str]]:
     """Validate a section; wrong values count as not written.
 
-    Args:
-        model: Of the section.
-        written: The section of a config.
-        where: Its dotted key; empty for the whole config.
-
     Returns:
         The section, and one sentence for each key that is wrong or unknown.
     """

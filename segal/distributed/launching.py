@@ -167,10 +167,6 @@ def take_local_rank(
 
     PyTorch's old launcher passes ``--local-rank=1``; mmseg's tools read
     ``--local_rank``; torchrun passes neither.
-
-    Args:
-        arguments: The command line.
-        env: Gets ``LOCAL_RANK`` unless it is set.
     """
     kept = []
     for argument in arguments:

@@ -180,10 +180,6 @@ def _check_sources_apart(
     """Refuse images of the pool whose labels a source would give away.
 
     Copies of them under their names are warned of.
-
-    Args:
-        pool: Name of each image of ``data.query`` -> its file.
-        sources: Key -> data set.
     """
     own, alike = {}, {}
     for file in pool.values() if sources else ():

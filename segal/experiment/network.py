@@ -37,15 +37,7 @@ from segal.seeding import seed_all
 
 @dataclass(frozen=True)
 class Networks:
-    """Build networks, each from a copy of the config.
-
-    Attributes:
-        cfg: Translated config.
-        config: Its active learning, read.
-        classes: Names of the C classes.
-        device: Device of the training.
-        logger: Logs which weights were loaded.
-    """
+    """Build networks, each from a copy of the config."""
 
     cfg: Config
     config: ActiveLearningConfig
@@ -151,10 +143,6 @@ class Networks:
         """Build the network with the weights at the end of a round.
 
         Weights that hooks added (EMA's second set) are left out.
-
-        Args:
-            weights: Of the round's checkpoint.
-            where: Its path, for the error.
 
         Raises:
             StateError: The weights belong to another network.

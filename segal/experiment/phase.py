@@ -145,10 +145,6 @@ class PhaseBuilder:
     def training(self, round: int, iterations: int) -> Training:
         """Build a training phase.
 
-        Args:
-            round: From 0.
-            iterations: Of all rounds before.
-
         Raises:
             DataError: There is nothing to train on.
             StateError: Weights that do not fit.

@@ -40,15 +40,7 @@ from segal.hooks.visualize import VisualizeHook
 
 @dataclass(frozen=True)
 class PhaseHooks:
-    """Build new hooks for each phase.
-
-    Attributes:
-        cfg: Translated config.
-        config: Its active learning, read.
-        val: ``data.val``.
-        work_dir: The experiment's folder.
-        device: Device of the training.
-    """
+    """Build new hooks for each phase."""
 
     cfg: Config
     config: ActiveLearningConfig

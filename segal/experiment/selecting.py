@@ -177,12 +177,6 @@ def build_oracle(
 ) -> BaseOracle:
     """Build the oracle, with those of the run's arguments that it takes.
 
-    Args:
-        config: Whose ``oracle`` names the class and its options.
-        data: Gives ``read``, ``pool`` and ``classes``.
-        work_dir: The experiment's folder.
-        smoke: Whether nobody is to be asked.
-
     Raises:
         ConfigError: An option is none, or does not go with the query unit.
     """

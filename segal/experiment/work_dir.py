@@ -162,12 +162,7 @@ def describe(
 
 @contextmanager
 def on_terminal(title: str, logger: logging.Logger) -> Iterator[None]:
-    """Draw the run, where rank 0 has a terminal; the other ranks keep quiet.
-
-    Args:
-        title: Name of the experiment.
-        logger: Writes the log file on rank 0.
-    """
+    """Draw the run, where rank 0 has a terminal; other ranks keep quiet."""
     log = None
     if ranks.is_main() and terminal.can_draw():
         log = next(

@@ -80,10 +80,6 @@ def keep(
 def bring_back(source: Path, folder: Path) -> list[str]:
     """Write kept runs into a folder, where it does not have them.
 
-    Args:
-        source: Folder that :func:`keep` wrote into.
-        folder: Of the work_dirs.
-
     Returns:
         Names of the runs, and of the files, that were brought back.
 

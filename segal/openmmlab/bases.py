@@ -37,10 +37,6 @@ class _Aside(dict[str, Any]):
 def configs_of(package: str, where: str = '_base_') -> Path:
     """Find the folder of configs of an installed OpenMMLab package.
 
-    Args:
-        package: Its import name, such as ``'mmseg'``.
-        where: The key that wants one, for errors.
-
     Raises:
         ConfigError: It is not installed, or came without its configs.
     """
@@ -105,9 +101,6 @@ def mmseg_config(name: str) -> str:
         from segal.config import mmseg_config
         _base_ = mmseg_config('pspnet/pspnet_r50-d8_512x512_20k_voc12aug.py')
 
-    Args:
-        name: Path inside mmseg's ``configs`` folder.
-
     Raises:
         ConfigError: mmseg has no such config.
     """
@@ -116,9 +109,6 @@ def mmseg_config(name: str) -> str:
 
 def segal_config(name: str) -> str:
     """Find a config that came with SegAL, for ``_base_``.
-
-    Args:
-        name: Path inside its ``configs`` folder.
 
     Raises:
         ConfigError: SegAL has no such config.

@@ -183,15 +183,6 @@ def _count(
 
     Lossy formats come first, so that none of them is missed. Missing
     annotations are skipped: of the pool, only bought ones need to exist.
-
-    Args:
-        seen: Gets the counts.
-        loader: Knows the files.
-        positions: Of all annotations that may be read.
-        read: Position -> integer (H, W).
-
-    Raises:
-        DataError: An annotation that cannot be used.
     """
     dataset: Any = loader.dataset
 

@@ -172,9 +172,6 @@ def unused_keys(config: ActiveLearningConfig) -> list[str]:
     Scores and predictions are made up. Where the choice is the same, the key
     has no effect.
 
-    Args:
-        config: The ``active_learning`` that was read.
-
     Returns:
         The problems; none where the selector fails on made-up images, which
         other checks report.

@@ -110,10 +110,6 @@ def shorten(cfg: Config, config: ActiveLearningConfig) -> ActiveLearningConfig:
 
     With one batch of images an epoch is one iteration.
 
-    Args:
-        cfg: Translated; changed in place.
-        config: Its ``active_learning``, read.
-
     Returns:
         The config with these phases.
     """

@@ -25,7 +25,7 @@ from segal.report.evidence import RANDOM, Evidence
 from segal.report.extrapolate import LEVEL
 from segal.report.fan import fans, outlooks
 from segal.report.gallery import gallery
-from segal.report.outlook_words import CAUTION, outlook_words, rate_words
+from segal.report.outlook import CAUTION, outlook_words, rate_words
 from segal.report.people import people
 from segal.report.provenance import provenance
 from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread

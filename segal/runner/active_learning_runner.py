@@ -292,11 +292,7 @@ class ActiveLearningRunner:
         return f'{words}, {cost_words(cost["total"], cost["unit"])} in all'
 
     def _recompute_costs(self) -> None:
-        """Recompute the costs of all rows with the prices of the config.
-
-        Raises:
-            StateError: The rows cannot be written.
-        """
+        """Recompute the costs of all rows with the prices of the config."""
         before = [row.get('cost') for row in self.rows]
         for row in self.rows:
             row['cost'] = self._cost(row['round'])
@@ -383,11 +379,7 @@ class ActiveLearningRunner:
     def _write(
         self, write: Callable[[Path, list[dict[str, Any]]], None]
     ) -> None:
-        """Write the rows, or their times, on rank 0.
-
-        Raises:
-            StateError: They cannot be written.
-        """
+        """Write the rows, or their times, on rank 0."""
         with ranks.together():
             if ranks.is_main():
                 write(self.work_dir, self.rows)

@@ -43,12 +43,7 @@ class RoundFactory(Protocol):
     """Build, for each round, what a config describes."""
 
     def training(self, round: int, iterations: int) -> Training:
-        """Build model, optimizer, loader, hooks and inner runner of a phase.
-
-        Args:
-            round: From 0.
-            iterations: Of all rounds before.
-        """
+        """Build model, optimizer, loader, hooks and runner of a phase."""
 
     def wrapper(self, round: int) -> ModelWrapper:
         """Load the model that a finished phase left.

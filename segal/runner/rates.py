@@ -30,12 +30,7 @@ class RateError(ValueError):
 
 
 def lr_hooks(lr_config: Any, custom_hooks: Any = None) -> list[Any]:
-    """Build the hooks that set the learning rate.
-
-    Args:
-        lr_config: As written.
-        custom_hooks: As written; those that are LrUpdaterHooks count.
-    """
+    """Build the hooks that set the learning rate."""
     built: list[Any] = []
     catcher = SimpleNamespace(
         register_hook=lambda hook, priority: built.append(hook)

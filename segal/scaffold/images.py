@@ -229,11 +229,7 @@ def decode(path: Path) -> None:
 
 
 def _check(found: Folder) -> None:
-    """Check count, twins, depth and sizes.
-
-    Raises:
-        DataError: Fewer than ``FEWEST`` images.
-    """
+    """Check count, twins, depth and sizes."""
     twins = Counter(
         str(Path(one.name).with_suffix('')) for one in found.photos
     )

@@ -7,7 +7,7 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from segal.active.dataset.listing import build_listed
-from segal.visualization.palette import distinct_palette
+from segal.visualization.drawing import distinct_palette
 from tests.tiny import CLASSES, write_images
 
 

@@ -14,8 +14,7 @@ from segal.commands.status import main as status
 from segal.report import page
 from segal.report.evidence import read_evidence
 from segal.report.fan import outlooks
-from segal.report.outlook import look_ahead, read_outlook
-from segal.report.outlook_words import outlook_words
+from segal.report.outlook import look_ahead, outlook_words, read_outlook
 from segal.report.track import (
     DEFAULT,
     MEASURED,

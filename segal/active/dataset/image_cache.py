@@ -86,12 +86,7 @@ class ImageCache:
 
 
 class CachedLoad:
-    """Load an image as mmseg's step does, from the cache where it is there.
-
-    Args:
-        step: mmseg's own ``LoadImageFromFile``.
-        cache: Of the data set's images.
-    """
+    """Load an image as mmseg's step does, from the cache where it is there."""
 
     def __init__(self, step: LoadImageFromFile, cache: ImageCache) -> None:
         self.step = step

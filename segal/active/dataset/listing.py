@@ -31,7 +31,7 @@ from segal.active.dataset.scan import (
 )
 from segal.active.dataset.split_file import Places, decode, read_split
 from segal.errors import ConfigError, DataError
-from segal.visualization.palette import distinct_palette
+from segal.visualization.drawing import distinct_palette
 
 _SHOWN = 10
 """Missing files that an error names at most."""

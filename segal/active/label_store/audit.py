@@ -173,10 +173,6 @@ def _not_free(
 def check_part(part: Selection, whole: Selection) -> None:
     """Check that what is answered was asked: images, places and regions.
 
-    Args:
-        part: What is answered; the rest stays free.
-        whole: The request.
-
     Raises:
         RuntimeError: A place was not asked, or a region is answered in part.
     """

@@ -49,13 +49,7 @@ Record = dict[str, Any]
 
 
 class Exported(NamedTuple):
-    """What an export wrote.
-
-    Attributes:
-        files: Label files.
-        requests: Records of requests.
-        label_maps: mmseg label maps.
-    """
+    """What an export wrote."""
 
     files: int
     requests: int

@@ -181,11 +181,7 @@ def sha256(data: bytes) -> str:
 
 
 def mend(folder: Path) -> str:
-    """Write the end of a message about a damaged label folder.
-
-    Args:
-        folder: Of the label files, ``work_dir/labels``.
-    """
+    """Write the end of a message about a damaged label folder."""
     return (
         f'`python tools/labels.py check {folder.parent}` lists all that is '
         f'wrong; restore {folder} from a copy, or start in another work_dir'

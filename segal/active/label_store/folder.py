@@ -20,11 +20,7 @@ from segal.files import replace_file, sync_folder, unwritable
 
 
 class LabelFolder:
-    """The files of a label store, whatever their content.
-
-    Args:
-        path: ``work_dir/labels``; need not exist.
-    """
+    """The files of a label store, whatever their content."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)

@@ -14,12 +14,7 @@ from segal.structures import PoolImage
 
 
 class ReadFile(NamedTuple):
-    """A sound label file.
-
-    Attributes:
-        content: What it holds.
-        sha256: Of its bytes.
-    """
+    """A sound label file."""
 
     content: LabelFile
     sha256: str
@@ -99,10 +94,6 @@ def read_files(
 def check(folder: Path, pool: Sequence[PoolImage]) -> tuple[int, list[str]]:
     """Find everything that is wrong with a label folder.
 
-    Args:
-        folder: ``work_dir/labels``.
-        pool: All images that may be asked.
-
     Returns:
         How many label files are sound, and a message for each problem.
     """
@@ -163,15 +154,7 @@ def _problem(
     state: LabelState,
     wanted: tuple[str, int, str | None, str | None],
 ) -> str | None:
-    """Find the first thing that is wrong with a file that can be read.
-
-    Args:
-        path: Of the file.
-        file: As it was read.
-        state: All requests of the files before.
-        wanted: Experiment, round, SHA-256 of this file and of the file
-            before; None for a SHA-256 that is not known.
-    """
+    """Find the first thing that is wrong with a file that can be read."""
     content = file.content
     experiment, number, digest, previous = wanted
     for what, want, got in (

@@ -21,13 +21,7 @@ EXPORTS = ('cvat', 'label-studio', 'coco', 'png')
 
 
 def write(name: str, asked: Asked, out: Path) -> None:
-    """Write what is asked for another tool.
-
-    Args:
-        name: One of ``EXPORTS``.
-        asked: What is asked.
-        out: An empty folder.
-    """
+    """Write what is asked for another tool."""
     module = _module(name.replace('-', '_'))
     cast(Callable[[Asked, Path], None], module.write)(asked, out)
 

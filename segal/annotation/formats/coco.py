@@ -176,11 +176,7 @@ def _shapes(
 def _places(
     path: Path, asked: Asked, image: int | None, place: str, row: Any
 ) -> NDArray[np.int64]:
-    """Decode the mask of an annotation.
-
-    Raises:
-        AnswerFileError: It is no mask of its image.
-    """
+    """Decode the mask of an annotation."""
     assert image is not None
     _, height, width = asked.request.content.images[image]
     found = row.get('segmentation')

@@ -188,11 +188,7 @@ def _check_images(
 def _places(
     path: Path, asked: Asked, image: int | None, element: Element
 ) -> NDArray[np.int64]:
-    """Return the places of a shape.
-
-    Raises:
-        AnswerFileError: They are not within the image.
-    """
+    """Return the places of a shape."""
     if image is None:
         return np.empty(0, np.int64)
     _, height, width = asked.request.content.images[image]

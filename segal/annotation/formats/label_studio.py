@@ -187,11 +187,7 @@ def _who(annotation: dict[str, Any]) -> str | int:
 def _milliseconds(
     path: Path, place: str, annotation: dict[str, Any], replies: int
 ) -> int | None:
-    """Share the time of an annotation among its answers.
-
-    Raises:
-        AnswerFileError: It is no time.
-    """
+    """Share the time of an annotation among its answers."""
     seconds = annotation.get('lead_time')
     if seconds is None or not replies:
         return None
@@ -254,12 +250,6 @@ def region_places(
     path: Path, size: tuple[int, int], place: str, row: Any
 ) -> NDArray[np.int64]:
     """Return the places of a region, sorted.
-
-    Args:
-        path: Of the file, for errors.
-        size: (H, W) of the image.
-        place: Where in the file.
-        row: Of a ``result``.
 
     Raises:
         AnswerFileError: They are not within the image.

@@ -77,10 +77,6 @@ def write_pictures(asked: Asked, folder: Path) -> dict[int, list[int]]:
 
     They are PNGs of what the page shows: 8-bit RGB, upright.
 
-    Args:
-        asked: What is asked.
-        folder: Where; it is made.
-
     Returns:
         Position of each image in the request -> its items.
     """

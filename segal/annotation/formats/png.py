@@ -124,11 +124,7 @@ def read(path: Path, asked: Asked) -> Returned:
 def _values(
     path: Path, size: tuple[int, int], classes: int
 ) -> NDArray[np.int16]:
-    """Read the codes of a label map, int16 (H * W,).
-
-    Raises:
-        AnswerFileError: It is none of this size, or has other values.
-    """
+    """Read the codes of a label map, int16 (H * W,)."""
     data = read_file(path)
     height, width = size
     try:

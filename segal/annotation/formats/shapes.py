@@ -290,11 +290,7 @@ def _item_at(
 def _check_item(
     path: Path, images: list[int], shape: Shape, item: int
 ) -> None:
-    """Check that an item that a shape names is one of its image.
-
-    Raises:
-        AnswerFileError: It is not.
-    """
+    """Check that an item that a shape names is one of its image."""
     if item >= len(images) or images[item] != shape.image:
         raise broken(
             path,
@@ -306,11 +302,7 @@ def _check_item(
 
 
 def _code(path: Path, codes: dict[str, int], shape: Shape) -> int:
-    """Return the code of a shape's label.
-
-    Raises:
-        AnswerFileError: There is no such label.
-    """
+    """Return the code of a shape's label."""
     if shape.label not in codes:
         raise broken(
             path,
