@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +143,44 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | bool):
         return value
     return str(value)
+
+
+def absent_classes(
+    metrics: Mapping[str, Any],
+    classes: Sequence[str],
+    unlabelled: Sequence[int],
+) -> dict[str, list[str]]:
+    """List the missing classes for a row of ``rounds.json``.
+
+    mmseg's mean is over the classes that occur in ``data.val`` or in the
+    predictions; another one is NaN, and leaves the mean without a word. The
+    number stays mmseg's.
+
+    Args:
+        metrics: Of an evaluation, as mmseg names them; NaN, or None where it
+            was read from a checkpoint, is what has no value.
+        classes: Names of the C classes.
+        unlabelled: Ids of those without a bought label.
+
+    Returns:
+        Of these only what is not empty: ``mean``: classes that the mean IoU
+        leaves out; ``val``: those without a pixel in ``data.val``;
+        ``labels``: those without a bought label.
+    """
+
+    def without(metric: str) -> list[str]:
+        return [
+            name
+            for name in classes
+            for value in [metrics.get(f'{metric}.{name}', 0.0)]
+            if value is None or math.isnan(value)
+        ]
+
+    mean = without('IoU')
+    accuracy = set(without('Acc'))  # NaN where the truth has no pixel
+    found = {
+        'mean': mean,
+        'val': [name for name in classes if name in {*mean, *accuracy}],
+        'labels': [classes[number] for number in unlabelled],
+    }
+    return {key: names for key, names in found.items() if names}

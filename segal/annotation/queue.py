@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -83,6 +84,7 @@ def queue_of(
     )
 
 
+@dataclass(eq=False)
 class View:
     """What one person may be shown, by rank in the order of the items.
 
@@ -96,19 +98,12 @@ class View:
         given: Answers of the person.
     """
 
-    def __init__(
-        self,
-        open: NDArray[np.bool_],
-        skip: NDArray[np.int64],
-        own: NDArray[np.bool_],
-        repeats: NDArray[np.bool_],
-    ) -> None:
-        self.open = open
-        self.skip = skip
-        self.own = own
-        self.repeats = repeats
-        self.answered: dict[int, int] = {}
-        self.given = 0
+    open: NDArray[np.bool_]
+    skip: NDArray[np.int64]
+    own: NDArray[np.bool_]
+    repeats: NDArray[np.bool_]
+    answered: dict[int, int] = field(default_factory=dict)
+    given: int = 0
 
 
 class Queue:

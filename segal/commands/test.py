@@ -55,7 +55,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     from segal.experiment.trained import load_trained
     from segal.openmmlab.built import building
     from segal.preflight.training import METRICS
-    from segal.runner.absent import absent_classes
+    from segal.rounds import absent_classes
     from segal.visualization.table import absent_words
 
     cfg = load_config(args.config, args.cfg_options)

@@ -21,8 +21,7 @@ from segal.distributed import ranks, stopping
 from segal.distributed.process import return_memory
 from segal.errors import AnswersWanted, StateError
 from segal.model_wrapper import ModelWrapper
-from segal.rounds import read_rounds, write_rounds, write_times
-from segal.runner.absent import absent_classes, unlabelled_classes
+from segal.rounds import absent_classes, read_rounds, write_rounds, write_times
 from segal.runner.experiment import Experiment, Training
 from segal.runner.round_report import RoundReport
 from segal.structures import Selection
@@ -237,7 +236,7 @@ class ActiveLearningRunner:
         answering = self.loop.oracle.seconds(round)
         if answering is not None:
             row['seconds']['annotation'] = answering
-        unlabelled = unlabelled_classes(self.store, len(self.classes))
+        unlabelled = self.store.unlabelled(len(self.classes))
         absent = absent_classes(metrics, self.classes, unlabelled)
         if absent:
             row['absent'] = absent

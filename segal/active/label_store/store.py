@@ -225,6 +225,15 @@ class LabelStore:
             self._class_counts[round] = counts
         return self._class_counts[round].copy()
 
+    def unlabelled(self, classes: int) -> list[int]:
+        """List the ids, of so many classes, without a bought label."""
+        missing = set(range(classes))
+        for number in range(self.rounds):
+            if missing:  # else no further label map is read
+                counts = self.class_counts(number)
+                missing -= set(np.flatnonzero(counts).tolist())
+        return sorted(missing)
+
     def asked(self, round: int) -> Asked:
         """Count what the requests of a round cost."""
         return self._files[round].asked
