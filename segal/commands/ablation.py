@@ -161,6 +161,8 @@ def _mean(values: Sequence[float | None]) -> dict[str, float | None]:
 
 def table(results: dict[str, Any]) -> list[str]:
     """Format a Markdown table with a column for each round."""
+    from segal.visualization.table import mean_words
+
     most = max(results['rows'], key=lambda row: len(row['rounds']))
     heads = [f'{point["labels_per_image"]:g}' for point in most['rounds']]
     lines = [
@@ -169,7 +171,8 @@ def table(results: dict[str, Any]) -> list[str]:
     ]
     for row in results['rows']:
         cells = [
-            _words(point['mIoU']) + (f' (at {own})' if own != head else '')
+            mean_words(point['mIoU'], 1)
+            + (f' (at {own})' if own != head else '')
             for head, point in zip(heads, row['rounds'], strict=False)
             for own in [f'{point["labels_per_image"]:g}']
         ]
@@ -180,11 +183,3 @@ def table(results: dict[str, Any]) -> list[str]:
             f'\nno round yet: {", ".join(results["without_a_round"])}'
         )
     return lines
-
-
-def _words(value: dict[str, Any]) -> str:
-    """Format mean and spread."""
-    if value['mean'] is None:
-        return '-'
-    mean = f'{value["mean"]:.1f}'
-    return mean if value['std'] is None else f'{mean} +- {value["std"]:.1f}'

@@ -73,6 +73,8 @@ def collect(
 
 def lines_of(results: dict[str, Any]) -> list[str]:
     """Format one line for each heuristic and round."""
+    from segal.visualization.table import mean_words
+
     lines = []
     for group in results['summary']:
         for point in group['rounds']:
@@ -81,16 +83,8 @@ def lines_of(results: dict[str, Any]) -> list[str]:
             lines.append(
                 f'{group["heuristic"]:20s} '
                 f'{point["labels_per_image"]:8g} labels an image  '
-                f'{_words(last)}'
-                + (f'  best epoch {_words(best)}' if best else '')
-                + (f'  - random {_words(gap, "+")}' if gap else '')
+                f'{mean_words(last)}'
+                + (f'  best epoch {mean_words(best)}' if best else '')
+                + (f'  - random {mean_words(gap, sign="+")}' if gap else '')
             )
     return lines
-
-
-def _words(value: dict[str, Any] | None, sign: str = '') -> str:
-    """Format mean and spread."""
-    if value is None:
-        return '-'
-    mean = f'{value["mean"]:{sign}.2f}'
-    return mean if value['std'] is None else f'{mean} +- {value["std"]:.2f}'

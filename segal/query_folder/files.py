@@ -12,8 +12,7 @@ import numpy as np
 
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
-from segal.query_folder.picks import Pick, picks, write_maps
-from segal.query_folder.pictures import draw
+from segal.query_folder.picks import Pick, draw, picks, write_maps
 from segal.query_folder.query import Query
 
 _QUANTILES = (0, 0.25, 0.5, 0.75, 1)

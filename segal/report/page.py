@@ -19,7 +19,7 @@ from segal.annotation.agreement import Share
 from segal.errors import StateError
 from segal.files import replace_file, unwritable
 from segal.report import charts, svg
-from segal.report.absent import absences
+from segal.report.absent import absences, provenance
 from segal.report.axes import IMAGES, MEASURED, PIXELS, SHARE, cost_axis
 from segal.report.evidence import RANDOM, Evidence
 from segal.report.extrapolate import LEVEL
@@ -27,7 +27,6 @@ from segal.report.fan import fans, outlooks
 from segal.report.gallery import gallery
 from segal.report.outlook import CAUTION, outlook_words, rate_words
 from segal.report.people import people
-from segal.report.provenance import provenance
 from segal.report.statistics import ALPHA, FEWEST_PAIRS, mean_and_spread
 from segal.report.tables import SECONDS, Findings, find, mean_paid
 from segal.visualization.table import cost_words, ruled

@@ -49,6 +49,16 @@ def ruled(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
     return [lines[0], '-' * max(map(len, lines)), *lines[1:]]
 
 
+def mean_words(
+    value: dict[str, Any] | None, digits: int = 2, sign: str = ''
+) -> str:
+    """Write mean and standard deviation, such as ``'31.20 +- 0.40'``."""
+    if value is None or value['mean'] is None:
+        return '-'
+    mean, std = f'{value["mean"]:{sign}.{digits}f}', value['std']
+    return mean if std is None else f'{mean} +- {std:.{digits}f}'
+
+
 def aligned(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
     """Align the cells of a table in columns; the first row are the heads.
 
