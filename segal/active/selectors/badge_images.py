@@ -6,8 +6,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Prediction
 
-from .arrays import Floats
-from .context import QueryContext
+from .context import Floats, QueryContext
 from .diversity import finite, mean_gradient, project
 from .k_means_images import KMeansPlusPlus
 

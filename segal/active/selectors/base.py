@@ -18,8 +18,7 @@ from segal.structures import (
     Unit,
 )
 
-from .arrays import Bools, Floats, Ints, Keys
-from .context import QueryContext
+from .context import Bools, Floats, Ints, Keys, QueryContext
 from .top import Picks
 
 

@@ -1,4 +1,4 @@
-"""Define what a selector is given, and what builds it."""
+"""Hold what is known of a round, in the types that selectors pass around."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segal.active.units import QueryUnit
 from segal.structures import Budget, PoolImage
 
-from .arrays import Bools, Ints
-
 if TYPE_CHECKING:
     from .base import BaseSelector
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+"""Draws of :mod:`segal.seeding`, which decide between equals."""
 
 Mask = Callable[[PoolImage], Bools]
 """An image of the pool -> bool (H, W), a new array."""

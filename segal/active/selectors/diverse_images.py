@@ -16,8 +16,7 @@ from segal.structures import (
     Selection,
 )
 
-from .arrays import Bools, Floats, Ints
-from .context import QueryContext
+from .context import Bools, Floats, Ints, QueryContext
 from .diversity import Diversity, finite, spread
 from .top import Picks
 from .whole_images import WholeImages

@@ -12,9 +12,8 @@ from segal.errors import ConfigError
 from segal.seeding import key
 from segal.structures import PoolImage, Prediction
 
-from .arrays import Floats, Ints
 from .badge_images import check_dims
-from .context import QueryContext
+from .context import Floats, Ints, QueryContext
 from .diversity import Diversity, finite, project, sample_at, spread
 from .global_pixels import PixelsGlobal
 from .per_image import PixelsPerImage

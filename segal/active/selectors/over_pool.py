@@ -7,9 +7,8 @@ import numpy as np
 from segal.seeding import uniform
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
-from .arrays import Bools, Floats, Ints, Keys
 from .base import BaseSelector
-from .context import QueryContext
+from .context import Bools, Floats, Ints, Keys, QueryContext
 from .quotas import rounded_share
 from .top import More, Picks, RunningTop, lowest
 

@@ -9,9 +9,8 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Candidates, PoolImage, Prediction, Selection, Unit
 
-from .arrays import Bools, Floats, Ints
 from .base import BaseSelector
-from .context import QueryContext
+from .context import Bools, Floats, Ints, QueryContext
 from .quotas import quotas, rounded_share, top_count
 from .top import Picks, best, lowest
 

@@ -9,7 +9,7 @@ import numpy as np
 from segal.registry import SELECTORS
 from segal.structures import Prediction
 
-from .arrays import Floats, Ints
+from .context import Floats, Ints
 from .diverse_pixels import DiverseGlobal, DiversePerImage
 from .diversity import Cloud, Gradients, KMeansSeeds, errors_at
 from .top import Picks

@@ -6,7 +6,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 import numpy as np
 
-from .arrays import Ints, Keys
+from .context import Ints, Keys
 
 
 def quotas(budget: int, free: Ints, tie_keys: Keys) -> Ints:

@@ -11,9 +11,8 @@ from segal.active.units.region import AGGREGATES, Region, Wanted
 from segal.errors import ConfigError, nearest
 from segal.structures import Answer, PoolImage, Selection, Unit
 
-from .arrays import Bools, Floats, Ints
 from .base import BaseSelector
-from .context import QueryContext
+from .context import Bools, Floats, Ints, QueryContext
 from .quotas import top_count
 from .top import Picks
 

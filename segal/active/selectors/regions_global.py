@@ -9,8 +9,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
-from .arrays import Bools, Floats
-from .context import QueryContext
+from .context import Bools, Floats, QueryContext
 from .regions import BaseRegions
 from .top import Picks
 

@@ -9,8 +9,7 @@ from segal.registry import SELECTORS
 from segal.seeding import uniform
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
-from .arrays import Bools, Floats, Ints
-from .context import QueryContext
+from .context import Bools, Floats, Ints, QueryContext
 from .quotas import quotas, rounded_share, top_count
 from .regions import BaseRegions
 from .top import Picks

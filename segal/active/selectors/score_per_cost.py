@@ -17,9 +17,8 @@ from segal.structures import (
     Unit,
 )
 
-from .arrays import Bools, Floats
 from .base import BaseSelector
-from .context import QueryContext
+from .context import Bools, Floats, QueryContext
 from .top import Picks
 
 

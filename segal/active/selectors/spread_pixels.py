@@ -8,8 +8,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.structures import PoolImage, Prediction
 
-from .arrays import Bools, Floats, Ints
-from .context import QueryContext
+from .context import Bools, Floats, Ints, QueryContext
 from .per_image import PixelsPerImage
 
 

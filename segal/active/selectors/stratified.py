@@ -10,7 +10,7 @@ from segal.registry import SELECTORS
 from segal.seeding import place_keys
 from segal.structures import PoolImage, Prediction
 
-from .arrays import Floats, Ints
+from .context import Floats, Ints
 from .per_image import PixelsPerImage
 from .quotas import quotas
 from .top import Ties, best, within

@@ -7,7 +7,7 @@ import numpy as np
 from segal.registry import SELECTORS
 from segal.structures import Prediction
 
-from .arrays import Floats, Ints
+from .context import Floats, Ints
 from .global_pixels import PixelsGlobal
 from .stratified import best_of_classes, predicted
 from .top import More, Picks, RunningTop, Ties, within

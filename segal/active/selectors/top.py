@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Floats, Ints, Keys
+from .context import Floats, Ints, Keys
 
 Ties = Callable[[Ints], Keys]
 """Indices int64 (n,) -> their tie keys uint64 (n,), made only when needed."""

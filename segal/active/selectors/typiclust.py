@@ -6,8 +6,7 @@ from segal.errors import ConfigError
 from segal.registry import SELECTORS
 from segal.seeding import key
 
-from .arrays import Bools, Ints
-from .context import QueryContext
+from .context import Bools, Ints, QueryContext
 from .diverse_images import DiverseImages
 from .diversity import typical
 from .top import Picks

@@ -9,8 +9,7 @@ from segal.errors import ConfigError, nearest
 from segal.registry import SELECTORS
 from segal.structures import WHOLE_IMAGE, PoolImage, Prediction, Unit
 
-from .arrays import Bools, Floats
-from .context import QueryContext
+from .context import Bools, Floats, QueryContext
 from .over_pool import BestOverPool
 
 _AGGREGATES: dict[str, Callable[[Floats], Any]] = {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segal.active.selectors.arrays import Floats
+from segal.active.selectors.context import Floats
 
 _ROUNDING = 2e-6
 """Squared distances below this share of the squared norms are rounding."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segal.active.selectors.arrays import Bools, Ints
+from segal.active.selectors.context import Bools, Ints
 
 from .clouds import Cloud
 

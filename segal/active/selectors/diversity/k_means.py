@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segal.active.selectors.arrays import Bools, Floats, Ints, Keys
+from segal.active.selectors.context import Bools, Floats, Ints, Keys
 from segal.seeding import key, place_keys
 
 from .clouds import Cloud, Points

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from segal.active.selectors.arrays import Bools, Ints
+from segal.active.selectors.context import Bools, Ints
 from segal.active.selectors.top import Picks
 
 Spread = Callable[[Picks, int, Bools], Ints]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from segal.active.selectors.arrays import Bools, Floats, Ints, Keys
+from segal.active.selectors.context import Bools, Floats, Ints, Keys
 
 from .k_means import k_means
 

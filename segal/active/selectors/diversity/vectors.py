@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segal.active.heuristics.utils import likeliest
-from segal.active.selectors.arrays import Floats, Ints
+from segal.active.selectors.context import Floats, Ints
 from segal.errors import SegALError
 from segal.seeding import key, place_keys
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from segal.active.selectors.arrays import Bools, Floats, Ints
+from segal.active.selectors.context import Bools, Floats, Ints
 from segal.active.selectors.top import Picks
 from segal.structures import Prediction
 
