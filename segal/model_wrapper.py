@@ -235,11 +235,7 @@ class ModelWrapper:
         return self.classes(self.probabilities(batch)).cpu().numpy()
 
     def classes(self, probs: Tensor) -> Tensor:
-        """Return the likeliest class of each pixel.
-
-        Returns:
-            int64 (B, H, W).
-        """
+        """Return the likeliest class of each pixel: int64 (B, H, W)."""
         head = getattr(self.model, 'decode_head', None)
         threshold = getattr(head, 'threshold', None)
         if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,6 @@ from segal.active.selectors import (
     SelectorFactory,
 )
 from segal.distributed import ranks
-from segal.features.of_pool import PoolFeatures
 from segal.model_wrapper import ModelWrapper
 from segal.structures import (
     Budget,
@@ -50,10 +50,9 @@ class ActiveLearningLoop:
         store: What was asked so far.
         oracle: Who answers.
         seed: The experiment's seed.
-        batch_size: Images a forward pass. With 1, and the same threads a
-            process, the selection does not depend on the number of processes.
-        workers: Loader processes a rank.
-        features: Gives embeddings and maps of features; None: there are none.
+        **options: As for :class:`Scorer`. With ``batch_size=1``, and the same
+            threads a process, the selection does not depend on the number of
+            processes.
 
     Attributes:
         unspent: How much of its budget the last step could not spend, since
@@ -66,16 +65,14 @@ class ActiveLearningLoop:
         store: LabelStore,
         oracle: BaseOracle,
         seed: int,
-        batch_size: int = 1,
-        workers: int = 2,
-        features: PoolFeatures | None = None,
+        **options: Any,
     ) -> None:
         self.pool = pool
         self.store = store
         self.oracle = oracle
         self.seed = seed
         self.unspent = 0
-        self.scorer = Scorer(pool, seed, batch_size, workers, features)
+        self.scorer = Scorer(pool, seed, **options)
 
     def step(
         self,

@@ -110,11 +110,7 @@ class BaseOracle(ABC):
     def free(
         self, images: Sequence[PoolImage], store: LabelStore
     ) -> NDArray[np.int64]:
-        """Count the askable places that were not asked yet.
-
-        Returns:
-            int64 (P,).
-        """
+        """Count the askable places that were not asked yet: int64 (P,)."""
         return store.free()
 
     def known_truth(self, name: str) -> NDArray[np.uint8] | None:

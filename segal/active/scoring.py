@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -26,6 +26,7 @@ from segal.terminal import progress
 Statistics = dict[str, Tensor] | None
 
 
+@dataclass(eq=False)
 class Scorer:
     """Scores images of a pool; uses neither labels nor a budget.
 
@@ -37,19 +38,13 @@ class Scorer:
         features: Gives embeddings and maps of features; None: there are none.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        seed: int,
-        batch_size: int = 1,
-        workers: int = 2,
-        features: PoolFeatures | None = None,
-    ) -> None:
-        self.pool = pool
-        self.features = features
-        self.seed = seed
-        self.batch_size = batch_size
-        self.workers = workers
+    pool: Pool
+    seed: int
+    batch_size: int = 1
+    workers: int = 2
+    features: PoolFeatures | None = None
+
+    def __post_init__(self) -> None:
         self._statistics: WeakKeyDictionary[Any, dict[str, Tensor]]
         self._statistics = WeakKeyDictionary()  # a network ends with its round
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from segal.annotation.folder import AnnotationFolder
@@ -24,19 +25,20 @@ class Vote(NamedTuple):
     event: Event
 
 
+@dataclass(eq=False)
 class Reviews:
     """The disputed items of a round.
 
     Masks are compared when somebody asks, not before.
     """
 
-    def __init__(
-        self, folder: AnnotationFolder, request: Request, state: State
-    ) -> None:
-        self.folder = folder
-        self.request = request
-        self.state = state
-        self.options = folder.options()
+    folder: AnnotationFolder
+    request: Request
+    state: State
+
+    def __post_init__(self) -> None:
+        state = self.state
+        self.options = self.folder.options()
         self._unseen = {
             item for item in range(state.items) if state.wanted[item] > 1
         }

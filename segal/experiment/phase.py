@@ -112,28 +112,23 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+@dataclass(eq=False)
 class PhaseBuilder:
     """Build the training phase of each round, for the outer runner."""
 
-    def __init__(
-        self,
-        cfg: Config,
-        config: ActiveLearningConfig,
-        data: Data,
-        store: LabelStore,
-        work_dir: Path,
-        device: torch.device,
-        logger: logging.Logger,
-    ) -> None:
-        self.cfg = cfg
-        self.config = config
-        self.data = data
-        self.store = store
-        self.work_dir = work_dir
-        self.device = device
-        self.logger = logger
+    cfg: Config
+    config: ActiveLearningConfig
+    data: Data
+    store: LabelStore
+    work_dir: Path
+    device: torch.device
+    logger: logging.Logger
+
+    def __post_init__(self) -> None:
+        cfg, config, data = self.cfg, self.config, self.data
+        device, logger = self.device, self.logger
         self.networks = Networks(cfg, config, data.classes, device, logger)
-        self.hooks = PhaseHooks(cfg, config, data.val, work_dir, device)
+        self.hooks = PhaseHooks(cfg, config, data.val, self.work_dir, device)
         self._cache: ImageCache | None = None
         if config.speed.image_cache is not None:
             files = [info['filename'] for info in data.view.img_infos]

@@ -199,9 +199,9 @@ def build(prepared: Prepared) -> Experiment:
         store,
         oracle,
         config.seed,
-        loader['samples_per_gpu'],
-        workers,
-        features,
+        batch_size=loader['samples_per_gpu'],
+        workers=workers,
+        features=features,
     )
     return Experiment(
         config,
