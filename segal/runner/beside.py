@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from segal.errors import StateError
-from segal.rounds import FILE, is_full, read_rounds, read_settings
+from segal.rounds import FILE, is_full, read_settings
 
 Row = dict[str, Any]
 
@@ -58,10 +57,15 @@ def _others(work_dir: Path) -> Iterator[tuple[dict[str, Any], list[Row]]]:
     for folder in sorted(work_dir.resolve().parent.iterdir()):
         if folder != work_dir.resolve() and (folder / FILE).exists():
             config = read_settings(folder)
-            with suppress(StateError):
-                rows = read_rounds(folder)
-                if rows and 'active_learning' in config:
-                    yield config, rows
+            try:
+                rows = json.loads((folder / FILE).read_text())['rounds']
+                known = [
+                    (row['total'], row['pool'], row['share']) for row in rows
+                ]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if 'active_learning' in config and known:
+                yield config, rows
 
 
 def _is_random(config: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib import figure as figures
 from mmcv.runner import HOOKS
 from PIL import Image
 
@@ -34,13 +35,13 @@ def row(number, miou, unit='pixel', **seconds):
 
 def figure_of(monkeypatch, rows, path, **options):
     kept = []
-    build = curve.Figure
+    build = figures.Figure
 
     def keep(*args, **kwargs):
         kept.append(build(*args, **kwargs))
         return kept[-1]
 
-    monkeypatch.setattr(curve, 'Figure', keep)
+    monkeypatch.setattr(figures, 'Figure', keep)
     curve.draw_curve(rows, path, 'title', **options)
     return kept[0].axes[0]
 
