@@ -88,6 +88,8 @@ def check_experiment(
         check_same_mask(parts, problems)
         samples.of_val(data, problems)
         views.check_steady('data.val', data.val, problems)
+        if config.speed.augment_on_device:
+            samples.are_split(data, problems)
         images.read_alike(data, problems)
         images.enter_alike(data.pool, problems)
         images.sources_enter_alike(data, problems)

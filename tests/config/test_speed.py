@@ -22,6 +22,7 @@ def test_nothing_is_on_by_default():
     assert (speed.channels_last, speed.precision) == (False, 'fp32')
     assert (speed.fused, speed.compile) == (False, False)
     assert speed.gpu_memory is speed.image_cache is None
+    assert speed.augment_on_device is False
 
 
 def test_fused_goes_into_the_optimizer():
@@ -121,8 +122,9 @@ def test_what_changes_results_makes_another_experiment():
         mark(precision='bf16'),
         mark(fused=True),
         mark(compile=True),
+        mark(augment_on_device=True),
     }
-    assert len(different) == 4
+    assert len(different) == 5
     assert plain not in different
 
 
