@@ -13,7 +13,7 @@ from mmseg.core import build_optimizer
 from torch import nn
 
 from segal.active.dataset.image_cache import check_cached
-from segal.config.speed import check_device, slow_on
+from segal.config.speed import check_device, slow_colours, slow_on
 from segal.distributed import ranks
 from segal.errors import ConfigError
 from segal.models.losses.at_labels import check_sampled
@@ -107,9 +107,13 @@ def check_experiment(
             problems += check_device(
                 config.speed.precision, config.speed.gpu_memory, parts.device
             )
-            slow = slow_on(config.speed.precision, parts.device)
-            if slow:
-                logger.warning(slow)
+            speed = config.speed
+            for slow in (
+                slow_on(speed.precision, parts.device),
+                slow_colours(speed.augment_on_device, parts.device),
+            ):
+                if slow:
+                    logger.warning(slow)
             if config.speed.image_cache is not None:
                 problems += check_cached(data.view)
             problems += check_sampled(model, config.loss_at_labels)

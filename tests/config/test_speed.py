@@ -7,7 +7,7 @@ import torch
 from mmcv import Config
 
 from segal.config import fingerprint, read_config
-from segal.config.speed import SCALED, check_device, slow_on
+from segal.config.speed import SCALED, check_device, slow_colours, slow_on
 from tests.config.minimal import minimal
 
 
@@ -94,6 +94,12 @@ def test_a_processor_without_bf16_is_named(monkeypatch):
         assert bool(slow_on('bf16', cpu)) is not known
         assert slow_on('fp32', cpu) == ''
     assert slow_on('bf16', torch.device('cuda', 0)) == ''
+
+
+def test_colours_on_a_cpu_are_warned_of():
+    cpu, gpu = torch.device('cpu'), torch.device('cuda', 0)
+    assert 'leave augment_on_device out' in slow_colours(True, cpu)
+    assert slow_colours(False, cpu) == slow_colours(True, gpu) == ''
 
 
 def test_a_gpu_without_bf16_is_named(monkeypatch):

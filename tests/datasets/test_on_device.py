@@ -11,7 +11,7 @@ from mmseg.datasets.builder import PIPELINES
 
 import segal.datasets  # noqa: F401  (registers the transforms)
 from segal.datasets.pipelines.drawn_changes import defer
-from segal.datasets.pipelines.on_device import finish
+from segal.datasets.pipelines.on_device import _groups, finish
 from segal.errors import ConfigError
 from segal.seeding import seeded
 
@@ -24,6 +24,7 @@ JITTER = dict(type='RandomColorJitter')
 GRAY = dict(type='RandomGrayscale')
 BLUR = dict(type='RandomGaussianBlur')
 DISTORT = dict(type='PhotoMetricDistortion')
+COLOUR_CHANGES = ('brightness', 'contrast', 'saturation', 'hue')
 EVERY = dict(prob=1.0)
 
 
@@ -143,6 +144,31 @@ def test_an_image_does_not_depend_on_its_batch():
     (together,) = images(both(steps, range(6))[1])
     alone = [images(both(steps, [seed])[1])[0] for seed in range(6)]
     assert torch.equal(together, torch.cat(alone))
+
+
+def test_costly_changes_are_made_once_for_a_batch():
+    """Whatever the order in which each image comes to them."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        lists = [
+            [
+                *((name,) for name in rng.permutation(COLOUR_CHANGES)),
+                ('gray',),
+                ('blur',),
+                ('normalise',),
+            ][rng.integers(6) :]
+            for _ in range(8)
+        ]
+        done = [[] for _ in lists]
+        names = []
+        for members in _groups(lists):
+            for row, at in members.items():
+                done[row].append(lists[row][at])
+            (name,) = {lists[row][at][0] for row, at in members.items()}
+            names.append(name)
+        assert done == lists
+        for name in ('hue', 'blur', 'normalise'):
+            assert names.count(name) <= 1
 
 
 def test_a_pipeline_without_chance_is_normalised():

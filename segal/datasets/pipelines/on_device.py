@@ -22,6 +22,9 @@ from segal.datasets.pipelines.drawn_changes import (
     Changes,
 )
 
+WAITED_FOR = ('scale_hsv', 'turn_hsv', 'hue', 'blur', 'normalise')
+"""Changes that take many kernels, and the last one."""
+
 
 class DeviceLoader(DataLoader):
     """Load batches, and do on the device what the workers only drew.
@@ -125,7 +128,9 @@ def _groups(
 ) -> Iterator[dict[int, int]]:
     """Group the changes of several images that can be made together.
 
-    The change that most images come to next is the next one.
+    Images wait before a change of ``WAITED_FOR`` until all others have come
+    to one, so that each of them is made once or twice for a batch. Of the
+    other changes, the one that most images come to next is the next one.
 
     Yields:
         Row -> position of the change in its list, rows in order.
@@ -138,7 +143,14 @@ def _groups(
                 following.setdefault(found[at][0], {})[row] = at
         if not following:
             return
-        members = max(following.values(), key=len)
+        name = min(
+            following,
+            key=lambda name: (
+                WAITED_FOR.index(name) if name in WAITED_FOR else -1,
+                -len(following[name]),
+            ),
+        )
+        members = following[name]
         for row in members:
             done[row] += 1
         yield members
