@@ -42,11 +42,12 @@ def contrast(images: Tensor, factor: Tensor, inside: Tensor | None) -> Tensor:
         inside: bool (n, 1, h, w), False for padding; None: there is none.
     """
     gray = pillow_gray(images).double()
-    if inside is None:
-        mean = gray.mean((2, 3), keepdim=True)
-    else:
-        total = (gray * inside).sum((2, 3), keepdim=True)
-        mean = total / inside.sum((2, 3), keepdim=True)
+    count: Tensor | int = gray[0].numel()
+    if inside is not None:
+        gray = gray * inside
+        count = inside.sum((2, 3), keepdim=True)
+    # divided, since some devices take the mean by a product
+    mean = gray.sum((2, 3), keepdim=True) / count
     return blend(images, (mean + 0.5).floor().float(), factor)
 
 
