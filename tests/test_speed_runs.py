@@ -170,3 +170,15 @@ def test_a_pipeline_that_cannot_be_split_is_refused(root, tmp_path, capsys):
     said = capsys.readouterr().err
     assert 'speed.augment_on_device: wanted data.train.pipeline to' in said
     assert 'got RandomFlip behind PhotoMetricDistortion' in said
+
+
+def test_images_that_are_no_bytes_are_refused(root, tmp_path, capsys):
+    config = write_config(
+        root,
+        extra='speed = dict(augment_on_device=True)\n'
+        "train_pipeline[0]['to_float32'] = True\n"
+        "train_pipeline[5] = dict(type='RandomFlip', prob=0.5)\n",
+    )
+    assert run(config, tmp_path / 'run') == 2
+    said = capsys.readouterr().err
+    assert 'speed.augment_on_device: wanted an image of bytes' in said

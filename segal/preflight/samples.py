@@ -197,10 +197,18 @@ def are_split(data: Data, problems: list[str]) -> None:
                 'it is made of, or leave augment_on_device out'
             )
             continue
+        loader = LoadFirst(dataset, key, hides=True)
         try:
-            defer(LoadFirst(dataset, key).transforms, key)
+            loader.transforms = defer(loader.transforms, key)
         except ConfigError as error:
             problems += error.problems
+        if problems:
+            continue
+        with _pipeline(problems), seeded('sample', key) as again:
+            results = loader.load_image(0)
+            size = results['img'].shape[:2]
+            labels = np.full(size, dataset.ignore_index, np.uint8)
+            loader.transform(0, results, labels, again=again)
 
 
 def of_val(data: Data, problems: list[str]) -> None:
