@@ -13,7 +13,7 @@ from mmseg.core import build_optimizer
 from torch import nn
 
 from segal.active.dataset.image_cache import check_cached
-from segal.config.speed import check_device, slow_on
+from segal.config.speed import check_device, slow_colours, slow_on
 from segal.distributed import ranks
 from segal.errors import ConfigError
 from segal.models.losses.at_labels import check_sampled
@@ -89,6 +89,8 @@ def check_experiment(
         check_same_mask(parts, problems)
         samples.of_val(data, problems)
         views.check_steady('data.val', data.val, problems)
+        if config.speed.augment_on_device:
+            samples.are_split(data, problems)
         images.read_alike(data, problems)
         images.enter_alike(data.pool, problems)
         images.sources_enter_alike(data, problems)
@@ -107,9 +109,13 @@ def check_experiment(
             problems += check_device(
                 config.speed.precision, config.speed.gpu_memory, parts.device
             )
-            slow = slow_on(config.speed.precision, parts.device)
-            if slow:
-                logger.warning(slow)
+            speed = config.speed
+            for slow in (
+                slow_on(speed.precision, parts.device),
+                slow_colours(speed.augment_on_device, parts.device),
+            ):
+                if slow:
+                    logger.warning(slow)
             if config.speed.image_cache is not None:
                 problems += check_cached(data.view)
             problems += check_sampled(model, config.loss_at_labels)
