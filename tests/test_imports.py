@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # One line a folder, lowest first: a module imports from its own line and
 # from those before it. The longest name that fits counts.
 ORDER = """
-    segal.errors segal.compiled_ops
+    segal.errors segal.compiled_ops segal.deferred
     segal.structures segal.files segal.rounds segal.seeding segal.registry
     segal.arguments
     segal.visualization
