@@ -199,11 +199,6 @@ def buy_empty(case, make, opening=None, beyond=2):
     assert case.loop.unspent > 0 or opening is not None
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr('os.fsync', lambda descriptor: None)
-
-
 BUDGETS = [
     Budget(4, True),
     Budget(30, False),
