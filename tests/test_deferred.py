@@ -1,32 +1,27 @@
 """timm is imported where one of its networks is built, and works there."""
 
-import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.ranks import run_ranks
 
-CODE = """
-import sys, torch
-import segal.utils.train
-assert 'timm' not in sys.modules
-assert 'wandb' not in sys.modules
-from mmseg.models import build_backbone
-network = build_backbone(dict(
-    type='TIMMBackbone', model_name='resnet18', pretrained=False))
-assert len(network(torch.zeros(2, 3, 32, 32))) == 5
-import timm, timm.models
-assert sys.modules['timm'] is timm
-assert timm.models.create_model is timm.create_model
-import mmcls.models.backbones.timm_backbone
-"""
+
+def use_timm():
+    import torch
+    from mmcls.models import BACKBONES
+    from mmseg.models import build_backbone
+
+    assert 'timm' not in sys.modules
+    assert 'wandb' not in sys.modules
+    part = dict(type='TIMMBackbone', model_name='resnet18', pretrained=False)
+    network = build_backbone(part)
+    assert len(network(torch.zeros(2, 3, 32, 32))) == 5
+    assert sum(1 for _ in BACKBONES.build(part).parameters()) > 60
+    import timm.models
+
+    assert sys.modules['timm'] is timm
+    assert timm.models.create_model is timm.create_model
+    return True
 
 
 def test_timm_is_imported_when_it_is_used():
-    done = subprocess.run(
-        [sys.executable, '-c', CODE],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr
+    assert run_ranks(use_timm, 1) == [True]
