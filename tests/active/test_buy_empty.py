@@ -292,9 +292,18 @@ INSIDE = [
 ]
 
 
-@pytest.mark.parametrize('opener', OPENERS)
 @pytest.mark.parametrize(
-    'split', ['even', 0.3, pytest.param(1.0, marks=pytest.mark.slow)]
+    ('split', 'opener'),
+    [
+        pytest.param(
+            *(split, opener),
+            marks=[]
+            if split == 'even' or (split, opener) == (0.3, 'Badge')
+            else [pytest.mark.slow],
+        )
+        for split in ('even', 0.3, 1.0)
+        for opener in OPENERS
+    ],
 )
 def test_images_and_places_in_them_run_out(opener, split, tmp_path):
     """Images are opened until all are; both budgets are spent, or all is."""
