@@ -35,6 +35,7 @@ from segal.preflight.base import (
     build_problems,
     unchanged_state,
 )
+from segal.preflight.colours import colours_enter_alike
 from segal.preflight.label_flow import check_label_flow
 from segal.preflight.label_values import check_label_values
 from segal.preflight.ops import check_ops
@@ -94,6 +95,7 @@ def check_experiment(
         images.enter_alike(data.pool, problems)
         images.sources_enter_alike(data, problems)
         images.keep_their_values(data, problems)
+        colours_enter_alike(data, problems)
         pictures.draw(parts, problems)
         training.evaluation(parts, problems)
         training.hooks(parts, problems)
