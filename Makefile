@@ -28,7 +28,8 @@ demo: setup
 	PYTHON=$(BIN)/python bash dist_train.sh experiments/quickstart/quickstart.py 1
 
 test: ops lint
-	$(PYTEST) -n $(WORKERS) --dist loadfile
+	$(PYTEST) -n $(WORKERS) --dist loadfile \
+	    --no-loadscope-reorder
 
 # Long ones, and further cases of others.
 test-slow: ops checkers

@@ -4,7 +4,7 @@ import logging
 import sys
 import warnings
 
-from segal.compiled_ops import FINDER
+from segal import compiled_ops, deferred
 
 __version__ = '0.1.0'
 
@@ -15,5 +15,6 @@ warnings.filterwarnings('ignore', 'On January 1, 2023, MMCV will release')
 logging.getLogger('torch.utils.cpp_extension').addFilter(
     lambda record: 'No CUDA runtime is found' not in str(record.msg)
 )
-if FINDER not in sys.meta_path:
-    sys.meta_path.append(FINDER)
+if compiled_ops.FINDER not in sys.meta_path:
+    sys.meta_path.append(compiled_ops.FINDER)
+    sys.meta_path.insert(0, deferred.FINDER)

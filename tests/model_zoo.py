@@ -81,17 +81,12 @@ FAMILIES = (
     Family('apcnet', 'apcnet_r50-d8_512x512_80k_ade20k.py'),
     Family('beit', 'upernet_beit-base_8x2_640x640_160k_ade20k.py', _LAYERS),
     Family('bisenetv1', 'bisenetv1_r18-d32_4x4_1024x1024_160k_cityscapes.py'),
-    Family(
-        'bisenetv2',
-        'bisenetv2_fcn_ohem_4x4_1024x1024_160k_cityscapes.py',
-        fast=True,
-    ),
+    Family('bisenetv2', 'bisenetv2_fcn_ohem_4x4_1024x1024_160k_cityscapes.py'),
     Family('ccnet', 'ccnet_r50-d8_512x512_20k_voc12aug.py'),
     Family(
         'cgnet',
         'cgnet_512x1024_60k_cityscapes.py',
         {'decode_head.loss_decode.class_weight': [1.0, 2.0, 3.0]},
-        fast=True,
     ),
     Family('convnext', 'upernet_convnext_tiny_fp16_512x512_160k_ade20k.py'),
     Family('danet', 'danet_r50-d8_512x512_20k_voc12aug.py'),
@@ -120,7 +115,7 @@ FAMILIES = (
     Family('isanet', 'isanet_r50-d8_512x512_20k_voc12aug.py'),
     Family('knet', 'knet_s3_fcn_r50-d8_8x2_512x512_adamw_80k_ade20k.py'),
     Family('mae', 'upernet_mae-base_fp16_8x2_512x512_160k_ade20k.py', _LAYERS),
-    Family('mobilenet_v2', 'fcn_m-v2-d8_512x512_160k_ade20k.py', fast=True),
+    Family('mobilenet_v2', 'fcn_m-v2-d8_512x512_160k_ade20k.py'),
     Family(
         'mobilenet_v3',
         'lraspp_m-v3s-d8_scratch_512x1024_320k_cityscapes.py',
@@ -136,7 +131,7 @@ FAMILIES = (
     ),
     Family('poolformer', 'fpn_poolformer_s12_8x4_512x512_40k_ade20k.py'),
     Family('psanet', 'psanet_r50-d8_512x512_20k_voc12aug.py'),
-    Family('pspnet', 'pspnet_r18-d8_512x512_80k_loveda.py', fast=True),
+    Family('pspnet', 'pspnet_r18-d8_512x512_80k_loveda.py'),
     Family('resnest', 'fcn_s101-d8_512x512_160k_ade20k.py'),
     Family('segformer', 'segformer_mit-b0_512x512_160k_ade20k.py', fast=True),
     Family(

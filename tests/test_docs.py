@@ -138,8 +138,29 @@ def summary(experiment):
     }
 
 
+def first_round(name):
+    path = ROOT / f'experiments/camvid_pixelpick/first_round/{name}.json'
+    return json.loads(path.read_text())['rounds'][0]
+
+
 @pytest.mark.parametrize('path', [README, ROOT / 'docs/results.md'])
-def test_tables_of_results_are_those_of_the_runs(path):
+def test_results_at_full_size_are_those_of_the_runs(path):
+    text = ' '.join(path.read_text().split())
+    recipe, ours, full = (
+        f'{100 * first_round(name)["mIoU"]:.1f}'
+        for name in ('margin', 'segal', 'full')
+    )
+    assert re.search(rf'recipe[^|]*\| {recipe} \| {full} \|', text)
+    assert re.search(rf'our training[^|]*\| {ours} \| \|', text)
+    low = [
+        sum(share < 0.01 for share in first_round(name)['IoU'].values())
+        for name in ('margin', 'segal')
+    ]
+    assert low == [3, 0]
+
+
+def test_tables_of_results_are_those_of_the_runs():
+    path = ROOT / 'docs/results.md'
     recipe = summary('camvid_pixelpick_reduced')
     ours = summary('camvid_segal_reduced')
     best = ours['PowerNoise(ClassBalanced(Margin))']

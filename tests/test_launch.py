@@ -169,9 +169,14 @@ def worker(tmp_path, code):
 @pytest.mark.parametrize(
     ('ends', 'code', 'said'),
     [
-        ('sys.exit(0)', 0, ''),
+        pytest.param('sys.exit(0)', 0, '', marks=pytest.mark.slow),
         ("sys.stderr.write('mend it\\n'); sys.exit(2)", 2, 'mend it\n'),
-        ('sys.exit(7)', 7, 'Process 1 failed with exit code 7.\n'),
+        pytest.param(
+            'sys.exit(7)',
+            7,
+            'Process 1 failed with exit code 7.\n',
+            marks=pytest.mark.slow,
+        ),
         ('os.kill(os.getpid(), 9)', 137, 'Process 1 was ended by SIGKILL.\n'),
     ],
 )

@@ -46,5 +46,5 @@ active_learning = dict(
     visualize=None,
 )
 runner = dict(sample_rounds=10)
-speed = dict(_delete_=True)  # as when curves.json was measured
+speed = None  # as when curves.json was measured
 workflow = [('train', 12), ('query', 1)]

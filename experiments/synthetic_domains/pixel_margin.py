@@ -23,7 +23,7 @@ active_learning = dict(
     reset_each_round=False,
 )
 runner = dict(by_epoch=False)
-speed = dict(_delete_=True)  # as when README's numbers were measured
+speed = None  # as when README's numbers were measured
 workflow = [
     (('train', 200), ('query', 1)),
     (('train', 100), ('query', 1)),

@@ -398,6 +398,11 @@ class Speed(Section):
     or run as they are where they cannot be; `cuda_graphs`: and replayed as
     CUDA graphs."""
 
+    augment_on_device: bool = key(False)
+    """The steps at the end of the training pipeline that move no pixel
+    (colours, blur, normalisation) are computed on the network's device, in
+    batches; workers draw their random numbers alone."""
+
     gpu_memory: FromOne | None = key(None, 'MiB', shown='all of it')
     """What a process may take of its GPU; cuDNN then passes over methods
     whose workspace does not fit."""

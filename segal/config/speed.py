@@ -78,6 +78,17 @@ def slow_on(precision: str, device: torch.device) -> str:
     )
 
 
+def slow_colours(on_device: bool, device: torch.device) -> str:
+    """Warn of colours that a CPU changes more slowly than workers, or ''."""
+    if not on_device or device.type != 'cpu':
+        return ''
+    return (
+        'speed.augment_on_device: the network is trained on a CPU, where '
+        'colours take several times as long as in the workers; leave '
+        'augment_on_device out there'
+    )
+
+
 def check_device(
     precision: str, gpu_memory: int | None, device: torch.device
 ) -> list[str]:

@@ -21,12 +21,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from segal import __version__
-from segal.active.dataset.active_dataset import ActiveDataset
+from segal.active.dataset.active_dataset import ActiveDataset, as_they_are
 from segal.active.dataset.image_cache import ImageCache
 from segal.active.dataset.sampler import BatchSampler, batch_sampler
 from segal.active.label_store.store import LabelStore
 from segal.config.schema import ActiveLearningConfig
 from segal.config.spans import span_of
+from segal.datasets.pipelines.drawn_changes import defer
+from segal.datasets.pipelines.on_device import DeviceLoader
 from segal.distributed import ranks
 from segal.errors import DataError, StateError
 from segal.experiment.committee import Committee
@@ -313,6 +315,7 @@ class PhaseBuilder:
             **self.cfg.data.get('train_dataloader', {}),
         }
         batch, workers = options['samples_per_gpu'], options['workers_per_gpu']
+        on_device = self.config.speed.augment_on_device
         dataset = ActiveDataset(
             self.data.view,
             self.data.positions,
@@ -323,6 +326,7 @@ class PhaseBuilder:
             self.config.ignore_index,
             self.config.training.pseudo_labels is not None,
             self._cache,
+            defer if on_device else as_they_are,
         )
         sampler = batch_sampler(
             len(dataset.names),
@@ -347,7 +351,10 @@ class PhaseBuilder:
                 f'were void and {counts.refused} refused; raise the initial '
                 f'labels, {mend}'
             )
-        loader = DataLoader(
+        kind: Any = DataLoader
+        if on_device:
+            kind = partial(DeviceLoader, self.device)
+        loader = kind(
             dataset,
             batch_sampler=sampler,
             num_workers=workers,

@@ -13,7 +13,7 @@ from mmseg.core import build_optimizer
 from torch import nn
 
 from segal.active.dataset.image_cache import check_cached
-from segal.config.speed import check_device, slow_on
+from segal.config.speed import check_device, slow_colours, slow_on
 from segal.distributed import ranks
 from segal.errors import ConfigError
 from segal.models.losses.at_labels import check_sampled
@@ -35,6 +35,7 @@ from segal.preflight.base import (
     build_problems,
     unchanged_state,
 )
+from segal.preflight.colours import colours_enter_alike
 from segal.preflight.label_flow import check_label_flow
 from segal.preflight.label_values import check_label_values
 from segal.preflight.plan import planned_spans
@@ -88,10 +89,13 @@ def check_experiment(
         check_same_mask(parts, problems)
         samples.of_val(data, problems)
         views.check_steady('data.val', data.val, problems)
+        if config.speed.augment_on_device:
+            samples.are_split(data, problems)
         images.read_alike(data, problems)
         images.enter_alike(data.pool, problems)
         images.sources_enter_alike(data, problems)
         images.keep_their_values(data, problems)
+        colours_enter_alike(data, problems)
         pictures.draw(parts, problems)
         training.evaluation(parts, problems)
         training.hooks(parts, problems)
@@ -105,9 +109,13 @@ def check_experiment(
             problems += check_device(
                 config.speed.precision, config.speed.gpu_memory, parts.device
             )
-            slow = slow_on(config.speed.precision, parts.device)
-            if slow:
-                logger.warning(slow)
+            speed = config.speed
+            for slow in (
+                slow_on(speed.precision, parts.device),
+                slow_colours(speed.augment_on_device, parts.device),
+            ):
+                if slow:
+                    logger.warning(slow)
             if config.speed.image_cache is not None:
                 problems += check_cached(data.view)
             problems += check_sampled(model, config.loss_at_labels)

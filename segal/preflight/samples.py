@@ -11,10 +11,15 @@ import torch
 from mmseg.datasets import CustomDataset
 from torch import Tensor
 
-from segal.active.dataset.active_dataset import UNASKED, labelled_sample
+from segal.active.dataset.active_dataset import (
+    UNASKED,
+    labelled_sample,
+    reads_labels_first,
+)
 from segal.active.dataset.base import LoadFirst, reading
 from segal.active.dataset.pool import query_batch
-from segal.errors import DataError, LabelFlowError
+from segal.datasets.pipelines.drawn_changes import defer
+from segal.errors import ConfigError, DataError, LabelFlowError
 from segal.experiment.data import Data
 from segal.hooks.pseudo_labels import WEAK
 from segal.preflight.base import Preflight, content
@@ -174,6 +179,30 @@ def of_sources(
                 f'{got[0] if stacked else "some that are not stacked"}; end '
                 'both pipelines alike'
             )
+
+
+def are_split(data: Data, problems: list[str]) -> None:
+    """Check that every training pipeline can be split for the device."""
+    for key, dataset in {'data.train': data.view, **data.sources}.items():
+        if not reads_labels_first(dataset):
+            problems.append(
+                f'speed.augment_on_device: wanted a data set of mmseg as '
+                f'{key}, got {type(dataset).__name__}; name the data set that '
+                'it is made of, or leave augment_on_device out'
+            )
+            continue
+        loader = LoadFirst(dataset, key, hides=True)
+        try:
+            loader.transforms = defer(loader.transforms, key)
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            continue
+        with _pipeline(problems), seeded('sample', key) as again:
+            results = loader.load_image(0)
+            size = results['img'].shape[:2]
+            labels = np.full(size, dataset.ignore_index, np.uint8)
+            loader.transform(0, results, labels, again=again)
 
 
 def of_val(data: Data, problems: list[str]) -> None:

@@ -178,4 +178,6 @@ def _legend(moments: Sequence[Moment], scale: float) -> list[Entry]:
     last = moments[-1].scene
     maps = [last.truth, *(moment.prediction for moment in moments)]
     size = last.image.shape[0] * scale, last.image.shape[1] * scale
-    return legend_of(last, as_areas(size, last.marks, scale), maps)
+    earlier = [moment.scene for moment in moments[:-1]]
+    areas = as_areas(size, last.marks, scale)
+    return legend_of(last, areas, maps, earlier)

@@ -254,9 +254,18 @@ def legend_of(
     scene: Scene,
     areas: bool,
     maps: Sequence[NDArray[np.uint8] | None] = (),
+    earlier: Sequence[Scene] = (),
 ) -> list[Entry]:
-    """List the classes of labels and class maps, and the kinds of marks."""
-    counts, marks = scene.counts(), scene.marks
+    """List the classes of labels and class maps, and the kinds of marks.
+
+    Args:
+        scene: What is drawn; its labels are counted.
+        areas: Whether marks are painted as areas.
+        maps: Class ids (H, W) that are drawn beside the labels.
+        earlier: The image in earlier rounds, whose marks are drawn, too.
+    """
+    counts = scene.counts()
+    shown = [one.marks for one in (scene, *earlier)]
     colours = drawing.class_colours(scene.palette)
     also = [i for one in maps if one is not None for i in np.unique(one)]
     ids = sorted({*counts, *also} & set(range(len(scene.classes))))
@@ -284,9 +293,14 @@ def legend_of(
         inner = drawing.swatch(FAINT, WHITE, 16, border=3)
         rimmed = ImageOps.expand(inner, 3, _GROUND)
         entries.append((rimmed, scene.newly))
-        return entries + [void] * bool((marks.status == VOID).any())
+        void_too = any((m.status == VOID).any() for m in shown)
+        return entries + [void] * void_too
     words = {VOID: ' void', REFUSED: ' refused'}
-    kinds = {*zip(marks.status.tolist(), marks.new.tolist(), strict=True)}
+    kinds = {
+        kind
+        for m in shown
+        for kind in zip(m.status.tolist(), m.new.tolist(), strict=True)
+    }
     for status, new in sorted(kinds, key=lambda kind: (kind[0], not kind[1])):
         stamp, mask = mark(status, new, FAINT, 11.0)
         square = Image.new('RGB', stamp.size, _GROUND)

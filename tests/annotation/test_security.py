@@ -61,6 +61,17 @@ def ada(tmp_path):
     return pages(tmp_path, 'ada')[0]
 
 
+@pytest.fixture(scope='module')
+def refusing(tmp_path_factory):
+    """The page of Ada, shared by tests in which all is refused."""
+    folder = tmp_path_factory.mktemp('refusing')
+    ask(folder)
+    (page,) = pages(folder, 'ada')
+    page.folder = folder
+    yield page
+    assert page.json('/api/progress')['answered'] == 0
+
+
 @pytest.fixture
 def painter(tmp_path):
     ask(tmp_path, 'region', answer='all')
@@ -86,12 +97,12 @@ def no_secret(reply, tmp_path):
 
 @pytest.mark.parametrize(('method', 'path'), ALL)
 @pytest.mark.parametrize('cookie', [None, '', 'f' * 64, '"; \x01'])
-def test_nothing_without_a_token(tmp_path, ada, method, path, cookie):
-    stranger = Page(ada.app)
+def test_nothing_without_a_token(refusing, method, path, cookie):
+    stranger = Page(refusing.app)
     headers = {} if cookie is None else {'cookie': f'segal_8460={cookie}'}
     reply = stranger.request(method, path, headers=headers)
     assert reply.status_code == 401
-    no_secret(reply, tmp_path)
+    no_secret(reply, refusing.folder)
     if path == '/':
         assert 'text/html' in reply.headers['content-type']
 
@@ -190,10 +201,10 @@ def test_a_damaged_list_of_annotators(tmp_path, text):
      '127.0.0.1.evil.example', '', '10.0.0.1:8460', 'localhost:x',
      'localhost@evil.example', '[::1', '0.0.0.0:8460'],
 )  # fmt: skip
-def test_a_foreign_host(ada, host):
-    reply = ada.get('/api/session', headers={'host': host})
+def test_a_foreign_host(refusing, host):
+    reply = refusing.get('/api/session', headers={'host': host})
     assert reply.status_code == 403
-    token = Page(ada.app).get('/?token=x', headers={'host': host})
+    token = Page(refusing.app).get('/?token=x', headers={'host': host})
     assert token.status_code == 403
 
 
@@ -251,7 +262,9 @@ def test_the_name_in_a_host():
         ('', None),
     ],
 )
-def test_a_write_from_another_site(ada, method, path, origin, site):
+def test_a_write_from_another_site(refusing, method, path, origin, site):
+    ada = Page(refusing.app)
+    ada.cookies = refusing.cookies
     del ada.headers['origin'], ada.headers['sec-fetch-site']
     headers = {'origin': origin, 'sec-fetch-site': site}
     headers = {k: v for k, v in headers.items() if v is not None}
@@ -335,10 +348,10 @@ def test_a_failure_shows_nothing(tmp_path, ada, monkeypatch):
         '/docs',
     ],
 )
-def test_an_address_that_is_none(tmp_path, ada, path):
-    reply = ada.get(path, params=dict(request=ada.asked[:16]))
+def test_an_address_that_is_none(refusing, path):
+    reply = refusing.get(path, params=dict(request=refusing.asked[:16]))
     assert reply.status_code == 404
-    no_secret(reply, tmp_path)
+    no_secret(reply, refusing.folder)
 
 
 def test_addresses_as_they_are_sent(running):
@@ -379,8 +392,8 @@ def test_pictures_of_another_request(ada, params, status):
     ['n=0&tab=a', 'n=65&tab=a', 'n=-1&tab=a', 'n=x&tab=a', 'n=1e1&tab=a',
      'n=9999999999&tab=a', 'n=8', 'tab=', 'tab=../a', 'tab=' + 'a' * 65],
 )  # fmt: skip
-def test_next_of_nonsense(ada, query):
-    assert ada.get(f'/api/next?{query}').status_code == 422
+def test_next_of_nonsense(refusing, query):
+    assert refusing.get(f'/api/next?{query}').status_code == 422
 
 
 @pytest.mark.parametrize('method', ['DELETE', 'PATCH', 'OPTIONS', 'TRACE'])
@@ -477,8 +490,8 @@ def test_an_answer_that_makes_no_sense(tmp_path, ada, change):
     ids=lambda text: text[:20],
 )
 @pytest.mark.parametrize('path', ['answers', 'undo', 'close'])
-def test_json_that_is_none(ada, text, path):
-    reply = ada.post(
+def test_json_that_is_none(refusing, text, path):
+    reply = refusing.post(
         f'/api/{path}',
         content=text.encode(),
         headers={'content-type': 'application/json'},

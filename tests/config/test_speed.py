@@ -7,7 +7,7 @@ import torch
 from mmcv import Config
 
 from segal.config import fingerprint, read_config
-from segal.config.speed import SCALED, check_device, slow_on
+from segal.config.speed import SCALED, check_device, slow_colours, slow_on
 from tests.config.minimal import minimal
 
 
@@ -22,6 +22,7 @@ def test_nothing_is_on_by_default():
     assert (speed.channels_last, speed.precision) == (False, 'fp32')
     assert (speed.fused, speed.compile) == (False, False)
     assert speed.gpu_memory is speed.image_cache is None
+    assert speed.augment_on_device is False
 
 
 def test_fused_goes_into_the_optimizer():
@@ -95,6 +96,12 @@ def test_a_processor_without_bf16_is_named(monkeypatch):
     assert slow_on('bf16', torch.device('cuda', 0)) == ''
 
 
+def test_colours_on_a_cpu_are_warned_of():
+    cpu, gpu = torch.device('cpu'), torch.device('cuda', 0)
+    assert 'leave augment_on_device out' in slow_colours(True, cpu)
+    assert slow_colours(False, cpu) == slow_colours(True, gpu) == ''
+
+
 def test_a_gpu_without_bf16_is_named(monkeypatch):
     monkeypatch.setattr(
         torch.cuda, 'is_bf16_supported', lambda **options: False
@@ -121,8 +128,9 @@ def test_what_changes_results_makes_another_experiment():
         mark(precision='bf16'),
         mark(fused=True),
         mark(compile=True),
+        mark(augment_on_device=True),
     }
-    assert len(different) == 4
+    assert len(different) == 5
     assert plain not in different
 
 

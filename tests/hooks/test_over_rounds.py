@@ -24,6 +24,7 @@ from scenes import (
 from segal.active.oracles import BaseOracle, GroundTruthOracle
 from segal.hooks import visualize
 from segal.hooks.visualize import VisualizeHook
+from segal.structures import VOID
 from segal.visualization.marks import Marks
 from segal.visualization.over_rounds import (
     MOST_ROUNDS,
@@ -33,7 +34,7 @@ from segal.visualization.over_rounds import (
     rounds_sheet,
     save_prediction,
 )
-from segal.visualization.pictures import Scene, errors_on, panel
+from segal.visualization.pictures import Scene, errors_on, legend_of, panel
 
 
 def scene_of_round(number=0, known=True):
@@ -120,6 +121,16 @@ def test_labels_of_a_round_are_those_it_was_trained_on(tmp_path, monkeypatch):
         (1, [5, 900, 1000, 2000], [False, False, True, True]),
         (2, [5, 900, 1000, 2000, 1001, 2001], [False] * 4 + [True] * 2),
     ]
+
+
+def test_the_legend_has_marks_of_earlier_rounds():
+    first, last = scene_of_round(0), scene_of_round(1)
+    first.marks.status[:] = VOID
+
+    def words(*scenes):
+        return {word for _, word in legend_of(last, False, (), scenes)}
+
+    assert words(first) == words() | {f'{last.newly} void'}
 
 
 def test_a_round_that_was_not_drawn_is_left_out(tmp_path):

@@ -11,6 +11,7 @@ from made_up import sweep as write_sweep
 
 from segal.report.evidence import read_evidence
 from segal.report.page import write_report
+from tests import quick
 
 BROWSER = next(
     filter(
@@ -76,7 +77,9 @@ def page(tmp_path_factory):
             for h in ('margin', 'random', name)
         },
     )
-    write_report(read_evidence(runs), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        quick.bring_back(patch)
+        write_report(read_evidence(runs), folder)
     return folder / 'report.html'
 
 

@@ -98,6 +98,7 @@ def report(work_dirs, out, full=()):
     return Page(text), text, written
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_page_is_whole_and_needs_nothing_else(work_dirs, tmp_path):
     page, text, written = report(work_dirs, tmp_path / 'out')
     assert [id_ for id_ in page.ids if id_ in SECTIONS] == list(SECTIONS)
@@ -175,6 +176,7 @@ def test_pixels_bought_before_the_whole_image_count_once(tmp_path):
     ]
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_one_seed_gives_words_and_no_numbers(work_dirs, tmp_path):
     one_each = [work_dirs[0], work_dirs[3]]
     page, text, written = report(one_each, tmp_path / 'out')
@@ -398,6 +400,7 @@ def test_lost_label_files(work_dirs, tmp_path):
     assert 'The label files are not in the work_dirs' in text
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_names_cannot_break_the_page(tmp_path):
     run = write_run(tmp_path / 'a<script>b&', '<b>"Mine"</b>')
     page, _, _ = report([run], tmp_path / 'out')

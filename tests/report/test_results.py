@@ -132,6 +132,7 @@ def test_runs_of_another_budget_are_refused(
     assert not out.exists()
 
 
+@pytest.mark.usefixtures('unabridged')
 def test_picture(results, tmp_path, monkeypatch):
     out = tmp_path / 'curve.png'
     assert call(monkeypatch, 'plot_results', results, '--out', out) == 0

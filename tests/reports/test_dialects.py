@@ -17,12 +17,8 @@ from segal.registry import HEURISTICS
 from segal.structures import Prediction
 from tests.config.minimal import PIPELINE, TEST_PIPELINE, minimal, read
 from tests.dialects.conftest import configs  # noqa: F401
+from tests.ranks import run_ranks
 from tests.tiny import write_images
-
-ORDERS = (
-    pytest.param('import theirs, segal.datasets', marks=pytest.mark.slow),
-    'import segal.datasets, theirs',
-)
 
 
 def _class(name, module):
@@ -52,33 +48,48 @@ def test_two_classes_of_others_still_collide():
         registry.register_module(module=_class('Same', 'others'))
 
 
-@pytest.mark.parametrize('order', ORDERS)
-def test_whichever_is_imported_first(configs, order):  # noqa: F811
+THEIRS = """
+    import their_parts, segal.hooks, segal.models, segal.runner
+    from segal.config.parts import resolve_heuristic
+    from mmcv.runner import HOOKS
+    from mmcv.runner.builder import RUNNERS
+    from mmseg.datasets.builder import DATASETS, PIPELINES
+    from mmseg.models.builder import HEADS
+    from segal.registry import HEURISTICS
+    for registry, name in (
+        (DATASETS, 'GTAVDataset'), (DATASETS, 'CamVidDataset'),
+        (PIPELINES, 'RandomGrayscale'), (HEADS, 'DeepLabV2Head'),
+        (HOOKS, 'WandbLoggerHookWithVal'), (RUNNERS, 'RoundEpochRunner'),
+        (HEURISTICS, 'Margin'),
+    ):
+        assert registry.get(name).__module__ == 'their_parts', name
+    for name in ('margin', 'Margin', 'MARGIN'):
+        part, problems = resolve_heuristic(name, None)
+        assert not problems
+        cls = HEURISTICS.get(part['type'])
+        assert cls.__module__ == 'their_parts', name
+"""
+
+
+def import_theirs(folder):
+    sys.path.insert(0, folder)
+    exec(textwrap.dedent(THEIRS))
+
+
+def test_they_may_be_imported_last(configs):  # noqa: F811
     """mmdetection issue 11399, in a process of its own."""
-    code = f"""
-        {order.replace('theirs', 'their_parts')}
-        import segal.hooks, segal.models, segal.runner
-        from segal.config.parts import resolve_heuristic
-        from mmcv.runner import HOOKS
-        from mmcv.runner.builder import RUNNERS
-        from mmseg.datasets.builder import DATASETS, PIPELINES
-        from mmseg.models.builder import HEADS
-        from segal.registry import HEURISTICS
-        for registry, name in (
-            (DATASETS, 'GTAVDataset'), (DATASETS, 'CamVidDataset'),
-            (PIPELINES, 'RandomGrayscale'), (HEADS, 'DeepLabV2Head'),
-            (HOOKS, 'WandbLoggerHookWithVal'), (RUNNERS, 'RoundEpochRunner'),
-            (HEURISTICS, 'Margin'),
-        ):
-            assert registry.get(name).__module__ == 'their_parts', name
-        for name in ('margin', 'Margin', 'MARGIN'):
-            part, problems = resolve_heuristic(name, None)
-            assert not problems
-            cls = HEURISTICS.get(part['type'])
-            assert cls.__module__ == 'their_parts', name
-    """
+    run_ranks(import_theirs, 1, str(configs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'order',
+    ['import their_parts, segal.datasets', 'import segal.datasets'],
+)
+def test_whichever_is_imported_first(configs, order):  # noqa: F811
+    """mmdetection issue 11399, in an interpreter of its own."""
     done = subprocess.run(
-        [sys.executable, '-c', textwrap.dedent(code)],
+        [sys.executable, '-c', order + textwrap.dedent(THEIRS)],
         env={'PYTHONPATH': f'{configs}:{":".join(sys.path)}'},
         capture_output=True,
         text=True,

@@ -490,6 +490,38 @@ REFUSED = {
         3,
         ('00.tif', "LoadImageFromFile(color_type='unchanged')", 'float32'),
     ),
+    'predictions on BGR': (
+        'colour',
+        "for one in ('query', 'val'):\n"
+        "    steps = data[one]['pipeline'][1]['transforms']\n"
+        "    steps[0] = dict(steps[0], to_rgb=not norm['to_rgb'])\n"
+        "train_pipeline.insert(2, dict(type='PhotoMetricDistortion'))\n"
+        "data['train']['pipeline'] = train_pipeline",
+        None,
+        2,
+        (
+            'data.train.pipeline: wanted colours as in data.query.pipeline',
+            'in 32 passes',
+            'to_rgb',
+        ),
+    ),
+    'an evaluation of values that are not normalised': (
+        'colour',
+        'last = dict(test_pipeline[1])\n'
+        "last['transforms'] = last['transforms'][1:]\n"
+        "data['val']['pipeline'] = [test_pipeline[0], last]",
+        None,
+        2,
+        ('data.val.pipeline: wanted colours as in data.query.pipeline',),
+    ),
+    'training on 0 to 1, predictions on -1 to 1': (
+        'float',
+        'train_pipeline[-4].update(mean=[0.0], std=[1.0])\n'
+        "data['train']['pipeline'] = train_pipeline",
+        None,
+        2,
+        ('data.train.pipeline: wanted colours as in data.query.pipeline',),
+    ),
     'a frozen network of five channels': (
         'five bands',
         "active_learning.update(features=dict(type='Backbone', backbone=dict("
@@ -531,6 +563,25 @@ def test_a_source_of_another_type_may_have_a_scale_of_its_own(tmp_path):
     x = experiment('12 bits', tmp_path / 'x')
     x.add(own + SOURCE.replace('pipeline=train', 'pipeline=own'))
     write_pool('colour', x.folder / 'source')
+    assert x.run('--dry-run') == 0
+
+
+@pytest.mark.parametrize(
+    'step',
+    [
+        dict(type='PhotoMetricDistortion'),
+        dict(type='RandomColorJitter', hue=0.5),
+        dict(type='RandomGrayscale', prob=0.9),
+        dict(type='RandomGaussianBlur', sigma=(1, 30)),
+    ],
+    ids=lambda step: step['type'],
+)
+def test_training_may_change_colours_at_random(step, tmp_path):
+    x = experiment('colour', tmp_path / 'x')
+    x.add(
+        f'train_pipeline.insert(2, {step})\n'
+        "data['train']['pipeline'] = train_pipeline"
+    )
     assert x.run('--dry-run') == 0
 
 

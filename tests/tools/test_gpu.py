@@ -13,7 +13,10 @@ bench = tool('benchmark/gpu')
     'variants',
     [
         ['channels_last'],
-        pytest.param(['ours', 'bf16'], marks=pytest.mark.slow),
+        pytest.param(
+            ['ours', 'bf16', 'bf16, colours on device'],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_all_of_it_runs(tmp_path, capsys, variants):

@@ -3,14 +3,13 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections import Counter
 
 import mmcv
 import numpy as np
 import pytest
 import torch
-from load import ROOT, tool
+from load import tool
 from mmcv import Config
 from mmseg.models import build_segmentor
 
@@ -686,15 +685,14 @@ def test_traceback_on_request(place, tmp_path):
         ask(place, tmp_path / 'out', '--pixels', 0, '--debug')
 
 
-def test_command_line(place, tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable, 'tools/query.py', place / 'data/tiny_pixel.py',
-            place / 'tiny.pth', place / 'pool', '--out', tmp_path / 'out',
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert '80 pixels in 8 of 8 images, by {"type": "Margin"}' in done.stdout
-    assert 's an image on' in done.stdout
-    assert 'picks by predicted class' in done.stdout
+def test_what_is_printed(place, tmp_path, capsys):
+    words = [
+        place / 'data/tiny_pixel.py', place / 'tiny.pth', place / 'pool',
+        '--out', tmp_path / 'out', '--workers', 0,
+    ]  # fmt: skip
+    assert query.main([*map(str, words)]) == 0
+    said = capsys.readouterr().out
+    assert '80 pixels in 8 of 8 images, by {"type": "Margin"}' in said
+    assert 's an image on' in said
+    assert 'picks by predicted class' in said
     assert len(list((tmp_path / 'out/pictures').iterdir())) == 6

@@ -52,6 +52,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool]] = {
     'ours': ({}, False),
     'channels_last': (dict(channels_last=True), True),
     'bf16': (FAST, True),
+    'bf16, colours on device': ({**FAST, 'augment_on_device': True}, True),
     'bf16, compiled': ({**FAST, 'compile': True}, True),
     'bf16, CUDA graphs': ({**FAST, 'compile': 'cuda_graphs'}, True),
 }

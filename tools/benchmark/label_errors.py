@@ -66,7 +66,7 @@ _scenes = dict(
 data = dict(
     samples_per_gpu=4, workers_per_gpu=0, train=_scenes, query=_scenes,
     val=_scenes, test=_scenes)
-speed = dict(_delete_=True)  # as when this was first measured
+speed = None  # as when this was first measured
 active_learning = dict(
     visualize=None,
     reset_each_round=False,

@@ -32,8 +32,8 @@ def config_of(folder: Path, epochs: int) -> str:
         ('../../configs/_base_/small.py', str(base)),
         ('size = (96, 128)', f'size = {SIZE}'),
         ("data_root='data/synthetic_scenes',", scenes),
-        ('interval=40', f'interval={epochs}'),
-        ("('train', 40)", f"('train', {epochs})"),
+        ('interval=30', f'interval={epochs}'),
+        ("('train', 30)", f"('train', {epochs})"),
         ('sample_rounds=4', f'sample_rounds={ROUNDS}'),
     ):
         assert old in text, old

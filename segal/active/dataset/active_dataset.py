@@ -31,6 +31,15 @@ FROM_SOURCE = 'from_source'
 """Key of ``img_metas``: True for a sample of a labelled source."""
 
 
+Defer = Callable[[list[Any], str], list[Any]]
+"""Takes the steps behind ``LoadAnnotations`` and the key of a data set."""
+
+
+def as_they_are(steps: list[Any], key: str) -> list[Any]:
+    """Return the steps of a pipeline."""
+    return steps
+
+
 class ActiveDataset(Dataset):
     """Give the training pipeline only labels that were bought.
 
@@ -51,6 +60,7 @@ class ActiveDataset(Dataset):
         ignore_index: Class id of pixels without a label, and of padding.
         unasked: Add the map ``UNASKED`` to samples.
         cache: Keeps decoded images of the pool; None: nothing is kept.
+        defer: Replaces the steps of a pipeline that are not run here.
     """
 
     def __init__(
@@ -64,6 +74,7 @@ class ActiveDataset(Dataset):
         ignore_index: int = 255,
         unasked: bool = False,
         cache: ImageCache | None = None,
+        defer: Defer = as_they_are,
     ) -> None:
         self.CLASSES, self.PALETTE = view.CLASSES, view.PALETTE
         self.names = store.labelled_names()
@@ -74,6 +85,8 @@ class ActiveDataset(Dataset):
         if cache is not None and caches(self._loader.load):
             first, *others = self._loader.load
             self._loader.load = [CachedLoad(first, cache), *others]
+        self._loader.transforms = defer(self._loader.transforms, 'data.train')
+        self._defer = defer
         self._positions = positions
         self._store = store
         self._draw = (seed, round)
@@ -117,6 +130,7 @@ class ActiveDataset(Dataset):
                         len(self.CLASSES),
                         'data.train',
                         again,
+                        self._defer,
                     )
                     return self._finished(sample, from_source=True)
             position -= len(source)
@@ -202,6 +216,7 @@ def labelled_sample(
     classes: int,
     key: str,
     again: Callable[[], None] = lambda: None,
+    defer: Defer = as_they_are,
 ) -> dict[str, Any]:
     """Make a sample of a labelled source; ``again`` resets the generators.
 
@@ -213,6 +228,7 @@ def labelled_sample(
     """
     if reads_labels_first(source):
         loader = LoadFirst(source, key)
+        loader.transforms = defer(loader.transforms, key)
         results = loader.load_image(position)
         labels = loader.checked_annotation(
             position, results['img'].shape[:2], classes

@@ -24,12 +24,18 @@ def _share(prob: float) -> float:
     return prob
 
 
-def _happens(probability: float) -> bool:
-    return torch.rand(()).item() < probability
+class _Sometimes:
+    """A step that happens with a probability."""
+
+    prob: float
+
+    def happens(self) -> bool:
+        """Draw whether it happens."""
+        return torch.rand(()).item() < self.prob
 
 
 @PIPELINES.register_module()
-class RandomColorJitter:
+class RandomColorJitter(_Sometimes):
     """torchvision's ``ColorJitter`` on mmseg's images.
 
     Brightness, contrast, saturation and hue change in random order. mmseg's
@@ -60,7 +66,7 @@ class RandomColorJitter:
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``results['img']``, uint8 (H, W, 3) in BGR."""
-        if _happens(self.prob):
+        if self.happens():
             picture = Image.fromarray(mmcv.bgr2rgb(results['img']))
             results['img'] = mmcv.rgb2bgr(np.asarray(self.jitter(picture)))
         return results
@@ -70,7 +76,7 @@ class RandomColorJitter:
 
 
 @PIPELINES.register_module()
-class RandomGrayscale:
+class RandomGrayscale(_Sometimes):
     """Removes all colour from an image; three equal channels remain.
 
     Args:
@@ -82,7 +88,7 @@ class RandomGrayscale:
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``results['img']``, uint8 (H, W, 3) in BGR."""
-        if _happens(self.prob):
+        if self.happens():
             results['img'] = mmcv.gray2bgr(mmcv.bgr2gray(results['img']))
         return results
 
@@ -91,7 +97,7 @@ class RandomGrayscale:
 
 
 @PIPELINES.register_module()
-class RandomGaussianBlur:
+class RandomGaussianBlur(_Sometimes):
     """Gaussian blur of random width.
 
     OpenCV's, which is separable: torchvision's takes 20 times as long with
@@ -130,13 +136,17 @@ class RandomGaussianBlur:
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``results['img']``, uint8 (H, W, 3)."""
-        if _happens(self.prob):
-            low, high = self.sigma
-            sigma = low + (high - low) * torch.rand(()).item()
+        if self.happens():
+            size = (self.kernel_size, self.kernel_size)
             results['img'] = cv2.GaussianBlur(
-                results['img'], (self.kernel_size, self.kernel_size), sigma
+                results['img'], size, self.draw_sigma()
             )
         return results
+
+    def draw_sigma(self) -> float:
+        """Draw a standard deviation in pixels."""
+        low, high = self.sigma
+        return low + (high - low) * torch.rand(()).item()
 
     def __repr__(self) -> str:
         return (
