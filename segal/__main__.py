@@ -33,6 +33,9 @@ def listing() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that is named.
 
+    Args:
+        arguments: Of the command line, ``sys.argv`` by default.
+
     Returns:
         The exit code of the command; 2 where there is no such command.
     """

@@ -106,6 +106,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run an experiment.
 
+    Args:
+        arguments: Of the command line, ``sys.argv`` by default.
+
     Returns:
         The exit code: 0, or that of the error (2 config, 3 data, 4 state, 5
         another process is gone, 6 people are asked, 128 + n ended by signal

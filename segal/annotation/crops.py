@@ -121,7 +121,11 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
 
 
 class Kept:
-    """Values that are kept while all of them fit; the oldest go first."""
+    """Values that are kept while all of them fit; the oldest go first.
+
+    Args:
+        most_bytes: Of all together.
+    """
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -154,6 +158,10 @@ class Crops:
     All methods but :meth:`prefetch` take their time; call them in a thread,
     :attr:`threads` for what somebody waits for, :attr:`background` for the
     rest.
+
+    Args:
+        pool: Its images.
+        most_bytes: Of images that are kept decoded.
     """
 
     def __init__(self, pool: PoolFile, most_bytes: int = MOST_BYTES) -> None:

@@ -183,6 +183,13 @@ def sweep(
 ) -> int:
     """Run all jobs that are not finished.
 
+    Args:
+        config: The config file.
+        jobs: In order.
+        gpus: For each run.
+        start: Runs a command.
+        wanted: Reads how many rounds a run has.
+
     Returns:
         The exit code: 0, 1 where a run failed, or 128 + the signal that
         stopped a run.

@@ -92,7 +92,13 @@ def slow_colours(on_device: bool, device: torch.device) -> str:
 def check_device(
     precision: str, gpu_memory: int | None, device: torch.device
 ) -> list[str]:
-    """Check that a device has what ``speed`` asks for."""
+    """Check that a device has what ``speed`` asks for.
+
+    Args:
+        precision: Of ``speed.precision``.
+        gpu_memory: Of ``speed.gpu_memory``, in MiB.
+        device: Where the network is trained.
+    """
     problems = []
     on_gpu = device.type == 'cuda'
     if precision == 'fp16' and not on_gpu:

@@ -48,6 +48,10 @@ def draw_scene(
 ) -> tuple[NDArray[np.uint8], LabelMap]:
     """Draw one scene.
 
+    Args:
+        seed: The same number gives the same scene.
+        size: (height, width) in pixels.
+
     Returns:
         The image, uint8 (H, W, 3) in BGR, and its class ids, uint8 (H, W),
         255 where void: the border of foliage, litter, the car's own bonnet.

@@ -148,7 +148,13 @@ def _not_finite(image: Tensor, key: str) -> list[str]:
 def of_sources(
     data: Data, sample: Mapping[str, Any] | None, problems: list[str]
 ) -> None:
-    """Compare one sample of each labelled source with the pool's."""
+    """Compare one sample of each labelled source with the pool's.
+
+    Args:
+        data: The data sets.
+        sample: Of the pool, None where it has none.
+        problems: Gets what is wrong.
+    """
     for key, source in data.sources.items():
         made = None
         with (

@@ -347,6 +347,10 @@ def check_bought(before: Snapshot, growth: Growth, store: LabelStore) -> None:
 def check_same_labels(fingerprints: Sequence[str], number: int) -> None:
     """Check that all ranks hold the same labels.
 
+    Args:
+        fingerprints: Of each rank's store, in the order of ranks.
+        number: The round of the last label file.
+
     Raises:
         RuntimeError: The fingerprints differ.
     """

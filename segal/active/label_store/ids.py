@@ -72,6 +72,10 @@ def named(ids: Iterable[int], classes: Iterable[str] | None) -> str:
 def describe_ids(ids: Sequence[int], classes: int) -> str:
     """Guess what went wrong with an annotation that has wrong ids.
 
+    Args:
+        ids: All values of the annotation, sorted.
+        classes: Number of classes.
+
     Returns:
         A part of an error, without a full stop.
     """

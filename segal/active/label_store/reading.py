@@ -14,7 +14,12 @@ from segal.structures import PoolImage
 
 
 class ReadFile(NamedTuple):
-    """A sound label file."""
+    """A sound label file.
+
+    Attributes:
+        content: What it holds.
+        sha256: Of its bytes.
+    """
 
     content: LabelFile
     sha256: str

@@ -52,7 +52,11 @@ class Spending:
         return self.price + exact(self.costs.open)
 
     def left(self, earlier: Sequence[Asked]) -> Fraction:
-        """Compute what the next label file may cost."""
+        """Compute what the next label file may cost.
+
+        Args:
+            earlier: What each label file so far asked, in order.
+        """
         paid = earlier[self.first :]
         files = max(0, len(earlier) - self.first) + 1
         spent = sum((self.costs.of(asked) for asked in paid), Fraction())

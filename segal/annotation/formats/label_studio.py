@@ -251,6 +251,12 @@ def region_places(
 ) -> NDArray[np.int64]:
     """Return the places of a region, sorted.
 
+    Args:
+        path: Of the file, for errors.
+        size: (H, W) of the image.
+        place: Where in the file.
+        row: Of a ``result``.
+
     Raises:
         AnswerFileError: They are not within the image.
     """

@@ -108,6 +108,10 @@ def pack(mask: NDArray[np.bool_]) -> list[int]:
 def unpack(packed: Sequence[int], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Unpack a mask of Label Studio; where alpha is not 0, it is True.
 
+    Args:
+        packed: Bytes.
+        shape: (H, W) that the mask has.
+
     Raises:
         ValueError: It is no such mask, or truncated.
     """
