@@ -3,12 +3,17 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 os.environ['SEGAL_TESTS'] = 'quick'
 
 from segal.registry import REPLACED
 from tests import quick
 from tests.loggers import forget_loggers
+
+# How long an example takes depends on what else runs on the machine.
+settings.register_profile('suite', deadline=None)
+settings.load_profile('suite')
 
 
 def pytest_collection_finish():
