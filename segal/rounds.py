@@ -54,8 +54,13 @@ def read_rounds(work_dir: Path) -> list[dict[str, Any]]:
 
 def read_settings(work_dir: Path) -> dict[str, Any]:
     """Read ``config.json``; empty where it is missing or damaged."""
+    return read_object(work_dir / 'config.json')
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object; empty where it is missing or damaged."""
     try:
-        found = json.loads((work_dir / 'config.json').read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -10,6 +10,7 @@ from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
 from segal.active.dataset.base import LoadFirst
+from segal.errors import DataError
 from segal.experiment.data import Data
 from segal.preflight.base import content
 from segal.seeding import seeded
@@ -57,8 +58,8 @@ def colours_enter_alike(data: Data, problems: list[str]) -> None:
                         'Normalize (mean, std, to_rgb) in both'
                     )
                     return
-    except Exception:
-        return  # a step that fails is reported with the samples
+    except (DataError, LookupError, TypeError, AttributeError, ValueError):
+        return  # reported with the samples
 
 
 def _flat_images(image: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -86,11 +87,9 @@ def _enters(loader: LoadFirst, index: int, flat: NDArray[Any]) -> Values:
     """Compute what a flat image is to the network: median of each channel."""
     results = loader.load_image(index)
     results['img'] = flat.copy()
-    results['gt_semantic_seg'] = np.zeros(flat.shape[:2], np.uint8)
-    results['seg_fields'].append('gt_semantic_seg')
-    for step in loader.transforms:
-        results = step(results)
-    views, metas = results['img'], results['img_metas']
+    labels = np.zeros(flat.shape[:2], np.uint8)
+    sample = loader.transform(index, results, labels)
+    views, metas = sample['img'], sample['img_metas']
     if isinstance(views, list):
         views, metas = views[0], metas[0]
     height, width = content(metas)['img_shape'][:2]

@@ -21,7 +21,7 @@ from segal.config.costs import read_costs
 from segal.config.phases import read_phases
 from segal.errors import ConfigError, StateError
 from segal.registry import HEURISTICS
-from segal.rounds import read_rounds
+from segal.rounds import read_object, read_rounds
 from segal.visualization.table import labels_per_image
 
 
@@ -204,7 +204,7 @@ def read_run(work_dir: Path, name: str = '') -> Run:
             pool,
             budgets,
             bought,
-            _machine(work_dir),
+            read_object(work_dir / 'machine.json'),
             asked,
             costs,
         )
@@ -255,15 +255,6 @@ def _read_labels(
     counts = [store.class_counts(number) for number in range(rounds)]
     bought = np.array(counts).reshape(-1, 256)[:, : len(pool.classes)]
     return bought, images, asked
-
-
-def _machine(work_dir: Path) -> dict[str, Any]:
-    """Read where a run ran; empty where that is not known."""
-    try:
-        found = json.loads((work_dir / 'machine.json').read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _per_cent(value: float | None) -> float | None:
