@@ -177,7 +177,12 @@ def worker(tmp_path, code):
             'Process 1 failed with exit code 7.\n',
             marks=pytest.mark.slow,
         ),
-        ('os.kill(os.getpid(), 9)', 137, 'Process 1 was ended by SIGKILL.\n'),
+        pytest.param(
+            'os.kill(os.getpid(), 9)',
+            137,
+            'Process 1 was ended by SIGKILL.\n',
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_exit_code_is_that_of_the_workers(ends, code, said, tmp_path):

@@ -77,6 +77,7 @@ def test_the_lock_names_every_rank_and_none_is_inherited(baseline, tmp_path):
     assert differences(again, baseline) == []
 
 
+@pytest.mark.slow
 def test_a_process_that_does_not_answer(baseline, tmp_path):
     """The others end with a message after the time that was set."""
     run = Run('two', tmp_path / 'run', baseline.images)

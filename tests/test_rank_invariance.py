@@ -294,7 +294,9 @@ def test_any_number_of_workers_chooses_the_same(root, tmp_path):
     all_alike(root, tmp_path, ways, (Margin,), cases, (1, 2, 3))
 
 
-@pytest.mark.parametrize('images', [1, 3])
+@pytest.mark.parametrize(
+    'images', [3, pytest.param(1, marks=pytest.mark.slow)]
+)
 def test_fewer_images_than_ranks(root, tmp_path, images):
     ways = ['top of a split', 'anywhere, shuffled', 'images, shuffled']
     cases = [dict(images=images, workers=workers) for workers in (0, 2)]

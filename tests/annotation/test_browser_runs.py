@@ -74,11 +74,10 @@ def paint(person, item, truth):
 @pytest.mark.parametrize(
     'name',
     [
-        'squares',
         'mixed',
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ('pixel', 'superpixels', 'image')
+            for name in ('squares', 'pixel', 'superpixels', 'image')
         ),
     ],
 )

@@ -115,7 +115,15 @@ def answers(work_dir):
     return found
 
 
-@pytest.mark.parametrize('name', UNITS)
+@pytest.mark.parametrize(
+    'name',
+    [
+        name
+        if name in ('squares', 'mixed')
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in UNITS
+    ],
+)
 def test_people_who_see_the_truth_give_the_same_run(root, tmp_path, name):
     truth, people = configs(root, name)
     assert run(truth, tmp_path / 'by_truth') == 0
@@ -217,7 +225,9 @@ def test_void_cannot_be_set_for_people(root, tmp_path, capsys):
     assert 'active_learning.oracle.void: HumanOracle has no such' in said
 
 
-@pytest.mark.parametrize('name', ['pixel', 'image'])
+@pytest.mark.parametrize(
+    'name', ['pixel', pytest.param('image', marks=pytest.mark.slow)]
+)
 def test_a_stored_round_is_held_to_its_journal(root, tmp_path, capsys, name):
     """As after a kill between the label file and the seal."""
     _, people = configs(root, name)

@@ -105,6 +105,7 @@ def test_regions_and_images_are_read_back(
     assert np.count_nonzero(one.mask == 1) == asked - 1
 
 
+@pytest.mark.slow
 def test_a_reload_keeps_answers_and_what_can_be_undone(
     opening, work, tmp_path
 ):
@@ -130,6 +131,7 @@ def test_a_reload_keeps_answers_and_what_can_be_undone(
     assert told(second) == {0: ('class', 2), 1: ('cant_tell', None)}
 
 
+@pytest.mark.slow
 def test_an_answer_has_the_same_number_in_each_file(opening, work, tmp_path):
     ask(work)
     person = opening(page_of(work))
@@ -141,6 +143,7 @@ def test_an_answer_has_the_same_number_in_each_file(opening, work, tmp_path):
     assert {**second, **first} == second
 
 
+@pytest.mark.slow
 def test_skipped_items_come_last_and_are_not_given_back(
     opening, work, tmp_path
 ):
@@ -157,6 +160,7 @@ def test_skipped_items_come_last_and_are_not_given_back(
     assert set(given) == {*range(2, 16)}
 
 
+@pytest.mark.slow
 def test_a_half_painted_mask_outlives_a_reload(opening, work):
     ask(work, 'region', answer='all')
     person = opening(page_of(work))
@@ -169,6 +173,7 @@ def test_a_half_painted_mask_outlives_a_reload(opening, work):
     assert share != '0 % painted'
 
 
+@pytest.mark.slow
 def test_people_and_rounds_do_not_mix_in_one_browser(opening, work, tmp_path):
     ask(work)
     ada = opening(page_of(work, 'ada'))
@@ -183,6 +188,7 @@ def test_people_and_rounds_do_not_mix_in_one_browser(opening, work, tmp_path):
     assert ada.item == 1
 
 
+@pytest.mark.slow
 def test_another_page_of_the_round_goes_on_but_for_what_is_asked_anew(
     opening, work, tmp_path
 ):
@@ -208,6 +214,7 @@ def test_another_page_of_the_round_goes_on_but_for_what_is_asked_anew(
     assert opening(page_of(copy), person.page.context).item == 0
 
 
+@pytest.mark.slow
 def test_a_second_tab_waits_for_the_first(opening, work):
     ask(work)
     path = page_of(work)
@@ -224,6 +231,7 @@ def test_a_second_tab_waits_for_the_first(opening, work):
 SANDBOX = {'content-security-policy': 'sandbox allow-scripts allow-downloads'}
 
 
+@pytest.mark.slow
 def test_a_browser_that_keeps_nothing_says_so(browser, work, tmp_path):
     """As an origin that is opaque, where every storage is refused."""
     ask(work)
@@ -252,6 +260,7 @@ def test_a_browser_that_keeps_nothing_says_so(browser, work, tmp_path):
         context.close()
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_not_given_back(opening, work, tmp_path):
     ask(work)
     person = opening(page_of(work))
@@ -308,6 +317,7 @@ PHONE = dict(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('unit', 'looks'),
     [
@@ -337,6 +347,7 @@ def test_axe_finds_nothing_on_a_desk_and_on_a_phone(
     look(person)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [(320, 568), (640, 400)])
 def test_a_small_or_magnified_page_can_be_scrolled_to_all(opening, work, size):
     ask(work)
@@ -362,6 +373,7 @@ def look(person):
     assert over == [0, 0]
 
 
+@pytest.mark.slow
 def test_nothing_moves_when_answers_are_counted(opening, work):
     places = """() => [...document.querySelectorAll('canvas, button, p')]
         .map((one) => one.getBoundingClientRect())

@@ -29,6 +29,7 @@ def test_a_round_by_keyboard(visit):
         assert not person.problems
 
 
+@pytest.mark.slow
 def test_skipped_items_come_back_last(visit):
     with asking(pixels(3)) as fake:
         person = visit(fake.url)
@@ -58,6 +59,7 @@ def test_undo_goes_back_to_any_depth_and_over_a_reload(visit):
         assert not person.problems
 
 
+@pytest.mark.slow
 def test_undo_of_a_skip_and_of_what_is_not_there(visit):
     with asking(pixels(4)) as fake:
         person = visit(fake.url)
@@ -70,6 +72,7 @@ def test_undo_of_a_skip_and_of_what_is_not_there(visit):
         assert written(fake)[-1] == (0, 'class', 0)
 
 
+@pytest.mark.slow
 def test_the_complete_round_can_still_be_undone(visit):
     with asking(pixels(2)) as fake:
         person = visit(fake.url)
@@ -94,6 +97,7 @@ def test_an_undo_is_not_overtaken_where_the_server_is_slow(visit):
         assert not person.text('#toasts')
 
 
+@pytest.mark.slow
 def test_the_next_item_is_painted_before_the_reply(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -106,6 +110,7 @@ def test_the_next_item_is_painted_before_the_reply(visit):
         fake.lag = 0
 
 
+@pytest.mark.slow
 def test_times_start_with_the_painting_and_leave_hidden_tabs_out(visit):
     with asking(pixels(4)) as fake:
         person = visit(fake.url)
@@ -139,6 +144,7 @@ def test_two_answers_come_from_no_repeated_key(visit):
         assert len(fake.posts) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'touch', [True, pytest.param(False, marks=pytest.mark.slow)]
 )
@@ -158,6 +164,7 @@ def test_buttons_do_what_keys_do(visit, touch):
         assert fake.questions[2].skipped
 
 
+@pytest.mark.slow
 def test_zoom_marks_and_fill_change_the_picture(visit):
     with asking(discs(2)) as fake:
         person = visit(fake.url)
@@ -186,6 +193,7 @@ def test_zoom_marks_and_fill_change_the_picture(visit):
         assert look() == before != nearer
 
 
+@pytest.mark.slow
 def test_the_pixel_itself_stays_uncovered(visit):
     with asking(pixels(1)) as fake:
         fake.questions[0].box = (30, 40, 1, 1)

@@ -1,5 +1,7 @@
 """The page loses no answer, and says what became of each."""
 
+import pytest
+
 from tests.annotation.fake import asking, pixels, wholes
 
 
@@ -62,6 +64,7 @@ def test_a_lost_reply_writes_no_second_answer(visit):
         assert [post['rev'] for post in fake.posts] == [0, 2]
 
 
+@pytest.mark.slow
 def test_an_answer_of_somebody_else_stands_and_is_named(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -76,6 +79,7 @@ def test_an_answer_of_somebody_else_stands_and_is_named(visit):
         assert person.item == 0  # the refused one is not among the own
 
 
+@pytest.mark.slow
 def test_a_question_that_was_reopened_elsewhere_comes_back(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -89,6 +93,7 @@ def test_a_question_that_was_reopened_elsewhere_comes_back(visit):
         assert standing(fake)[:2] == [2, 1]
 
 
+@pytest.mark.slow
 def test_two_tabs_share_the_questions_out(visit):
     with asking(pixels(20)) as fake:
         first = visit(fake.url)
@@ -101,6 +106,7 @@ def test_two_tabs_share_the_questions_out(visit):
         second.wait_for(item=str(taken))
 
 
+@pytest.mark.slow
 def test_a_round_that_closes_and_the_next_one(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -125,6 +131,7 @@ def test_a_round_that_closes_and_the_next_one(visit):
         assert not person.problems
 
 
+@pytest.mark.slow
 def test_answers_that_come_too_late(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -145,6 +152,7 @@ def test_answers_that_come_too_late(visit):
         assert standing(fake) == [None] * 5
 
 
+@pytest.mark.slow
 def test_a_page_that_is_signed_out_keeps_what_it_could_not_send(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -157,6 +165,7 @@ def test_a_page_that_is_signed_out_keeps_what_it_could_not_send(visit):
         assert standing(fake)[0] == 1
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read_holds_nobody_up(visit):
     with asking(pixels(6)) as fake:
         fake.broken = {'/api/items/0/crop'}

@@ -50,6 +50,7 @@ def test_axe_finds_nothing_and_nothing_scrolls(visit, kind):
         assert not small
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_in_dialogs_and_between_rounds(visit):
     with asking(pixels(3)) as fake:
         person = visit(fake.url, color_scheme='dark')
@@ -75,6 +76,7 @@ def test_axe_finds_nothing_in_dialogs_and_between_rounds(visit):
             assert not faults(person)
 
 
+@pytest.mark.slow
 def test_dialogs_keep_the_focus_and_the_keys(visit):
     with asking(pixels(9)) as fake:
         person = visit(fake.url)
@@ -93,6 +95,7 @@ def test_dialogs_keep_the_focus_and_the_keys(visit):
         assert not fake.posts
 
 
+@pytest.mark.slow
 def test_every_button_is_reached_by_tab_and_pressed_by_space(visit):
     with asking(pixels(9)) as fake:
         person = visit(fake.url)
@@ -110,6 +113,7 @@ def test_every_button_is_reached_by_tab_and_pressed_by_space(visit):
         assert fake.posts[0]['class'] == 1
 
 
+@pytest.mark.slow
 def test_the_last_answer_is_said_aloud(visit):
     with asking(pixels(9)) as fake:
         person = visit(fake.url)
@@ -121,6 +125,7 @@ def test_the_last_answer_is_said_aloud(visit):
         assert person.page.inner_text('#said') == 'Taken back: sky'
 
 
+@pytest.mark.slow
 def test_nothing_moves_between_items(visit):
     places = """() => [...document.querySelectorAll('canvas, button, p')]
         .map((one) => one.getBoundingClientRect())
@@ -134,6 +139,7 @@ def test_nothing_moves_between_items(visit):
         assert person.page.evaluate(places) == before
 
 
+@pytest.mark.slow
 def test_a_page_at_200_percent_can_be_scrolled_to_all(visit):
     with asking(pixels(9)) as fake:
         person = visit(fake.url, viewport={'width': 640, 'height': 400})
@@ -146,6 +152,7 @@ def test_a_page_at_200_percent_can_be_scrolled_to_all(visit):
         assert person.page.locator('#crop').bounding_box()['height'] > 150
 
 
+@pytest.mark.slow
 def test_the_next_item_is_painted_at_once(visit):
     with asking(pixels(120)) as fake:
         person = visit(fake.url)

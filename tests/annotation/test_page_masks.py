@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.annotation.browsing import PATCHES
@@ -103,6 +104,7 @@ def test_polygon_patch_and_fill_of_the_rest(visit):
         assert (mask[~outer] != 2).all()
 
 
+@pytest.mark.slow
 def test_strokes_are_undone_one_by_one(visit):
     with asking(wholes()) as fake:
         person = visit(fake.url)
@@ -122,6 +124,7 @@ def test_strokes_are_undone_one_by_one(visit):
         assert not fake.posts
 
 
+@pytest.mark.slow
 def test_only_the_region_is_painted(visit):
     with asking(discs(2, 'mask')) as fake:
         person = visit(fake.url)
@@ -133,6 +136,7 @@ def test_only_the_region_is_painted(visit):
         assert np.array_equal(mask_of(fake), np.where(inside, 1, 255))
 
 
+@pytest.mark.slow
 def test_a_mask_by_keys_alone(visit):
     with asking(wholes()) as fake:
         person = visit(fake.url)
@@ -151,6 +155,7 @@ def test_a_mask_by_keys_alone(visit):
         ]
 
 
+@pytest.mark.slow
 def test_a_mask_taken_back_starts_with_what_was_painted(visit):
     with asking(wholes(3)) as fake:
         person = visit(fake.url)
@@ -173,6 +178,7 @@ def test_a_mask_taken_back_starts_with_what_was_painted(visit):
         assert len(fake.posts) == 3
 
 
+@pytest.mark.slow
 def test_a_half_painted_mask_outlives_a_reload_and_a_skip(visit):
     with asking(wholes(2)) as fake:
         person = visit(fake.url)
@@ -189,6 +195,7 @@ def test_a_half_painted_mask_outlives_a_reload_and_a_skip(visit):
         assert not person.problems
 
 
+@pytest.mark.slow
 def test_a_mask_painted_offline_is_sent_later(visit):
     with asking(wholes(3)) as fake:
         person = visit(fake.url)

@@ -44,6 +44,7 @@ def read(folder, request):
     return folder.state(request, len(CLASSES))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_three_people_disagree_and_a_reviewer_decides(visit, serving):
     served, folder, request = serving(
@@ -134,6 +135,7 @@ def test_two_people_answer_the_same_item_at_once_and_undo(visit, serving):
     assert not ada.problems + bob.problems
 
 
+@pytest.mark.slow
 def test_a_reviewer_goes_on_from_what_one_painted(visit, serving):
     served, folder, request = serving(
         'region',
@@ -177,6 +179,7 @@ def test_a_reviewer_goes_on_from_what_one_painted(visit, serving):
 PROBS = np.tile(np.float32([0.2, 0.7, 0.1]), (6, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('suggest', ['order', 'prefill'])
 def test_likely_classes_are_suggested_and_noted(visit, serving, suggest):
     served, folder, request = serving(
@@ -218,6 +221,7 @@ def test_likely_classes_are_suggested_and_noted(visit, serving, suggest):
     assert not ada.problems
 
 
+@pytest.mark.slow
 def test_hidden_hints_are_not_noted(visit, serving):
     served, folder, request = serving(
         each=1, people=['ada'], suggest='prefill', probs=PROBS[:3]

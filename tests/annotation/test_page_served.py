@@ -51,6 +51,7 @@ def test_pixels_of_one_person(visit, serving, tmp_path):
     assert not person.problems
 
 
+@pytest.mark.slow
 def test_two_persons_share_a_round(visit, serving, tmp_path):
     served, request = serving('pixel', 'ada', 'bob')
     ada, bob = visit(served.urls['ada']), visit(served.urls['bob'])

@@ -271,8 +271,6 @@ POINTS = (
 
 QUICK = (
     'half of a label file',
-    'after a label file got its name',
-    'between two pictures',
     'images chosen, and not yet opened',
     'labels stored, the round not sealed',
 )
