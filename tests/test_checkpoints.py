@@ -96,7 +96,9 @@ def test_nothing_is_removed_where_the_weights_are_lost(tmp_path):
     ]
 
 
-@pytest.mark.parametrize('nth', [1, 2, 4])
+@pytest.mark.parametrize(
+    'nth', [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 4))]
+)
 def test_interrupted_while_checkpoints_are_removed_it_ends_the_same(
     tmp_path, monkeypatch, nth
 ):

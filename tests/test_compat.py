@@ -450,6 +450,7 @@ def test_more_processes_than_gpus(monkeypatch):
         init_process_group()
 
 
+@pytest.mark.slow
 def test_noise_is_kept_out():
     """The only subprocess here: silence has to come before the import."""
     import subprocess

@@ -118,6 +118,7 @@ def test_camvid_at_full_size(tmp_path, make):
     assert copy.read_bytes() == original.read_bytes()
 
 
+@pytest.mark.slow
 def test_converters_are_scripts(tmp_path):
     done = subprocess.run(
         [sys.executable, TOOLS / 'camvid.py', tmp_path, tmp_path / 'out'],

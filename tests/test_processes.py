@@ -54,6 +54,7 @@ def baseline(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_the_lock_names_every_rank_and_none_is_inherited(baseline, tmp_path):
     """A rank that lives on keeps the next run out; it is named."""
     run = Run('two', tmp_path / 'run', baseline.images)

@@ -275,6 +275,7 @@ def test_any_number_of_ranks_chooses_the_same(root, tmp_path, sizes):
             assert len(np.unique(together)) < len(together), f'{way}: no ties'
 
 
+@pytest.mark.slow
 def test_any_number_of_ranks_sees_the_same(root, tmp_path):
     found = all_alike(
         root,
@@ -294,9 +295,8 @@ def test_any_number_of_workers_chooses_the_same(root, tmp_path):
     all_alike(root, tmp_path, ways, (Margin,), cases, (1, 2, 3))
 
 
-@pytest.mark.parametrize(
-    'images', [3, pytest.param(1, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('images', [1, 3])
 def test_fewer_images_than_ranks(root, tmp_path, images):
     ways = ['top of a split', 'anywhere, shuffled', 'images, shuffled']
     cases = [dict(images=images, workers=workers) for workers in (0, 2)]
@@ -310,6 +310,7 @@ def test_given_scores_know_no_batch_size(root, tmp_path):
     all_alike(root, tmp_path, ways, (Given,), cases, (1, 3))
 
 
+@pytest.mark.slow
 def test_void_left_out_beforehand(root, tmp_path):
     ways = ['even', 'anywhere', 'images']
     cases = [dict(void='exclude', workers=0)]

@@ -50,31 +50,26 @@ def _faults(
     loader = LoadFirst(dataset, where, hides=is_pool)
     classes, seed = len(parts.data.classes), parts.config.seed
 
-    def draw(number: int, labels: NDArray[np.uint8]) -> frozenset[int]:
+    def draw(number: int, put_in: int | NDArray[np.uint8]) -> frozenset[int]:
         at = index(number)
         with seeded(seed, where, 'label flow', number) as again:
             image = loader.load_image(at)
+            size = image['img'].shape[:2]
+            labels = _map(size, put_in, parts.config.ignore_index)
             sample = loader.transform(at, image, labels, again=again)
         return ids_in(sample.get('gt_semantic_seg', ()))
 
     def index(number: int) -> int:
         return key(seed, where, number) % len(dataset)
 
-    def size(number: int) -> tuple[int, int]:
-        return loader.load_image(index(number))['img'].shape[:2]
-
-    height, width = size(0)
+    height, width = loader.load_image(index(0))['img'].shape[:2]
     draws = max(_FEWEST, min(_DRAWS, _DRAWS * _PIXELS // (height * width)))
     try:
         for number, put_in in enumerate(_put_in(draws, classes, seed)):
-            labels = _map(size(number), put_in, parts.config.ignore_index)
-            through = draw(number, labels)
+            through = draw(number, put_in)
             if isinstance(put_in, int) and put_in not in through:
                 again = range(draws + number, draws + number + _AGAIN)
-                if not any(
-                    put_in in draw(n, np.full(size(n), put_in, np.uint8))
-                    for n in again
-                ):
+                if not any(put_in in draw(n, put_in) for n in again):
                     return [_lost(loader, index(number), put_in)]
         for number in range(_ELSEWHERE * is_pool):
             said = _of_elsewhere(loader, index(number), parts)

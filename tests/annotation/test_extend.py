@@ -170,7 +170,12 @@ journal.extend([answer(0), answer(1)])
 
 
 @pytest.mark.parametrize(
-    ('moment', 'answered'), [('torn', 1), ('before', 1), ('after', 3)]
+    ('moment', 'answered'),
+    [
+        ('torn', 1),
+        pytest.param('before', 1, marks=pytest.mark.slow),
+        pytest.param('after', 3, marks=pytest.mark.slow),
+    ],
 )
 def test_a_kill_leaves_all_or_nothing(folder, tmp_path, moment, answered):
     journal = opened(folder)

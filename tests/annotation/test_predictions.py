@@ -64,9 +64,8 @@ def rounds(images, folder):
                 commit(images, folder / way)
 
 
-@pytest.mark.parametrize(
-    'sizes', [(1, 2), pytest.param((3, 4), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('sizes', [(1, 2), (3, 4)])
 def test_any_number_of_ranks_predicts_the_same(pool, tmp_path, sizes):  # noqa: F811
     found = []
     for size in sizes:

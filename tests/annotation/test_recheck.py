@@ -168,9 +168,8 @@ def rounds(images, folder):
     return codes, loop.store.fingerprint()
 
 
-@pytest.mark.parametrize(
-    'sizes', [(1, 2), pytest.param((3, 4), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('sizes', [(1, 2), (3, 4)])
 def test_any_number_of_ranks_asks_the_same_once_more(
     pool,  # noqa: F811
     tmp_path,

@@ -622,7 +622,9 @@ def test_a_server_in_the_foreground_ends_by_sigterm(tmp_path):
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize('moment', [5, 60])
+@pytest.mark.parametrize(
+    'moment', [60, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_no_acknowledged_answer_is_lost_by_sigkill(tmp_path, moment):
     ask(tmp_path, each=100)
     process, url = child(tmp_path)

@@ -271,7 +271,6 @@ POINTS = (
 
 QUICK = (
     'half of a label file',
-    'images chosen, and not yet opened',
     'labels stored, the round not sealed',
 )
 """Those that the suite goes through each time."""

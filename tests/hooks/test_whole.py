@@ -21,6 +21,7 @@ log_config = dict(interval=1, hooks=[
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('unabridged')
 def test_every_point_of_a_run_is_seen(tmp_path, monkeypatch):
     monkeypatch.setenv('WANDB_SILENT', 'true')

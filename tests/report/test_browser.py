@@ -112,6 +112,7 @@ def measure(page, width):
     return found.groups()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('width', [1280, 390])
 def test_nothing_sticks_out(page, width):
     whole, wide, out, what, smallest, images, drawn = measure(page, width)

@@ -52,6 +52,7 @@ def asked(rows):
     return [row['regions'] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('unabridged')
 def test_a_run_ends_where_superpixels_run_out_before_the_rounds(
     root, tmp_path, monkeypatch, caplog

@@ -77,6 +77,7 @@ def test_help_shows_an_example_and_imports_little():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_scripts_take_arguments_as_commands_do():
     done = run('tools/labels.py', 'check', 'nowhere')
     assert done.returncode == 4

@@ -71,7 +71,7 @@ def look_at_orientations(dataset: Any, key: str) -> Orientations:
     ):
         return seen
     files = [image_file(dataset, i) for i in range(len(dataset))]
-    with ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor(min(8, 1 + len(files) // 16)) as threads:
         for index, kind in enumerate(threads.map(orientation, files)):
             if kind != 1:
                 seen.found[index] = kind
