@@ -255,6 +255,7 @@ def all_alike(root, folder, ways, heuristics, cases, sizes=(1, 2, 3, 4)):
     return first
 
 
+@pytest.mark.slow
 def test_half_precision_chooses_the_same_on_three_ranks(root, tmp_path):
     ways = ['even', 'anywhere']
     cases = [dict(sped=True)]

@@ -36,6 +36,7 @@ def run(config, work_dir):
     return main([str(config), '--work-dir', str(work_dir)])
 
 
+@pytest.mark.slow
 def test_killed_in_bf16_it_goes_on_as_if_nothing_had_happened(root, tmp_path):
     config = write_config(root, extra=BF16)
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'

@@ -6,7 +6,7 @@ from playwright.sync_api import sync_playwright
 from tests.annotation.browsing import Person
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def browser():
     """Chromium; where it is missing, the tests of the page fail."""
     with sync_playwright() as playwright:

@@ -119,7 +119,7 @@ def answers(work_dir):
     'name',
     [
         name
-        if name in ('squares', 'mixed')
+        if name == 'squares'
         else pytest.param(name, marks=pytest.mark.slow)
         for name in UNITS
     ],

@@ -24,9 +24,10 @@ def faults(person):
     'kind',
     [
         'pixel',
-        'mask of a region',
-        pytest.param('region', marks=pytest.mark.slow),
-        pytest.param('mask of an image', marks=pytest.mark.slow),
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ('region', 'mask of a region', 'mask of an image')
+        ),
     ],
 )
 def test_axe_finds_nothing_and_nothing_scrolls(visit, kind):

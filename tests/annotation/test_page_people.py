@@ -108,6 +108,7 @@ def test_three_people_disagree_and_a_reviewer_decides(visit, serving):
         assert not person.problems
 
 
+@pytest.mark.slow
 def test_two_people_answer_the_same_item_at_once_and_undo(visit, serving):
     served, folder, request = serving(
         each=1, people=('ada', 'bob'), votes=2, order='image'

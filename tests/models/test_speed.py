@@ -168,6 +168,7 @@ class Doubling(torch.nn.Module):
         return 2 * value
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_be_compiled_is_run_as_it_is(caplog):
     part = Doubling().train()
     compiled = Compiled(part, True)

@@ -124,6 +124,7 @@ def test_nothing_sticks_out(page, width):
     assert drawn == 'true'
 
 
+@pytest.mark.slow
 def test_what_sticks_out_is_seen(page):
     text = page.read_text()
     wide = '<main><p style="width:2000px">wide</p>'

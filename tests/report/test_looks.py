@@ -74,6 +74,7 @@ def test_the_time_chart_clips_no_marker_and_has_few_ticks(tmp_path, rounds):
         assert axes.get_xticks()[-1] == rounds - 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('unabridged')
 def test_colours_of_charts_follow_the_page_and_all_are_defined(tmp_path):
     runs = write_sweep(tmp_path, CURVES)

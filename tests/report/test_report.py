@@ -400,6 +400,7 @@ def test_lost_label_files(work_dirs, tmp_path):
     assert 'The label files are not in the work_dirs' in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('unabridged')
 def test_names_cannot_break_the_page(tmp_path):
     run = write_run(tmp_path / 'a<script>b&', '<b>"Mine"</b>')

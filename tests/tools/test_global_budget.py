@@ -33,6 +33,7 @@ def test_a_map_is_the_same_wherever_it_is_made():
         assert len(np.unique(score)) == 8
 
 
+@pytest.mark.slow
 def test_a_fresh_process_measures():
     args = argparse.Namespace(images=20, size=(64, 64), levels=8, rising=True)
     got = bench.in_child(args, 500)
