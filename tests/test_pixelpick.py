@@ -89,23 +89,22 @@ def test_rounds(margin):
     _, config = margin
     assert [phase.train for phase in config.phases] == [50] * 10
     assert [phase.query for phase in config.phases] == [True] * 9 + [False]
-    assert config.by_epoch
+    assert config.runner.by_epoch
     assert config.reset.weights
     assert config.reset.optimizer
     assert config.reset.schedule
-    assert config.pretrained == 'supervised'
+    assert config.runner.pretrained == 'supervised'
 
 
 def test_selection(margin):
     _, config = margin
     assert config.unit == 'pixel'
     assert config.initial == config.budget == Budget(10, per_image=True)
-    assert config.sample_evenly
     assert config.heuristic == {'type': 'Margin'}
     assert config.selector == {'type': 'PixelsPerImage', 'top_percent': 5}
-    assert config.shuffle_prop == 0
+    assert config.keys.shuffle_prop == 0
     assert config.oracle == {'type': 'GroundTruthOracle', 'void': 'exclude'}
-    assert 360 * 480 * config.top_percent / 100 == 8640
+    assert 360 * 480 * config.selector['top_percent'] / 100 == 8640
 
 
 def test_loss_over_labelled_pixels_in_single_precision(margin):

@@ -10,7 +10,6 @@ from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
 from segal.config.costs import SECTION, foreign_prices, written_costs
-from segal.config.keys import Sources
 from segal.config.schema import Mixed
 from segal.config.values import Values
 from segal.errors import short
@@ -235,15 +234,16 @@ def _has_source(values: Values) -> bool:
     return len(pipelines.entries(values.find('data.train')[1])) > 1
 
 
-def check_sources(
-    values: Values, sources: Sources, unit: Unit | None
-) -> list[str]:
+def check_sources(values: Values, unit: Unit | None) -> list[str]:
     """Check the training of labelled sources beside the pool.
 
     Returns:
         Notes.
     """
-    where = 'active_learning.sources.'
+    sources, where = (
+        values.keys.active_learning.sources,
+        'active_learning.sources.',
+    )
     if not _has_source(values):
         values.problems += [
             f'{where}{name}: wanted a labelled source in data.train beside '

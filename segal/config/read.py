@@ -142,37 +142,27 @@ def _active_learning(
     values.problems += network.check_encodings(values.cfg, unit)
     reset = _reset(values)
     learning = values.keep(training.read_training(values, values.cfg))
-    sources = values['active_learning.sources']
-    notes += check_sources(values, sources, unit)
+    notes += check_sources(values, unit)
     seed = values.cfg.seed = values['seed'] or 0
     if not unit or budget is None or initial is None or not phases:
         return None
     return ActiveLearningConfig(
+        keys=values.keys.active_learning,
+        runner=values.keys.runner,
+        speed=values['speed'],
         unit=unit,
         seed=seed,
         initial=initial,
         budget=budget,
         spending=spending,
         costs=costs,
-        sample_evenly=evenly,
-        top_percent=top_percent,
-        aggregate=aggregate,
         shape=shape,
         mixed=mixed,
         ignore_index=ignore_index,
-        shuffle_prop=float(values['active_learning.shuffle_prop']),
         **chosen,
-        visualize=values['active_learning.visualize'],
-        keep_checkpoints=values['active_learning.keep_checkpoints'],
         reset=reset,
-        loss_at_labels=values['active_learning.loss_at_labels'],
-        pretrained=values['runner.pretrained'],
-        checkpoint=values['runner.checkpoint'],
-        by_epoch=by_epoch,
         phases=phases,
         training=learning,
-        sources=sources,
-        speed=values['speed'],
         committee=committee,
         inherited=inherited,
     )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from segal.active.units import QueryUnit, unit_named
 from segal.active.units.costs import Costs
 from segal.active.units.spending import Spending
-from segal.config.keys import PseudoLabels, Sources, Speed, Visualize
+from segal.config.keys import ActiveLearning, PseudoLabels, Runner, Speed
 from segal.structures import Budget, Split, Unit
 
 
@@ -108,7 +108,13 @@ class Mixed:
 class ActiveLearningConfig:
     """Describe the active learning of one experiment.
 
+    A key that needs no reading is looked up where it is written: in ``keys``,
+    ``runner`` or ``speed``. The others are what several keys say together.
+
     Attributes:
+        keys: All keys of ``active_learning``, with their defaults.
+        runner: All keys of ``runner``.
+        speed: All keys of ``speed``.
         unit: What a budget counts.
         seed: The experiment's seed, from 0.
         initial: The labels of file 0, drawn before the first phase.
@@ -116,14 +122,9 @@ class ActiveLearningConfig:
             amount pays for where no image has to be opened.
         spending: The budget in cost; None where it is a count.
         costs: What labels cost.
-        sample_evenly: Whether every image gets the same share.
-        top_percent: Picks are drawn from this much of each image's highest
-            scores, per cent in (0, 100]; None: the very highest.
-        aggregate: How the scores of an image, or of a region, become one.
         shape: Of regions, for UNITS; None for other units.
         mixed: How images are opened; None: all are open.
         ignore_index: Class id of what has no label, 0 to 255.
-        shuffle_prop: Share of each selection that is random, in [0, 1].
         heuristic: Ready for HEURISTICS.
         committee: Networks beside the round's own.
         selector: Ready for SELECTORS: type and the selector's own options.
@@ -131,58 +132,40 @@ class ActiveLearningConfig:
         initial_heuristic: Ready for HEURISTICS: scores the first draw.
         initial_selector: Ready for SELECTORS: spends the first budget.
         oracle: For ORACLES: type, void and the oracle's own options.
-        visualize: None where no pictures are wanted.
-        keep_checkpoints: Whether all checkpoints of a finished round stay.
         reset: What starts anew with each round.
-        loss_at_labels: Whether losses are evaluated at labelled pixels alone;
-            ``'auto'``: on batches with few of them.
-        pretrained: Source of the first weights.
-        checkpoint: Path or URL of backbone weights; None: as the model says.
-        by_epoch: Whether phases are counted in epochs, or in iterations.
         phases: All training phases, in order.
-        sources: How labelled sources are trained beside the pool.
-        speed: How training and prediction are run.
         training: Steps of a phase beyond mmseg's own.
         inherited: Dotted keys of the schedule that came from a base.
     """
 
+    keys: ActiveLearning
+    runner: Runner
+    speed: Speed
     unit: Unit
     seed: int
     initial: Budget
     budget: Budget
     spending: Spending | None
     costs: Costs
-    sample_evenly: bool
-    top_percent: float | None
-    aggregate: str
     shape: dict[str, Any] | None
     mixed: Mixed | None
     ignore_index: int
-    shuffle_prop: float
     heuristic: dict[str, Any]
     selector: dict[str, Any]
     features: dict[str, Any] | None
     initial_heuristic: dict[str, Any]
     initial_selector: dict[str, Any]
     oracle: dict[str, Any]
-    visualize: Visualize | None
     reset: Reset
-    loss_at_labels: Literal['auto', True, False]
-    pretrained: Literal['supervised', 'self-supervised', 'random']
-    checkpoint: str | None
-    by_epoch: bool
     phases: tuple[Phase, ...]
-    sources: Sources
-    speed: Speed
     training: Training = Training()
     committee: tuple[Member, ...] = ()
-    keep_checkpoints: bool = False
     inherited: frozenset[str] = frozenset()
 
     @property
     def keeps_optimizer(self) -> bool:
         """Whether ``final.pth`` has the optimizer's state."""
-        return self.keep_checkpoints or not self.reset.optimizer
+        return self.keys.keep_checkpoints or not self.reset.optimizer
 
     @property
     def asks(self) -> QueryUnit:

@@ -56,7 +56,7 @@ def span_of(
             meaning.
     """
     lengths = [phase.train for phase in config.phases]
-    resets, by_epoch = config.reset.schedule, config.by_epoch
+    resets, by_epoch = config.reset.schedule, config.runner.by_epoch
     each = per_epoch if by_epoch else 1
     first = 0 if resets else before
     left = lengths[round] if resets else sum(lengths[round:])

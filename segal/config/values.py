@@ -22,13 +22,14 @@ class Values:
     """The values of all keys, checked, with defaults for the others.
 
     Attributes:
+        keys: All of them, as they are nested in the config.
         problems: One sentence for each key that is wrong or missing.
     """
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
-        experiment, self.problems = checked(Experiment, cfg)
-        self._values = dict(_flatten(experiment, Experiment, ''))
+        self.keys, self.problems = checked(Experiment, cfg)
+        self._values = dict(_flatten(self.keys, Experiment, ''))
         self._name_missing()
 
     def __getitem__(self, name: str) -> Any:

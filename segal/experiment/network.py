@@ -56,9 +56,9 @@ class Networks:
         if self.device.type != 'cuda':
             model = revert_sync_batchnorm(model)
         mend(model)
-        sample_losses(model, self.config.loss_at_labels)
-        if self.config.sources.loss_weight is not None:
-            weigh_domains(model, self.config.sources.loss_weight)
+        sample_losses(model, self.config.keys.loss_at_labels)
+        if self.config.keys.sources.loss_weight is not None:
+            weigh_domains(model, self.config.keys.sources.loss_weight)
         model.CLASSES = self.classes
         return model
 
@@ -119,7 +119,11 @@ class Networks:
         try:
             yield
         except StateError as error:
-            key = 'runner.checkpoint' if self.config.checkpoint else 'model'
+            key = (
+                'runner.checkpoint'
+                if self.config.runner.checkpoint
+                else 'model'
+            )
             raise StateError(f'{key}: {error}') from error
 
     def _source(self, backbone: nn.Module) -> tuple[str | None, bool]:
@@ -132,8 +136,8 @@ class Networks:
         """
         if self.cfg.get('load_from'):
             return None, False
-        if self.config.checkpoint:
-            return self.config.checkpoint, False
+        if self.config.runner.checkpoint:
+            return self.config.runner.checkpoint, False
         init = getattr(backbone, 'init_cfg', None)
         if not isinstance(init, dict) or init.get('type') != 'Pretrained':
             return None, False

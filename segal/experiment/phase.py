@@ -164,7 +164,7 @@ class PhaseBuilder:
             step_offset=iterations,
             span=span_of(self.config, round, iterations, len(sampler)),
         )
-        by_epoch = self.config.by_epoch
+        by_epoch = self.config.runner.by_epoch
         first = sum(self._lengths(round))
         end = first + self.config.phases[round].train
         kind = RoundEpochRunner if by_epoch else RoundIterRunner
@@ -245,7 +245,7 @@ class PhaseBuilder:
         path = last_checkpoint(self.work_dir, round)
         if ranks.is_main():
             end = sum(self._lengths(round)) + self.config.phases[round].train
-            unit = 'epoch' if self.config.by_epoch else 'iter'
+            unit = 'epoch' if self.config.runner.by_epoch else 'iter'
             stand_in = path.with_name(f'{unit}_{end}.pth')
             paths = [path, *([stand_in] if stand_in.exists() else [])]
             needed = not self.config.reset.optimizer
@@ -282,8 +282,8 @@ class PhaseBuilder:
         ``final.pth`` is missing.
         """
         final = last_checkpoint(self.work_dir, round)
-        unit = 'epoch' if self.config.by_epoch else 'iter'
-        if self.config.keep_checkpoints or not ranks.is_main():
+        unit = 'epoch' if self.config.runner.by_epoch else 'iter'
+        if self.config.keys.keep_checkpoints or not ranks.is_main():
             return
         if final.exists():
             for path in [
@@ -332,13 +332,13 @@ class PhaseBuilder:
             len(dataset.names),
             dataset.source_images,
             batch,
-            self.config.sources.per_batch,
+            self.config.keys.sources.per_batch,
             self.config.seed,
             round,
             ranks.rank(),
             ranks.world_size(),
             options.get('drop_last', False),
-            endless=not self.config.by_epoch,
+            endless=not self.config.runner.by_epoch,
         )
         if len(sampler) == 0:
             counts = self.store.counts()

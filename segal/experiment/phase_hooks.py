@@ -79,7 +79,9 @@ class PhaseHooks:
         checkpoints = cfg['checkpoint_config'] or {}
         every = min(checkpoints.get('interval', 1000), 1000)
         runner.register_hook(
-            SnapshotHook(None if self.config.by_epoch else every, snapshot),
+            SnapshotHook(
+                None if self.config.runner.by_epoch else every, snapshot
+            ),
             priority='LOWEST',
         )
         evaluation = self.evaluation()
@@ -157,7 +159,7 @@ class PhaseHooks:
             collate_fn=partial(collate, samples_per_gpu=1),
         )
         options = dict(self.cfg.get('evaluation', {}))
-        options.setdefault('by_epoch', self.config.by_epoch)
+        options.setdefault('by_epoch', self.config.runner.by_epoch)
         return EvaluationHook(loader, indices, **options)
 
     def reporters(self) -> list[Hook]:
@@ -184,7 +186,7 @@ class PhaseHooks:
 
     def _drawing_hooks(self) -> list[Hook]:
         """Build the hook that draws a round."""
-        viz = self.config.visualize
+        viz = self.config.keys.visualize
         hooks: list[Hook] = []
         if viz is not None:
             hooks.append(VisualizeHook(viz.size, viz.overlay, viz.dir))

@@ -102,7 +102,7 @@ def selectors_of(
             config.selector,
             config.budget,
             unit,
-            config.shuffle_prop,
+            config.keys.shuffle_prop,
             spending,
             store,
         ),

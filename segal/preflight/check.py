@@ -118,7 +118,7 @@ def check_experiment(
                     logger.warning(slow)
             if config.speed.image_cache is not None:
                 problems += check_cached(data.view)
-            problems += check_sampled(model, config.loss_at_labels)
+            problems += check_sampled(model, config.keys.loss_at_labels)
             with build_problems('optimizer', cfg.optimizer, problems):
                 optimizer = build_optimizer(
                     model, copy.deepcopy(cfg.optimizer)

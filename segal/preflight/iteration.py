@@ -204,7 +204,7 @@ class _Iteration:
         ids = [torch.cuda.current_device()] if device.type == 'cuda' else None
         network = build_dp(model.train(), device.type, device_ids=ids)
         config, cfg = parts.config, parts.cfg
-        by_epoch, length = config.by_epoch, config.phases[0].train
+        by_epoch, length = config.runner.by_epoch, config.phases[0].train
         kind = _ByEpoch if by_epoch else _ByIteration
         runner: Any = kind(
             model=network,
@@ -248,7 +248,7 @@ class _Iteration:
             The problems, at most one of each section.
         """
         runner = self.runner
-        by_epoch = self.parts.config.by_epoch
+        by_epoch = self.parts.config.runner.by_epoch
         self._call('before_run', 'before_train_epoch')
         self._call('before_train_iter')
         if not self.problems:

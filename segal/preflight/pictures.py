@@ -25,7 +25,7 @@ def draw(parts: Preflight, problems: list[str]) -> None:
     try:
         for name in pool.of_each_content():
             image = pool.read_image(name)
-            if parts.config.visualize is not None:
+            if parts.config.keys.visualize is not None:
                 _draw(parts, name, image)
     except SegALError:
         raise

@@ -80,7 +80,7 @@ def planned_spans(parts: Preflight, fits: Sequence[Fit] = ()) -> list[Span]:
             asked[index].opened,
             data.source_images,
             batch['samples_per_gpu'],
-            config.sources.per_batch,
+            config.keys.sources.per_batch,
             config.seed,
             index,
             world_size=ranks.world_size(),
@@ -151,7 +151,7 @@ def plan(
     labels = [
         one.images or one.pixels + forecast.region_pixels(one) for one in asked
     ]
-    counted = 'epoch' if config.by_epoch else 'iteration'
+    counted = 'epoch' if config.runner.by_epoch else 'iteration'
     everything = len(pool) if config.asks.whole else pixels
     rows = [_HEAD] + [
         (
@@ -193,7 +193,7 @@ def plan(
         *([('features', features)] if config.features else []),
         *([('regions', _part(config.shape))] if config.shape else []),
         *([('images', opening)] if config.mixed else []),
-        ('random picks', f'{100 * config.shuffle_prop:g} %'),
+        ('random picks', f'{100 * config.keys.shuffle_prop:g} %'),
         ('oracle', _oracle(config)),
         ('starts anew', ', '.join(anew) or 'nothing'),
         ('first weights', _weights(cfg, config)),
@@ -266,7 +266,7 @@ def _sources(
     """Describe how labelled sources are trained; empty without any."""
     if not images:
         return []
-    sources = config.sources
+    sources = config.keys.sources
     mixed = (
         f'{sources.per_batch} in each batch and process'
         if sources.per_batch
@@ -282,16 +282,16 @@ def _sources(
 
 def _weights(cfg: Config, config: ActiveLearningConfig) -> str:
     """Name the first weights, and say where a file of them is missing."""
-    source = cfg.get('load_from') or config.checkpoint
+    source = cfg.get('load_from') or config.runner.checkpoint
     missing = ''
     if source and '://' not in source and not Path(source).exists():
         missing = ': this file is missing, and a start would be refused'
     if cfg.get('load_from'):
         return f'of the whole network, {source}{missing}'
-    if config.pretrained == 'random':
+    if config.runner.pretrained == 'random':
         return 'random'
     named = source or 'as the model names them'
-    return f'{config.pretrained}, {named}{missing}'
+    return f'{config.runner.pretrained}, {named}{missing}'
 
 
 def _batch(cfg: Config, processes: int) -> str:
@@ -319,7 +319,7 @@ def _disk(
     rounds = len(config.phases)
     kept = [kept_by_hooks(cfg, phase.train) for phase in config.phases]
     during, more = sum(kept), 2
-    if not config.keep_checkpoints:
+    if not config.keys.keep_checkpoints:
         best = bool((cfg.get('evaluation') or {}).get('save_best'))
         during, more = rounds * best, 2 + max(kept) - best
     count = rounds + during

@@ -178,8 +178,8 @@ def unused_keys(config: ActiveLearningConfig) -> list[str]:
     """
     written = 'active_learning.shuffle_prop'
     ways: list[tuple[str, float, dict[str, Any], float]] = []
-    if config.shuffle_prop:
-        ways.append((written, config.shuffle_prop, {}, 1.0))
+    if config.keys.shuffle_prop:
+        ways.append((written, config.keys.shuffle_prop, {}, 1.0))
     if config.selector.get('top_percent') is not None:
         written = 'active_learning.settings.pixel.sample_threshold'
         value = config.selector['top_percent']

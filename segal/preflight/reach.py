@@ -114,7 +114,7 @@ def unreached_intervals(
     spans: Sequence[Span],
 ) -> list[str]:
     """Find intervals of evaluation, checkpoints and hooks without an end."""
-    by_epoch = config.by_epoch
+    by_epoch = config.runner.by_epoch
     longest = max(phase.train for phase in config.phases)
     found = []
     results = {

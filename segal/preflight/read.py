@@ -66,7 +66,7 @@ def read_experiment(
         config = scale_budgets(config, data.images, len(data.pool))
         notes.insert(0, smoke_warning(data.pool))
     problems = check_against_data(cfg, config, data.pool.images, data.classes)
-    shown = config.visualize
+    shown = config.keys.visualize
     channels = None if shown is None else shown.channels
     problems += show(data.pool, channels, notes)
     if problems:

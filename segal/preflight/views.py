@@ -188,7 +188,7 @@ def _of_other_sizes(pool: Pool) -> list[PoolImage]:
 def evaluate(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
     """Evaluate one image of ``data.val``, and name its best checkpoint."""
     section = parts.cfg.get('evaluation') or {}
-    options = {**section, 'by_epoch': parts.config.by_epoch}
+    options = {**section, 'by_epoch': parts.config.runner.by_epoch}
     val = parts.data.val
     loader = DataLoader(
         val,

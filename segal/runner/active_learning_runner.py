@@ -394,7 +394,9 @@ class ActiveLearningRunner:
         """Call the hooks that draw and log the round, on rank 0."""
         begin = time.perf_counter()
         statistics = self.loop.scorer.statistics(self.query.heuristic, wrapper)
-        drawn = self.config.visualize is not None and not wrapper.committee
+        drawn = (
+            self.config.keys.visualize is not None and not wrapper.committee
+        )
         if 'committee' in self.query.heuristic.needs and drawn:
             wrapper.committee = self.factory.committee(round, asked=False)
 

@@ -152,7 +152,7 @@ def prepare(cfg: Config, options: Options, logger: logging.Logger) -> Prepared:
         and ranks.broadcast(not (work_dir / 'labels').exists()),
         logger=logger,
     )
-    if config.loss_at_labels:
+    if config.keys.loss_at_labels:
         logger.info(describe_losses(model))
     plan = plan_of(preflight, model) if options.dry_run else ''
     return Prepared(preflight, options, logger, plan)
@@ -254,7 +254,7 @@ def summarise(
     rows: list[dict[str, Any]], experiment: Experiment, seconds: float
 ) -> None:
     """Log the table of rounds, and where the results are."""
-    work_dir, visualize = experiment.work_dir, experiment.config.visualize
+    work_dir, visualize = experiment.work_dir, experiment.config.keys.visualize
     lines = [
         '',
         format_rounds(rows, len(experiment.loop.pool)),

@@ -85,7 +85,7 @@ def test_the_query_size_dialect():
         fp16=dict(loss_scale='dynamic'),
     )
     assert config.initial == config.budget == Budget(10, per_image=True)
-    assert config.top_percent == 5.0
+    assert config.selector['top_percent'] == 5.0
     assert len(config.phases) == 10
     assert config.phases[-1] == Phase(40, False)
     assert cfg.evaluation.by_epoch is True
@@ -331,7 +331,7 @@ def test_first_weights():
     )
     cfg, config, _ = read(**changes)
     assert cfg.model.pretrained == 'some.pth'
-    assert config.checkpoint is None
+    assert config.runner.checkpoint is None
     for more in (
         dict(runner__pretrained='random'),
         dict(runner__checkpoint='mine.pth'),
@@ -343,7 +343,7 @@ def test_first_weights():
         assert cfg.model.pretrained is None
         assert cfg.model.backbone.pretrained is None
         assert cfg.model.backbone.init_cfg == [dict(type='TruncNormal')]
-        assert config.checkpoint == more.get('runner__checkpoint')
+        assert config.runner.checkpoint == more.get('runner__checkpoint')
         assert sum('model.' in n and 'dropped' in n for n in notes) == 3
     _, _, notes = read(model__pretrained=None)
     assert any('starts from random' in note for note in notes)
@@ -363,7 +363,7 @@ def test_iterations():
     cfg, config, _ = read(
         runner__by_epoch=False, checkpoint_config=dict(interval=2)
     )
-    assert config.by_epoch is False
+    assert config.runner.by_epoch is False
     assert cfg.evaluation.by_epoch is False
     assert cfg.checkpoint_config == dict(interval=2, by_epoch=False)
     assert cfg.lr_config.by_epoch is False

@@ -202,7 +202,7 @@ def test_mmcv_itself_reads_the_same_file(tmp_path):
         ),
         (
             ['active_learning.settings.pixel.sample_threshold=5'],
-            lambda c: c.top_percent == 5.0,
+            lambda c: c.selector['top_percent'] == 5.0,
         ),
         (
             ['active_learning.settings.pixel.sample_evenly=False'],
@@ -216,10 +216,13 @@ def test_mmcv_itself_reads_the_same_file(tmp_path):
             ['active_learning.heuristic.type=entropy'],
             lambda c: c.heuristic == {'type': 'Entropy'},
         ),
-        (['active_learning.visualize=None'], lambda c: c.visualize is None),
+        (
+            ['active_learning.visualize=None'],
+            lambda c: c.keys.visualize is None,
+        ),
         (
             ['active_learning.visualize.size=3'],
-            lambda c: c.visualize.size == 3,
+            lambda c: c.keys.visualize.size == 3,
         ),
         (
             ['active_learning.oracle.void=exclude'],
@@ -231,13 +234,19 @@ def test_mmcv_itself_reads_the_same_file(tmp_path):
         ),
         (
             ['active_learning.shuffle_prop=0.25'],
-            lambda c: c.shuffle_prop == 0.25,
+            lambda c: c.keys.shuffle_prop == 0.25,
         ),
         (['runner.sample_mode=image'], lambda c: c.unit == 'image'),
         (['runner.sample_rounds=7'], lambda c: len(c.phases) == 7),
-        (['runner.by_epoch=False'], lambda c: not c.by_epoch),
-        (['runner.pretrained=random'], lambda c: c.pretrained == 'random'),
-        (['runner.checkpoint=a.pth'], lambda c: c.checkpoint == 'a.pth'),
+        (['runner.by_epoch=False'], lambda c: not c.runner.by_epoch),
+        (
+            ['runner.pretrained=random'],
+            lambda c: c.runner.pretrained == 'random',
+        ),
+        (
+            ['runner.checkpoint=a.pth'],
+            lambda c: c.runner.checkpoint == 'a.pth',
+        ),
         (['seed=4'], lambda c: c.seed == 4),
         (
             ['workflow=[(train,2),(query,1)]'],

@@ -16,19 +16,20 @@ def test_the_smallest_config_has_the_defaults_of_the_guide():
     assert config.unit == 'pixel'
     assert config.initial == Budget(5, per_image=True)
     assert config.budget == Budget(10, per_image=True)
-    assert config.sample_evenly is True
-    assert config.top_percent is None
     assert config.ignore_index == 255
-    assert config.shuffle_prop == 0.0
+    assert config.keys.shuffle_prop == 0.0
     assert config.heuristic == {'type': 'Margin'}
     assert config.selector == {'type': 'PixelsPerImage', 'top_percent': None}
     assert config.oracle == {'type': 'GroundTruthOracle', 'void': 'charge'}
-    assert config.visualize == Visualize(size=10, overlay=True, dir='viz')
+    assert config.keys.visualize == Visualize(size=10, overlay=True, dir='viz')
     assert config.reset == Reset(True, True, True)
-    assert config.loss_at_labels is False
-    assert (config.pretrained, config.checkpoint) == ('supervised', None)
+    assert config.keys.loss_at_labels is False
+    assert (config.runner.pretrained, config.runner.checkpoint) == (
+        'supervised',
+        None,
+    )
     assert config.seed == 0
-    assert config.by_epoch is True
+    assert config.runner.by_epoch is True
     assert config.queries == 2
 
 
@@ -86,7 +87,6 @@ def test_sample_threshold(threshold, percent):
     _, config, _ = read(
         active_learning__settings__pixel__sample_threshold=threshold
     )
-    assert config.top_percent == percent
     assert config.selector['top_percent'] == percent
 
 
@@ -149,7 +149,7 @@ def test_an_explicit_selector_takes_the_threshold_of_the_settings():
 )
 def test_visualize(written, visualize):
     _, config, _ = read(active_learning__visualize=written)
-    assert config.visualize == visualize
+    assert config.keys.visualize == visualize
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,10 @@ def test_reset(changes, reset):
 
 @pytest.mark.parametrize('when', ['auto', True, False])
 def test_loss_at_labels(when):
-    assert read(active_learning__loss_at_labels=when)[1].loss_at_labels is when
+    assert (
+        read(active_learning__loss_at_labels=when)[1].keys.loss_at_labels
+        is when
+    )
 
 
 def test_oracle_without_a_type_is_the_ground_truth():

@@ -158,7 +158,7 @@ def test_a_share_of_each_budget_by_entropy():
     key = 'active_learning__settings__pixel__entropy_prop'
     changes = {key: 0.25, 'active_learning__heuristic': 'entropy'}
     _, config, notes = read(**changes)
-    assert config.shuffle_prop == 0.75
+    assert config.keys.shuffle_prop == 0.75
     assert sum('entropy_prop' in note for note in notes) == 1
     for other, words in (
         (dict(active_learning__shuffle_prop=0.5), 'Leave one of them out'),
