@@ -24,96 +24,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segal.annotation.asked import asked_now
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.request import Request
-from segal.annotation.state import State
 from segal.arguments import KeyValues, make_parser, with_exit_codes
 from segal.commands import annotate_errors
+from segal.commands.annotate_serve import add_address, serve_page
 from segal.commands.annotate_tools import add_verbs
 from segal.errors import AnswersWanted, StateError
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The round that is asked now."""
-
-    folder: AnnotationFolder
-    request: Request
-    state: State
-    classes: list[str]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the round has all that it waits for."""
-        from segal.annotation.votes import is_complete
-
-        return is_complete(self.folder, self.request, self.state)
-
-    @property
-    def words(self) -> str:
-        """Such as ``'120 of 200 pixels answered (60 %)'``."""
-        done, count = self.state.answered, len(self.request)
-        share = 100 * done / count if count else 100
-        unit = self.request.unit + 's' * (count != 1)
-        left = self.state.recheck_left
-        again = f', {left:,} asked once more' if left else ''
-        return f'{done:,} of {count:,} {unit} answered ({share:.0f} %){again}'
-
-
-def asked_now(work_dir: Path) -> Asked | None:
-    """Read the round that is asked; None: none is.
-
-    Raises:
-        StateError: The folder is none of an experiment, or damaged.
-    """
-    from segal.active.label_store.pool_file import read_pool
-
-    folder = AnnotationFolder(work_dir)
-    classes = read_pool(work_dir).classes
-    number = folder.pending()
-    if number is None:
-        return None
-    request = folder.request(number)
-    state = folder.state(request, len(classes))
-    return Asked(folder, request, state, classes)
-
-
-def serve_page(args: argparse.Namespace) -> int:
-    """Serve the page until Ctrl+C."""
-    from segal.active.label_store.pool_file import read_pool
-    from segal.annotation.server import serve
-
-    read_pool(args.work_dir)  # raises where no experiment is
-    with serve(args.work_dir, **address(args)) as server:
-        say_where(server.urls)
-        print('Ctrl+C ends the page; every answer is on disk.', flush=True)
-        server.wait()
-    return 0
-
-
-def address(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of the server."""
-    return dict(
-        host=args.host,
-        port=args.port,
-        annotators=args.annotator,
-        reviewers=args.reviewer,
-        tls_cert=args.tls_cert,
-        tls_key=args.tls_key,
-        insecure_http=args.insecure_http,
-    )
-
-
-def say_where(urls: dict[str, str]) -> None:
-    """Print the address of each person."""
-    width = max(map(len, urls))
-    print('Answer here, in a browser:')
-    for name, url in urls.items():
-        print(f'  {name:<{width}}  {url}', flush=True)
 
 
 def status(args: argparse.Namespace) -> int:
@@ -271,37 +191,6 @@ def page(args: argparse.Namespace) -> int:
     return 0
 
 
-def _add_address(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the server."""
-    parser.add_argument(
-        '--host', default='127.0.0.1', help='address (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--port', type=int, default=8460, help='port (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--annotator',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='who may answer; each gets an address (default: you)',
-    )
-    parser.add_argument(
-        '--reviewer',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='who decides where several people disagree',
-    )
-    parser.add_argument('--tls-cert', type=Path, help='certificate, PEM')
-    parser.add_argument('--tls-key', type=Path, help='its key, PEM')
-    parser.add_argument(
-        '--insecure-http',
-        action='store_true',
-        help='serve other machines without TLS',
-    )
-
-
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=Path, help='config of the experiment')
     parser.add_argument(
@@ -327,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=summary, description=summary)
         one.set_defaults(function=function)
         if name in ('serve', 'loop', 'val'):
-            _add_address(one)
+            add_address(one)
         if name in ('loop', 'val'):
             _add_config(one)
         else:

@@ -20,10 +20,11 @@ from segal import compat
 from segal.active.dataset.listing import build_listed
 from segal.active.dataset.pool import open_pool
 from segal.active.human_oracle import SERVED
+from segal.annotation.asked import Asked, asked_now
 from segal.annotation.folder import NAME, AnnotationFolder
 from segal.annotation.server import Server, serve
 from segal.annotation.val import FEW, draw_points, write_masks
-from segal.commands.annotate import Asked, address, asked_now, say_where
+from segal.commands.annotate_serve import address, say_where
 from segal.commands.train import command_of
 from segal.config import load_config
 from segal.errors import AnswersWanted, ConfigError, DataError

@@ -74,7 +74,7 @@ def next_requests(work_dir: Path, rounds: int) -> int | None:
 
 def _asked_now(work_dir: Path) -> tuple[dict[str, int], str] | None:
     """Count what people have answered of the round that is asked."""
-    from segal.commands.annotate import asked_now
+    from segal.annotation.asked import asked_now
 
     asked = asked_now(work_dir)
     if asked is None:

@@ -1,8 +1,8 @@
 """Selectors: how a budget is spent on scores."""
 
 from .badge_images import Badge
-from .base import BaseSelector
-from .context import Mask, QueryContext, SelectorFactory
+from .base import BaseSelector, SelectorFactory
+from .context import Mask, QueryContext
 from .core_set import CoreSet
 from .global_pixels import PixelsGlobal
 from .k_means_images import KMeansPlusPlus

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -285,3 +285,13 @@ class BaseSelector(ABC):
             selection.places[name] = places[places != WHOLE_IMAGE]
             selection.scores[name] = scores
         return selection
+
+
+class SelectorFactory(Protocol):
+    """Builds the selector of one round."""
+
+    def __call__(self, context: QueryContext) -> BaseSelector:
+        """Build a selector; a budget in the context is kept.
+
+        Without one, the factory fills in the budget of the config.
+        """

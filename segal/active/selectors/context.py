@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segal.active.units import QueryUnit
 from segal.structures import Budget, PoolImage
-
-if TYPE_CHECKING:
-    from .base import BaseSelector
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -65,13 +61,3 @@ class QueryContext:
     asked: Mask = nowhere
     available: Mask = everywhere
     unit: QueryUnit | None = None
-
-
-class SelectorFactory(Protocol):
-    """Builds the selector of one round."""
-
-    def __call__(self, context: QueryContext) -> BaseSelector:
-        """Build a selector; a budget in the context is kept.
-
-        Without one, the factory fills in the budget of the config.
-        """

@@ -1,0 +1,5 @@
+# Milder, with the backbone at the rate of the head.
+_base_ = './milder.py'
+optimizer = dict(
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0)))
+)

@@ -1,0 +1,3 @@
+# Milder, at twice the rates.
+_base_ = './milder.py'
+optimizer = dict(lr=1e-3)
