@@ -29,6 +29,7 @@ from segal.preflight import (
     training,
     views,
 )
+from segal.preflight.alignment import check_whole_views
 from segal.preflight.base import (
     QUIET,
     Preflight,
@@ -83,12 +84,14 @@ def check_experiment(
         problems += query.unused_keys(config)
         sample = samples.of_pool(parts, problems)
         views.check_steady('data.query', data.pool.dataset, problems)
+        check_whole_views('data.query', data.pool.dataset, problems)
         samples.of_sources(data, sample, problems)
         if sample is not None:
             check_label_flow(parts, problems)
         check_same_mask(parts, problems)
         samples.of_val(data, problems)
         views.check_steady('data.val', data.val, problems)
+        check_whole_views('data.val', data.val, problems)
         if config.speed.augment_on_device:
             samples.are_split(data, problems)
         images.read_alike(data, problems)

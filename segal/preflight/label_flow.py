@@ -13,6 +13,7 @@ from segal.active.dataset.active_dataset import reads_labels_first
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.label_store.ids import as_map, ids_in, named
 from segal.errors import DataError, LabelFlowError
+from segal.preflight.alignment import Alignment, Blocks
 from segal.preflight.base import Preflight
 from segal.seeding import key, seeded
 
@@ -21,6 +22,9 @@ _DRAWS = 32
 
 _PIXELS = 360 * 480
 _FEWEST = 12
+_BLOCKS = 8
+"""Of so many samples, one has a single labelled pixel, the others blocks."""
+
 _ELSEWHERE = 4
 _AGAIN = 8
 """Further samples for a class that was lost."""
@@ -30,8 +34,8 @@ def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     """Check that each pipeline of ``data.train`` moves labels and makes none.
 
     Known label maps replace bought ones: ``ignore_index`` alone, one class
-    everywhere, one labelled pixel, half of the classes in blocks, and, in
-    the pool's, the same places twice, with other classes.
+    everywhere, one labelled pixel, half of the classes in blocks that the
+    image shows, and, in the pool's, the same places twice, with other classes.
     """
     data = parts.data
     sets: dict[str, Any] = {'data.train': data.view, **data.sources}
@@ -52,16 +56,26 @@ def _faults(
 
     def draw(number: int, put_in: int | NDArray[np.uint8]) -> frozenset[int]:
         at = index(number)
+        blocks = None
+        if not isinstance(put_in, int) and len(put_in) > 1:
+            blocks = Blocks(number, put_in)
         with seeded(seed, where, 'label flow', number) as again:
-            image = loader.load_image(at)
+            image = loader.load_image(at, blocks.paint if blocks else None)
             size = image['img'].shape[:2]
-            labels = _map(size, put_in, parts.config.ignore_index)
+            labels = (
+                blocks.labels(size)
+                if blocks
+                else _map(size, put_in, parts.config.ignore_index)
+            )
             sample = loader.transform(at, image, labels, again=again)
+            if blocks:
+                alignment.look(sample, blocks, at, again)
         return ids_in(sample.get('gt_semantic_seg', ()))
 
     def index(number: int) -> int:
         return key(seed, where, number) % len(dataset)
 
+    alignment = Alignment(loader)
     height, width = loader.load_image(index(0))['img'].shape[:2]
     draws = max(_FEWEST, min(_DRAWS, _DRAWS * _PIXELS // (height * width)))
     try:
@@ -75,6 +89,8 @@ def _faults(
             said = _of_elsewhere(loader, index(number), parts)
             if said:
                 return [said]
+        if alignment.problem:
+            return [alignment.problem]
     except LabelFlowError as error:
         return [str(error)]
     except DataError as error:
@@ -145,9 +161,9 @@ def _put_in(
     everywhere = rng.permutation(classes)[: draws // 2]
     yield np.zeros(0, np.uint8)
     yield from everywhere.tolist()
-    for number in range(draws - 1 - len(everywhere)):
-        some = rng.permutation(classes)[: max(1, classes // 2)]
-        if number % 4 == 0:
+    for number in range(max(_BLOCKS, draws - 1 - len(everywhere))):
+        some = rng.permutation(classes)[: max(2, classes // 2)]
+        if number % _BLOCKS == 0:
             some = some[:1]
         yield some.astype(np.uint8)
 
@@ -157,19 +173,11 @@ def _map(
     put_in: int | NDArray[np.uint8],
     ignore_index: int,
 ) -> NDArray[np.uint8]:
-    """Make a label map, uint8 (H, W).
-
-    One class to deal out stands at a single pixel, several stand in blocks.
-    """
+    """Make a label map, uint8 (H, W): one class, at one pixel, or none."""
     if isinstance(put_in, int):
         return np.full(size, put_in, np.uint8)
     labels = np.full(size, ignore_index, np.uint8)
-    if len(put_in) == 1:
-        labels[size[0] // 2, size[1] // 2] = put_in[0]
-    elif len(put_in):
-        rows = np.arange(size[0])[:, None] * 8 // size[0]  # (H, 1)
-        columns = np.arange(size[1]) * 8 // size[1]  # (W,)
-        labels = put_in[(rows * 5 + columns * 3) % len(put_in)]
+    labels[size[0] // 2, size[1] // 2] = [*put_in, ignore_index][0]
     return labels
 
 

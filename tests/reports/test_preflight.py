@@ -225,7 +225,8 @@ def test_a_dry_run_looks_for_checkpoints(tiny):
         "model['test_cfg'] = dict(mode='slide', crop_size=(16, 16), "
         'stride=(8, 8))',
         f"{TRANSFORMS}.insert(0, dict(type='RandomFlip'))",
-        "data['query']['pipeline'][1]['flip'] = True",
+        "data['query']['pipeline'][1]['flip'] = True\n"
+        f"{TRANSFORMS}.insert(0, dict(type='RandomFlip'))",
         'optimizer_config = dict(grad_clip=dict(max_norm=1))',
         "evaluation['gpu_collect'] = True",
         "checkpoint_config['save_last'] = None",

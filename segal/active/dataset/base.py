@@ -157,11 +157,16 @@ class LoadFirst:
         """Return the step that reads annotations."""
         return self._annotations[-1]
 
-    def load_image(self, index: int) -> dict[str, Any]:
+    def load_image(
+        self,
+        index: int,
+        paint: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    ) -> dict[str, Any]:
         """Load an image for the transforms.
 
-        Returns mmseg's results dict, with ``img`` (H, W) or (H, W, C), of the
-        loader's type, and no labels.
+        Where ``paint`` is given, the steps see what it makes of the image.
+        Returns mmseg's results dict, with ``img`` (H, W) or (H, W, C), of
+        the loader's type, and no labels.
 
         Raises:
             DataError: The file is missing or cannot be decoded.
@@ -176,6 +181,8 @@ class LoadFirst:
         try:
             for step in self.load:
                 results = step(results)
+                if paint is not None and 'img' in results:
+                    results['img'], paint = paint(results['img']), None
         except Exception as error:
             if isinstance(error, FileNotFoundError):
                 reason = 'the file is missing'
@@ -269,6 +276,22 @@ class LoadFirst:
                     results.setdefault(name, value)
             yield step, results
 
+    def stages(
+        self,
+        index: int,
+        results: dict[str, Any],
+        labels: NDArray[np.uint8],
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Transform an image with labels; yield each step's name and results.
+
+        The arguments are those of :meth:`transform`. Steps behind the last
+        that has labels are left out.
+        """
+        for step, made in self._steps(index, results, labels.copy(), {}):
+            if 'gt_semantic_seg' in made:
+                place = self.dataset.pipeline.transforms.index(step)
+                yield f'step {place + 1} ({type(step).__name__})', made
+
     def first_step(
         self,
         index: int,
@@ -282,12 +305,9 @@ class LoadFirst:
         same step.
         """
         image = self.load_image(index)
-        for step, results in self._steps(index, image, labels.copy(), {}):
-            if 'gt_semantic_seg' not in results:
-                continue
+        for step, results in self.stages(index, image, labels):
             if wrong(as_map(results['gt_semantic_seg'])):
-                place = self.dataset.pipeline.transforms.index(step)
-                return f'step {place + 1} ({type(step).__name__})'
+                return step
         return 'a step that did not do it again when it was run once more'
 
     def _leak(
