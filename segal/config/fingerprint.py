@@ -56,6 +56,9 @@ FREE = (
 )
 """Keys in these sections that change no result."""
 
+_OF_ANY_LENGTH = ('fixed', 'step', 'exp', 'inv', 'cosinerestart', 'polyover')
+"""Policies of mmcv's, and ours, that do not read the schedule's length."""
+
 _FREE_IN_LOADERS = ('workers_per_gpu', 'persistent_workers', 'pin_memory')
 
 
@@ -88,7 +91,8 @@ def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
 
     Returns:
         One entry for each key: its dotted name, what it was and what it is.
-        Empty where the run may go on; it may have more rounds.
+        Empty where the run may go on; it may have more rounds, unless one
+        schedule spans them all.
     """
     before = json.loads(old) if isinstance(old, str) else dict(old)
     after = _plain(new)
@@ -105,6 +109,12 @@ def differing_keys(old: str | Mapping[str, Any], new: Config) -> list[str]:
     if lengths[0][:shared] != lengths[1][:shared]:
         found.append(
             f'workflow (train lengths were {lengths[0]}, now {lengths[1]})'
+        )
+    elif _spans_all(after) and lengths[0] != lengths[1]:
+        found.append(
+            f'runner.sample_rounds (was {len(lengths[0])}, now '
+            f'{len(lengths[1])}: with reset.schedule=False one schedule '
+            'spans all rounds, and each would have had other learning rates)'
         )
     return found
 
@@ -140,11 +150,12 @@ def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         Dotted key -> value; ``workflow`` is how long each phase trains, one
-        number where all are alike, so that it is the same for more rounds.
+        number where all are alike, so that it is the same for more rounds,
+        unless one schedule spans them all.
     """
     found = dict(leaves(plain))
     lengths = _train_lengths(plain)
-    alike = len(set(lengths)) == 1
+    alike = len(set(lengths)) == 1 and not _spans_all(plain)
     return found | {'workflow': lengths[0] if alike else lengths}
 
 
@@ -159,6 +170,21 @@ def _train_lengths(plain: Mapping[str, Any]) -> list[int]:
     rounds = find(plain, 'runner.sample_rounds')[1]
     phases, _, _ = read_phases(plain.get('workflow'), rounds)
     return [phase.train for phase in phases]
+
+
+def _spans_all(plain: Mapping[str, Any]) -> bool:
+    """Tell whether learning rates depend on how many rounds there are."""
+    resets = find(plain, 'active_learning.reset.schedule')[1]
+    if resets is None:
+        resets = find(plain, 'active_learning.reset_each_round')[1]
+    if resets is not False:
+        return False
+    sections = ('lr_config', 'momentum_config')
+    policies = [find(plain, f'{name}.policy')[1] for name in sections]
+    return any(
+        isinstance(policy, str) and policy.lower() not in _OF_ANY_LENGTH
+        for policy in policies
+    )
 
 
 def _spends_cost(plain: Mapping[str, Any]) -> bool:

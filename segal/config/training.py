@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mmcv import Config
+from mmcv.runner.priority import get_priority
 
 from segal.config.schema import Training
 from segal.config.shapes import data_sets, hooks_in
@@ -103,4 +104,20 @@ def _check_ema(cfg: Config, by_epoch: bool, averaged: bool) -> list[str]:
                 'alone, and runner.by_epoch=False has none, so that it would '
                 f'never be used; write {_AL}average=dict(decay=...) instead'
             )
+        elif _is_late(hook.get('priority', 'ABOVE_NORMAL')):
+            problems.append(
+                f'{where}.priority: wanted one above NORMAL (a number below '
+                f'50), so that the average is what is evaluated and saved; '
+                f'got {hook["priority"]!r}, after which the trained weights '
+                "would be. Leave it out, or write 'ABOVE_NORMAL'"
+            )
     return problems
+
+
+def _is_late(priority: object) -> bool:
+    """Tell whether a hook comes after what saves checkpoints."""
+    try:
+        place: int = get_priority(priority)
+    except (KeyError, TypeError, ValueError):
+        return False  # reported where the hook is built
+    return place >= get_priority('NORMAL')

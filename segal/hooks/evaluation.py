@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -64,6 +65,27 @@ class EvaluationHook(MMCVEvalHook):
         self.latest: dict[str, float] = {}
         self.seconds = 0.0
         self.initial_flag = False  # never before the first iteration
+
+    def before_run(self, runner: Any) -> None:
+        """Take up the best score of a snapshot, if it is of this metric.
+
+        Its checkpoint is looked for in this run's own folder: the path in a
+        snapshot is that of the folder from which a work_dir was copied.
+        """
+        super().before_run(runner)
+        messages = (runner.meta or {}).get('hook_msgs', {})
+        if 'best_ckpt' not in messages:
+            return
+        name = Path(messages['best_ckpt']).name
+        metric = self.key_indicator if self.save_best else None
+        if metric == 'auto' or name.startswith(f'best_{metric}_'):
+            self.best_ckpt_path = self.file_client.join_path(
+                self.out_dir, name
+            )
+            messages['best_ckpt'] = self.best_ckpt_path
+        else:
+            self.best_ckpt_path = None
+            del messages['best_ckpt'], messages['best_score']
 
     def _should_evaluate(self, runner: Any) -> bool:
         last = (

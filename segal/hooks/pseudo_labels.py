@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segal.active.dataset.active_dataset import UNASKED
+from segal.distributed import ranks
+from segal.hooks.averaging import BESIDE
 from segal.model_wrapper import ModelWrapper
 from segal.runner.inner import unwrapped
 
@@ -62,7 +64,8 @@ class PseudoLabelHook(Hook):
     that the pipeline keeps (``KeepWeakView``). Where its likeliest class
     reaches ``threshold`` on a pixel that was not asked, the head's ``losses``
     get ``loss_pseudo``. Bought labels, void answers and padding get none.
-    The classes of the network are not changed.
+    The classes of the network are not changed. All ranks have one teacher,
+    with rank 0's statistics of batch norm.
 
     Costs one more forward pass an iteration once it has begun.
 
@@ -114,6 +117,9 @@ class PseudoLabelHook(Hook):
         if runner.iter - runner.context.first_iter < self._wait(runner):
             return
         model = unwrapped(runner.model)
+        for name, part in model.named_children():
+            if name != BESIDE:  # the trained weights are the same already
+                ranks.sync_buffers(part)
         device = next(model.parameters()).device
         seen = _content(batch['img'] if weak is None else weak)
         labels = _content(batch['gt_semantic_seg'])

@@ -197,6 +197,15 @@ class _RoundRunner(BaseRunner):
 class RoundEpochRunner(_RoundRunner, EpochBasedRunner):
     """A training phase by epochs."""
 
+    @property
+    def _max_iters(self) -> int:
+        """Return the end of the phase, where hooks take a last step."""
+        return self.context.span.last
+
+    @_max_iters.setter
+    def _max_iters(self, value: int | None) -> None:
+        """Ignore mmcv's, for which all epochs are as long as this one."""
+
 
 @RUNNERS.register_module()
 class RoundIterRunner(_RoundRunner, IterBasedRunner):

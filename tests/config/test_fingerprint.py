@@ -5,6 +5,7 @@ import json
 import pytest
 
 from segal.config import differing_keys, dump_config, fingerprint
+from segal.config.fingerprint import settings_of
 from tests.config.minimal import read
 
 SAME = [
@@ -48,6 +49,30 @@ OTHER = [
 def saved(**changes):
     cfg, config, _ = read(**changes)
     return cfg, config, dump_config(cfg)
+
+
+ONE = dict(
+    active_learning__reset_each_round=False,
+    lr_config=dict(policy='poly', by_epoch=False),
+)
+
+
+def test_rounds_count_where_one_schedule_spans_them_all():
+    _, _, text = saved(**ONE)
+    more, _, _ = saved(**ONE, runner__sample_rounds=9)
+    (said,) = differing_keys(text, more)
+    assert said.startswith('runner.sample_rounds (was ')
+    assert ', now 9: with reset.schedule=False one schedule spans' in said
+    assert settings_of(json.loads(text)) != settings_of(
+        json.loads(dump_config(more))
+    )
+
+
+def test_rounds_are_free_where_rates_do_not_depend_on_them():
+    step = ONE | dict(lr_config=dict(policy='step', step=[3]))
+    _, _, text = saved(**step)
+    more, _, _ = saved(**step, runner__sample_rounds=9)
+    assert differing_keys(text, more) == []
 
 
 @pytest.mark.parametrize('changes', SAME)

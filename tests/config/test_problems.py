@@ -236,6 +236,10 @@ WRONG = [
     (dict(runner__sample_rounds=...), 'required with a flat workflow'),
     # what mmseg's own sections must say
     (
+        dict(custom_hooks=[dict(type='EMAHook', priority='VERY_LOW')]),
+        'custom_hooks[0].priority: wanted one above NORMAL (a number below',
+    ),
+    (
         dict(model__decode_head__loss_decode__avg_non_ignore=False),
         'model.decode_head.loss_decode.avg_non_ignore: wanted True',
     ),

@@ -99,3 +99,22 @@ def test_the_last_epoch_is_always_evaluated(parts, epoch, evaluates):
         {'epoch': epoch, '__abstractmethods__': frozenset()},
     )
     assert hook._should_evaluate(runner) is evaluates
+
+
+@pytest.mark.parametrize(
+    ('save_best', 'kept'), [('mIoU', True), ('mAcc', False), (None, False)]
+)
+def test_the_best_of_a_snapshot_is_in_this_folder_and_of_this_metric(
+    tmp_path, save_best, kept
+):
+    """A work_dir may be copied, and ``save_best`` may change."""
+    runner = Runner(None, tmp_path)
+    name = 'best_mIoU_epoch_1.pth'
+    best = dict(best_score=0.5, best_ckpt=f'/elsewhere/round_000/{name}')
+    runner.meta = dict(hook_msgs=best)
+    loader = torch.utils.data.DataLoader([0])
+    hook = EvaluationHook(loader, [0], save_best=save_best)
+    hook.before_run(runner)
+    here = str(tmp_path / name)
+    assert best == (dict(best_score=0.5, best_ckpt=here) if kept else {})
+    assert hook.best_ckpt_path == (here if kept else None)

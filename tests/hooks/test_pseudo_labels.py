@@ -12,6 +12,7 @@ from mmseg.models import build_segmentor
 from torch import nn
 
 from segal.active.dataset.active_dataset import FROM_SOURCE, UNASKED
+from segal.distributed import ranks
 from segal.hooks.pseudo_labels import (
     WEAK,
     PseudoLabelHook,
@@ -21,6 +22,7 @@ from segal.hooks.pseudo_labels import (
 )
 from segal.models.losses.domains import weigh_domains
 from tests import model_zoo
+from tests.ranks import run_ranks
 
 COMMON = ('point_rend', 'encnet', 'knet')
 """Families with heads of their own, in the ordinary suite."""
@@ -243,6 +245,24 @@ def test_losses_of_two_domains_stay_as_they_were():
     assert said['decode.pseudo_share'] == 1
     hook.after_run(runner)
     assert model.decode_head.losses is before
+
+
+def taught_apart():
+    """The pseudo-labels of one batch, where each rank has seen its own."""
+    model, found = segmentor(), batch()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            draw = torch.Generator().manual_seed(ranks.rank())
+            module.running_mean.normal_(generator=draw)
+    hook = PseudoLabelHook(threshold=0.0, weight=1.0, begin=0, length=1)
+    hook.before_train_iter(Runner(model, found))
+    return hook.targets.tolist()
+
+
+def test_all_ranks_have_one_teacher():
+    """Else evaluations and snapshots, which share statistics, change it."""
+    one, other = run_ranks(taught_apart, 2)
+    assert one == other
 
 
 def test_which_head_can_be_taught():

@@ -7,6 +7,7 @@ from mmseg.models import build_segmentor
 
 from segal.models.losses.domains import weigh_domains
 from segal.models.losses.on_labelled import mend
+from segal.models.speed import speed_up
 from tests.tiny import CONFIG
 
 HEADS = {
@@ -168,3 +169,19 @@ def test_predictions_and_weights_stay(networks):
     assert torch.equal(
         apart.encode_decode(images, metas), model.encode_decode(images, metas)
     )
+
+
+def test_each_domain_is_learnt_from_in_half_precision_too(networks):
+    """Convolutions in bf16, losses in single precision, as without domains."""
+    model, found = copy.deepcopy(networks['plain']), batch()
+    weigh_domains(model, 1.0)
+    speed_up(model, precision='bf16')
+    seen = []
+    model.backbone.register_forward_hook(
+        lambda *_: seen.append(torch.is_autocast_enabled('cpu'))
+    )
+    model.decode_head.loss_decode.register_forward_hook(
+        lambda *_: seen.append(torch.is_autocast_enabled('cpu'))
+    )
+    losses(model, *found)
+    assert seen == [True, False, False]

@@ -7,7 +7,7 @@ mean over all labelled pixels, 40 bought ones count for nothing beside the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -31,12 +31,16 @@ def weigh_domains(model: nn.Module, weight: float) -> None:
     domains = _Domains(weight)
     for head in network.modules():
         if callable(getattr(head, 'losses', None)):
-            head.losses = partial(domains.losses, head.losses)
-    network.forward_train = partial(domains.told, network.forward_train)
+            head.losses = partial(domains.losses, head)
+    network.forward_train = partial(domains.told, network)
 
 
 class _Domains:
-    """Record which images of the current batch are of a source."""
+    """Record which images of the current batch are of a source.
+
+    Methods are looked up in the class when they are called, since
+    ``speed_up`` puts its own in front of them later.
+    """
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
@@ -44,7 +48,7 @@ class _Domains:
 
     def told(
         self,
-        forward_train: Callable[..., dict[str, Tensor]],
+        network: Any,
         img: Tensor,
         img_metas: Sequence[dict[str, Any]],
         *args: Any,
@@ -53,20 +57,25 @@ class _Domains:
         """Compute the losses of a batch, each domain apart."""
         self._from_source = [bool(meta[FROM_SOURCE]) for meta in img_metas]
         try:
-            return forward_train(img, img_metas, *args, **kwargs)
+            found: dict[str, Tensor] = type(network).forward_train(
+                network, img, img_metas, *args, **kwargs
+            )
+            return found
         finally:
             self._from_source = None
 
     def losses(
         self,
-        losses: Callable[[Any, Tensor], dict[str, Tensor]],
+        head: Any,
         seg_logit: Any,
         seg_label: Tensor,
     ) -> dict[str, Tensor]:
         """Sum a head's losses over the domains; average its other values."""
+        losses = partial(type(head).losses, head)
         flags = self._from_source
         if flags is None:  # an inner head, whose batch is split already
-            return losses(seg_logit, seg_label)
+            inner: dict[str, Tensor] = losses(seg_logit, seg_label)
+            return inner
         self._from_source = None
         try:
             total: dict[str, Tensor] = {}
