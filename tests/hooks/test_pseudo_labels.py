@@ -259,6 +259,7 @@ def taught_apart():
     return hook.targets.tolist()
 
 
+@pytest.mark.slow
 def test_all_ranks_have_one_teacher():
     """Else evaluations and snapshots, which share statistics, change it."""
     one, other = run_ranks(taught_apart, 2)
