@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmcv import Config, ConfigDict
 
 from segal import compat
@@ -130,7 +131,8 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
         for image, info in zip(pool, dataset.img_infos, strict=True)
     }
     out.mkdir(parents=True, exist_ok=True)
-    describe(pool, dataset.CLASSES, dataset.PALETTE, out)
+    palette = np.asarray(dataset.PALETTE, np.uint8)
+    describe(pool, dataset.CLASSES, palette, out)
     folder.write_options(order='image', seed=cfg.get('seed') or 0)
     if not folder.rounds():
         seed = cfg.get('seed') or 0

@@ -18,10 +18,11 @@ import pytest
 from PIL import Image
 
 from segal.annotation.folder import AnnotationFolder
+from segal.commands import annotate, annotate_loop
 from segal.rounds import read_rounds
 from tests.annotation.answering import truth_of
 from tests.emulator import Session
-from tests.tiny import CLASSES, write_images
+from tests.tiny import CLASSES, write_config, write_images
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -124,6 +125,36 @@ def begin(folder):
     command += ['active_learning.settings.pixel.budget_per_round=40']
     command += ['workflow=[(train,2),(query,1)]', 'evaluation.interval=2']
     return read, command
+
+
+def test_a_validation_set_is_made_of_answers(tmp_path, monkeypatch, capsys):
+    held = write_images(tmp_path / 'held', count=2)
+    (held / 'annotations').rename(tmp_path / 'hidden')
+    read = truth_of(tmp_path / 'hidden')
+    people = []
+
+    def answer(urls):
+        people.append(Person(*urls.values(), read))
+        people[0].start()
+
+    monkeypatch.setattr(annotate_loop, 'say_where', answer)
+    monkeypatch.setattr(annotate_loop, 'LOOK_SECONDS', 0.1)
+    config = write_config(
+        write_images(tmp_path / 'pool'),
+        extra=f"data['val'].update(data_root={str(held)!r}, ann_dir='val')\n",
+    )
+    words = ['val', str(config), '--port', '0', '--points', '20']
+    assert annotate.main(words) == 0
+    people[0].ended.set()
+    assert people[0].trouble == []
+    assert 'answers with a class' in capsys.readouterr().out
+    masks = sorted((held / 'val').glob('*.png'))
+    assert len(masks) == 2
+    for path in masks:
+        mask, truth = np.array(Image.open(path)), read(path.name)
+        asked = mask != 255
+        assert 0 < asked.sum() <= 20
+        assert (mask[asked] == truth[asked]).all()
 
 
 @pytest.mark.slow

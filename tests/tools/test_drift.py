@@ -41,7 +41,8 @@ def test_fresh_processes_end_the_same(tmp_path, capfd):
     assert content['identical'] is True
     rounds = content['compared_with_run_1'][0]['rounds']
     assert [one['picks'] for one in rounds] == [40, 40]
-    assert all(one['tensors']['compared'] > 40 for one in rounds)
+    # of the weights alone: a finished round keeps no optimizer
+    assert all(one['tensors']['compared'] > 20 for one in rounds)
     assert not (tmp_path / 'runs').exists()
 
 

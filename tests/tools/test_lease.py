@@ -247,6 +247,6 @@ def test_the_plan_of_camvid_is_read(monkeypatch):
         args = parse([config, '--cfg-options', *options])
         read, problems, _ = read_config(load_config(config, args.cfg_options))
         assert [x for x in problems if '.pth' not in x] == []
-        assert read.visualize is None
+        assert read.keys.visualize is None
         assert read.speed.precision == 'bf16'
         assert check_border(runs[1], read) == []
