@@ -222,7 +222,7 @@ class Alignment:
                     if name == WEAK
                     else self._step(blocks, index, again)
                 )
-                how = f', which is {flip},' if flip else ''
+                how = f', which is {flip},' if flip else ','
                 self._example = (
                     f'{self.loader.key}.pipeline: {step}: the labels of '
                     f'{image_file(self.loader.dataset, index)} lie elsewhere '
@@ -290,7 +290,8 @@ def check_whole_views(key: str, dataset: Any, problems: list[str]) -> None:
                 continue
             how = moved(image, light, ~light) or 'moved'
             mend = 'take out the step that moves it'
-            if meta.get('flip') and agreement(image, lies, ~lies) == 1:
+            stays = agreement(image, lies, ~lies)
+            if meta.get('flip') and stays is not None and stays >= _SURE:
                 how = 'as it lies, called flipped, and turned back later'
                 mend = (
                     "write dict(type='RandomFlip') among the transforms of "
