@@ -240,10 +240,8 @@ def check_sources(values: Values, unit: Unit | None) -> list[str]:
     Returns:
         Notes.
     """
-    sources, where = (
-        values.keys.active_learning.sources,
-        'active_learning.sources.',
-    )
+    sources = values.keys.active_learning.sources
+    where = 'active_learning.sources.'
     if not _has_source(values):
         values.problems += [
             f'{where}{name}: wanted a labelled source in data.train beside '

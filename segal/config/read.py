@@ -149,7 +149,7 @@ def _active_learning(
     return ActiveLearningConfig(
         keys=values.keys.active_learning,
         runner=values.keys.runner,
-        speed=values['speed'],
+        speed=values.keys.speed,
         unit=unit,
         seed=seed,
         initial=initial,

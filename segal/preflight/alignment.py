@@ -17,7 +17,7 @@ from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.label_store.ids import as_map
 from segal.errors import DataError
 from segal.hooks.pseudo_labels import WEAK
-from segal.preflight.base import content
+from segal.preflight.base import content, views_of
 from segal.seeding import key, seeded
 
 APART = 0.65
@@ -43,6 +43,8 @@ FLIPS = {
     'upside down': np.flipud,
     'turned by 180 degrees': lambda x: x[::-1, ::-1],
 }
+
+_WEAK_FIRST = 'KeepWeakView stands before a step that moves pixels'
 
 Bools = NDArray[np.bool_]
 
@@ -215,32 +217,35 @@ class Alignment:
             if agrees >= APART:
                 continue
             self._apart += 1
-            flip = moved(image, light, dark)
+            if name == WEAK:
+                step, flip = _WEAK_FIRST, moved(image, light, dark)
+            else:
+                step, flip = self._step(blocks, index, again)
             if flip or not self._example:
-                step = (
-                    'KeepWeakView stands before a step that moves pixels'
-                    if name == WEAK
-                    else self._step(blocks, index, again)
-                )
-                how = f', which is {flip},' if flip else ','
-                self._example = (
-                    f'{self.loader.key}.pipeline: {step}: the labels of '
-                    f'{image_file(self.loader.dataset, index)} lie elsewhere '
-                    f'than in the image{how} so that the network would learn '
-                    'them at other places; wanted steps that move images and '
-                    "labels alike: let it move all of results['seg_fields'] "
-                    "and results['img_fields'], and stand behind "
-                    'LoadAnnotations'
-                )
-            if flip or (
-                self._apart >= _OFTEN and 2 * self._apart > self._seen
-            ):
+                self._example = self._describe(index, step, flip)
+            often = self._apart >= _OFTEN and 2 * self._apart > self._seen
+            if flip or often:
                 self.problem = self._example
+
+    def _describe(self, index: int, step: str, flip: str | None) -> str:
+        """Describe labels that lie elsewhere than in their image."""
+        how = f', which is {flip},' if flip else ','
+        return (
+            f'{self.loader.key}.pipeline: {step}: the labels of '
+            f'{image_file(self.loader.dataset, index)} lie elsewhere than in '
+            f'the image{how} so that the network would learn them at other '
+            'places; wanted steps that move images and labels alike: let it '
+            "move all of results['seg_fields'] and results['img_fields'], "
+            'and stand behind LoadAnnotations'
+        )
 
     def _step(
         self, blocks: Blocks, index: int, again: Callable[[], None]
-    ) -> str:
-        """Name the first step that moves one of the two alone."""
+    ) -> tuple[str, str | None]:
+        """Name the first step that moves one of the two alone, and a flip.
+
+        A flip is told there, before later steps cut the image.
+        """
         again()
         results = self.loader.load_image(index, blocks.paint)
         labels = blocks.labels(results['img'].shape[:2])
@@ -251,10 +256,11 @@ class Alignment:
             ((f'{name} moves one of the two alone', made.get('img'),
               made['gt_semantic_seg']) for name, made in stages),
         ):  # fmt: skip
-            agrees = agreement(image, *blocks.sides(found))
+            sides = blocks.sides(found)
+            agrees = agreement(image, *sides)
             if agrees is not None and agrees < APART:
-                return step
-        return 'a step moves one of the two alone'
+                return step, moved(image, *sides)
+        return 'a step moves one of the two alone', None
 
 
 def check_whole_views(key: str, dataset: Any, problems: list[str]) -> None:
@@ -275,16 +281,11 @@ def check_whole_views(key: str, dataset: Any, problems: list[str]) -> None:
             results = loader.load_image(0, paint)
             nothing = np.zeros(results['img'].shape[:2], np.uint8)
             sample = loader.transform(0, results, nothing)
-        views, metas = sample['img'], sample['img_metas']
-        if not isinstance(views, list):
-            views, metas = [views], [metas]
-        for view, meta in zip(views, map(content, metas), strict=True):
-            height, width = meta['img_shape'][:2]
-            light = lies = cells(0, (height, width), 2) == 1
+        for image, meta in views_of(sample):
+            light = lies = cells(0, image.shape[1:], 2) == 1
             if meta.get('flip'):
                 turn = meta.get('flip_direction') == 'vertical'
                 light = (np.flipud if turn else np.fliplr)(lies)
-            image = np.asarray(content(view))[:, :height, :width]
             agrees = agreement(image, light, ~light)
             if agrees is None or agrees >= APART:
                 continue

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmcv import Config
 from mmcv.parallel import DataContainer
+from numpy.typing import NDArray
 
 from segal.active.selectors import SelectorFactory
 from segal.active.units import QueryUnit
@@ -119,6 +121,25 @@ def in_words(error: Exception) -> str:
     if not text and frames:
         text = frames[-1].line or 'no further words'
     return f'{type(error).__name__}: {text[:300]} ({raised_at(error)})'
+
+
+def views_of(
+    sample: Mapping[str, Any],
+) -> list[tuple[NDArray[Any], dict[str, Any]]]:
+    """List what the network sees of a sample: images, and their metas.
+
+    Returns:
+        Each view, (C, h, w) without padding; a training sample has one.
+    """
+    images, metas = sample['img'], sample['img_metas']
+    if not isinstance(images, list):
+        images, metas = [images], [metas]
+    found = []
+    for image, meta in zip(images, map(content, metas), strict=True):
+        height, width = meta['img_shape'][:2]
+        whole = np.asarray(content(image))
+        found.append((whole[:, :height, :width], meta))
+    return found
 
 
 def content(value: Any) -> Any:

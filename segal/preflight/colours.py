@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segal.active.dataset.base import LoadFirst
 from segal.errors import DataError
 from segal.experiment.data import Data
-from segal.preflight.base import content
+from segal.preflight.base import views_of
 from segal.seeding import seeded
 
 _DRAWS = 32
@@ -89,11 +89,7 @@ def _enters(loader: LoadFirst, index: int, flat: NDArray[Any]) -> Values:
     results['img'] = flat.copy()
     labels = np.zeros(flat.shape[:2], np.uint8)
     sample = loader.transform(index, results, labels)
-    views, metas = sample['img'], sample['img_metas']
-    if isinstance(views, list):
-        views, metas = views[0], metas[0]
-    height, width = content(metas)['img_shape'][:2]
-    image = np.asarray(content(views), float)[:, :height, :width]
+    image = views_of(sample)[0][0].astype(float)
     return np.median(image.reshape(len(image), -1), axis=1)
 
 

@@ -30,6 +30,10 @@ _AGAIN = 8
 """Further samples for a class that was lost."""
 
 
+PutIn = int | tuple[int, ...] | Blocks
+"""One class everywhere, one class at one pixel or none, or blocks."""
+
+
 def check_label_flow(parts: Preflight, problems: list[str]) -> None:
     """Check that each pipeline of ``data.train`` moves labels and makes none.
 
@@ -54,19 +58,13 @@ def _faults(
     loader = LoadFirst(dataset, where, hides=is_pool)
     classes, seed = len(parts.data.classes), parts.config.seed
 
-    def draw(number: int, put_in: int | NDArray[np.uint8]) -> frozenset[int]:
+    def draw(number: int, put_in: PutIn) -> frozenset[int]:
         at = index(number)
-        blocks = None
-        if not isinstance(put_in, int) and len(put_in) > 1:
-            blocks = Blocks(number, put_in)
+        blocks = put_in if isinstance(put_in, Blocks) else None
         with seeded(seed, where, 'label flow', number) as again:
             image = loader.load_image(at, blocks.paint if blocks else None)
             size = image['img'].shape[:2]
-            labels = (
-                blocks.labels(size)
-                if blocks
-                else _map(size, put_in, parts.config.ignore_index)
-            )
+            labels = _map(size, put_in, parts.config.ignore_index)
             sample = loader.transform(at, image, labels, again=again)
             if blocks:
                 alignment.look(sample, blocks, at, again)
@@ -153,31 +151,31 @@ def _of_elsewhere(loader: LoadFirst, at: int, parts: Preflight) -> str | None:
     )
 
 
-def _put_in(
-    draws: int, classes: int, seed: int
-) -> Iterator[int | NDArray[np.uint8]]:
-    """Yield label maps to make: one class, or classes to deal out."""
+def _put_in(draws: int, classes: int, seed: int) -> Iterator[PutIn]:
+    """Yield what to put in: nothing, one class, one pixel, or blocks."""
     rng = np.random.default_rng(key(seed, 'label flow'))
     everywhere = rng.permutation(classes)[: draws // 2]
-    yield np.zeros(0, np.uint8)
+    yield ()
     yield from everywhere.tolist()
     for number in range(max(_BLOCKS, draws - 1 - len(everywhere))):
         some = rng.permutation(classes)[: max(2, classes // 2)]
-        if number % _BLOCKS == 0:
-            some = some[:1]
-        yield some.astype(np.uint8)
+        if number % _BLOCKS and len(some) > 1:
+            yield Blocks(number, some.astype(np.uint8))
+        else:
+            yield (int(some[0]),)
 
 
 def _map(
-    size: tuple[int, int],
-    put_in: int | NDArray[np.uint8],
-    ignore_index: int,
+    size: tuple[int, int], put_in: PutIn, ignore_index: int
 ) -> NDArray[np.uint8]:
-    """Make a label map, uint8 (H, W): one class, at one pixel, or none."""
+    """Make a label map, uint8 (H, W)."""
+    if isinstance(put_in, Blocks):
+        return put_in.labels(size)
     if isinstance(put_in, int):
         return np.full(size, put_in, np.uint8)
     labels = np.full(size, ignore_index, np.uint8)
-    labels[size[0] // 2, size[1] // 2] = [*put_in, ignore_index][0]
+    for one in put_in:
+        labels[size[0] // 2, size[1] // 2] = one
     return labels
 
 
