@@ -98,8 +98,8 @@ def said(run, words):
     ('scenario', 'number'),
     [
         pytest.param('images', signal.SIGINT, marks=pytest.mark.slow),
-        ('two', signal.SIGTERM),
-        pytest.param('images', signal.SIGTERM, marks=pytest.mark.slow),
+        ('images', signal.SIGTERM),
+        pytest.param('two', signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param('two', signal.SIGINT, marks=pytest.mark.slow),
     ],
 )
