@@ -30,8 +30,9 @@ def check_data(cfg: Config) -> list[str]:
         section = data.get(name)
         if isinstance(section, (list, tuple)):
             problems.append(
-                f'data.{name}: wanted one data set, got {len(section)}; put '
-                'its images under one img_dir, or list them in one split'
+                f'data.{name}: wanted one data set, got {len(section)}; '
+                'write their folders as lists of one (img_dir=[...], '
+                'ann_dir=[...], split=[...])'
             )
     query = data.get('query')
     if (
