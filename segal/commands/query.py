@@ -103,7 +103,8 @@ def _count(text: str) -> int:
 def run(args: argparse.Namespace) -> None:
     """Query, write the files and print the summary."""
     from segal.config import load_config
-    from segal.query_folder.files import check_out, describe, write
+    from segal.query_folder.files import describe, write
+    from segal.query_folder.folder import check_out
     from segal.query_folder.parts import Request, parse_part
     from segal.query_folder.query import query_folder
     from segal.structures import Budget

@@ -19,7 +19,7 @@ from segal.active.dataset.orientation import (
 )
 from segal.active.dataset.pool import open_pool
 from segal.errors import ConfigError, DataError
-from segal.query_folder.query import open_folder, suffixes
+from segal.query_folder.folder import open_folder, suffixes
 from tests.bad_input.experiment import Experiment
 
 READ = [
