@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
-from collections.abc import Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +16,49 @@ from mmseg.datasets import CustomDataset
 
 import segal.datasets
 import segal.models  # noqa: F401  (fills the registries)
+from segal import compat
 from segal.active.dataset.listing import check, listing
 from segal.active.dataset.orientation import look_at_orientations
 from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.scan import LOOKS
 from segal.config.kinds import Channels, accepts
+from segal.distributed.stopping import StoppedError, listening
 from segal.errors import ConfigError, DataError, StateError
 from segal.experiment.image_summary import show
 from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.openmmlab.built import building
 from segal.preflight.images import enter_alike
+
+
+def run_command(
+    run: Callable[[argparse.Namespace], None],
+    args: argparse.Namespace,
+    left: str,
+) -> int:
+    """Run a command on a folder of images; return its exit code.
+
+    Args:
+        run: The command.
+        args: Its arguments, ``batch`` and ``debug`` among them.
+        left: What a command that is stopped leaves, in words.
+    """
+    compat.apply()
+    warnings.filterwarnings('ignore', message='When align_corners=True')
+    try:
+        with listening():
+            run(args)
+    except torch.OutOfMemoryError as error:
+        if args.debug:
+            raise
+        sys.stderr.write(
+            f'\nError: the GPU is full ({str(error).splitlines()[0]}); lower '
+            f"--batch (now {args.batch}), or set model.test_cfg.mode='slide'\n"
+        )
+        return 1
+    except StoppedError as error:
+        sys.stderr.write(f'\nstopped; {left}\n')
+        return error.exit_code
+    return 0
 
 
 def open_trained(
