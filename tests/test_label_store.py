@@ -872,7 +872,7 @@ ROUND = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(ROUND, max_size=7))
 def test_any_schedule_adds_up(tmp_path_factory, schedule):
     """Units mixed at will, pools running dry, answers of all kinds."""

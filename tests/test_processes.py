@@ -144,13 +144,9 @@ def whole(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    'full',
-    [
-        'round_001.npz',
-        pytest.param('round_001/final.pth', marks=pytest.mark.slow),
-        pytest.param('rounds.json', marks=pytest.mark.slow),
-    ],
+    'full', ['round_001.npz', 'round_001/final.pth', 'rounds.json']
 )
 def test_a_full_disk(full, small_disk, whole, tmp_path):
     """The file that did not fit is named; with room, all goes on."""

@@ -254,7 +254,9 @@ def test_regions_run_out(name, shape, options, tmp_path):
 
 
 @pytest.mark.parametrize('name', selectors('pixel', 'image'))
-@pytest.mark.parametrize('void', ['charge', 'exclude'])
+@pytest.mark.parametrize(
+    'void', ['charge', pytest.param('exclude', marks=pytest.mark.slow)]
+)
 def test_pixels_and_images_run_out(name, void, tmp_path):
     """Each budget is spent, or all that is free, and then nothing is."""
     images = SELECTORS.get(name).unit == 'image'
@@ -298,7 +300,8 @@ INSIDE = [
         pytest.param(
             *(split, opener),
             marks=[]
-            if split == 'even' or (split, opener) == (0.3, 'Badge')
+            if (split, opener)
+            in (('even', 'WholeImages'), ('even', 'CoreSet'), (0.3, 'Badge'))
             else [pytest.mark.slow],
         )
         for split in ('even', 0.3, 1.0)

@@ -11,6 +11,7 @@ def standing(fake):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_answers_given_offline_are_sent_once_when_back(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)

@@ -93,7 +93,11 @@ def test_any_number_of_ranks_predicts_the_same(pool, tmp_path, sizes):  # noqa: 
 
 @pytest.mark.parametrize(
     ('name', 'wanted'),
-    [('pixel', [1, 2]), ('superpixels', [1, 2]), ('squares', [])],
+    [
+        ('superpixels', [1, 2]),
+        pytest.param('pixel', [1, 2], marks=pytest.mark.slow),
+        pytest.param('squares', [], marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_keeps_predictions_where_a_network_asks(
     root,  # noqa: F811

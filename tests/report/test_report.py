@@ -176,7 +176,6 @@ def test_pixels_bought_before_the_whole_image_count_once(tmp_path):
     ]
 
 
-@pytest.mark.usefixtures('unabridged')
 def test_one_seed_gives_words_and_no_numbers(work_dirs, tmp_path):
     one_each = [work_dirs[0], work_dirs[3]]
     page, text, written = report(one_each, tmp_path / 'out')

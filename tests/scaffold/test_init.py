@@ -327,22 +327,27 @@ def sizes(f):
         (nested, '11 in'),
         (upper, '.PNG (8)'),
         (mixed_suffixes, '.jpeg (1)'),
-        (links, '8 in'),
-        (convert('L'), 'L (8)'),
-        (convert('P'), 'P (8)'),
         (convert('RGBA'), 'alpha, which training does not see'),
-        (convert('LA'), 'alpha, which training does not see'),
-        (convert('1'), '1 (8)'),
         (deep, 'more than 8 bits'),
         (palette_masks, ''),
         (named_masks, '*_mask.png'),
-        (cityscapes, '*_ids.png'),
-        (one_folder, '8 in'),
-        (masks_inside, '8 in'),
-        (out_inside, '8 in'),
-        (turned(True), '48x64 (8)'),
         (turned(False), '64x48 (8)'),
         (sizes, 'sizes differ widely'),
+        *(
+            pytest.param(change, said, marks=pytest.mark.slow)
+            for change, said in (
+                (links, '8 in'),
+                (convert('L'), 'L (8)'),
+                (convert('P'), 'P (8)'),
+                (convert('LA'), 'alpha, which training does not see'),
+                (convert('1'), '1 (8)'),
+                (cityscapes, '*_ids.png'),
+                (one_folder, '8 in'),
+                (masks_inside, '8 in'),
+                (out_inside, '8 in'),
+                (turned(True), '48x64 (8)'),
+            )
+        ),
     ],
 )
 def test_images_that_work(folders, change, said, capsys):
