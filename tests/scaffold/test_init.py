@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segal import train_active_learning
@@ -461,6 +462,45 @@ def large_ids(f):
     )
 
 
+def parts_of_ids(f):
+    f.change_masks(
+        lambda path, ids: (
+            Image.fromarray(ids / np.float32(2)).save(
+                path.with_suffix('.tif')
+            ),
+            path.unlink(),
+        )
+    )
+
+
+def one_hot_pages(f):
+    f.change_masks(
+        lambda path, ids: (
+            tifffile.imwrite(
+                path.with_suffix('.tif'),
+                (ids == np.arange(3)[:, None, None]).astype(np.uint8),
+                photometric='minisblack',
+            ),
+            path.unlink(),
+        )
+    )
+
+
+def sorted_palettes(f):
+    for path in f.masks.iterdir():
+        ids = np.asarray(Image.open(path))
+        turn = int(path.stem) % 2  # each second file has another order
+        mask = Image.fromarray((ids + turn) % 3)
+        colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]])
+        mask.putpalette(np.roll(colours, turn, 0).ravel().tolist())
+        mask.save(path)
+
+
+def smaller_depth(f):
+    void = np.where(np.asarray(Image.open(f.masks / '03.png')), 255, 0)
+    Image.fromarray(void == 255).save(f.masks / '03.png')
+
+
 def few(f):
     for path in sorted(f.images.iterdir())[3:]:
         path.unlink()
@@ -495,6 +535,10 @@ def turned_square(f):
         (black_and_white, '255 means void'),
         (colour_masks, 'wanted one class id for each pixel, got colours'),
         (large_ids, 'wanted class ids of 0 to 255, got 400'),
+        (parts_of_ids, 'wanted class ids of 0 to 255, got 0.5'),
+        (one_hot_pages, 'with 3 pages of one size'),
+        (sorted_palettes, 'the same colour for the same class id'),
+        (smaller_depth, '03.png: wanted annotations of equal depth'),
         (few, 'wanted 4 images or more, got 3'),
         (no_images, 'IMAGES: wanted a folder, got nothing'),
         (images_file, 'IMAGES: wanted a folder, got a file'),
