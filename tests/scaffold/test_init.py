@@ -316,6 +316,18 @@ def turned(stored):
     return change
 
 
+def turned_tiffs(f):
+    """TIFFs and JPEGs that are to be turned, with upright masks."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    for path in sorted(f.images.iterdir())[:4]:
+        suffix = ('.tif', '.jpg')[int(path.stem) % 2]
+        Image.open(path).save(path.with_suffix(suffix), exif=exif)
+        path.unlink()
+        ids = np.asarray(Image.open(f.masks / path.name))
+        Image.fromarray(ids[::-1].T).save(f.masks / path.name)
+
+
 def sizes(f):
     for index, size in enumerate([(90, 40), (700, 500), (33, 31)]):
         f.add(f's{index}', index, size)
@@ -343,6 +355,7 @@ def sizes(f):
         (out_inside, '8 in'),
         (turned(True), '48x64 (8)'),
         (turned(False), '64x48 (8)'),
+        (turned_tiffs, '64x48 (4)'),
         (sizes, 'sizes differ widely'),
     ],
 )
