@@ -110,6 +110,32 @@ def test_the_held_out_images_are_drawn_by_their_names(folders):
     assert len(split(names, 30)[1]) == 30
 
 
+def test_copies_of_an_image_are_held_out_with_it(folders, capsys):
+    for index in range(8):
+        for folder in (folders.images, folders.masks):
+            shutil.copy(folder / f'{index:02d}.png', folder / f'c{index}.png')
+    assert folders.init() == 0
+    assert '8 images with the content of another' in capsys.readouterr().out
+    train, val = (
+        {name[-5] for name in lines_of(folders.out / f'{part}.txt')}
+        for part in ('train', 'val')
+    )
+    assert not train & val
+    assert len(train) + len(val) == 8
+
+
+def test_copies_of_one_image_are_no_experiment(folders, capsys):
+    for index in range(3, 8):
+        shutil.copy(
+            folders.images / '00.png', folders.images / f'{index:02d}.png'
+        )
+    assert folders.init() == 3
+    assert (
+        'wanted 4 different images or more, got 3' in capsys.readouterr().err
+    )
+    assert not folders.out.exists()
+
+
 def test_people_answer_without_masks(folders, capsys):
     assert folders.init(masks=False) == 0
     said = capsys.readouterr().out
