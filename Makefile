@@ -8,7 +8,7 @@
 BIN := .venv/bin
 # Tests run side by side, each on one core.
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .PHONY: help setup ops checkers demo test test-slow faults docs lint format clean
 

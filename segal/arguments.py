@@ -62,6 +62,20 @@ class KeyValues(argparse.Action):
             )
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Read a whole number from some number on; a type of argparse."""
+
+    def whole(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(
+                f'wanted {least} or more, got {text}'
+            )
+        return number
+
+    return whole
+
+
 def make_parser(summary: str | None, example: str) -> argparse.ArgumentParser:
     """Make the parser of a tool, whose help ends with an example.
 

@@ -183,7 +183,7 @@ def _in_words(error: Exception) -> SegALError | None:
 def _run(args: argparse.Namespace) -> None:
     import torch
 
-    from segal.config import load_config
+    from segal.config.load import load_config, work_dir_of
     from segal.preflight.read import smoke_folder
     from segal.utils.train import Options, run_experiment
 
@@ -197,10 +197,7 @@ def _run(args: argparse.Namespace) -> None:
         torch.backends.cudnn.benchmark = True
     if args.seed is not None:
         cfg.seed = args.seed
-    work_dir = args.work_dir or Path(
-        cfg.get('work_dir') or Path('work_dirs', Path(args.config).stem)
-    )
-    work_dir = Path(work_dir)
+    work_dir = args.work_dir or work_dir_of(cfg, args.config)
     run_experiment(
         cfg,
         Options(

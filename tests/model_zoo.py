@@ -111,7 +111,7 @@ FAMILIES = (
     Family('fcn', 'fcn_r50-d8_512x512_20k_voc12aug.py'),
     Family('gcnet', 'gcnet_r50-d8_512x512_20k_voc12aug.py'),
     Family('hrnet', 'fcn_hr18s_512x512_20k_voc12aug.py'),
-    Family('icnet', 'icnet_r18-d8_832x832_80k_cityscapes.py', fast=True),
+    Family('icnet', 'icnet_r18-d8_832x832_80k_cityscapes.py'),
     Family('isanet', 'isanet_r50-d8_512x512_20k_voc12aug.py'),
     Family('knet', 'knet_s3_fcn_r50-d8_8x2_512x512_adamw_80k_ade20k.py'),
     Family('mae', 'upernet_mae-base_fp16_8x2_512x512_160k_ade20k.py', _LAYERS),
@@ -126,7 +126,6 @@ FAMILIES = (
     Family(
         'point_rend',
         'pointrend_r50_512x512_160k_ade20k.py',
-        fast=True,
         spread=0.3,
     ),
     Family('poolformer', 'fpn_poolformer_s12_8x4_512x512_40k_ade20k.py'),

@@ -1,5 +1,6 @@
 """SIGTERM and Ctrl-C end a run at a safe point, and it goes on from there."""
 
+import json
 import os
 import signal
 import sys
@@ -16,8 +17,10 @@ from segal.distributed.stopping import (
     listening,
     requested,
 )
+from segal.rounds import read_rounds
 from segal.train_active_learning import main
 from tests.faults.harness import PATIENCE, Run, differences, wait
+from tests.ranks import run_ranks
 from tests.tiny import write_config, write_images
 
 pytestmark = pytest.mark.skipif(
@@ -98,8 +101,8 @@ def said(run, words):
     ('scenario', 'number'),
     [
         pytest.param('images', signal.SIGINT, marks=pytest.mark.slow),
-        ('two', signal.SIGTERM),
-        pytest.param('images', signal.SIGTERM, marks=pytest.mark.slow),
+        ('images', signal.SIGTERM),
+        pytest.param('two', signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param('two', signal.SIGINT, marks=pytest.mark.slow),
     ],
 )
@@ -149,3 +152,45 @@ checkpoint_config = dict(interval=2)
     found = sorted(path.name for path in work_dir.rglob('resume_*.pth'))
     assert found == kept
     assert next(count) == asked + 1
+
+
+def trained(config, work_dir):
+    return main([str(config), '--work-dir', str(work_dir)])
+
+
+def logged(work_dir):
+    """Learning rates and iterations of each epoch, as they were logged."""
+    return [
+        (line['epoch'], line['iter'], line['lr'])
+        for path in sorted((work_dir / 'round_000').glob('*.log.json'))
+        for line in map(json.loads, path.read_text().splitlines())
+        if line.get('mode') == 'train'
+    ]
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_goes_on_with_the_schedule(
+    tmp_path, monkeypatch
+):
+    """Two processes go through an epoch in half of the iterations."""
+    config = write_config(
+        write_images(tmp_path),
+        extra="workflow = [(('train', 4),)]\n",
+    )
+    count = iter(range(100))
+    step = EncoderDecoder.train_step
+
+    def train_step(self, *args, **kwargs):
+        if next(count) == 4:  # the last one of the first epoch
+            send(signal.SIGTERM)
+        return step(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EncoderDecoder, 'train_step', train_step)
+        assert trained(config, tmp_path / 'run') == 143
+    assert run_ranks(trained, 2, config, tmp_path / 'run') == [0, 0]
+    assert run_ranks(trained, 2, config, tmp_path / 'whole') == [0, 0]
+    went, whole = logged(tmp_path / 'run'), logged(tmp_path / 'whole')
+    assert len(whole) == 8
+    assert went[4:] == whole[2:]
+    assert read_rounds(tmp_path / 'run')[0]['iterations'] == 8

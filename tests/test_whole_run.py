@@ -75,6 +75,30 @@ def same_weights(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_a_pool_of_two_splits_is_the_pool_of_one_folder(whole, tmp_path):
+    """As VOC with further annotations; same labels, same numbers."""
+    root = whole.parent
+    second = root / 'more'
+    second.mkdir()
+    for name in ('one', 'two'):
+        rest = range(4) if name == 'one' else range(4, 8)
+        (root / f'{name}.txt').write_text('\n'.join(f'{i:02d}' for i in rest))
+    for i in range(4, 8):
+        annotation = root / 'annotations' / f'{i:02d}.png'
+        (second / annotation.name).write_bytes(annotation.read_bytes())
+    lists = """dict(
+        split=['one.txt', 'two.txt'], ann_dir=['annotations', 'more'])"""
+    config = tmp_path / 'lists.py'
+    config.write_text(
+        f"_base_ = '{whole}'\n"
+        f'data = dict(train={lists}, query={lists}, val={lists})\n'
+    )
+    work_dir = tmp_path / 'run'
+    assert run(config, work_dir) == 0
+    assert without_times(work_dir) == without_times(root / 'run')
+    assert same_weights(weights(work_dir, 2), weights(root / 'run', 2))
+
+
 def test_three_rounds_of_pixels(whole):
     work_dir = whole.parent / 'run'
     got = rows(work_dir)

@@ -31,6 +31,7 @@ GROUPS = {
         Command('inspect', 'inspect_round', 'draw what a round bought'),
         Command('labels', 'labels', 'check, show and export bought labels'),
         Command('test', 'test', 'evaluate a checkpoint'),
+        Command('predict', 'predict', 'predict masks for a folder of images'),
         Command('query', 'query', 'choose what to label in a folder'),
     ),
     'Compare': (

@@ -27,7 +27,7 @@ from segal.annotation.server import Server, serve
 from segal.annotation.val import FEW, draw_points, write_masks
 from segal.commands.annotate_serve import address, say_where
 from segal.commands.train import command_of
-from segal.config import load_config
+from segal.config.load import load_config, work_dir_of
 from segal.errors import AnswersWanted, ConfigError, DataError
 from segal.experiment.work_dir import describe
 
@@ -46,9 +46,7 @@ def run_loop(args: argparse.Namespace) -> int:
         The exit code of the last start of the run.
     """
     cfg = load_config(str(args.config), args.cfg_options)
-    work_dir = args.work_dir or Path(
-        cfg.get('work_dir') or Path('work_dirs', args.config.stem)
-    )
+    work_dir = args.work_dir or work_dir_of(cfg, args.config)
     options = ['--work-dir', str(work_dir)]
     if args.cfg_options:
         pairs = (f'{k}={v}' for k, v in args.cfg_options.items())

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import KeyValues, make_parser, with_exit_codes
+from segal.arguments import KeyValues, at_least, make_parser, with_exit_codes
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -83,7 +82,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument(
-        '--pictures', type=_count, default=6, help='how many images to draw'
+        '--pictures',
+        type=at_least(0),
+        default=6,
+        help='how many images to draw',
     )
     parser.add_argument('--cfg-options', nargs='+', action=KeyValues)
     parser.add_argument(
@@ -92,18 +94,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _count(text: str) -> int:
-    """Read a number, 0 or more."""
-    count = int(text)
-    if count < 0:
-        raise argparse.ArgumentTypeError(f'wanted 0 or more, got {text}')
-    return count
-
-
 def run(args: argparse.Namespace) -> None:
     """Query, write the files and print the summary."""
     from segal.config import load_config
-    from segal.query_folder.files import check_out, describe, write
+    from segal.query_folder.files import describe, write
+    from segal.query_folder.folder import check_out
     from segal.query_folder.parts import Request, parse_part
     from segal.query_folder.query import query_folder
     from segal.structures import Budget
@@ -143,25 +138,6 @@ def run(args: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool, and return the exit code."""
     args = parse(arguments)
-    import torch
+    from segal.query_folder.folder import run_command
 
-    from segal import compat
-    from segal.distributed.stopping import StoppedError, listening
-
-    compat.apply()
-    warnings.filterwarnings('ignore', message='When align_corners=True')
-    try:
-        with listening():
-            run(args)
-    except torch.OutOfMemoryError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(
-            f'\nError: the GPU is full ({str(error).splitlines()[0]}); lower '
-            f"--batch (now {args.batch}), or set model.test_cfg.mode='slide'\n"
-        )
-        return 1
-    except StoppedError as error:
-        sys.stderr.write('\nstopped; nothing is written\n')
-        return error.exit_code
-    return 0
+    return run_command(run, args, 'nothing is written')

@@ -16,6 +16,8 @@ from segal.config.shapes import data_sets
 from segal.openmmlab.pipelines import entries, loads_labels, walk
 from segal.structures import PoolImage
 
+_MOST_CLASSES = 255
+
 _MIXES = ('get_indexes', 'get_indices')
 """Methods of a step that reads further images, as mmseg's RandomMosaic."""
 
@@ -30,8 +32,9 @@ def check_data(cfg: Config) -> list[str]:
         section = data.get(name)
         if isinstance(section, (list, tuple)):
             problems.append(
-                f'data.{name}: wanted one data set, got {len(section)}; put '
-                'its images under one img_dir, or list them in one split'
+                f'data.{name}: wanted one data set, got {len(section)}; '
+                'write their folders as lists of one (img_dir=[...], '
+                'ann_dir=[...], split=[...])'
             )
     query = data.get('query')
     if (
@@ -62,7 +65,12 @@ def check_against_data(
 ) -> list[str]:
     """Check classes and budgets against the built data sets."""
     problems = check_classes(cfg, len(classes))
-    if config.ignore_index < len(classes):
+    if len(classes) > _MOST_CLASSES:
+        problems.append(
+            f'data.train.classes: wanted at most {_MOST_CLASSES}, since '
+            f'labels are kept in 8 bits beside void; got {len(classes)}'
+        )
+    elif config.ignore_index < len(classes):
         problems.append(
             'active_learning.settings.pixel.ignore_index: wanted an id that '
             f'is no class, {len(classes)} or more; got '

@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmcv import Config
+from numpy.typing import NDArray
 
 from segal.config.phases import read_phases
+from segal.config.rates import lr_hooks, momentum_hooks, rates
 from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import find
+from segal.config.spans import Span
 from segal.errors import StateError, short
 
 COUNTS = (
@@ -56,8 +60,8 @@ FREE = (
 )
 """Keys in these sections that change no result."""
 
-_OF_ANY_LENGTH = ('fixed', 'step', 'exp', 'inv', 'cosinerestart', 'polyover')
-"""Policies of mmcv's, and ours, that do not read the schedule's length."""
+_PER_EPOCH = 3
+"""Iterations of an epoch, to compare schedules of two lengths."""
 
 _FREE_IN_LOADERS = ('workers_per_gpu', 'persistent_workers', 'pin_memory')
 
@@ -173,17 +177,43 @@ def _train_lengths(plain: Mapping[str, Any]) -> list[int]:
 
 
 def _spans_all(plain: Mapping[str, Any]) -> bool:
-    """Tell whether learning rates depend on how many rounds there are."""
+    """Tell whether learning rates or momenta depend on the number of rounds.
+
+    They are computed for one schedule of the planned length, and for the
+    beginning of one twice as long. A hook that cannot be run may depend on it.
+    """
     resets = find(plain, 'active_learning.reset.schedule')[1]
     if resets is None:
         resets = find(plain, 'active_learning.reset_each_round')[1]
     if resets is not False:
         return False
-    sections = ('lr_config', 'momentum_config')
-    policies = [find(plain, f'{name}.policy')[1] for name in sections]
-    return any(
-        isinstance(policy, str) and policy.lower() not in _OF_ANY_LENGTH
-        for policy in policies
+    by_epoch = find(plain, 'runner.by_epoch')[1] is not False
+    each, length = _PER_EPOCH if by_epoch else 1, sum(_train_lengths(plain))
+    try:
+        short, long = (
+            _course(
+                plain,
+                Span(
+                    first_iter=0,
+                    iters=length * each,
+                    schedule_iters=total * each,
+                    per_epoch=each if by_epoch else None,
+                    schedule_epochs=total if by_epoch else None,
+                ),
+            )
+            for total in (length, 2 * length)
+        )
+    except Exception:  # reported where it is built
+        return True
+    return not np.array_equal(short, long, equal_nan=True)
+
+
+def _course(plain: Mapping[str, Any], span: Span) -> NDArray[np.float64]:
+    """Compute learning rates and momenta of a phase: (T, 2)."""
+    hooks = lr_hooks(plain['lr_config'], plain.get('custom_hooks'))
+    over = momentum_hooks(plain.get('momentum_config'))
+    return np.hstack(
+        [rates(hooks, [1.0], span), rates(over, [1.0], span, 'momentum')]
     )
 
 

@@ -38,6 +38,16 @@ _INHERITED = '_segal_inherited'
 """Key of the inherited keys in a Config, until it is read."""
 
 
+def work_dir_of(cfg: Config, path: Path | str) -> Path:
+    """Find where an experiment is written, unless the command line says so.
+
+    Args:
+        cfg: As loaded.
+        path: Of the config.
+    """
+    return Path(cfg.get('work_dir') or Path('work_dirs', Path(path).stem))
+
+
 def load_config(
     path: str, cfg_options: Mapping[str, Any] | None = None
 ) -> Config:

@@ -193,14 +193,13 @@ class PhaseBuilder:
         evaluation = self.hooks.register(runner, snapshot)
         if snapshot is not None:
             runner.count_from(snapshot)
-            done = runner.iter - context.first_iter
             if by_epoch:  # the epochs of another number of processes differ
                 done = (runner.epoch - first) * len(sampler)
+                runner._iter = context.first_iter + done
+            done = runner.iter - context.first_iter
             sampler.start_at(done)
             self.logger.info(
-                'round %d goes on after %d of its iterations',
-                round,
-                runner.iter - context.first_iter,
+                'round %d goes on after %d of its iterations', round, done
             )
         return Training(
             runner,

@@ -31,6 +31,7 @@ from segal.distributed import ranks
 from segal.hooks.averaging import AveragingHook
 from segal.hooks.curve import CurveHook
 from segal.hooks.evaluation import EvaluationHook
+from segal.hooks.gathering import gather_within_phase
 from segal.hooks.pseudo_labels import PseudoLabelHook
 from segal.hooks.randomness import KeyedRandomnessHook
 from segal.hooks.screen import ScreenHook
@@ -90,6 +91,8 @@ class PhaseHooks:
             runner.register_hook(hook, priority='LOW')
         if terminal.is_drawn():
             runner.register_hook(ScreenHook(), priority='NORMAL')
+        begin = snapshot['meta']['iter'] if snapshot else runner.iter
+        gather_within_phase(runner, begin)
         for hook in runner.hooks:
             # the text says 'Iter [3/18]', of the schedule and not of all
             if isinstance(hook, LoggerHook) and not isinstance(

@@ -67,18 +67,23 @@ class EvaluationHook(MMCVEvalHook):
         self.initial_flag = False  # never before the first iteration
 
     def before_run(self, runner: Any) -> None:
+        """Take up the best score of a snapshot."""
+        super().before_run(runner)
+        self._take_up(runner)
+
+    def _take_up(self, runner: Any) -> None:
         """Take up the best score of a snapshot, if it is of this metric.
 
         Its checkpoint is looked for in this run's own folder: the path in a
-        snapshot is that of the folder from which a work_dir was copied.
+        snapshot is that of the folder from which a work_dir was copied. What
+        ``save_best='auto'`` is, the first evaluation tells.
         """
-        super().before_run(runner)
         messages = (runner.meta or {}).get('hook_msgs', {})
-        if 'best_ckpt' not in messages:
+        metric = self.key_indicator if self.save_best else None
+        if 'best_ckpt' not in messages or metric == 'auto':
             return
         name = Path(messages['best_ckpt']).name
-        metric = self.key_indicator if self.save_best else None
-        if metric == 'auto' or name.startswith(f'best_{metric}_'):
+        if name.startswith(f'best_{metric}_'):
             self.best_ckpt_path = self.file_client.join_path(
                 self.out_dir, name
             )
@@ -105,6 +110,7 @@ class EvaluationHook(MMCVEvalHook):
                 self.dataloader.dataset
             )
             key_score = self.evaluate(runner, results)
+            self._take_up(runner)
             if self.save_best and key_score is not None:
                 self._save_ckpt(runner, float(key_score))
             self.latest = {

@@ -86,18 +86,9 @@ def snapshots(folder: Path) -> list[Path]:
     return sorted(folder.glob('resume_*.pth'), reverse=True)
 
 
-def _accumulating(runner: Any) -> list[Any]:
-    """List the hooks that accumulate gradients over several iterations."""
-    return [
-        hook
-        for hook in runner.hooks
-        if getattr(hook, 'cumulative_iters', 1) > 1
-    ]
-
-
 def _pending(runner: Any) -> dict[str, Tensor]:
     """Return the gradients that are accumulated and not yet applied."""
-    if not _accumulating(runner):
+    if all(getattr(hook, 'cumulative_iters', 1) < 2 for hook in runner.hooks):
         return {}
     return {
         name: parameter.grad.cpu()
@@ -111,8 +102,3 @@ def _put_back(runner: Any, gradients: Mapping[str, Tensor]) -> None:
     known = dict(unwrapped(runner.model).named_parameters())
     for name, gradient in gradients.items():
         known[name].grad = gradient.to(known[name].device)
-    for hook in _accumulating(runner):
-        # As in mmcv's hook, without its warning that gradients are lost.
-        hook.remainder_iters = runner.max_iters % hook.cumulative_iters
-        hook.divisible_iters = runner.max_iters - hook.remainder_iters
-        hook.initialized = True

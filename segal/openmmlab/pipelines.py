@@ -60,12 +60,17 @@ def loads_labels(kind: Any) -> bool:
 
 
 def unwrap_datasets(cfg: Config) -> list[str]:
-    """Unwrap RepeatDataset and part lists of folders, in place."""
+    """Unwrap RepeatDataset and part lists of folders, in place.
+
+    Lists of folders or splits in ``data.train`` are data sets of their own,
+    of which one may be the pool, and others sources. Where the pool has the
+    same lists they are one.
+    """
     data: Any = cfg.get('data')
     notes = []
     if not isinstance(data, dict):
         return []
-    for name in ('train', 'query'):
+    for name in ('query', 'train'):
         found = []
         for entry in entries(data.get(name)):
             while (
@@ -78,7 +83,9 @@ def unwrap_datasets(cfg: Config) -> list[str]:
                     'one pass over the labelled images'
                 )
                 entry = entry['dataset']
-            found.extend(_parted(entry))
+            asked = entries(data.get('query'))
+            is_pool = name == 'query' or _lists(entry) in map(_lists, asked)
+            found.extend([entry] if is_pool else _parted(entry))
         if len(found) > len(entries(data.get(name))):
             notes.append(
                 f'data.{name}: lists of folders or splits are written as '
@@ -90,15 +97,20 @@ def unwrap_datasets(cfg: Config) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _parted(entry: Any) -> list[Any]:
-    """Split a data set into one for each of its folders or splits."""
+def _lists(entry: Any, *more: str) -> dict[str, list[str]]:
+    """Return the lists of folders or splits of a data set, by key."""
     if not isinstance(entry, Mapping):
-        return [entry]
-    lists = {
+        return {}
+    return {
         key: list(entry[key])
-        for key in ('img_dir', 'ann_dir', 'split')
+        for key in ('img_dir', 'split', *more)
         if isinstance(entry.get(key), (list, tuple))
     }
+
+
+def _parted(entry: Any) -> list[Any]:
+    """Split a data set into one for each of its folders or splits."""
+    lists = _lists(entry, 'ann_dir')
     lengths = {len(values) for values in lists.values()}
     if len(lengths) != 1:
         return [entry]

@@ -79,19 +79,26 @@ class Blocks:
         )
 
 
-def cells(number: int, size: tuple[int, int], groups: int) -> NDArray[Any]:
+def cells(
+    number: int,
+    size: tuple[int, int],
+    groups: int,
+    painted: tuple[int, int] | None = None,
+) -> NDArray[Any]:
     """Deal out the cells of a grid over an image to groups.
 
     Args:
         number: Of the deal.
         size: Of the image, (H, W).
         groups: How many there are.
+        painted: The size that the image had when it was painted; None: this.
 
     Returns:
         int64 (H, W), the group of each pixel, from 0.
     """
     height, width = size
-    grid = _grid(number, 8 if min(size) >= _SMALL else 4, groups)
+    coarse = min(painted or size) < _SMALL
+    grid = _grid(number, 4 if coarse else 8, groups)
     side = len(grid)
     rows = np.arange(height)[:, None] * side // height
     columns = np.arange(width)[None] * side // width
@@ -279,10 +286,10 @@ def check_whole_views(key: str, dataset: Any, problems: list[str]) -> None:
     try:
         with seeded('whole views'):
             results = loader.load_image(0, paint)
-            nothing = np.zeros(results['img'].shape[:2], np.uint8)
-            sample = loader.transform(0, results, nothing)
+            size = results['img'].shape[:2]
+            sample = loader.transform(0, results, np.zeros(size, np.uint8))
         for image, meta in views_of(sample):
-            light = lies = cells(0, image.shape[1:], 2) == 1
+            light = lies = cells(0, image.shape[1:], 2, size) == 1
             if meta.get('flip'):
                 turn = meta.get('flip_direction') == 'vertical'
                 light = (np.flipud if turn else np.fliplr)(lies)

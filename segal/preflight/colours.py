@@ -55,7 +55,8 @@ def colours_enter_alike(data: Data, problems: list[str]) -> None:
                         f'{pool.key}.pipeline, where a pixel of '
                         f'{_numbers(flat[0, 0])} enters the network as '
                         f'{_numbers(seen)}; got {found}; write the same '
-                        'Normalize (mean, std, to_rgb) in both'
+                        'Normalize (mean, std, to_rgb) in both, and other '
+                        'steps that always change colours'
                     )
                     return
     except (DataError, LookupError, TypeError, AttributeError, ValueError):
@@ -66,7 +67,7 @@ def _flat_images(image: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Make images like one of the pool, each of one colour.
 
     Of up to four channels, one image for each, which is light there alone;
-    else a dark and a light one.
+    else a dark and a light one. Then a grey one, which a gamma would change.
     """
     low, high = 0, 255
     if image.dtype != np.uint8:
@@ -81,6 +82,8 @@ def _flat_images(image: NDArray[Any]) -> Iterator[NDArray[Any]]:
     else:
         for value in (low, high):
             yield np.full_like(image, value)
+    grey = float(low) + (float(high) - float(low)) * 3 / 8
+    yield np.full_like(image, grey)
 
 
 def _enters(loader: LoadFirst, index: int, flat: NDArray[Any]) -> Values:

@@ -12,10 +12,10 @@ from mmseg.core import build_optimizer
 from torch import nn
 
 from segal.config import ActiveLearningConfig
+from segal.config.rates import RateError, lr_hooks, rates
 from segal.config.spans import Span
 from segal.preflight.reach import rounds_in_words
 from segal.preflight.schedules import fitted
-from segal.runner.rates import RateError, lr_hooks, rates
 
 
 def rates_table(

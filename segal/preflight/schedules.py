@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from segal.config import ActiveLearningConfig
+from segal.config.rates import RateError, is_mmcvs, lr_hooks, rates
 from segal.config.shapes import mapping
 from segal.config.spans import (
     LENGTH,
@@ -34,7 +35,6 @@ from segal.preflight.reach import (
     unreached_intervals,
     unreached_steps,
 )
-from segal.runner.rates import RateError, is_mmcvs, lr_hooks, rates
 
 LEAST = 0.1
 """Least share of the intended learning rate that still trains."""

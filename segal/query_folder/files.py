@@ -18,38 +18,6 @@ from segal.query_folder.query import Query
 _QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 
 
-def check_out(out: Path, folder: Path) -> None:
-    """Check that a query may write into a folder.
-
-    Raises:
-        StateError: ``out`` is a file, is not empty, lies in the folder of the
-            images, or cannot be made.
-    """
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise StateError(
-            f'--out: wanted a folder outside {folder}, since the pictures '
-            f'would be images of the next query; got {out}'
-        )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        held = sorted(path.name for path in out.iterdir())
-    except FileExistsError as error:
-        raise StateError(
-            f'--out: wanted a folder, or a name for one, got a file ({out}); '
-            'name another'
-        ) from error
-    except OSError as error:
-        raise StateError(
-            f'--out: {out} cannot be made ({error.strerror or error}); name '
-            'another'
-        ) from error
-    if held:
-        raise StateError(
-            f'--out: wanted an empty or new folder, got {out} with '
-            f'{held[0]!r} in it; name another'
-        )
-
-
 def write(
     query: Query, out: Path, pictures: int, config: str
 ) -> dict[str, Any]:

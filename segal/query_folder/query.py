@@ -9,38 +9,30 @@ import copy
 import logging
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from mmcv import Config
-from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
 import segal.datasets
 import segal.models  # noqa: F401  (fills the registries)
-from segal.active.dataset.listing import check, listing
-from segal.active.dataset.orientation import look_at_orientations
-from segal.active.dataset.pool import Pool, open_pool
-from segal.active.dataset.scan import LOOKS
+from segal.active.dataset.pool import Pool
 from segal.active.heuristics import BaseHeuristic
 from segal.active.scoring import Scorer
 from segal.active.selectors import QueryContext
 from segal.active.units import QueryUnit
-from segal.config.kinds import Channels, accepts
-from segal.errors import ConfigError, DataError, StateError
+from segal.errors import ConfigError, StateError
 from segal.experiment.features import features_folder
-from segal.experiment.image_summary import show
 from segal.experiment.selecting import shape_of
-from segal.experiment.trained import Trained, load_trained, test_pipeline_of
+from segal.experiment.trained import Trained, load_trained
 from segal.features.of_pool import PoolFeatures
 from segal.models.mc_dropout import check_dropout
-from segal.openmmlab.built import building
-from segal.preflight.images import enter_alike
+from segal.query_folder.folder import open_trained, path_of
 from segal.query_folder.parts import (
     Parts,
     Request,
@@ -124,8 +116,7 @@ class Query:
 
     def path(self, name: str) -> str:
         """Return the path of an image, relative to the folder."""
-        infos = self.pool.dataset.img_infos
-        return Path(infos[self.pool.position[name]]['filename']).as_posix()
+        return path_of(self.pool, name)
 
     def scores(self, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Compute the score maps of some images again."""
@@ -167,37 +158,16 @@ def _query_folder(
 ) -> Query:
     request = with_threshold(cfg, request)
     parts, problems = resolve_parts(cfg, request)
-    pipeline, notes = test_pipeline_of(cfg)
-    if not pipeline:
-        problems.append(
-            'data.query.pipeline: wanted a test pipeline there, in data.test, '
-            'in data.val or as test_pipeline; got none'
-        )
     problems += request.problems()
     if problems:
         raise ConfigError(problems)
     built = build_heuristic(parts)
     extractor = build_extractor(parts)
-    device = torch.device('cpu')
-    if torch.cuda.is_available():
-        device = torch.device('cuda', torch.cuda.current_device())
     plain = copy.deepcopy(cfg)
-    trained = load_trained(cfg, checkpoint, device)
+    trained, pool, notes = open_trained(cfg, checkpoint, folder)
     _join(trained, plain, request.committee)
     if 'samples' in built.needs:
         check_dropout(trained.wrapper.model)
-    pool = open_folder(
-        folder,
-        pipeline,
-        trained,
-        notes,
-        suffixes(plain, 'img_suffix'),
-        suffixes(plain, 'seg_map_suffix'),
-    )
-    problems = show(pool, _channels(plain), notes)
-    enter_alike(pool, problems)
-    if problems:
-        raise ConfigError(problems)
     scratch = TemporaryDirectory(prefix='segal-query-')
     kept = Path(scratch.name)
     unit = request.asks
@@ -209,7 +179,7 @@ def _query_folder(
         features = PoolFeatures(
             pool,
             extractor,
-            device,
+            trained.wrapper.device,
             features_folder(extractor, kept),
             request.workers,
             logging.getLogger(__name__),
@@ -227,26 +197,6 @@ def _query_folder(
         request, parts, trained, scorer, built, selection, maps, means,
         seconds, notes, scratch,
     )  # fmt: skip
-
-
-def _channels(cfg: Config) -> Any:
-    """Read which channels a config shows as R, G and B; None where unsaid."""
-    active = cfg.get('active_learning')
-    shown = active.get('visualize') if isinstance(active, Mapping) else None
-    found = shown.get('channels') if isinstance(shown, Mapping) else None
-    return found if accepts(Channels, found) else None
-
-
-def suffixes(cfg: Config, key: str) -> tuple[str, ...]:
-    """Read a config's ``img_suffix`` or ``seg_map_suffix``; empty if unset."""
-    data = cfg.get('data')
-    for name in ('query', 'test', 'val', 'train'):
-        section = data.get(name) if isinstance(data, Mapping) else None
-        found = section.get(key) if isinstance(section, Mapping) else 0
-        several = found if isinstance(found, list | tuple) else (found,)
-        if all(isinstance(x, str) and x for x in several):
-            return tuple(several)
-    return ()
 
 
 def _join(trained: Trained, cfg: Config, checkpoints: Sequence[Path]) -> None:
@@ -276,10 +226,6 @@ def _spent_elsewhere(
             f'each image wherever they are best: up to {most} in one image'
         ]
     return []
-
-
-def _cases(suffix: str) -> tuple[str, str, str]:
-    return suffix, suffix.upper(), f'.{suffix[1:].capitalize()}'
 
 
 def select(
@@ -327,51 +273,3 @@ def select(
         means[scorer.pool.position[image.name]] = score.mean(dtype=np.float64)
     assert maps is not None
     return selector.choose([selector.candidates()]), maps, means
-
-
-def open_folder(
-    folder: Path,
-    pipeline: Any,
-    trained: Trained,
-    notes: list[str],
-    more: Sequence[str] = (),
-    maps: Sequence[str] = (),
-) -> Pool:
-    """Open the images of a folder as a pool without annotations.
-
-    Subfolders are searched, and hidden files left out. ``more`` are further
-    suffixes of images; ``maps`` are those of annotations, which may lie beside
-    the images. Files that are left out or turned by EXIF are added to
-    ``notes``.
-
-    Raises:
-        ConfigError: The pipeline cannot be built.
-        DataError: No folder, no images, or some that cannot be decoded.
-    """
-    if not folder.is_dir():
-        raise DataError(
-            f'{folder}: wanted a folder of images, got '
-            f'{"a file" if folder.exists() else "nothing there"} (seen from '
-            f'{Path.cwd()}); correct the path'
-        )
-    where = str(folder.absolute())
-    with listing() as listed, building('data.query.pipeline', pipeline):
-        dataset = CustomDataset(
-            pipeline,
-            img_dir=where,
-            data_root=where,  # no draw depends on the folder's place
-            img_suffix=(*(x for y in LOOKS for x in _cases(y)), *more),
-            seg_map_suffix=tuple(maps) or '.png',
-            classes=trained.classes,
-            palette=trained.palette,
-            test_mode=True,
-        )
-    check(listed)
-    if not len(dataset):
-        raise DataError(
-            f'{folder}: wanted images ({", ".join((*LOOKS, *more))}) in it or '
-            'its subfolders, got none; correct the path'
-        )
-    seen = look_at_orientations(dataset, str(folder))
-    notes += listed.notes + seen.notes
-    return open_pool(dataset, key=str(folder))

@@ -267,6 +267,8 @@ def summarise(
     lines += [
         f'  rounds    {work_dir / "rounds.json"}',
         f'  model     {work_dir}/round_{len(rows) - 1:03d}/final.pth',
+        'Masks for a folder of images: segal predict '
+        f'{work_dir} IMAGES_DIR --out DIR',
     ]
     experiment.logger.info('\n'.join(lines))
     terminal.finish('\n'.join([*lines, *terminal.log_words()]))

@@ -71,15 +71,9 @@ def paint(person, item, truth):
         person.click('#confirm-yes')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    'name',
-    [
-        'mixed',
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ('squares', 'pixel', 'superpixels', 'image')
-        ),
-    ],
+    'name', ['mixed', 'squares', 'pixel', 'superpixels', 'image']
 )
 @pytest.mark.timeout(600)
 def test_keys_in_a_browser_give_the_run_of_ground_truth(

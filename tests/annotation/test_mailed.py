@@ -69,7 +69,7 @@ def test_pixels_are_answered_and_read_back(opening, work, tmp_path):
 @pytest.mark.parametrize(
     ('unit', 'answer'),
     [
-        ('region', 'dominant'),
+        pytest.param('region', 'dominant', marks=pytest.mark.slow),
         ('region', 'all'),
         pytest.param('image', 'all', marks=pytest.mark.slow),
     ],
@@ -388,6 +388,7 @@ def test_nothing_moves_when_answers_are_counted(opening, work):
     assert after[: len(before)] == before
 
 
+@pytest.mark.slow
 def test_names_are_shown_as_they_are(opening, tmp_path):
     work = tmp_path / '<img src=x onerror=alert(1)> <!--<script>'
     ask(work)

@@ -40,6 +40,7 @@ def test_skipped_items_come_back_last(visit):
         assert written(fake)[-1] == (0, 'class', 1)
 
 
+@pytest.mark.slow
 def test_undo_goes_back_to_any_depth_and_over_a_reload(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -85,6 +86,7 @@ def test_the_complete_round_can_still_be_undone(visit):
         assert fake.questions[1].standing['class'] == 2
 
 
+@pytest.mark.slow
 def test_an_undo_is_not_overtaken_where_the_server_is_slow(visit):
     with asking(pixels(9)) as fake:
         person = visit(fake.url)
@@ -131,6 +133,7 @@ def test_times_start_with_the_painting_and_leave_hidden_tabs_out(visit):
         assert second['hidden_ms'] == 0
 
 
+@pytest.mark.slow
 def test_two_answers_come_from_no_repeated_key(visit):
     with asking(pixels(9)) as fake:
         person = visit(fake.url)

@@ -27,6 +27,7 @@ def test_answers_given_offline_are_sent_once_when_back(visit):
         assert person.page.locator('#banner').is_hidden()
 
 
+@pytest.mark.slow
 def test_unsent_answers_outlive_a_reload(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)
@@ -45,6 +46,7 @@ def test_unsent_answers_outlive_a_reload(visit):
         assert [post['rev'] for post in fake.posts] == [0, 0, 2]
 
 
+@pytest.mark.slow
 def test_a_lost_reply_writes_no_second_answer(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)

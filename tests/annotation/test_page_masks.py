@@ -74,6 +74,7 @@ def test_a_brush_of_one_pixel_paints_just_that(visit):
         assert not person.problems
 
 
+@pytest.mark.slow
 def test_polygon_patch_and_fill_of_the_rest(visit):
     with asking(wholes()) as fake:
         person = visit(fake.url)

@@ -72,9 +72,8 @@ def test_two_persons_share_a_round(visit, serving, tmp_path):
     }
 
 
-@pytest.mark.parametrize(
-    'unit', ['region', pytest.param('image', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('unit', ['region', 'image'])
 def test_masks_reach_the_disk(visit, serving, tmp_path, unit):
     options = {'answer': 'all'} if unit == 'region' else {}
     served, request = serving(unit, **options)

@@ -294,6 +294,17 @@ def test_repeated_and_parted_data_sets():
     assert sum('are written as 3 data sets' in note for note in notes) == 1
 
 
+def test_the_lists_of_the_pool_stay_one_data_set():
+    lists = dict(img_dir='images', split=['a', 'b'], ann_dir=['c', 'd'])
+    query = dict(minimal().data.query, img_dir='images', split=['a', 'b'])
+    cfg, _, notes = read(
+        data__train=dict(dataset(PIPELINE), **lists), data__query=query
+    )
+    assert cfg.data.train.split == cfg.data.query.split == ['a', 'b']
+    assert cfg.data.train.ann_dir == ['c', 'd']
+    assert not any('are written as' in note for note in notes)
+
+
 def test_every_loss_averages_over_labelled_pixels():
     cfg, _, notes = read(
         model__decode_head__loss_decode=[

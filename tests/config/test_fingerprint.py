@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from mmcv.runner import HOOKS
+from mmcv.runner.hooks import LrUpdaterHook
 
 from segal.config import differing_keys, dump_config, fingerprint
 from segal.config.fingerprint import settings_of
@@ -68,11 +70,44 @@ def test_rounds_count_where_one_schedule_spans_them_all():
     )
 
 
-def test_rounds_are_free_where_rates_do_not_depend_on_them():
-    step = ONE | dict(lr_config=dict(policy='step', step=[3]))
-    _, _, text = saved(**step)
-    more, _, _ = saved(**step, runner__sample_rounds=9)
-    assert differing_keys(text, more) == []
+@HOOKS.register_module()
+class SawLrUpdaterHook(LrUpdaterHook):
+    """A policy of a user: a saw, of so many iterations or of the whole."""
+
+    def __init__(self, teeth=None, **kwargs):
+        super().__init__(**kwargs)
+        self.teeth = teeth
+
+    def get_lr(self, runner, base_lr):
+        length = self.teeth or runner.max_iters
+        return base_lr * (1 - runner.iter % length / length)
+
+
+CYCLE = dict(policy='cyclic', target_ratio=(0.9, 1), cyclic_times=1)
+
+
+@pytest.mark.parametrize(
+    ('lr', 'momentum', 'depends'),
+    [
+        (dict(policy='step', step=[3]), None, False),
+        (dict(policy='CosineRestart', periods=[99], min_lr=0), None, False),
+        (dict(policy='CosineAnnealing', min_lr=0), None, True),
+        (dict(policy='OneCycle', max_lr=0.1), None, True),
+        (dict(policy='step', step=[3]), CYCLE, True),
+        (dict(policy='saw', teeth=4, by_epoch=False), None, False),
+        (dict(policy='saw', by_epoch=False), None, True),
+    ],
+)
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_rounds_are_free_where_rates_do_not_depend_on_them(
+    lr, momentum, depends, by_epoch
+):
+    changes = ONE | dict(
+        lr_config=lr, momentum_config=momentum, runner__by_epoch=by_epoch
+    )
+    _, _, text = saved(**changes)
+    more, _, _ = saved(**changes, runner__sample_rounds=9)
+    assert bool(differing_keys(text, more)) == depends
 
 
 @pytest.mark.parametrize('changes', SAME)

@@ -337,6 +337,11 @@ POOL = [PoolImage(f'{k}', (10, 20)) for k in range(10)]
             3,
             'model.auxiliary_head.0.num_classes: wanted 3',
         ),
+        (
+            dict(model__decode_head__num_classes=256),
+            256,
+            'data.train.classes: wanted at most 255, since labels are kept',
+        ),
         (dict(model__decode_head__num_classes=1), 2, None),
         (
             dict(model__decode_head__num_classes=2),

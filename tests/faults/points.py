@@ -268,9 +268,3 @@ POINTS = (
     *(Point(*row, scenario='two') for row in RANK_0),
     *(Point(*row, scenario='two', rank=1) for row in RANK_1),
 )
-
-QUICK = (
-    'half of a label file',
-    'labels stored, the round not sealed',
-)
-"""Those that the suite goes through each time."""

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.faults.harness import SCENARIOS, Run, kill_after, kill_at
-from tests.faults.points import POINTS, QUICK
+from tests.faults.points import POINTS
 
 pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 
@@ -38,7 +38,15 @@ def test_every_point_has_a_name_and_a_scenario():
     assert {one.scenario for one in POINTS} == set(SCENARIOS)
 
 
-@pytest.mark.parametrize('name', QUICK)
+@pytest.mark.parametrize(
+    'name',
+    [
+        'half of a label file',
+        pytest.param(
+            'labels stored, the round not sealed', marks=pytest.mark.slow
+        ),
+    ],
+)
 def test_killed_at(name, baselines, tmp_path):
     where = point(name)
     outcome = kill_at(where, baselines(where.scenario), tmp_path / 'run')

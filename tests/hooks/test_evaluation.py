@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +119,25 @@ def test_the_best_of_a_snapshot_is_in_this_folder_and_of_this_metric(
     here = str(tmp_path / name)
     assert best == (dict(best_score=0.5, best_ckpt=here) if kept else {})
     assert hook.best_ckpt_path == (here if kept else None)
+
+
+def test_the_best_by_an_automatic_metric_is_not_that_of_another(parts):
+    """``'auto'`` is the first result of the evaluation, here aAcc."""
+    model, dataset, folder = parts
+    runner = Runner(model, folder)
+    runner.meta = dict(
+        hook_msgs=dict(best_score=2.0, best_ckpt='best_mIoU_epoch_1.pth')
+    )
+    runner.epoch = runner.iter = 0
+    saved = []
+    runner.save_checkpoint = lambda *args, filename_tmpl, **kwargs: (
+        saved.append(filename_tmpl)
+    )
+    hook = hook_on(dataset, range(8), save_best='auto')
+    hook.before_run(runner)
+    hook._do_evaluate(runner)
+    best = runner.meta['hook_msgs']
+    assert hook.key_indicator == 'aAcc'
+    assert best['best_score'] == pytest.approx(hook.latest['aAcc'])
+    assert saved == [Path(best['best_ckpt']).name]
+    assert saved[0].startswith('best_aAcc_')

@@ -1,12 +1,14 @@
-"""mmcv's hook of gathered gradients in a phase amid one schedule."""
+"""Gradients that are gathered in a phase amid one schedule."""
 
 import logging
 from pathlib import Path
 
+import pytest
 import torch
 from mmcv.runner.hooks import GradientCumulativeOptimizerHook
 
 from segal.config.spans import Span
+from segal.hooks.gathering import gather_within_phase
 from segal.runner.inner import RoundContext, RoundEpochRunner
 
 
@@ -19,24 +21,48 @@ class Slope(torch.nn.Module):
         return dict(loss=(self.weight * batch).sum())
 
 
-def test_a_phase_with_longer_epochs_than_those_before_steps_at_its_end(
-    tmp_path,
+class Steps(torch.optim.SGD):
+    """Plain descent that keeps the gradient of each step."""
+
+    def step(self):
+        (group,) = self.param_groups
+        self.__dict__.setdefault('seen', []).append(
+            group['params'][0].grad.item()
+        )
+        super().step()
+
+
+@pytest.mark.parametrize(
+    ('first', 'per_epoch', 'steps'),
+    [
+        (4, 3, 2),  # 4 to 7, and two at the end
+        (6, 3, 2),  # two up to 7, then four
+        (5, 2, 2),  # three up to 7, and one
+        (7, 1, 2),  # one, and one
+    ],
+)
+@pytest.mark.parametrize('schedule', [40, 12])
+def test_each_step_is_the_mean_of_what_it_sums(
+    first, per_epoch, steps, schedule, tmp_path
 ):
-    """Two epochs of 2 batches are over; two of 3 end at iteration 10 of 12."""
+    """Two epochs amid a schedule, of batches with a gradient of 1 each."""
     model = Slope()
+    optimizer = Steps(model.parameters(), lr=1.0)
     runner = RoundEpochRunner(
         model,
-        optimizer=torch.optim.SGD(model.parameters(), lr=1.0),
+        optimizer=optimizer,
         work_dir=str(tmp_path),
         logger=logging.getLogger('gathered'),
         max_epochs=4,
     )
-    span = Span(4, 6, 10, first_epoch=2, per_epoch=3, schedule_epochs=4)
-    runner.context = RoundContext(1, 2, Path(tmp_path), 4, span)
-    runner._iter, runner._epoch = 4, 2
+    span = Span(
+        first, 2 * per_epoch, schedule, 2, per_epoch, schedule_epochs=4
+    )
+    runner.context = RoundContext(1, 2, Path(tmp_path), first, span)
+    runner._iter, runner._epoch = first, 2
     runner.register_hook(GradientCumulativeOptimizerHook(cumulative_iters=4))
-    runner.fit([torch.ones(1)] * 3)
-    assert runner.iter == 10
-    # 4 batches of a quarter, and 2 of a half
-    assert model.weight.item() == -2
+    gather_within_phase(runner, first)
+    runner.fit([torch.ones(1)] * per_epoch)
+    assert runner.iter == first + 2 * per_epoch
+    assert optimizer.seen == pytest.approx([1.0] * steps)
     assert model.weight.grad is None

@@ -24,7 +24,7 @@ from segal.models.losses.domains import weigh_domains
 from tests import model_zoo
 from tests.ranks import run_ranks
 
-COMMON = ('point_rend', 'encnet', 'knet')
+COMMON = ('point_rend', 'encnet')
 """Families with heads of their own, in the ordinary suite."""
 
 NORM = dict(type='BN', requires_grad=True)

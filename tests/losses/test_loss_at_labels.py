@@ -74,7 +74,7 @@ LOSSES_OF_A_HEAD = {
     ],
     'twice': [CE, dict(loss_weight=0.5, **CE)],
 }
-QUICK = ('cgnet', 'fastscnn', 'point_rend', 'segformer', 'stdc')
+QUICK = ('cgnet', 'fastscnn', 'point_rend', 'segformer')
 """Families that the ordinary suite tries, heads of their own among them."""
 LABELS = ('few', 'one image', 'one', 'none', 'half', 'all')
 

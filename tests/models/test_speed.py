@@ -187,6 +187,7 @@ def test_a_part_that_cannot_be_compiled_is_run_as_it_is(caplog):
     assert 'no compiler on this machine' in caplog.text
 
 
+@pytest.mark.slow
 def test_queries_and_teachers_are_never_compiled():
     part = Doubling()
     compiled = Compiled(part, True)

@@ -163,7 +163,7 @@ ALIKE = {
     'tested at another scale': show(
         dict(type='Resize', keep_ratio=True), ['query', 'val']
     ).replace('dict(test_pipeline[1])', 'dict(test_pipeline[1], '
-              'img_scale=(80, 60))'),
+              'img_scale=(160, 120))'),
 }  # fmt: skip
 
 

@@ -514,6 +514,17 @@ REFUSED = {
         2,
         ('data.val.pipeline: wanted colours as in data.query.pipeline',),
     ),
+    'predictions on brighter images': (
+        'colour',
+        'last = dict(test_pipeline[1])\n'
+        "last['transforms'] = [dict(type='AdjustGamma', gamma=1.5), "
+        "*last['transforms']]\n"
+        "for one in ('query', 'val'):\n"
+        "    data[one]['pipeline'] = [test_pipeline[0], last]",
+        None,
+        2,
+        ('data.train.pipeline: wanted colours as in data.query.pipeline',),
+    ),
     'training on 0 to 1, predictions on -1 to 1': (
         'float',
         'train_pipeline[-4].update(mean=[0.0], std=[1.0])\n'
@@ -571,6 +582,7 @@ def test_a_source_of_another_type_may_have_a_scale_of_its_own(tmp_path):
     [
         dict(type='PhotoMetricDistortion'),
         dict(type='RandomColorJitter', hue=0.5),
+        dict(type='RandomColorJitter', brightness=0.1, contrast=0.1),
         dict(type='RandomGrayscale', prob=0.9),
         dict(type='RandomGaussianBlur', sigma=(1, 30)),
     ],

@@ -1,5 +1,6 @@
 """What is in the pool is what the user put there, each image with its mask."""
 
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import mmcv
 import numpy as np
 import pytest
 from mmcv import Config
+from mmseg.datasets import build_dataset as mmseg_build_dataset
 from PIL import Image
 
 from segal.active.dataset.listing import build_listed
@@ -17,7 +19,7 @@ from segal.active.dataset.orientation import (
 )
 from segal.active.dataset.pool import open_pool
 from segal.errors import ConfigError, DataError
-from segal.query_folder.query import open_folder, suffixes
+from segal.query_folder.folder import open_folder, suffixes
 from tests.bad_input.experiment import Experiment
 
 READ = [
@@ -46,16 +48,19 @@ def root(tmp_path):
     return tmp_path
 
 
-def listed(root, **options):
-    section = dict(
+def section(root, **options):
+    return dict(
         type='CustomDataset',
         data_root=str(root),
         img_dir='images',
         ann_dir='masks',
         classes=('one', 'two'),
         pipeline=READ,
-    )
-    return build_listed(section | options)
+    ) | dict(options)
+
+
+def listed(root, **options):
+    return build_listed(section(root, **options))
 
 
 def names(dataset):
@@ -83,6 +88,47 @@ def test_a_clean_folder_is_listed_as_mmseg_lists_it(root):
     assert dataset.img_infos == own
     assert len(own) == 4
     assert not notes
+
+
+def test_lists_of_folders_are_one_data_set(root):
+    """Each image keeps the mask of its own folder."""
+    for number, name in enumerate(('a', 'c')):
+        image(root / 'more' / 'x' / f'{name}.jpg', value=200)
+        mask(root / 'other' / 'y' / f'{name}.png', value=number)
+    lists = dict(img_dir=['images', 'more/x'], ann_dir=['masks', 'other/y'])
+    dataset, _ = listed(root, **lists)
+    parts = mmseg_build_dataset(section(root, **lists)).datasets
+    apart = [part[i] for part in parts for i in range(len(part))]
+    assert len(dataset) == 4
+    for mine, theirs in zip(dataset, apart, strict=True):
+        for key in ('img', 'gt_semantic_seg'):
+            assert np.array_equal(mine[key], theirs[key])
+    assert [image.name for image in open_pool(dataset)] == [
+        'CustomDataset/./images/a.jpg',
+        'CustomDataset/./images/b.jpg',
+        'CustomDataset/./more/x/a.jpg',
+        'CustomDataset/./more/x/c.jpg',
+    ]
+
+
+def test_lists_of_splits_keep_the_names_of_images(root):
+    """As VOC with further annotations: one folder of images, two of masks."""
+    mask(root / 'more' / 'b.png', value=1)
+    for name in ('a', 'b'):
+        (root / f'{name}.txt').write_text(name)
+    dataset, _ = listed(
+        root, ann_dir=['masks', 'more'], split=['a.txt', 'b.txt']
+    )
+    assert names(dataset) == ['a.jpg', 'b.jpg']
+    assert [one['gt_semantic_seg'].max() for one in dataset] == [0, 1]
+    with pytest.raises(ConfigError, match=r'every image once, got .*b\.jpg'):
+        open_pool(listed(root, ann_dir=['masks'] * 2, split=['b.txt'] * 2)[0])
+
+
+def test_folders_that_share_none_are_named(root):
+    folders = [str(root / 'images'), os.path.relpath(root / 'images')]
+    with pytest.raises(ConfigError, match='img_dir: wanted folders below one'):
+        listed(root, data_root=None, img_dir=folders, ann_dir=None)
 
 
 @pytest.mark.parametrize(

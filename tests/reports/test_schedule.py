@@ -10,6 +10,7 @@ from mmcv.runner.hooks.lr_updater import LrUpdaterHook
 
 import segal.utils.train  # noqa: F401  (fills the registries)
 from segal.config import load_config, read_config
+from segal.config.rates import lr_hooks, rates
 from segal.config.spans import Span, fit, spans_of
 from segal.preflight.schedules import (
     check_groups,
@@ -17,7 +18,6 @@ from segal.preflight.schedules import (
     fitted,
     unmatched_keys,
 )
-from segal.runner.rates import lr_hooks, rates
 from segal.train_active_learning import main
 from tests.config.minimal import change, minimal, read
 from tests.loggers import forget_loggers

@@ -172,7 +172,8 @@ def test_per_image_is_the_sort_of_each(seed, amount, levels, share, percent):
 
         best = [x[3] for x in everything if x[2] == image.name]
         quota = min(amount, len(best))
-        randoms = int(quota * share + 0.5)
+        up = key(0, 3, 'share by chance', image.name) / 2**64
+        randoms = int(quota * share + 1 - up)
         wanted = drawn(sorted(best), 'shuffle')[:randoms]
         rest = [place for place in best if place not in wanted]
         quota -= randoms
@@ -338,7 +339,28 @@ def test_shuffle_prop_replaces_that_share(share):
         options = dict(per_image=name == 'PixelsPerImage', shuffle_prop=share)
         selection, _ = pool.select(name, 10, options)
         top = (selection.places['a'] >= 2490).sum()
-        assert top == 10 - int(10 * share + 0.5)
+        halves = (10 * share, 10 * share + 0.5)  # one or the other
+        assert top in {10 - int(count) for count in halves}
+
+
+@pytest.mark.parametrize('quota', [1, 3])
+@pytest.mark.parametrize('share', [0.2, 0.5, 0.9])
+def test_shuffle_prop_is_a_share_of_all_picks_however_few_an_image_has(
+    quota, share
+):
+    pool = one_image(20, 20, np.arange(400))
+    images = [PoolImage(f'{i:03d}', (20, 20)) for i in range(400)]
+    pool.images, pool.free = images, np.full(400, 400)
+    pool.scores = {x.name: pool.scores['a'] for x in images}
+    pool.available = {x.name: pool.available['a'] for x in images}
+    options = dict(per_image=True, shuffle_prop=share)
+    selection, _ = pool.select('PixelsPerImage', quota, options)
+    places = [selection.places[x.name] for x in images]
+    best = sum((at >= 400 - quota).sum() for at in places)
+    by_chance = 1 - best / (400 * quota)
+    assert by_chance == pytest.approx(share, abs=0.08)
+    counts = {int((at < 400 - quota).sum()) for at in places}
+    assert len(counts) > 1
 
 
 class TestWholeImages:

@@ -21,6 +21,7 @@ from mmseg.datasets import CustomDataset
 from mmseg.datasets import build_dataset as mmseg_build_dataset
 from mmseg.utils import get_root_logger
 
+from segal.active.dataset.joined import joined
 from segal.active.dataset.scan import (
     Folder,
     count_of,
@@ -60,6 +61,7 @@ def build_listed(
     with listing() as found:
         dataset = mmseg_build_dataset(section, defaults)
     check(found)
+    dataset = joined(dataset)
     if _lacks_colours(dataset, section):  # mmseg draws them at random
         dataset.PALETTE = distinct_palette(len(dataset.CLASSES))
     return dataset, found.notes + _hidden_of_own(dataset)

@@ -19,6 +19,7 @@ from segal.structures import (
 )
 
 from .context import Bools, Floats, Ints, Keys, QueryContext
+from .quotas import drawn_share
 from .top import Picks
 
 
@@ -61,8 +62,9 @@ class BaseSelector(ABC):
         budget: Of the round.
         round: Number of the label file.
         seed: Of the experiment.
-        shuffle_prop: Share of random picks; halves of a pick are rounded up.
-            The random picks are drawn first, then the best of the rest.
+        shuffle_prop: Share of random picks. They are drawn first, then the
+            best of the rest. Over the whole pool, halves of a pick are
+            rounded up; in an image, a keyed draw rounds up or down.
         opened: bool (P,).
         asked: Image -> bool (H, W).
         available: Image -> bool (H, W).
@@ -160,6 +162,11 @@ class BaseSelector(ABC):
         ``name`` is that of an image, for draws of its places.
         """
         return key(self.seed, self.round, purpose, *name)
+
+    def share_by_chance(self, image: PoolImage, quota: int) -> int:
+        """Count the random picks among those of one image."""
+        stream = self.stream('share by chance', image.name)
+        return drawn_share(quota, self.shuffle_prop, stream)
 
     def draws(self, purpose: str, name: str, places: Ints) -> Keys:
         """Draw a uniform uint64 for each of n places, the same on any rank."""

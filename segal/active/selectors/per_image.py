@@ -11,7 +11,7 @@ from segal.structures import Candidates, PoolImage, Prediction, Selection, Unit
 
 from .base import BaseSelector
 from .context import Bools, Floats, Ints, QueryContext
-from .quotas import quotas, rounded_share, top_count
+from .quotas import quotas, top_count
 from .top import Picks, best, lowest
 
 
@@ -90,7 +90,7 @@ class PixelsPerImage(BaseSelector):
             return
         by_chance = np.empty(0, np.int64)  # indices into places
         left, scores_left = np.arange(len(places)), scores  # of the others
-        randoms = rounded_share(quota, self.shuffle_prop)
+        randoms = self.share_by_chance(image, quota)
         if randoms:
             draws = self.draws('shuffle', image.name, places)
             by_chance = lowest(draws, randoms)

@@ -47,6 +47,22 @@ def rounded_share(count: int, share: float) -> int:
     return int(exact.to_integral_value(ROUND_HALF_UP))
 
 
+def drawn_share(count: int, share: float, stream: int) -> int:
+    """Compute ``count * share``, rounded up or down by a draw.
+
+    Over many images the rounded numbers then add up to the share, however few
+    each of them has.
+
+    Args:
+        count: How many there are.
+        share: 0 to 1.
+        stream: Key of the draw.
+    """
+    exact = Decimal(str(float(share))) * count
+    whole = int(exact)
+    return whole + (stream / 2.0**64 < float(exact - whole))
+
+
 def top_count(pixels: int, percent: float) -> int:
     """Count the pixels of the top ``percent`` of an image, rounded down."""
     exact = Decimal(str(float(percent))) * pixels / 100

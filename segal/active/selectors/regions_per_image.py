@@ -10,7 +10,7 @@ from segal.seeding import uniform
 from segal.structures import Candidates, PoolImage, Prediction, Selection
 
 from .context import Bools, Floats, Ints, QueryContext
-from .quotas import quotas, rounded_share, top_count
+from .quotas import quotas, top_count
 from .regions import BaseRegions
 from .top import Picks
 
@@ -79,7 +79,7 @@ class RegionsPerImage(BaseRegions):
             return
         asked = self.asked(image)
         picks = Picks.join([])
-        randoms = rounded_share(quota, self.shuffle_prop)
+        randoms = self.share_by_chance(image, quota)
         if randoms:
             draws = self.draws('shuffle', image.name, np.arange(image.pixels))
             chance = uniform(draws).reshape(image.size)

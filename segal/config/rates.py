@@ -1,4 +1,4 @@
-"""Compute the learning rates of a phase from mmcv's hooks, untrained."""
+"""Compute learning rates and momenta of a phase from mmcv's hooks."""
 
 from __future__ import annotations
 
@@ -45,6 +45,16 @@ def lr_hooks(lr_config: Any, custom_hooks: Any = None) -> list[Any]:
     return built
 
 
+def momentum_hooks(momentum_config: Any) -> list[Any]:
+    """Build the hooks that set the momentum; none where nothing does."""
+    built: list[Any] = []
+    catcher = SimpleNamespace(
+        register_hook=lambda hook, priority: built.append(hook)
+    )
+    BaseRunner.register_momentum_hook(catcher, copy.deepcopy(momentum_config))
+    return built
+
+
 def is_mmcvs(hooks: Sequence[Any]) -> bool:
     """Check that all hooks are mmcv's or ours, whose rates can be read."""
     return all(
@@ -54,15 +64,20 @@ def is_mmcvs(hooks: Sequence[Any]) -> bool:
 
 
 def rates(
-    hooks: Sequence[Any], base: Sequence[float], span: Span
+    hooks: Sequence[Any],
+    base: Sequence[float],
+    span: Span,
+    key: str = 'lr',
 ) -> NDArray[np.float64]:
     """Run hooks over the iterations of a phase.
 
     Args:
-        hooks: New hooks from :func:`lr_hooks`; they are used only once.
-        base: Learning rate of each of G groups of parameters, as the
-            optimizer has it before the first iteration.
+        hooks: New hooks from :func:`lr_hooks` or :func:`momentum_hooks`; they
+            are used only once.
+        base: Value of each of G groups of parameters, as the optimizer has it
+            before the first iteration.
         span: Of the phase.
+        key: ``'lr'``, or ``'momentum'``.
 
     Returns:
         float64 (T, G): the rates of the iterations that were looked at, the
@@ -71,7 +86,9 @@ def rates(
     Raises:
         RateError: A hook fails, or sets something that is no number.
     """
-    groups: list[dict[str, Any]] = [{'lr': lr, 'params': []} for lr in base]
+    groups: list[dict[str, Any]] = [
+        {key: value, 'params': []} for value in base
+    ]
     each = span.per_epoch or span.iters
     runner = SimpleNamespace(
         optimizer=SimpleNamespace(param_groups=groups),
@@ -103,7 +120,7 @@ def rates(
                         hook.before_train_epoch(runner)
             for hook in hooks:
                 hook.before_train_iter(runner)
-            found.append([float(group['lr']) for group in groups])
+            found.append([float(group[key]) for group in groups])
     except Exception as error:
         # Any class of a user's may be among the hooks.
         words = str(error) or 'no further words'
