@@ -9,7 +9,8 @@ from statistics import median
 import torch
 
 from segal.active.units.costs import Asked, Costs
-from segal.scaffold.images import Folder, note_copies
+from segal.scaffold.copies import note_copies
+from segal.scaffold.images import Folder
 from segal.seeding import key
 
 UNITS = ('pixel', 'superpixel', 'square', 'image')
