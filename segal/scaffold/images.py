@@ -202,7 +202,9 @@ def _header(path: Path, name: str) -> Photo | str:
         with Image.open(path) as image:
             width, height = image.size
             mode = image.mode
-            turn = image.getexif().get(_ORIENTATION, 1)
+            turn = 1  # a TIFF has its turned size already; all readers turn it
+            if image.format != 'TIFF':
+                turn = image.getexif().get(_ORIENTATION, 1)
     except Image.DecompressionBombError:
         return 'too large (above 178 million pixels)'
     except Exception:  # a damaged file can make Pillow raise anything

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segal.active.dataset.encodings import Encodings
 from segal.active.dataset.lossy import lossy_format
 from segal.active.dataset.scan import named
 from segal.errors import DataError
@@ -187,6 +188,7 @@ def _compare_sizes(masks: Masks, images: Folder) -> None:
 def _read(masks: Masks, images: Folder) -> None:
     """Count ids of some masks, and drop images whose mask is damaged."""
     broken = []
+    encodings = Encodings()
     for name in sample([one.name for one in images.photos], 'mask'):
         path = masks.path / masks.name_of(name)
         kind = lossy_format(path)
@@ -208,11 +210,13 @@ def _read(masks: Masks, images: Folder) -> None:
                 f'({len(colours)} of them in {path}); convert masks to grey '
                 'PNGs of ids 0, 1, 2 ..., and 255 for void'
             )
-        if ids.min() < 0 or ids.max() > VOID:
+        odd = ids[~((ids >= 0) & (ids <= VOID) & (ids % 1 == 0))]
+        if odd.size:
             raise DataError(
-                f'--masks: wanted class ids of 0 to 255, got {ids.max()} in '
+                f'--masks: wanted class ids of 0 to 255, got {odd.max()} in '
                 f'{path}; renumber them'
             )
+        encodings.check(path)
         counts = np.bincount(ids.astype(np.uint8).ravel(), minlength=256)
         masks.pixels += counts
         masks.files += counts > 0

@@ -9,6 +9,7 @@ from statistics import median
 import torch
 
 from segal.active.units.costs import Asked, Costs
+from segal.scaffold.copies import note_copies
 from segal.scaffold.images import Folder
 from segal.seeding import key
 
@@ -91,9 +92,13 @@ def make_plan(images: Folder, unit: str, people: bool) -> Plan:
         unit: What is asked.
         people: Whether the held-out images are yet to be labelled by people.
     """
-    train, val = split(
-        [one.name for one in images.photos], 30 if people else 500
-    )
+    copies = note_copies(images)
+    names = [one.name for one in images.photos if one.name not in copies]
+    train, val = split(names, 30 if people else 500)
+    for side in (train, val):  # nothing is held out that is learned, too
+        drawn = set(side)
+        side += [name for name, first in copies.items() if first in drawn]
+        side.sort()
     heights, widths = zip(*(one.upright for one in images.photos), strict=True)
     high, wide = median(heights), median(widths)
     device = 'gpu' if torch.cuda.is_available() else 'cpu'

@@ -8,8 +8,10 @@ import cv2
 import mmcv
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from segal.active.dataset.encodings import Encodings
 from segal.active.dataset.lossy import lossy_format
 from segal.preflight import label_values
 from segal.seeding import key
@@ -141,6 +143,63 @@ def test_ids_of_16_bit_are_refused_in_any_format(x, capfd):
         "    data[key]['seg_map_suffix'] = '.pgm'"
     )
     refused(x, capfd, 'wanted class ids of 0 to 255, got uint16')
+
+
+def reordered(path, labels):
+    """Colours stay; in each second file, other ids mean them."""
+    turn = int(path.stem) % 2
+    mask = Image.fromarray((labels + turn) % 3)
+    colours = np.array([[9, 9, 9], [255, 0, 0], [0, 255, 0]])
+    mask.putpalette(np.roll(colours, turn, 0).ravel().tolist())
+    mask.save(path)
+
+
+def one_of_one_bit(path, labels):
+    """The first has a background and void, in one bit."""
+    first = path.stem == '00'
+    Image.fromarray(labels > 0 if first else labels).save(path)
+
+
+def pages(path, labels):
+    """A page for each class."""
+    one_hot = (labels == np.arange(3)[:, None, None]).astype(np.uint8)
+    tifffile.imwrite(path, one_hot, photometric='minisblack')
+
+
+@pytest.mark.parametrize(
+    ('act', 'words'),
+    [
+        (reordered, 'wanted palettes with the same colour'),
+        (one_of_one_bit, '00.png: wanted annotations of equal depth'),
+        (pages, 'got a file with 3 pages of one size'),
+    ],
+)
+@pytest.mark.parametrize('where', ['annotations', 'val'])
+def test_files_whose_ids_mean_other_classes_are_refused(
+    x, act, words, where, capfd
+):
+    rewrite(x, act, where)
+    if where == 'val':
+        x.add(OWN_VAL)
+    refused(x, capfd, words, f'data/{where}/')
+
+
+def test_palettes_smaller_copies_and_files_of_one_bit_are_read(tmp_path):
+    """What one program writes for all annotations is right."""
+    ids = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3
+    for number in range(2):
+        mask = Image.fromarray(ids + number)
+        mask.putpalette([0, 0, 0, 9, 9, 9, 255, 0, 0, 0, 255, 0])
+        mask.save(tmp_path / f'palette{number}.png')
+        Image.fromarray(ids > number).save(tmp_path / f'bit{number}.png')
+    with tifffile.TiffWriter(tmp_path / 'pyramid.tif') as file:
+        file.write(ids)
+        file.write(ids[:2, :2], subfiletype=1)
+    (tmp_path / 'cut.png').write_bytes(b'\x89PNG')
+    for kind in ('palette*', 'bit*', 'pyramid.tif', 'cut.png', 'missing'):
+        encodings = Encodings()
+        for path in sorted(tmp_path.glob(kind)) or [tmp_path / kind]:
+            encodings.check(path)
 
 
 def test_an_evaluation_on_nothing_but_void_is_refused(x, capfd):

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segal import train_active_learning
@@ -107,6 +108,32 @@ def test_the_held_out_images_are_drawn_by_their_names(folders):
     assert len(few) == 135
     assert len(set(few) - set(more)) < 20
     assert len(split(names, 30)[1]) == 30
+
+
+def test_copies_of_an_image_are_held_out_with_it(folders, capsys):
+    for index in range(8):
+        for folder in (folders.images, folders.masks):
+            shutil.copy(folder / f'{index:02d}.png', folder / f'c{index}.png')
+    assert folders.init() == 0
+    assert '8 images with the content of another' in capsys.readouterr().out
+    train, val = (
+        {name[-5] for name in lines_of(folders.out / f'{part}.txt')}
+        for part in ('train', 'val')
+    )
+    assert not train & val
+    assert len(train) + len(val) == 8
+
+
+def test_copies_of_one_image_are_no_experiment(folders, capsys):
+    for index in range(3, 8):
+        shutil.copy(
+            folders.images / '00.png', folders.images / f'{index:02d}.png'
+        )
+    assert folders.init() == 3
+    assert (
+        'wanted 4 different images or more, got 3' in capsys.readouterr().err
+    )
+    assert not folders.out.exists()
 
 
 def test_people_answer_without_masks(folders, capsys):
@@ -315,6 +342,18 @@ def turned(stored):
     return change
 
 
+def turned_tiffs(f):
+    """TIFFs and JPEGs that are to be turned, with upright masks."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    for path in sorted(f.images.iterdir())[:4]:
+        suffix = ('.tif', '.jpg')[int(path.stem) % 2]
+        Image.open(path).save(path.with_suffix(suffix), exif=exif)
+        path.unlink()
+        ids = np.asarray(Image.open(f.masks / path.name))
+        Image.fromarray(ids[::-1].T).save(f.masks / path.name)
+
+
 def sizes(f):
     for index, size in enumerate([(90, 40), (700, 500), (33, 31)]):
         f.add(f's{index}', index, size)
@@ -332,6 +371,7 @@ def sizes(f):
         (palette_masks, ''),
         (named_masks, '*_mask.png'),
         (turned(False), '64x48 (8)'),
+        (turned_tiffs, '64x48 (4)'),
         (sizes, 'sizes differ widely'),
         *(
             pytest.param(change, said, marks=pytest.mark.slow)
@@ -466,6 +506,45 @@ def large_ids(f):
     )
 
 
+def parts_of_ids(f):
+    f.change_masks(
+        lambda path, ids: (
+            Image.fromarray(ids / np.float32(2)).save(
+                path.with_suffix('.tif')
+            ),
+            path.unlink(),
+        )
+    )
+
+
+def one_hot_pages(f):
+    f.change_masks(
+        lambda path, ids: (
+            tifffile.imwrite(
+                path.with_suffix('.tif'),
+                (ids == np.arange(3)[:, None, None]).astype(np.uint8),
+                photometric='minisblack',
+            ),
+            path.unlink(),
+        )
+    )
+
+
+def sorted_palettes(f):
+    for path in f.masks.iterdir():
+        ids = np.asarray(Image.open(path))
+        turn = int(path.stem) % 2  # each second file has another order
+        mask = Image.fromarray((ids + turn) % 3)
+        colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]])
+        mask.putpalette(np.roll(colours, turn, 0).ravel().tolist())
+        mask.save(path)
+
+
+def smaller_depth(f):
+    void = np.where(np.asarray(Image.open(f.masks / '03.png')), 255, 0)
+    Image.fromarray(void == 255).save(f.masks / '03.png')
+
+
 def few(f):
     for path in sorted(f.images.iterdir())[3:]:
         path.unlink()
@@ -500,6 +579,10 @@ def turned_square(f):
         (black_and_white, '255 means void'),
         (colour_masks, 'wanted one class id for each pixel, got colours'),
         (large_ids, 'wanted class ids of 0 to 255, got 400'),
+        (parts_of_ids, 'wanted class ids of 0 to 255, got 0.5'),
+        (one_hot_pages, 'with 3 pages of one size'),
+        (sorted_palettes, 'the same colour for the same class id'),
+        (smaller_depth, '03.png: wanted annotations of equal depth'),
         (few, 'wanted 4 images or more, got 3'),
         (no_images, 'IMAGES: wanted a folder, got nothing'),
         (images_file, 'IMAGES: wanted a folder, got a file'),

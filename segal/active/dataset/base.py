@@ -6,6 +6,7 @@ import os.path as osp
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from segal.active.dataset.annotations import (
     check_moved,
     reading_steps,
 )
+from segal.active.dataset.encodings import Encodings, reads_by_pillow
 from segal.active.dataset.lossy import check_lossless
 from segal.active.images.file import decoded_otherwise
 from segal.active.label_store.ids import as_map, ids_in, named
@@ -27,6 +29,8 @@ from segal.openmmlab.pipelines import loads_labels
 
 _LONG = 300
 """Characters of another library's error that are repeated."""
+
+_encodings: WeakKeyDictionary[CustomDataset, Encodings] = WeakKeyDictionary()
 
 
 def image_name(dataset: CustomDataset, index: int) -> str:
@@ -397,6 +401,8 @@ class LoadFirst:
         results = dict(self._results(info), seg_prefix=folder)
         path = osp.join(folder or '', info['ann']['seg_map'])
         check_depth(path)
+        if reads_by_pillow(self.reader):
+            _encodings.setdefault(self.dataset, Encodings()).check(path)
         try:
             for step in self._annotations:
                 results = step(results)

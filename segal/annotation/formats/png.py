@@ -53,9 +53,7 @@ def write(asked: Asked, out: Path) -> None:
     images = write_pictures(asked, out / 'images')
     names = picture_names(request)
     (out / 'labels').mkdir()
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(asked.classes)] = asked.palette[: len(asked.classes)]
-    palette[_VALUES[CANT_TELL]], palette[_VALUES[OPEN]] = 96, (255, 0, 255)
+    palette = _palette(asked)
     for image, items in images.items():
         _, height, width = request.content.images[image]
         values = np.full(height * width, 255, np.uint8)
@@ -79,6 +77,14 @@ def write(asked: Asked, out: Path) -> None:
             values=told,
         ),
     )
+
+
+def _palette(asked: Asked) -> NDArray[np.uint8]:
+    """Return the palette of exported label maps: uint8 (256, 3)."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(asked.classes)] = asked.palette[: len(asked.classes)]
+    palette[_VALUES[CANT_TELL]], palette[_VALUES[OPEN]] = 96, (255, 0, 255)
+    return palette
 
 
 def read(path: Path, asked: Asked) -> Returned:
@@ -106,7 +112,7 @@ def read(path: Path, asked: Asked) -> Returned:
     for image, name in enumerate(names):
         if (folder / name).exists():
             size = asked.request.content.images[image][1:]
-            values = _values(folder / name, size, len(asked.classes))
+            values = _values(folder / name, size, asked)
             read_canvas(asked, name, values, items[image], '', result)
             for item in items[image]:
                 values[places_of(asked.request, item)] = VOID
@@ -122,7 +128,7 @@ def read(path: Path, asked: Asked) -> Returned:
 
 
 def _values(
-    path: Path, size: tuple[int, int], classes: int
+    path: Path, size: tuple[int, int], asked: Asked
 ) -> NDArray[np.int16]:
     """Read the codes of a label map, int16 (H * W,)."""
     data = read_file(path)
@@ -142,6 +148,7 @@ def _values(
             raise ValueError('an interlaced or a torn one')
         with Image.open(io.BytesIO(data), formats=['PNG']) as image:
             values = np.array(image).reshape(-1)
+            colours = image.getpalette() or []
     except Exception as error:  # whatever a broken file makes of a decoder
         raise broken(
             path,
@@ -150,6 +157,8 @@ def _values(
             f'another file ({str(error)[:80]})',
             _MEND,
         ) from None
+    classes = len(asked.classes)
+    _check_palette(path, values, colours, asked)
     codes = np.full(256, -2, np.int16)
     codes[:classes] = range(classes)
     for code, value in _VALUES.items():
@@ -165,3 +174,30 @@ def _values(
             _MEND,
         )
     return found
+
+
+def _check_palette(
+    path: Path, values: NDArray[np.uint8], colours: list[int], asked: Asked
+) -> None:
+    """Check that no value has the exported colour of another value.
+
+    Programs sort palettes anew, which gives each label another value. Colours
+    that were not exported tell nothing.
+    """
+    told = [*range(len(asked.classes)), *_VALUES.values()]
+    exported: dict[tuple[int, ...], list[int]] = {}
+    for value in told:
+        colour = tuple(_palette(asked)[value].tolist())
+        exported.setdefault(colour, []).append(value)
+    for value in np.unique(values).tolist():
+        colour = tuple(colours[3 * value : 3 * value + 3])
+        if value not in exported.get(colour, [value]):
+            raise broken(
+                path,
+                f'its palette, value {value}',
+                'the values as they were exported, in which the colour '
+                f'{colour} is {exported[colour][0]}',
+                f'that colour at {value}',
+                'write it without sorting or shrinking its palette, or as '
+                'a grey PNG of class ids',
+            )

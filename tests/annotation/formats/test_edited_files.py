@@ -1,6 +1,7 @@
 """Files that people edited, that broke, or that attack, change nothing."""
 
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -425,6 +426,29 @@ def test_edited_label_maps(asked, tmp_path, paint, said):
         take(asked / 'work', [out], 'ada')
     assert '00000_0.png' in str(error.value)
     assert said in str(error.value)
+    assert answered(asked) == 0
+
+
+@pytest.mark.parametrize('bits', [2, 8])
+def test_a_label_map_whose_palette_was_sorted_is_refused(
+    asked, tmp_path, bits
+):
+    """Colours stay, and the values of all labels are others."""
+    out = tmp_path / 'png'
+    shutil.copytree(asked / 'png', out)
+    for path in (out / 'labels').iterdir():
+        with Image.open(path) as exported:
+            colours = np.array(exported.getpalette()).reshape(-1, 3)
+            values = np.array(exported)
+        values[values == 254] = 1
+        used, shrunk = np.unique(values, return_inverse=True)
+        picture = Image.fromarray(
+            shrunk.reshape(values.shape).astype(np.uint8)
+        )
+        picture.putpalette(colours[used].ravel().tolist())
+        picture.save(path, bits=bits)
+    with pytest.raises(AnswerFileError, match='its palette, value 0: wanted'):
+        take(asked / 'work', [out], 'ada')
     assert answered(asked) == 0
 
 
