@@ -93,13 +93,18 @@ def write_images(root: Path, count: int = 8, size=(24, 32)) -> Path:
     return root
 
 
-def write_config(root: Path, mode: str = 'pixel', extra: str = '') -> Path:
-    """The tiny experiment on images in ``root``, as a config file."""
+def config_text(root: Path, mode: str = 'pixel', extra: str = '') -> str:
+    """The tiny experiment on images in ``root``, as the text of a config."""
     text = (
         CONFIG.replace('{root}', str(root))
         .replace('{mode}', mode)
         .replace('{classes}', repr(CLASSES))
     )
+    return text + extra
+
+
+def write_config(root: Path, mode: str = 'pixel', extra: str = '') -> Path:
+    """The tiny experiment on images in ``root``, as a config file."""
     path = root / f'tiny_{mode}.py'
-    path.write_text(text + extra)
+    path.write_text(config_text(root, mode, extra))
     return path

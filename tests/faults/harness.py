@@ -20,7 +20,7 @@ from typing import Any
 from tests.annotation.answering import answer_all, truth_of
 from tests.faults.points import Point
 from tests.ranks import server
-from tests.tiny import write_config, write_images
+from tests.tiny import config_text, write_images
 
 PATIENCE = 30.0
 """Seconds in which the other processes must end once one was killed."""
@@ -127,9 +127,8 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.images.exists():
             write_images(self.images)
-        text = write_config(self.images, **options).read_text()
         self.config = self.folder / 'tiny.py'
-        self.config.write_text(text)
+        self.config.write_text(config_text(self.images, **options))
 
     @property
     def work_dir(self) -> Path:
