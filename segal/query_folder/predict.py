@@ -98,15 +98,19 @@ def _mask_names(images: Sequence[str]) -> dict[str, str]:
     """Name a mask for each image: ``a.jpg`` -> ``masks/a.png``.
 
     Images whose names differ in the suffix alone keep it: ``masks/a.jpg.png``.
+    Where that is the mask of another image, all keep it.
     """
     bare = {
         image: str(PurePosixPath(image).with_suffix('')) for image in images
     }
     taken = Counter(bare.values())
-    return {
+    names = {
         image: f'masks/{image if taken[stem] > 1 else stem}.png'
         for image, stem in bare.items()
     }
+    if len(set(names.values())) < len(names):
+        return {image: f'masks/{image}.png' for image in images}
+    return names
 
 
 def _write_mask(

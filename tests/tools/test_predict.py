@@ -71,6 +71,19 @@ def test_images_that_differ_in_the_suffix_keep_it(place, tmp_path):  # noqa: F81
     }
 
 
+def test_no_two_images_share_a_mask(place, tmp_path):  # noqa: F811
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    grey = np.full((24, 32, 3), 90, np.uint8)
+    names = ('a.jpg', 'a.png', 'a.jpg.png', 'b.png')
+    for name in names:
+        mmcv.imwrite(grey, str(folder / name))
+    rows = predict(by(place), folder, tmp_path / 'out')
+    assert {line['mask'] for line in rows} == {
+        f'masks/{name}.png' for name in names
+    }
+
+
 def test_the_config_of_an_experiment_names_its_last_round(tmp_path, capsys):
     root = write_images(tmp_path / 'data', 4)
     work_dir = tmp_path / 'run'
