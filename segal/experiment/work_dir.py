@@ -15,9 +15,9 @@ from mmcv.utils import get_logger
 from numpy.typing import NDArray
 
 from segal import terminal
-from segal.active.dataset.pool import Pool
+from segal.active.dataset.pool import SIZE_CACHE, Pool
 from segal.active.images.file import loader_of
-from segal.active.label_store.pool_file import read_pool
+from segal.active.label_store.pool_file import is_begun, read_pool
 from segal.config import dump_config
 from segal.config.fingerprint import check_same_experiment
 from segal.config.shapes import is_level
@@ -83,32 +83,31 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
     replace_file(work_dir / 'config.py', cfg.pretty_text)
 
 
-def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
+def check_pool(pool: Pool, work_dir: Path) -> None:
     """Check that the pool is the one that the work_dir's labels belong to.
 
     Args:
-        images: Of ``data.query``.
+        pool: ``data.query``.
         work_dir: The experiment's folder; where its ``pool.json`` is missing
             or hurt, the label files say the same with a fingerprint.
 
     Raises:
-        StateError: It is not; the images that came and went are named.
+        StateError: It is not; images that came, went and changed are named.
     """
-    if not (work_dir / 'labels').exists():
+    if not is_begun(work_dir):
         return
     try:
         before = {one.name: one.size for one in read_pool(work_dir).images}
     except StateError:
         return
-    now = {image.name: tuple(image.size) for image in images}
+    now = {image.name: tuple(image.size) for image in pool}
+    other = {x for x in now if x in before and tuple(before[x]) != now[x]}
+    changed = [name for name in pool.changed if name not in other]
     kinds = {
         'new': [name for name in now if name not in before],
         'gone': [name for name in before if name not in now],
-        'of another size': [
-            name
-            for name in now
-            if name in before and tuple(before[name]) != now[name]
-        ],
+        'of another size': sorted(other),
+        'with another file': changed,
     }
     if not any(kinds.values()) and list(before) != list(now):
         kinds['in another order'] = list(now)
@@ -124,6 +123,8 @@ def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
             f'{work_dir} was begun with, got another: {"; ".join(said)}; put '
             'the images back as they were, or name another folder with '
             '--work-dir'
+            + f' (same pictures, saved anew: delete {work_dir / SIZE_CACHE})'
+            * bool(changed)
         )
 
 
