@@ -25,7 +25,6 @@ from segal.distributed import ranks
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
 from segal.rounds import read_rounds
-from segal.structures import PoolImage
 
 
 def open_log(

@@ -101,7 +101,7 @@ def another_picture(x: Experiment) -> None:
     picture(x.image(3), np.full((24, 32, 3), 90, np.uint8))
 
 
-def swapped(x: Experiment) -> None:
+def pictures_swapped(x: Experiment) -> None:
     aside = x.image(3).with_suffix('.aside')
     x.image(3).rename(aside)
     x.image(2).rename(x.image(3))
@@ -168,7 +168,7 @@ LABELS = [
     Row('pool: one has another picture', another_picture, 4,
         ('1 with another file (CustomDataset/images/03.png)',
          'put the images back', 'delete run/pool_sizes.json')),
-    Row('pool: two are swapped', swapped, 4,
+    Row('pool: two are swapped', pictures_swapped, 4,
         ('2 with another file (CustomDataset/images/02.png, '
          'CustomDataset/images/03.png)',)),
     Row('pool: one more image, and no pool.json', no_pool_json, 4,
