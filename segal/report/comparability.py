@@ -163,9 +163,10 @@ def differing(
 ) -> dict[str, dict[str, list[str]]]:
     """List the keys in which runs differ, except heuristic and seed.
 
-    Of fully supervised runs only the keys that both kinds have in common are
-    compared: network, data, optimizer, schedule. Returns key -> value in words
-    -> names of the runs with it.
+    Runs whose ``data.val`` had other files differ in these, too. Of fully
+    supervised runs only the keys that both kinds have in common are compared:
+    network, data, optimizer, schedule. Returns key -> value in words -> names
+    of the runs with it.
     """
     absent = 'absent'
     both = [
@@ -188,6 +189,12 @@ def differing(
             values.setdefault(text, []).append(run.name)
         if len(values) > 1:
             found[key] = values
+    evaluated: dict[str, list[str]] = {}
+    for run, *_ in both:
+        if run.evaluated:
+            evaluated.setdefault(run.evaluated, []).append(run.name)
+    if len(evaluated) > 1:
+        found['files of data.val'] = evaluated
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import segal.active.heuristics as _  # noqa: F401  (registers them)
+from segal.active.dataset.read_files import digest, read_record
 from segal.active.label_store.pool_file import PoolFile, read_pool
 from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import DEFAULTS, Asked, Costs
@@ -85,6 +86,12 @@ class Run:
     def unit(self) -> str:
         """``'pixel'``, ``'image'``, ..."""
         return str(self.rows[0].get('unit', 'pixel'))
+
+    @cached_property
+    def evaluated(self) -> str:
+        """Count and digest of the files of ``data.val``; empty: not known."""
+        rows = read_record(self.work_dir).get('data.val')
+        return f'{len(rows):,} files ({digest(rows)})' if rows else ''
 
     @property
     def finished(self) -> bool:

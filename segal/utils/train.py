@@ -19,6 +19,8 @@ import segal.hooks
 import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import terminal
 from segal.active.active_loop import ActiveLearningLoop
+from segal.active.dataset.read_files import check_read_files
+from segal.active.label_store.pool_file import is_begun
 from segal.active.label_store.store import LabelStore
 from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
@@ -178,6 +180,8 @@ def build(prepared: Prepared) -> Experiment:
     )
     with ranks.together():
         if ranks.is_main():
+            sets = {'data.val': data.val, **data.sources}
+            check_read_files(sets, work_dir, is_begun(work_dir))
             describe(data.pool, data.classes, data.palette, work_dir)
     oracle = build_oracle(config, data, work_dir, preflight.smoke)
     logger.info(oracle.describe())
