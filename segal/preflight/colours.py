@@ -49,8 +49,8 @@ def colours_enter_alike(data: Data, problems: list[str]) -> None:
     try:
         made = list(_images(train.load_image(at)['img']))
         asked = [_enters(pool, 0, image) for _, image in made]
-        seen_all = np.concatenate([x.ravel() for x in asked])
-        spread = max(float(np.nanmax(seen_all) - np.nanmin(seen_all)), 1e-6)
+        entered = np.concatenate([x[np.isfinite(x)] for x in asked])
+        spread = max(float(np.ptp(entered)), 1e-6)  # raises if it is empty
         for (colours, image), seen in zip(made, asked, strict=True):
             least = 0 if np.ptp(image, axis=(0, 1)).max() == 0 else _SCALED
             for loader, index, near, draws in others:

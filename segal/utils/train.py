@@ -20,7 +20,6 @@ import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import terminal
 from segal.active.active_loop import ActiveLearningLoop
 from segal.active.dataset.read_files import check_read_files
-from segal.active.label_store.pool_file import is_begun
 from segal.active.label_store.store import LabelStore
 from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
@@ -53,6 +52,7 @@ from segal.preflight import (
 )
 from segal.preflight.read import clear_folder, smoke_warning
 from segal.registry import FEATURES, HEURISTICS
+from segal.rounds import read_rounds
 from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
@@ -181,7 +181,7 @@ def build(prepared: Prepared) -> Experiment:
     with ranks.together():
         if ranks.is_main():
             sets = {'data.val': data.val, **data.sources}
-            check_read_files(sets, work_dir, is_begun(work_dir))
+            check_read_files(sets, work_dir, bool(read_rounds(work_dir)))
             describe(data.pool, data.classes, data.palette, work_dir)
     oracle = build_oracle(config, data, work_dir, preflight.smoke)
     logger.info(oracle.describe())

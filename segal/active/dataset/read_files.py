@@ -27,19 +27,19 @@ Rows = dict[str, list[int]]
 
 
 def check_read_files(
-    sets: Mapping[str, Any], work_dir: Path, begun: bool
+    sets: Mapping[str, Any], work_dir: Path, evaluated: bool
 ) -> None:
     """Check that sets have the files that the earlier rounds read.
 
     A curve whose points were evaluated on other images has no meaning. Files
-    are compared by their bytes, read where size or time differ. The record is
-    written where there is none.
+    are compared by their bytes, read where size or time differ.
 
     Args:
         sets: Key of the config -> data set: ``data.val`` and the sources.
             Those that are no mmseg sets on this disk are passed over.
         work_dir: Folder of the experiment.
-        begun: Whether it has labels already.
+        evaluated: Whether a round is finished; before, a damaged file may be
+            mended.
 
     Raises:
         StateError: Files came, went or changed; they are named.
@@ -50,7 +50,7 @@ def check_read_files(
         for key, dataset in sets.items()
         if isinstance(dataset, CustomDataset)
     }
-    for key, rows in now.items() if begun else ():
+    for key, rows in now.items() if evaluated else ():
         known = before.get(key)
         if known is None:
             continue
