@@ -78,6 +78,9 @@ def test_other_files_of_the_evaluation_are_told(work_dirs):
     record(other, 'there', 2, 1)
     assert read_evidence(work_dirs).differing == {}
     record(third, 'here', 1, 3)
+    for work_dir in work_dirs:
+        row = [24, 32, 9, 1, 7, 'uint8', 3, False]
+        (work_dir / 'pool_sizes.json').write_text(json.dumps({'a': row}))
     [(key, files)] = read_evidence(work_dirs).differing.items()
     assert key == 'files of data.val'
     assert sorted(map(len, files.values())) == [1, 2]

@@ -171,7 +171,7 @@ def open_pool(
             'remove the second'
         )
     loader = LoadFirst(dataset, key)
-    known = _read_cache(work_dir)
+    known = read_sizes(work_dir)
 
     def stamp(index: int) -> list[int]:
         stat = os.stat(image_file(dataset, index))
@@ -259,7 +259,7 @@ class _Look(NamedTuple):
     whole: bool = True
 
 
-def _read_cache(work_dir: Path | None) -> dict[str, list[Any]]:
+def read_sizes(work_dir: Path | None) -> dict[str, list[Any]]:
     """Read the cached rows; empty if the file cannot be read.
 
     Returns:
