@@ -23,7 +23,7 @@ from segal.active.dataset.read_files import check_read_files
 from segal.active.label_store.store import LabelStore
 from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
-from segal.config.places import check_checkpoints
+from segal.config.places import check_checkpoints, local_checkpoints
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
 from segal.experiment.features import features_folder, needs_of
@@ -180,8 +180,10 @@ def build(prepared: Prepared) -> Experiment:
     )
     with ranks.together():
         if ranks.is_main():
-            sets = {'data.val': data.val, **data.sources}
-            check_read_files(sets, work_dir, bool(read_rounds(work_dir)))
+            read = {'data.val': data.val, **data.sources}
+            if config.reset.weights:
+                read |= local_checkpoints(cfg)
+            check_read_files(read, work_dir, bool(read_rounds(work_dir)))
             describe(data.pool, data.classes, data.palette, work_dir)
     oracle = build_oracle(config, data, work_dir, preflight.smoke)
     logger.info(oracle.describe())

@@ -177,7 +177,7 @@ LABELS = [
         ('2 with another file (CustomDataset/images/02.png, '
          'CustomDataset/images/03.png)',)),
     Row('val: one has another annotation', another_annotation, 4,
-        ('data.val: wanted the 8 files that earlier rounds of run read',
+        ('data.val: wanted what earlier rounds of run read',
          '1 changed: annotation of CustomDataset/images/03.png',
          'put the files back', 'delete run/read_files.json')),
     Row('pool: one more image, and no pool.json', no_pool_json, 4,

@@ -35,8 +35,9 @@ def check_read_files(
     are compared by their bytes, read where size or time differ.
 
     Args:
-        sets: Key of the config -> data set: ``data.val`` and the sources.
-            Those that are no mmseg sets on this disk are passed over.
+        sets: Key of the config -> data set, such as ``data.val`` and the
+            sources, or path of a checkpoint. What is not on this disk is
+            passed over.
         work_dir: Folder of the experiment.
         evaluated: Whether a round is finished; before, a damaged file may be
             mended.
@@ -46,9 +47,8 @@ def check_read_files(
     """
     before = read_record(work_dir)
     now = {
-        key: _rows(dataset, before.get(key, {}))
-        for key, dataset in sets.items()
-        if isinstance(dataset, CustomDataset)
+        key: _rows(_files(read), before.get(key, {}))
+        for key, read in sets.items()
     }
     for key, rows in now.items() if evaluated else ():
         known = before.get(key)
@@ -70,12 +70,11 @@ def check_read_files(
         ]
         if said:
             raise StateError(
-                f'{key}: wanted the {len(known)} files that earlier rounds '
-                f'of {work_dir} read, got others ({"; ".join(said)}), which '
-                'would put points on its curve that cannot be compared; put '
-                'the files back, or begin in another folder (--work-dir). '
-                f'Where only bytes differ, and no content: delete '
-                f'{work_dir / FILE}'
+                f'{key}: wanted what earlier rounds of {work_dir} read, got '
+                f'other files ({"; ".join(said)}), which would put points on '
+                'its curve that cannot be compared; put the files back, or '
+                'begin in another folder (--work-dir). Where only bytes '
+                f'differ, and no content: delete {work_dir / FILE}'
             )
     if now != before:
         replace_json(work_dir / FILE, now)
@@ -103,8 +102,8 @@ def digest(checksums: Iterable[int]) -> str:
     return hashlib.sha256(repr(sorted(checksums)).encode()).hexdigest()[:8]
 
 
-def _rows(dataset: CustomDataset, known: Rows) -> Rows:
-    """Look at the files of a data set that are on this disk."""
+def _rows(files: Iterable[tuple[str, str]], known: Rows) -> Rows:
+    """Look at files, by name and path, that are on this disk."""
 
     def look(file: tuple[str, str]) -> tuple[str, list[int]] | None:
         name, path = file
@@ -118,15 +117,19 @@ def _rows(dataset: CustomDataset, known: Rows) -> Rows:
         return None
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        found = threads.map(look, _files(dataset))
+        found = threads.map(look, files)
         return dict(one for one in found if one is not None)
 
 
-def _files(dataset: CustomDataset) -> Iterator[tuple[str, str]]:
-    """List name and path of each image and annotation."""
-    for i, info in enumerate(dataset.img_infos):
-        name = image_name(dataset, i)
-        yield name, image_file(dataset, i)
+def _files(read: Any) -> Iterator[tuple[str, str]]:
+    """List name and path of each image and annotation, or of a checkpoint."""
+    if isinstance(read, Path):
+        yield read.name, str(read)
+    if not isinstance(read, CustomDataset):
+        return
+    for i, info in enumerate(read.img_infos):
+        name = image_name(read, i)
+        yield name, image_file(read, i)
         if 'ann' in info:
-            path = osp.join(dataset.ann_dir or '', info['ann']['seg_map'])
+            path = osp.join(read.ann_dir or '', info['ann']['seg_map'])
             yield f'annotation of {name}', path
