@@ -21,6 +21,9 @@ OWN_FOLDERS = (
 """Names of SegAL's own files in a work_dir."""
 
 
+_FEATURES = 'active_learning.features.checkpoint'
+
+
 def check_places(cfg: Config) -> list[str]:
     """Check the folder of pictures, and the keys of checkpoints."""
     problems: list[str] = []
@@ -58,7 +61,9 @@ def check_checkpoints(cfg: Config) -> None:
         StateError: Some are missing.
     """
     missing = []
-    for where, path in local_checkpoints(cfg).items():
+    named = local_checkpoints(cfg)
+    named.pop(_FEATURES, None)  # described without weights
+    for where, path in named.items():
         if not path.is_file():
             got = 'a folder' if path.is_dir() else 'no such file'
             missing.append(
@@ -74,9 +79,7 @@ def local_checkpoints(cfg: Config) -> dict[str, Path]:
     named = {
         'load_from': cfg.get('load_from'),
         'runner.checkpoint': cfg.runner.get('checkpoint'),
-        'active_learning.features.checkpoint': find(
-            cfg, 'active_learning.features.checkpoint'
-        )[1],
+        _FEATURES: find(cfg, _FEATURES)[1],
     }
     if not cfg.get('load_from'):
         for where, part in dicts_in(cfg.get('model'), 'model'):
