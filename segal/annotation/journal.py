@@ -210,7 +210,7 @@ class Journal:
             event = judge(self.state, self.classes, answer, self.check)
             if event.n <= self.state.events:
                 return event
-            end = self._file.tell()
+            end = os.fstat(self._file.fileno()).st_size
             try:
                 self._write(encode_event(event))
                 os.fdatasync(self._file.fileno())
