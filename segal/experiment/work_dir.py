@@ -18,6 +18,7 @@ from segal import terminal
 from segal.active.dataset.pool import Pool
 from segal.active.images.file import loader_of
 from segal.active.label_store.pool_file import read_pool
+from segal.annotation.folder import AnnotationFolder
 from segal.config import dump_config
 from segal.config.fingerprint import check_same_experiment
 from segal.config.shapes import is_level
@@ -83,23 +84,44 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
     replace_file(work_dir / 'config.py', cfg.pretty_text)
 
 
-def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
-    """Check that the pool is the one that the work_dir's labels belong to.
+def check_pool(
+    images: Sequence[PoolImage],
+    classes: Sequence[str],
+    work_dir: Path,
+    key: str = 'data.query',
+) -> None:
+    """Check that images and classes are those that answers belong to.
+
+    Answers are kept as numbers of classes and places in images.
 
     Args:
-        images: Of ``data.query``.
+        images: Of the pool.
+        classes: Names of the C classes.
         work_dir: The experiment's folder; where its ``pool.json`` is missing
-            or hurt, the label files say the same with a fingerprint.
+            or hurt, the label files say the same of images with a
+            fingerprint.
+        key: The data set's name in the config.
 
     Raises:
-        StateError: It is not; the images that came and went are named.
+        StateError: They are not; what came and went is named.
     """
-    if not (work_dir / 'labels').exists():
+    begun = (work_dir / 'labels').exists() or AnnotationFolder(
+        work_dir
+    ).rounds()
+    if not begun:
         return
     try:
-        before = {one.name: one.size for one in read_pool(work_dir).images}
+        known = read_pool(work_dir)
     except StateError:
         return
+    if known.classes != list(classes):
+        raise StateError(
+            f'{key}: wanted the classes that {work_dir} was begun with, '
+            f'{known.classes}, got {list(classes)}; answers are kept as '
+            'their numbers: put names and order back, or begin in another '
+            'folder'
+        )
+    before = {one.name: one.size for one in known.images}
     now = {image.name: tuple(image.size) for image in images}
     kinds = {
         'new': [name for name in now if name not in before],
@@ -120,10 +142,9 @@ def check_pool(images: Sequence[PoolImage], work_dir: Path) -> None:
     ]
     if said:
         raise StateError(
-            f'data.query: wanted the pool of {len(before)} images that '
+            f'{key}: wanted the pool of {len(before)} images that '
             f'{work_dir} was begun with, got another: {"; ".join(said)}; put '
-            'the images back as they were, or name another folder with '
-            '--work-dir'
+            'the images back as they were, or begin in another folder'
         )
 
 

@@ -157,6 +157,36 @@ def test_a_validation_set_is_made_of_answers(tmp_path, monkeypatch, capsys):
         assert (mask[asked] == truth[asked]).all()
 
 
+def test_a_validation_set_goes_on_as_it_began(tmp_path, monkeypatch, capsys):
+    """Answers are kept as numbers of classes and places in images."""
+    monkeypatch.setattr(annotate_loop, '_wait', lambda *_: False)
+    held = write_images(tmp_path / 'held', count=2)
+    names = tmp_path / 'classes.txt'
+    names.write_text('\n'.join(CLASSES))
+    config = write_config(
+        write_images(tmp_path / 'pool'),
+        extra=f"data['val'].update(data_root={str(held)!r}, ann_dir='val', "
+        f'classes={str(names)!r})\n',
+    )
+
+    def val(points, code):
+        words = ['val', str(config), '--port', '0', '--points', points]
+        assert annotate.main(words) == code
+        return ''.join(capsys.readouterr())
+
+    assert '40 random pixels of 2 held-out images' in val('20', 130)
+    said = val('30', 130)
+    assert '40 random pixels of 2' in said
+    assert '--points 30 is ignored' in said
+    pool = (held / 'val' / 'pool.json').read_bytes()
+    names.write_text('\n'.join(CLASSES[::-1]))
+    assert 'data.val: wanted the classes that' in val('20', 4)
+    names.write_text('\n'.join(CLASSES))
+    Image.new('RGB', (64, 48)).save(held / 'images' / '01.png')
+    assert '1 of another size (CustomDataset/images/01.png)' in val('20', 4)
+    assert (held / 'val' / 'pool.json').read_bytes() == pool
+
+
 @pytest.mark.slow
 def test_init_val_and_loop_need_no_annotation(tmp_path):
     read, command = begin(tmp_path)
