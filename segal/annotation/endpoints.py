@@ -41,8 +41,6 @@ USED_KEYS = 'vxhzbpfue'
 KEYS = [*'1234567890', *sorted({*string.ascii_lowercase} - {*USED_KEYS})]
 """Of the classes, in order."""
 
-FOREVER = {'cache-control': 'private, max-age=31536000, immutable'}
-
 T = TypeVar('T')
 
 
@@ -218,7 +216,7 @@ class Endpoints:
         pool = crops.background if background else crops.threads
         loop = asyncio.get_running_loop()
         data = await loop.run_in_executor(pool, make, what)
-        return Response(data, media_type=kind, headers=FOREVER)
+        return Response(data, media_type=kind)
 
     async def crop(self, request: Request) -> Response:
         """Return the crop of an item, without loss."""
@@ -241,7 +239,7 @@ class Endpoints:
         _, item = self._asked(request)
         if item.kind != 'region':
             raise RefusedError(404, f'item {item.index} is no region')
-        return JSONResponse(dict(runs=runs_of(item)), headers=FOREVER)
+        return JSONResponse(dict(runs=runs_of(item)))
 
     async def mask(self, request: Request) -> Response:
         """Return the mask of an item."""

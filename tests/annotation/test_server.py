@@ -375,7 +375,7 @@ def picture(page, item, what):
         f'/api/items/{item}/{what}', params=dict(request=page.asked[:16])
     )
     assert reply.status_code == 200, reply.text
-    assert 'immutable' in reply.headers['cache-control']
+    assert reply.headers['cache-control'] == 'no-store'
     return reply
 
 

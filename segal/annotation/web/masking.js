@@ -36,7 +36,7 @@ export class Masking {
 
   async sent(item) {
     try {
-      const blob = await getBlob(item.item, 'mask', this.request, true);
+      const blob = await getBlob(item.item, 'mask', this.request);
       return (await decodeGrey(blob)).values;
     } catch {
       return null; // none was sent
