@@ -204,6 +204,17 @@ def test_a_name_is_needed_and_checked(work_dir, tmp_path):
         take(work_dir, [path], '<script>')
 
 
+def test_one_person_in_two_spellings_gives_one_vote(work_dir, tmp_path):
+    AnnotationFolder(work_dir).write_options(votes=2)
+    path = filled(work_dir, tmp_path / 'out')
+    take(work_dir, [path], 'ada')
+    before = journal_of(work_dir)
+    with pytest.raises(AnnotatorError, match="wanted 'ada', as was said"):
+        take(work_dir, [path], 'Ada')
+    assert journal_of(work_dir) == before
+    assert take(work_dir, [path], 'bob').left == 0
+
+
 def test_two_people_of_label_studio_are_told_apart(work_dir, tmp_path):
     path = filled(work_dir, tmp_path / 'out', LABEL_STUDIO)
     tasks = json.loads(path.read_text())
