@@ -211,6 +211,8 @@ def test_one_person_in_two_spellings_gives_one_vote(work_dir, tmp_path):
     before = journal_of(work_dir)
     with pytest.raises(AnnotatorError, match="wanted 'ada', as was said"):
         take(work_dir, [path], 'Ada')
+    with pytest.raises(AnnotatorError, match="wanted 'ada', as was said"):
+        export(work_dir, tmp_path / 'again', 'cvat', 'Ada')
     assert journal_of(work_dir) == before
     assert take(work_dir, [path], 'bob').left == 0
 
