@@ -255,9 +255,12 @@ class Fake:
         reply = {'item': None, 'was': None}
         for past in reversed(self.posts):
             one = self.questions[past['item']]
-            if past['what'] == 'skip' or one.standing is None:
+            if past['what'] == 'skip' and one.skipped and not one.standing:
+                was, one.skipped = {'what': 'skip', 'class': None}, False
+            elif past['what'] != 'skip' and one.standing:
+                was, one.standing = one.standing, None
+            else:
                 continue
-            was, one.standing = one.standing, None
             one.rev += 1
             reply = {'item': self.item(past['item']), 'was': was}
             break

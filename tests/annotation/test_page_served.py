@@ -52,6 +52,26 @@ def test_pixels_of_one_person(visit, serving, tmp_path):
 
 
 @pytest.mark.slow
+def test_an_undo_after_that_of_a_skip_is_of_the_answer_before(
+    visit, serving, tmp_path
+):
+    served, request = serving('pixel')
+    person = visit(served.urls['ada'])
+    person.press('1', '1', 'Space')
+    person.wait_until_sent()
+    for item in (2, 1):
+        person.press('Backspace')
+        person.wait_until_sent()
+        assert person.item == item
+    person.press('3')
+    person.wait_until_sent()
+    served.stop()
+    _, events = standing(tmp_path, request)
+    assert [event and event.cls for event in events[:3]] == [0, 2, None]
+    assert not person.problems
+
+
+@pytest.mark.slow
 def test_two_persons_share_a_round(visit, serving, tmp_path):
     served, request = serving('pixel', 'ada', 'bob')
     ada, bob = visit(served.urls['ada']), visit(served.urls['bob'])

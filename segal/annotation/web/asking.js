@@ -67,7 +67,7 @@ export class Asking {
   get unsentAnswers() {
     const change = {undo: -1, skip: 0};
     return this.outbox.entries.reduce(
-      (sum, {what}) => sum + (change[what] ?? 1), 0);
+      (sum, {what, of}) => sum + (of === 'skip' ? 0 : change[what] ?? 1), 0);
   }
 
   // --- showing ---
@@ -220,8 +220,9 @@ export class Asking {
     this.redo = null;
     $('last').textContent = `Taken back: ${this.said(past)}`;
     say(`Taken back: ${this.said(past)}`);
-    if (this.outbox.cancel(past.client) || past.what === 'skip') return;
-    this.outbox.add({what: 'undo', item: item.item, client: uuid()});
+    if (this.outbox.cancel(past.client)) return;
+    const {what: of} = past;
+    this.outbox.add({what: 'undo', of, item: item.item, client: uuid()});
   }
 
   sent(entry, reply) {
@@ -234,7 +235,7 @@ export class Asking {
     }
     const {item, was} = reply;
     if (item) {
-      this.on.counted(null);
+      if (was?.what !== 'skip') this.on.counted(null);
       this.moved(item.item, item.rev);
     }
     if (item?.item === entry.item) return;
