@@ -9,6 +9,7 @@ import pytest
 from segal.active.human_oracle import HumanOracle
 from segal.active.label_store.file import decode
 from segal.annotation import predictions
+from segal.annotation.export import export
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.label_errors import decide_rechecks, suspects_of
 from segal.commands.annotate import main as annotate
@@ -240,6 +241,15 @@ def test_another_person_looks_where_there_is_one(served):
     answer_page(ada, ada.items(12))
     assert ada.next(12)['items'] == []
     assert sorted(bob.items(12)) == [2, 5, 7]
+
+
+def test_second_looks_go_to_no_file(served, tmp_path):
+    """``take`` could not count them."""
+    ada, _ = pages(served.work_dir, 'ada', 'bob')
+    answer_page(ada, ada.items(12))
+    for who in ('ada', 'bob'):
+        with pytest.raises(StateError, match='wanted open items, got none'):
+            export(served.work_dir, tmp_path / 'out', 'coco', who)
 
 
 def test_a_list_is_frozen_once(served):
