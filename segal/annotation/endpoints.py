@@ -281,10 +281,11 @@ class Endpoints:
         """Write an answer, and acknowledge it once it is on disk."""
         body = await bodies.read_body(request, 'application/json', MOST_BYTES)
         asked = self.desk.asked
-        answer = bodies.parse_answer(body, asked.classes if asked else 255)
+        who = request.scope['who']
+        classes = asked.classes if asked else 255
+        answer = bodies.parse_answer(body, classes, who)
         if answer['mask'] and asked:
             await asyncio.to_thread(self._check_mask, asked, answer)
-        who = request.scope['who']
         return JSONResponse(await self.desk.do(self.desk.answer, who, answer))
 
     def _check_mask(self, asked: Asked, answer: dict[str, Any]) -> None:
@@ -304,9 +305,10 @@ class Endpoints:
     async def undo(self, request: Request) -> Response:
         """Reopen the last answer of the person that still stands."""
         body = await bodies.read_body(request, 'application/json', MOST_BYTES)
-        value = bodies.parse_object(body, {'request', 'client'})
+        keys = {'request', 'client', 'annotator'}
+        value, who = bodies.parse_object(body, keys), request.scope['who']
+        bodies.check_person(value, who)
         digest, client = bodies.of_request(value), bodies.of_client(value)
-        who = request.scope['who']
         return JSONResponse(
             await self.desk.do(lambda: self.desk.of(digest).undo(who, client))
         )

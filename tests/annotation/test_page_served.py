@@ -93,6 +93,25 @@ def test_two_persons_share_a_round(visit, serving, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_links_in_one_browser_are_two_persons(visit, serving, tmp_path):
+    served, request = serving('pixel', 'ada', 'bob')
+    ada = visit(served.urls['ada'])
+    ada.press('1')
+    ada.wait_until_sent()
+    bob = visit(served.urls['bob'], ada.page.context)
+    ada.page.keyboard.press('2')
+    ada.wait_for(state='signed-out')
+    bob.press('3')
+    bob.wait_until_sent()
+    again = visit(served.urls['ada'], ada.page.context)
+    again.wait_until_sent()
+    served.stop()
+    _, events = standing(tmp_path, request)
+    said = {(event.who, event.cls) for event in events if event}
+    assert said == {('ada', 0), ('ada', 1), ('bob', 2)}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('unit', ['region', 'image'])
 def test_masks_reach_the_disk(visit, serving, tmp_path, unit):
     options = {'answer': 'all'} if unit == 'region' else {}

@@ -536,16 +536,16 @@ def test_another_type_of_body(ada, headers):
     for path in ('answers', 'undo', 'close'):
         reply = ada.post(f'/api/{path}', content=b'{}', headers=headers)
         assert reply.status_code == 415
-    assert parse_answer(json.dumps(GOOD).encode(), 3)['cls'] == 1
+    assert parse_answer(json.dumps(GOOD).encode(), 3, 'ada')['cls'] == 1
 
 
 def test_every_class_and_no_other():
     for classes in (1, 3, 255):
         body = {**GOOD, 'class': classes - 1}
-        assert parse_answer(json.dumps(body).encode(), classes)
+        assert parse_answer(json.dumps(body).encode(), classes, 'ada')
         body['class'] = classes
         with pytest.raises(RefusedError, match='class'):
-            parse_answer(json.dumps(body).encode(), classes)
+            parse_answer(json.dumps(body).encode(), classes, 'ada')
 
 
 def test_a_body_with_a_length_that_is_too_large(ada):

@@ -125,16 +125,16 @@ export class Outbox {
   }
 
   async deliver(entry) {
-    const {request, client, item, rev, what} = entry;
+    const {request, annotator, client, item, rev, what} = entry;
     if (!entry.tries++) unsent.put(entry);
-    if (what === 'undo') return post('/api/undo', {request, client});
+    if (what === 'undo') return post('/api/undo', {request, annotator, client});
     let mask = null;
     if (entry.labels) {
       const png = await encodePng(entry.labels, entry.size);
       mask = (await putMask(item, request, png)).mask;
     }
     return post('/api/answers', {
-      request, item, rev, what, mask, class: entry.class,
+      request, annotator, item, rev, what, mask, class: entry.class,
       ms: entry.ms, hidden_ms: entry.hidden_ms, hint: entry.hint ?? null,
       client,
     });
