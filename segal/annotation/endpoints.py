@@ -132,6 +132,7 @@ class Endpoints:
             dict(
                 annotator=request.scope['who'],
                 experiment=self._experiment(),
+                folder=self.desk.folder.mark,
                 state=self.desk.state,
                 round=asked.round if asked else None,
                 request=asked.request.sha256 if asked else None,

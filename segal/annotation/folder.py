@@ -47,6 +47,16 @@ class AnnotationFolder:
         self.work_dir = Path(work_dir)
         self.path = self.work_dir / NAME
 
+    @property
+    def mark(self) -> str:
+        """Eight digits that tell it from other folders, for browsers.
+
+        A fork of an experiment asks the same request anew, and random pixels
+        of images of the same names and sizes are the same.
+        """
+        path = os.fsencode(self.work_dir.resolve())
+        return hashlib.sha256(path).hexdigest()[:8]
+
     def file(self, round: int, suffix: str) -> Path:
         """Return the path of a file of a round."""
         return self.path / f'round_{round:03d}.{suffix}'

@@ -96,6 +96,7 @@ class Fake:
     classes: list[tuple[str, str]]
     round: int = 3
     state: str = 'asking'
+    folder: str = '0123abcd'
     url: str = ''
     lag: float = 0.0  # seconds before each reply of /api
     signed_in: bool = True
@@ -152,6 +153,7 @@ class Fake:
         ]
         return JSONResponse({
             'annotator': 'ada', 'experiment': 'street scenes',
+            'folder': self.folder,
             'state': self.state, 'round': self.round, 'request': self.request,
             'unit': 'pixel', 'total': len(self.questions), 'classes': classes,
         })  # fmt: skip

@@ -48,6 +48,7 @@ def test_the_page_learns_what_is_asked(tmp_path, ada):
     assert session == dict(
         annotator='ada',
         experiment=tmp_path.name,
+        folder=AnnotationFolder(tmp_path).mark,
         state='asking',
         round=0,
         request=request.sha256,

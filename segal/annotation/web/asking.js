@@ -19,7 +19,7 @@ export class Asking {
   // on: {changed(), refused(error), reached(), counted(answered or null)}
   constructor(session, tab, stage, palette, on) {
     Object.assign(this, {session, stage, palette, on});
-    const {request, experiment, annotator} = session;
+    const {request, folder, annotator} = session;
     this.request = request;
     this.current = null;
     this.history = []; // {item, client, what, class, labels}, youngest last
@@ -27,7 +27,7 @@ export class Asking {
     this.painter = this.masking.painter;
     this.clock = new Clock();
     this.media = new Media(request);
-    this.outbox = new Outbox({request, experiment, annotator}, {
+    this.outbox = new Outbox({request, folder, annotator}, {
       sent: (entry, reply) => this.sent(entry, reply),
       refused: (entry, error) => this.answerRefused(entry, error),
       signedOut: () => on.refused(new Refused(401, {})),
