@@ -24,7 +24,7 @@ from segal.active.human_oracle import SERVED
 from segal.annotation.asked import Asked, asked_now
 from segal.annotation.folder import NAME, AnnotationFolder
 from segal.annotation.server import Server, serve
-from segal.annotation.val import FEW, draw_points, write_masks
+from segal.annotation.val import FEW, draw_points, told_apart, write_masks
 from segal.commands.annotate_serve import address, say_where
 from segal.commands.train import command_of
 from segal.config.load import load_config, work_dir_of
@@ -135,7 +135,9 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
     folder.write_options(order='image', seed=cfg.get('seed') or 0)
     if not folder.rounds():
         seed = cfg.get('seed') or 0
-        folder.freeze(0, draw_points(pool.images, args.points, seed))
+        paths = (Path(pool.file(image.name)) for image in pool)
+        which = told_apart(dataset.CLASSES, paths)
+        folder.freeze(0, draw_points(pool.images, args.points, seed, which))
     request = folder.request(0)
     stay = ''
     if round(len(request) / len(pool)) != args.points:
