@@ -208,3 +208,25 @@ def test_a_mask_painted_offline_is_sent_later(visit):
         person.page.context.set_offline(False)
         person.wait_until_sent()
         assert (mask_of(fake) == 0).all()
+
+
+@pytest.mark.slow
+def test_an_image_stays_with_the_person_who_paints_it(visit, browser):
+    """However long that takes: a lease is renewed while something is painted.
+
+    Else somebody else gets the image, and one of the two paints for nothing.
+    """
+    context = browser.new_context(viewport={'width': 1280, 'height': 800})
+    context.clock.install()
+    with asking(wholes(20)) as fake:
+        person = visit(fake.url, context)
+        for painted in (False, True):
+            if painted:
+                Canvas(person).click((17, 40))
+            person.page.clock.fast_forward(61_000)
+            fake.asked.clear()
+            person.look()
+            person.page.wait_for_timeout(500)
+            assert ('/api/next' in fake.asked) is painted
+        assert person.item == 0
+    context.close()

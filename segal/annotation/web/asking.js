@@ -39,6 +39,7 @@ export class Asking {
     this.queue = new Queue(
       request, this.reviews ? 'review' : 'next', tab, this.media,
       (item) => this.outbox.has(item) || this.current?.item === item,
+      () => this.current && this.painter.mask?.share > 0,
       {filled: () => this.next(), refused: on.refused});
     this.outbox.open().then((late) => {
       if (late) toast(`${late} answers to an earlier round came too late.`);
@@ -54,7 +55,7 @@ export class Asking {
   }
 
   fill() {
-    if (this.queue.items.length < 6) this.queue.fill();
+    this.queue.fill();
     if (this.coming && !this.current) this.next(); // pictures that failed
   }
 
