@@ -197,6 +197,23 @@ def test_a_half_painted_mask_outlives_a_reload_and_a_skip(visit):
 
 
 @pytest.mark.slow
+def test_a_half_painted_mask_outlives_another_folder(visit):
+    """One that is labelled meanwhile, at the same address."""
+    with asking(wholes(2)) as fake:
+        person = visit(fake.url)
+        Canvas(person).drag((10, 10), (40, 80))
+        share = person.text('#share-text')
+        person.page.wait_for_timeout(900)
+        for folder, number in (('fedc9876', 1), (fake.folder, fake.round)):
+            fake.folder, fake.round = folder, number
+            person.page.reload()
+            person.wait_for(round=str(number), item='0')
+            person.page.wait_for_timeout(300)
+        assert person.text('#share-text') == share != '0 % painted'
+        assert not person.problems
+
+
+@pytest.mark.slow
 def test_a_mask_painted_offline_is_sent_later(visit):
     with asking(wholes(3)) as fake:
         person = visit(fake.url)

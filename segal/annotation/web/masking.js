@@ -11,8 +11,8 @@ const PAUSE = 600; // ms between a stroke and its keeping
 const TOOLS = ['brush', 'eraser', 'polygon', 'superpixel'];
 
 export class Masking {
-  constructor({request, classes}, stage, palette) {
-    Object.assign(this, {request, palette});
+  constructor({folder, request, classes}, stage, palette) {
+    Object.assign(this, {folder, request, palette});
     this.painter = new Painter(stage, classes, request, {
       changed: () => this.strokeDone(),
       ready: () => this.tell(),
@@ -87,7 +87,7 @@ export class Masking {
   }
 
   key(item) {
-    return `${this.request}/${item.item}`;
+    return `${this.folder}/${this.request}/${item.item}`;
   }
 
   keep() {
