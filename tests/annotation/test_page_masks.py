@@ -237,11 +237,12 @@ def test_an_image_stays_with_the_person_who_paints_it(visit, browser):
     context.clock.install()
     with asking(wholes(20)) as fake:
         person = visit(fake.url, context)
+        person.page.wait_for_timeout(1000)  # eight items are there
         for painted in (False, True):
             if painted:
                 Canvas(person).click((17, 40))
-            person.page.clock.fast_forward(61_000)
             fake.asked.clear()
+            person.page.clock.fast_forward(61_000)
             person.look()
             person.page.wait_for_timeout(500)
             assert ('/api/next' in fake.asked) is painted
