@@ -135,19 +135,38 @@ def of_count(query: Any, most: int) -> int:
 What = Literal['class', 'mask', 'void', 'cant_tell', 'skip']
 
 
-def parse_answer(body: bytes, classes: int) -> dict[str, Any]:
+def check_person(value: dict[str, Any], who: str) -> None:
+    """Check that a page is still that of the person who is signed in.
+
+    Another person's link, opened in the same browser, signs that person in.
+
+    Raises:
+        RefusedError: It is somebody else's (401).
+    """
+    if value.get('annotator', who) != who:
+        raise RefusedError(401, 'somebody else is signed in in this browser')
+
+
+def parse_answer(body: bytes, classes: int, who: str) -> dict[str, Any]:
     """Parse and check the body of an answer.
+
+    Args:
+        body: JSON.
+        classes: How many there are.
+        who: Name of the person who is signed in.
 
     Returns:
         ``request``, ``item``, ``rev``, ``what``, ``cls``, ``mask``, ``ms``,
         ``hidden_ms``, ``hint``, ``client``.
 
     Raises:
-        RefusedError: Something is missing, or makes no sense (422).
+        RefusedError: Something is missing, or makes no sense (422); or the
+            page is another person's (401).
     """
     keys = {'request', 'item', 'rev', 'what', 'class', 'mask', 'ms',
-            'hidden_ms', 'hint', 'client'}  # fmt: skip
+            'hidden_ms', 'hint', 'client', 'annotator'}  # fmt: skip
     value = parse_object(body, keys)
+    check_person(value, who)
     what = value.get('what')
     if what not in WHATS or what == 'undo' or not isinstance(what, str):
         raise nonsense('what: wanted class, mask, void, cant_tell or skip')

@@ -213,8 +213,16 @@ class Crops:
         def read() -> NDArray[np.uint8]:
             return np.ascontiguousarray(self.pool.read(name))
 
-        image: NDArray[np.uint8] = self._once(name, read)
+        image: NDArray[np.uint8] = self._once(self._file(name), read)
         return image
+
+    def _file(self, name: str) -> tuple[object, ...]:
+        """Tell an image's file from another one that took its place."""
+        try:
+            stat = self.pool.files[name].stat()
+        except OSError:  # whoever reads it says why
+            return (name,)
+        return name, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
     def _part(self, item: Item) -> NDArray[np.uint8]:
         top, left, height, width = crop_box(item)
@@ -244,7 +252,7 @@ class Crops:
             quality = [cv2.IMWRITE_JPEG_QUALITY, 85]
             return cv2.imencode('.jpg', image, quality)[1].tobytes()
 
-        jpeg: bytes = self._once(('context', name), make)
+        jpeg: bytes = self._once(('context', self._file(name)), make)
         return jpeg
 
     def superpixels(self, item: Item) -> bytes:
@@ -259,7 +267,7 @@ class Crops:
             return encode_png(np.stack(parts, -1).astype(np.uint8))
 
         png: bytes = self._once(
-            ('superpixels', item.image, crop_box(item)), make
+            ('superpixels', self._file(item.image), crop_box(item)), make
         )
         return png
 

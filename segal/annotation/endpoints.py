@@ -41,8 +41,6 @@ USED_KEYS = 'vxhzbpfue'
 KEYS = [*'1234567890', *sorted({*string.ascii_lowercase} - {*USED_KEYS})]
 """Of the classes, in order."""
 
-FOREVER = {'cache-control': 'private, max-age=31536000, immutable'}
-
 T = TypeVar('T')
 
 
@@ -134,6 +132,7 @@ class Endpoints:
             dict(
                 annotator=request.scope['who'],
                 experiment=self._experiment(),
+                folder=self.desk.folder.mark,
                 state=self.desk.state,
                 round=asked.round if asked else None,
                 request=asked.request.sha256 if asked else None,
@@ -218,7 +217,7 @@ class Endpoints:
         pool = crops.background if background else crops.threads
         loop = asyncio.get_running_loop()
         data = await loop.run_in_executor(pool, make, what)
-        return Response(data, media_type=kind, headers=FOREVER)
+        return Response(data, media_type=kind)
 
     async def crop(self, request: Request) -> Response:
         """Return the crop of an item, without loss."""
@@ -241,7 +240,7 @@ class Endpoints:
         _, item = self._asked(request)
         if item.kind != 'region':
             raise RefusedError(404, f'item {item.index} is no region')
-        return JSONResponse(dict(runs=runs_of(item)), headers=FOREVER)
+        return JSONResponse(dict(runs=runs_of(item)))
 
     async def mask(self, request: Request) -> Response:
         """Return the mask of an item."""
@@ -283,10 +282,11 @@ class Endpoints:
         """Write an answer, and acknowledge it once it is on disk."""
         body = await bodies.read_body(request, 'application/json', MOST_BYTES)
         asked = self.desk.asked
-        answer = bodies.parse_answer(body, asked.classes if asked else 255)
+        who = request.scope['who']
+        classes = asked.classes if asked else 255
+        answer = bodies.parse_answer(body, classes, who)
         if answer['mask'] and asked:
             await asyncio.to_thread(self._check_mask, asked, answer)
-        who = request.scope['who']
         return JSONResponse(await self.desk.do(self.desk.answer, who, answer))
 
     def _check_mask(self, asked: Asked, answer: dict[str, Any]) -> None:
@@ -306,9 +306,10 @@ class Endpoints:
     async def undo(self, request: Request) -> Response:
         """Reopen the last answer of the person that still stands."""
         body = await bodies.read_body(request, 'application/json', MOST_BYTES)
-        value = bodies.parse_object(body, {'request', 'client'})
+        keys = {'request', 'client', 'annotator'}
+        value, who = bodies.parse_object(body, keys), request.scope['who']
+        bodies.check_person(value, who)
         digest, client = bodies.of_request(value), bodies.of_client(value)
-        who = request.scope['who']
         return JSONResponse(
             await self.desk.do(lambda: self.desk.of(digest).undo(who, client))
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from segal.errors import SegALError, short
@@ -34,6 +35,32 @@ def check_name(name: str) -> None:
             'annotator: wanted a name of letters, digits, spaces and '
             f"._@'-, at most 64 of them, got {short(name)}"
         )
+
+
+def check_spelling(names: Iterable[str], known: Iterable[str]) -> None:
+    """Check that nobody has two names, and would count as two people.
+
+    Args:
+        names: Of those who answer now.
+        known: Names that were used before.
+
+    Raises:
+        AnnotatorError: Two names differ in capitals or spaces alone.
+    """
+
+    def plain(name: str) -> str:
+        return ' '.join(name.casefold().split())
+
+    former = set(known)
+    spelled = {plain(name): name for name in former}
+    for name in names:
+        other = spelled.setdefault(plain(name), name)
+        if other != name and name not in former:
+            raise AnnotatorError(
+                f'annotator: wanted {other!r}, as was said before, got '
+                f'{name!r}; one person needs one spelling, two people need '
+                'two names'
+            )
 
 
 def strict_json(text: str) -> Any:

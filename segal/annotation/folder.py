@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,16 @@ class AnnotationFolder:
     def __init__(self, work_dir: Path) -> None:
         self.work_dir = Path(work_dir)
         self.path = self.work_dir / NAME
+
+    @property
+    def mark(self) -> str:
+        """Eight digits that tell it from other folders, for browsers.
+
+        A fork of an experiment asks the same request anew, and random pixels
+        of images of the same names and sizes are the same.
+        """
+        path = os.fsencode(self.work_dir.resolve())
+        return hashlib.sha256(path).hexdigest()[:8]
 
     def file(self, round: int, suffix: str) -> Path:
         """Return the path of a file of a round."""
@@ -109,14 +119,25 @@ class AnnotationFolder:
         """Read who may answer: name -> ``'annotator'`` or ``'reviewer'``.
 
         Nobody where no page was served yet.
+
+        Raises:
+            StateError: The file is damaged.
         """
-        found: dict[str, Any] = {}
-        with suppress(OSError, ValueError):
-            found = json.loads((self.path / 'annotators.json').read_text())
-        return {
-            name: one['role'] if isinstance(one, dict) else 'annotator'
-            for name, one in found.items()
-        }
+        path = self.path / 'annotators.json'
+        try:
+            found = json.loads(path.read_text())
+            return {
+                name: one['role'] if isinstance(one, dict) else 'annotator'
+                for name, one in found.items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, KeyError) as error:
+            raise StateError(
+                f'{path}: wanted who may answer, and who decides where people '
+                f'disagree, got a file that cannot be read as that ({error}); '
+                'delete it, and start the page again with all names'
+            ) from error
 
     @property
     def has_reviewer(self) -> bool:

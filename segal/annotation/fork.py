@@ -76,6 +76,8 @@ def fork(
     copy.freeze(number, old.file(number, 'request.npz').read_bytes())
     journal = copy.journal(request, len(classes))
     for event in sorted(kept, key=lambda event: event.role != 'vote'):
+        if journal.state.refusal(event.item, event.who, event.role):
+            continue  # a second look at an answer that was taken back since
         fields = event._asdict()
         del fields['n'], fields['at']  # given anew
         fields['rev'] = journal.state.rev(event.item, event.who, event.role)

@@ -210,7 +210,7 @@ class Journal:
             event = judge(self.state, self.classes, answer, self.check)
             if event.n <= self.state.events:
                 return event
-            end = self._file.tell()
+            end = self._end()
             try:
                 self._write(encode_event(event))
                 os.fdatasync(self._file.fileno())
@@ -258,6 +258,25 @@ class Journal:
                 self._file = open(self.path, 'ab', buffering=0)  # noqa: SIM115
             self.state = trial
             return events
+
+    def _end(self) -> int:
+        """Return how long the file is.
+
+        Raises:
+            StateError: It was moved away, or another one took its place.
+        """
+        ours = os.fstat(self._file.fileno())
+        try:
+            is_there = os.path.samestat(ours, self.path.stat())
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise StateError(
+                f'{self.path}: wanted the file that was opened, got none, or '
+                'another one in its place; end the page and start it again, '
+                'which reads what is there'
+            )
+        return ours.st_size
 
     def _write(self, line: bytes) -> None:
         written = self._file.write(line)

@@ -107,7 +107,7 @@ def write_page(
     chosen = upcoming[:items]
     draft = _Draft(
         _session(work_dir, request, pool, annotator),
-        _store(work_dir, request, annotator),
+        _store(folder, request, annotator),
         megabytes * MEGABYTE,
     )
     with closing(Crops(pool)) as crops:
@@ -144,13 +144,10 @@ def _session(
     )
 
 
-def _store(work_dir: Path, request: Request, annotator: str) -> str:
-    """Name what a browser keeps: one for each person, round and folder.
-
-    A fork of an experiment asks the same request anew.
-    """
-    folder = hashlib.sha256(str(work_dir.resolve()).encode()).hexdigest()
-    return f'segal-annotation/{request.sha256[:16]}/{folder[:8]}/{annotator}'
+def _store(folder: AnnotationFolder, request: Request, annotator: str) -> str:
+    """Name what a browser keeps: one for each person, round and folder."""
+    asked = f'{request.sha256[:16]}/{folder.mark}'
+    return f'segal-annotation/{asked}/{annotator}'
 
 
 def _pictures(crops: Crops, item: Item) -> Iterator[tuple[str, Any]]:

@@ -333,10 +333,17 @@ class Queue:
         return found
 
     def shared(self, who: str) -> list[int]:
-        """Return the open items of a person's share, in order."""
+        """Return the open items of a person's share, in order.
+
+        Without second looks, which only the page asks for.
+        """
         view = self.view(who)
         own = view.own[self._rank]
-        return [item for item in self._upcoming(view) if own[item]]
+        return [
+            item
+            for item in self._upcoming(view)
+            if own[item] and not self.state.is_full(item)
+        ]
 
     def left(self, who: str) -> tuple[int, int]:
         """Count the items that are open to a person: own ones, and all."""

@@ -24,7 +24,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from segal.annotation.fields import AnnotatorError, check_name
+from segal.annotation.fields import AnnotatorError, check_name, check_spelling
 from segal.errors import StateError, short
 from segal.files import SUFFIX, replace_file, sync_folder
 
@@ -123,7 +123,7 @@ class Annotators:
 
         Raises:
             AnnotatorError: A name has letters that none can have, or comes
-                twice.
+                twice, or is spelled otherwise than before.
             StateError: The file cannot be written.
         """
         everybody = [*names, *reviewers]
@@ -142,6 +142,7 @@ class Annotators:
                 'annotator: wanted each name once, got '
                 f'{", ".join(everybody)}; two people need two names'
             )
+        check_spelling(everybody, self._digests)
         tokens = {name: secrets.token_hex(32) for name in everybody}
         self._digests = {
             name: [

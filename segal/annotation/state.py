@@ -214,10 +214,14 @@ class State:
         return None if event is None else event.item
 
     def seconds(self, who: str | None = None) -> Sequence[float]:
-        """Return the seconds of each event, of one person or of all."""
+        """Return the seconds of each event, of one person or of all.
+
+        The last event is the last one.
+        """
         if who is not None:
             return self._seconds.get(who, [])
-        return [one for each in self._seconds.values() for one in each]
+        each = (event.seconds for event in self.clients.values())
+        return [one for one in each if one is not None]
 
     def people(self) -> list[str]:
         """Return the names of all who did something."""

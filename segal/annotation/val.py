@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,34 @@ FEW = 30
 """Answers of a class below which its IoU is mostly noise."""
 
 
+def told_apart(classes: Sequence[str], files: Iterable[Path]) -> str:
+    """Compute a digest of classes and images: SHA-256, in hexadecimal.
+
+    Names and sizes are those of other images, too, where a camera counts
+    anew. Answers to these are then no answers to the request.
+    """
+    digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def draw_points(
-    images: Sequence[PoolImage], per_image: int, seed: int
+    images: Sequence[PoolImage],
+    per_image: int,
+    seed: int,
+    experiment: str = '',
 ) -> bytes:
     """Draw random pixels, and write them as a request.
 
     Each image gets a share of all points that is that of its pixels, so that
     every pixel of the set is as likely as another.
+
+    Args:
+        images: Of the validation set.
+        per_image: Mean number of points.
+        seed: Of the draw.
+        experiment: From :func:`told_apart`; it does not change the draw.
 
     Returns:
         A frozen request, round 0.
@@ -58,6 +81,7 @@ def draw_points(
             unit='pixel',
             images=[(image.name, *image.size) for image in images],
             offsets=np.append(0, np.cumsum(counts)).astype(np.int32),
+            experiment=experiment,
             places=np.concatenate(parts).astype(np.int32),
             classes=np.full(total, NO_CLASS, np.uint8),
             status=np.full(total, REFUSED, np.uint8),

@@ -24,12 +24,12 @@ from segal.active.human_oracle import SERVED
 from segal.annotation.asked import Asked, asked_now
 from segal.annotation.folder import NAME, AnnotationFolder
 from segal.annotation.server import Server, serve
-from segal.annotation.val import FEW, draw_points, write_masks
+from segal.annotation.val import FEW, draw_points, told_apart, write_masks
 from segal.commands.annotate_serve import address, say_where
 from segal.commands.train import command_of
 from segal.config.load import load_config, work_dir_of
 from segal.errors import AnswersWanted, ConfigError, DataError
-from segal.experiment.work_dir import describe
+from segal.experiment.work_dir import check_pool, describe
 
 LOOK_SECONDS = 1.0
 LAST_SECONDS = 5.0
@@ -123,7 +123,8 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
             'written as the ids of classes; got True'
         )
     _check_held_out(cfg, dataset)
-    pool = open_pool(dataset, None, 'data.val')
+    pool = open_pool(dataset, out, 'data.val')
+    check_pool(pool, dataset.CLASSES, out, 'data.val')
     files = {
         image.name: info['ann']['seg_map']
         for image, info in zip(pool, dataset.img_infos, strict=True)
@@ -134,10 +135,16 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
     folder.write_options(order='image', seed=cfg.get('seed') or 0)
     if not folder.rounds():
         seed = cfg.get('seed') or 0
-        folder.freeze(0, draw_points(pool.images, args.points, seed))
+        paths = (Path(pool.file(image.name)) for image in pool)
+        which = told_apart(dataset.CLASSES, paths)
+        folder.freeze(0, draw_points(pool.images, args.points, seed, which))
+    request = folder.request(0)
+    stay = ''
+    if round(len(request) / len(pool)) != args.points:
+        stay = f' They were drawn before; --points {args.points} is ignored.'
     print(
-        f'{args.points} random pixels of each of {len(pool)} held-out images '
-        f'become the validation set {out}.',
+        f'{len(request):,} random pixels of {len(pool)} held-out images '
+        f'become the validation set {out}.{stay}',
         flush=True,
     )
     with serve(out, **address(args)) as server:
@@ -145,7 +152,6 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
         say_where(server.urls)
         if not _wait(out, server):
             return 130
-    request = folder.request(0)
     folder.close(0, 'segal annotate val')
     state = folder.state(request, len(dataset.CLASSES))
     counts = write_masks(request, state, out, files)
@@ -159,7 +165,8 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
     if few:
         print(
             f'Warning: fewer than {FEW} of {", ".join(few)}: the IoU of '
-            'these is mostly noise; raise --points for a firmer one'
+            'these is mostly noise; raise --points, and name another folder, '
+            'for a firmer one'
         )
     return 0
 

@@ -82,23 +82,41 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
     replace_file(work_dir / 'config.py', cfg.pretty_text)
 
 
-def check_pool(pool: Pool, work_dir: Path) -> None:
-    """Check that the pool is the one that the work_dir's labels belong to.
+def check_pool(
+    pool: Pool,
+    classes: Sequence[str],
+    work_dir: Path,
+    key: str = 'data.query',
+) -> None:
+    """Check that images and classes are those that answers belong to.
+
+    Answers are kept as numbers of classes and places in images.
 
     Args:
-        pool: ``data.query``.
+        pool: The images.
+        classes: Names of the C classes.
         work_dir: The experiment's folder; where its ``pool.json`` is missing
-            or hurt, the label files say the same with a fingerprint.
+            or hurt, the label files say the same of images with a
+            fingerprint.
+        key: The data set's name in the config.
 
     Raises:
-        StateError: It is not; images that came, went and changed are named.
+        StateError: They are not; what came, went and changed is named.
     """
     if not is_begun(work_dir):
         return
     try:
-        before = {one.name: one.size for one in read_pool(work_dir).images}
+        known = read_pool(work_dir)
     except StateError:
         return
+    if known.classes != list(classes):
+        raise StateError(
+            f'{key}: wanted the classes that {work_dir} was begun with, '
+            f'{known.classes}, got {list(classes)}; answers are kept as '
+            'their numbers: put names and order back, or begin in another '
+            'folder'
+        )
+    before = {one.name: one.size for one in known.images}
     now = {image.name: tuple(image.size) for image in pool}
     other = {x for x in now if x in before and tuple(before[x]) != now[x]}
     changed = [name for name in pool.changed if name not in other]
@@ -118,10 +136,9 @@ def check_pool(pool: Pool, work_dir: Path) -> None:
     ]
     if said:
         raise StateError(
-            f'data.query: wanted the pool of {len(before)} images that '
+            f'{key}: wanted the pool of {len(before)} images that '
             f'{work_dir} was begun with, got another: {"; ".join(said)}; put '
-            'the images back as they were, or name another folder with '
-            '--work-dir'
+            'the images back as they were, or begin in another folder'
             + f' (same pictures, saved anew: delete {work_dir / SIZE_CACHE})'
             * bool(changed)
         )

@@ -173,7 +173,7 @@ def build(prepared: Prepared) -> Experiment:
     with ranks.together():
         if ranks.is_main():
             claim(cfg, work_dir, prepared.options.resume)
-            check_pool(data.pool, work_dir)
+            check_pool(data.pool, data.classes, work_dir)
     keep_machine(work_dir, device, logger)
     store = LabelStore(
         work_dir / 'labels', data.pool.images, fingerprint(cfg, config)

@@ -96,6 +96,7 @@ class Fake:
     classes: list[tuple[str, str]]
     round: int = 3
     state: str = 'asking'
+    folder: str = '0123abcd'
     url: str = ''
     lag: float = 0.0  # seconds before each reply of /api
     signed_in: bool = True
@@ -152,6 +153,7 @@ class Fake:
         ]
         return JSONResponse({
             'annotator': 'ada', 'experiment': 'street scenes',
+            'folder': self.folder,
             'state': self.state, 'round': self.round, 'request': self.request,
             'unit': 'pixel', 'total': len(self.questions), 'classes': classes,
         })  # fmt: skip
@@ -255,9 +257,12 @@ class Fake:
         reply = {'item': None, 'was': None}
         for past in reversed(self.posts):
             one = self.questions[past['item']]
-            if past['what'] == 'skip' or one.standing is None:
+            if past['what'] == 'skip' and one.skipped and not one.standing:
+                was, one.skipped = {'what': 'skip', 'class': None}, False
+            elif past['what'] != 'skip' and one.standing:
+                was, one.standing = one.standing, None
+            else:
                 continue
-            was, one.standing = one.standing, None
             one.rev += 1
             reply = {'item': self.item(past['item']), 'was': was}
             break

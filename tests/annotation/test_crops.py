@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,26 @@ def test_two_who_want_an_image_wait_for_one_decoding(tmp_path):
     first, second = (one.result() for one in both)
     assert first is second
     assert read == ['0.png']
+    crops.close()
+
+
+def test_a_file_that_takes_the_place_of_another_is_shown(tmp_path):
+    """As between two rounds of one server."""
+
+    def striped(number):
+        image = np.zeros((*SIZE, 3), np.uint8)
+        image[:: number + 9, :] = 255
+        return np.repeat(np.repeat(image, 5, 0), 5, 1)[: SIZE[0], : SIZE[1]]
+
+    images = write_pool(tmp_path, draw=striped)
+    crops = Crops(read_pool(tmp_path))
+    item = replace(pixel(20, 30), image='0.png')
+    shown = [crops.crop, crops.superpixels, lambda x: crops.context(x.image)]
+    before = [show(item) for show in shown]
+    crops.pool.files['1.png'].rename(crops.pool.files['0.png'])
+    assert (crops.image('0.png') == images['1.png']).all()
+    after = [show(item) for show in shown]
+    assert [x == y for x, y in zip(before, after, strict=True)] == [False] * 3
     crops.close()
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import mmcv
 import numpy as np
 import pytest
 
@@ -158,6 +159,35 @@ def test_a_round_is_asked_once(root, tmp_path, capsys):
     assert run(people, work_dir) == 6
     assert '7 are answered' in capsys.readouterr().err
     assert folder.file(0, 'request.npz').read_bytes() == before
+    assert not (work_dir / 'labels').exists()
+
+
+def test_what_is_asked_keeps_its_images_and_classes(root, tmp_path, capsys):
+    """Else the page shows other places, and numbers mean other classes."""
+    _, people = configs(root, 'pixel')
+    read = hide(root)
+    names = root / 'classes.txt'
+    names.write_text('\n'.join(CLASSES))
+    people.write_text(
+        people.read_text() + "\nfor _part in ('train', 'query', 'val'):\n"
+        f'    data[_part].update(classes={str(names)!r})\n'
+    )
+    work_dir = tmp_path / 'run'
+    assert run(people, work_dir) == 6
+    pool = (work_dir / 'pool.json').read_bytes()
+    image = root / 'images' / '03.png'
+    before = image.read_bytes()
+    mmcv.imwrite(np.zeros((48, 64, 3), np.uint8), str(image))
+    assert run(people, work_dir) == 4
+    said = capsys.readouterr().err
+    assert '1 of another size (CustomDataset/images/03.png)' in said
+    assert (work_dir / 'pool.json').read_bytes() == pool
+    image.write_bytes(before)
+    answer_all(work_dir, read, len(CLASSES))
+    names.write_text('\n'.join(CLASSES[::-1]))
+    assert run(people, work_dir) == 4
+    assert 'data.query: wanted the classes that' in capsys.readouterr().err
+    assert (work_dir / 'pool.json').read_bytes() == pool
     assert not (work_dir / 'labels').exists()
 
 

@@ -276,10 +276,29 @@ def test_a_full_disk_leaves_the_journal_whole(folder, request_, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr('os.fdatasync', full)
-        with pytest.raises(StateError, match='make room'):
-            journal.append(1, 0, 'ada', 'void', client='y')
-    assert journal.path.read_bytes() == before
+        for _ in range(3):  # pages try again, until there is room
+            with pytest.raises(StateError, match='make room'):
+                journal.append(1, 0, 'ada', 'void', client='y')
+            assert journal.path.read_bytes() == before
     assert journal.append(1, 0, 'ada', 'void', client='y').n == 2
+    assert folder.state(request_, CLASSES).answered == 2
+
+
+def test_answers_go_to_no_file_that_is_not_there(folder, request_):
+    """As where a copy was restored while a page was served."""
+    journal = folder.journal(request_, CLASSES)
+    journal.append(0, 0, 'ada', 'void', client='x')
+    copy = journal.path.with_suffix('.copy')
+    copy.write_bytes(journal.path.read_bytes())
+    journal.path.unlink()
+    with pytest.raises(StateError, match='start it again'):
+        journal.append(1, 0, 'ada', 'void', client='y')
+    copy.rename(journal.path)
+    with pytest.raises(StateError, match='start it again'):
+        journal.append(1, 0, 'ada', 'void', client='y')
+    journal = folder.journal(request_, CLASSES)
+    assert journal.append(1, 0, 'ada', 'void', client='y').n == 2
+    assert folder.state(request_, CLASSES).answered == 2
 
 
 def test_a_request_is_frozen_once(folder):

@@ -157,6 +157,62 @@ def test_a_validation_set_is_made_of_answers(tmp_path, monkeypatch, capsys):
         assert (mask[asked] == truth[asked]).all()
 
 
+def test_a_validation_set_goes_on_as_it_began(tmp_path, monkeypatch, capsys):
+    """Answers are kept as numbers of classes and places in images."""
+    monkeypatch.setattr(annotate_loop, '_wait', lambda *_: False)
+    held = write_images(tmp_path / 'held', count=2)
+    names = tmp_path / 'classes.txt'
+    names.write_text('\n'.join(CLASSES))
+    config = write_config(
+        write_images(tmp_path / 'pool'),
+        extra=f"data['val'].update(data_root={str(held)!r}, ann_dir='val', "
+        f'classes={str(names)!r})\n',
+    )
+
+    def val(points, code):
+        words = ['val', str(config), '--port', '0', '--points', points]
+        assert annotate.main(words) == code
+        return ''.join(capsys.readouterr())
+
+    assert '40 random pixels of 2 held-out images' in val('20', 130)
+    said = val('30', 130)
+    assert '40 random pixels of 2' in said
+    assert '--points 30 is ignored' in said
+    pool = (held / 'val' / 'pool.json').read_bytes()
+    names.write_text('\n'.join(CLASSES[::-1]))
+    assert 'data.val: wanted the classes that' in val('20', 4)
+    names.write_text('\n'.join(CLASSES))
+    Image.new('RGB', (64, 48)).save(held / 'images' / '01.png')
+    assert '1 of another size (CustomDataset/images/01.png)' in val('20', 4)
+    assert (held / 'val' / 'pool.json').read_bytes() == pool
+
+
+def test_validation_sets_of_like_names_are_asked_apart(tmp_path, monkeypatch):
+    """Else answers to one are taken as answers to the other."""
+    monkeypatch.setattr(annotate_loop, '_wait', lambda *_: False)
+    pool = write_images(tmp_path / 'pool')
+
+    def asked(name, classes=CLASSES, other=False):
+        held = write_images(tmp_path / name, count=2)
+        if other:
+            Image.new('RGB', (32, 24)).save(held / 'images' / '01.png')
+        config = write_config(
+            pool,
+            extra=f"data['val'].update(data_root={str(held)!r}, "
+            f"ann_dir='val', classes={classes})\n",
+        )
+        words = ['val', str(config), '--port', '0', '--points', '20']
+        assert annotate.main(words) == 130
+        request = AnnotationFolder(held / 'val').request(0)
+        return request.sha256, request.content.places.tolist()
+
+    one, again = asked('one'), asked('again')
+    assert one == again
+    for other in (asked('other', other=True), asked('swapped', CLASSES[::-1])):
+        assert other[1] == one[1]
+        assert other[0] != one[0]
+
+
 @pytest.mark.slow
 def test_init_val_and_loop_need_no_annotation(tmp_path):
     read, command = begin(tmp_path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segal.annotation.folder import AnnotationFolder
-from segal.annotation.measure import prices
+from segal.annotation.measure import median_seconds, prices, seconds_left
 from tests.annotation.test_journal import frozen
 
 
@@ -45,6 +45,20 @@ def test_an_image_is_opened_once(tmp_path):
     found = prices([(request, answered_state(tmp_path))])
     assert found['open'].seconds == pytest.approx(4.0)
     assert found['open'].answers == 2
+
+
+def test_the_time_left_is_told_by_the_last_answers_of_all(tmp_path):
+    folder = AnnotationFolder(tmp_path)
+    folder.freeze(2, frozen(count=133))
+    request = folder.request(2)
+    journal = folder.journal(request, 3)
+    people = ['ada'] * 3 + ['bob'] * 50 + ['ada'] * 60
+    for item, who in enumerate(people):
+        ms = 1000 if who == 'ada' else 9000
+        journal.append(item, 0, who, 'void', ms=ms, client=str(item))
+    assert median_seconds(journal.state, 'bob') == 9
+    assert median_seconds(journal.state) == 1
+    assert seconds_left(journal.state) == 20
 
 
 def test_answers_that_were_taken_back_do_not_count(tmp_path):

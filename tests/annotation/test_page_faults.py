@@ -48,6 +48,47 @@ def test_unsent_answers_outlive_a_reload(visit):
 
 
 @pytest.mark.slow
+def test_unsent_answers_wait_for_their_own_folder(visit):
+    """Another one may have the same name, address and request."""
+    with asking(pixels(20)) as fake:
+        person = visit(fake.url)
+        fake.broken = {'/api/answers'}
+        person.press('3', '2')
+        person.wait_for(waiting='2')
+        fake.broken, fake.folder = set(), 'fedc9876'
+        person.page.reload()
+        person.wait_for(state='asking', waiting='0')
+        assert standing(fake) == [None] * 20
+        fake.folder = '0123abcd'
+        person.page.reload()
+        person.wait_until_sent()
+        assert standing(fake)[:3] == [2, 1, None]
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_set_back_moves_no_undo_before_its_answer(visit):
+    with asking(pixels(20)) as fake:
+        person = visit(fake.url)
+        fake.broken = {'/api/answers', '/api/undo'}
+        person.press('3')
+        person.wait_for(waiting='1')
+        person.page.add_init_script(
+            "Object.defineProperty(performance, 'timeOrigin', "
+            '{value: performance.timeOrigin - 3600e3})'
+        )
+        person.page.reload()
+        person.wait_for(waiting='1')
+        person.page.keyboard.press('Backspace')
+        person.wait_for(waiting='2')
+        person.page.reload()
+        person.wait_for(waiting='2')
+        fake.broken = set()
+        person.wait_until_sent()
+        assert standing(fake)[:2] == [None, None]
+        assert len(fake.posts) == 1
+
+
+@pytest.mark.slow
 def test_a_lost_reply_writes_no_second_answer(visit):
     with asking(pixels(20)) as fake:
         person = visit(fake.url)

@@ -197,6 +197,23 @@ def test_a_half_painted_mask_outlives_a_reload_and_a_skip(visit):
 
 
 @pytest.mark.slow
+def test_a_half_painted_mask_outlives_another_folder(visit):
+    """One that is labelled meanwhile, at the same address."""
+    with asking(wholes(2)) as fake:
+        person = visit(fake.url)
+        Canvas(person).drag((10, 10), (40, 80))
+        share = person.text('#share-text')
+        person.page.wait_for_timeout(900)
+        for folder, number in (('fedc9876', 1), (fake.folder, fake.round)):
+            fake.folder, fake.round = folder, number
+            person.page.reload()
+            person.wait_for(round=str(number), item='0')
+            person.page.wait_for_timeout(300)
+        assert person.text('#share-text') == share != '0 % painted'
+        assert not person.problems
+
+
+@pytest.mark.slow
 def test_a_mask_painted_offline_is_sent_later(visit):
     with asking(wholes(3)) as fake:
         person = visit(fake.url)
@@ -208,3 +225,26 @@ def test_a_mask_painted_offline_is_sent_later(visit):
         person.page.context.set_offline(False)
         person.wait_until_sent()
         assert (mask_of(fake) == 0).all()
+
+
+@pytest.mark.slow
+def test_an_image_stays_with_the_person_who_paints_it(visit, browser):
+    """However long that takes: a lease is renewed while something is painted.
+
+    Else somebody else gets the image, and one of the two paints for nothing.
+    """
+    context = browser.new_context(viewport={'width': 1280, 'height': 800})
+    context.clock.install()
+    with asking(wholes(20)) as fake:
+        person = visit(fake.url, context)
+        person.page.wait_for_timeout(1000)  # eight items are there
+        for painted in (False, True):
+            if painted:
+                Canvas(person).click((17, 40))
+            fake.asked.clear()
+            person.page.clock.fast_forward(61_000)
+            person.look()
+            person.page.wait_for_timeout(500)
+            assert ('/api/next' in fake.asked) is painted
+        assert person.item == 0
+    context.close()

@@ -80,6 +80,7 @@ def test_three_people_disagree_and_a_reviewer_decides(visit, serving):
     rex.wait_for(state='asking')
     decided = []
     while rex.state == 'asking':
+        rex.page.wait_for_selector('body:not([data-item=""])')
         decided.append(rex.item)
         assert decided[1:] or not faults(rex)
         letters = rex.page.locator(LETTERS).all_inner_texts()

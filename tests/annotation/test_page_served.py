@@ -52,6 +52,26 @@ def test_pixels_of_one_person(visit, serving, tmp_path):
 
 
 @pytest.mark.slow
+def test_an_undo_after_that_of_a_skip_is_of_the_answer_before(
+    visit, serving, tmp_path
+):
+    served, request = serving('pixel')
+    person = visit(served.urls['ada'])
+    person.press('1', '1', 'Space')
+    person.wait_until_sent()
+    for item in (2, 1):
+        person.press('Backspace')
+        person.wait_until_sent()
+        assert person.item == item
+    person.press('3')
+    person.wait_until_sent()
+    served.stop()
+    _, events = standing(tmp_path, request)
+    assert [event and event.cls for event in events[:3]] == [0, 2, None]
+    assert not person.problems
+
+
+@pytest.mark.slow
 def test_two_persons_share_a_round(visit, serving, tmp_path):
     served, request = serving('pixel', 'ada', 'bob')
     ada, bob = visit(served.urls['ada']), visit(served.urls['bob'])
@@ -70,6 +90,25 @@ def test_two_persons_share_a_round(visit, serving, tmp_path):
     assert {event.item for event in events if event.who == 'bob'} == {
         *seen['bob']
     }
+
+
+@pytest.mark.slow
+def test_two_links_in_one_browser_are_two_persons(visit, serving, tmp_path):
+    served, request = serving('pixel', 'ada', 'bob')
+    ada = visit(served.urls['ada'])
+    ada.press('1')
+    ada.wait_until_sent()
+    bob = visit(served.urls['bob'], ada.page.context)
+    ada.page.keyboard.press('2')
+    ada.wait_for(state='signed-out')
+    bob.press('3')
+    bob.wait_until_sent()
+    again = visit(served.urls['ada'], ada.page.context)
+    again.wait_until_sent()
+    served.stop()
+    _, events = standing(tmp_path, request)
+    said = {(event.who, event.cls) for event in events if event}
+    assert said == {('ada', 0), ('ada', 1), ('bob', 2)}
 
 
 @pytest.mark.slow

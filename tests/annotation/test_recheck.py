@@ -9,8 +9,10 @@ import pytest
 from segal.active.human_oracle import HumanOracle
 from segal.active.label_store.file import decode
 from segal.annotation import predictions
+from segal.annotation.export import export
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.label_errors import decide_rechecks, suspects_of
+from segal.annotation.votes import considered
 from segal.commands.annotate import main as annotate
 from segal.distributed import ranks
 from segal.errors import AnswersWanted, StateError
@@ -240,6 +242,30 @@ def test_another_person_looks_where_there_is_one(served):
     answer_page(ada, ada.items(12))
     assert ada.next(12)['items'] == []
     assert sorted(bob.items(12)) == [2, 5, 7]
+
+
+def test_a_second_look_without_the_first_is_open_in_a_copy(served, tmp_path):
+    ada, bob = pages(served.work_dir, 'ada', 'bob')
+    answer_page(ada, [x for x in range(12) if x != 2])
+    answer_page(ada, [2])
+    bob.answer(2, rev=1)
+    ada.undo()
+    served.close(1, 'ada')
+    served.seal(1, '')
+    command = ['fork', str(served.work_dir), str(tmp_path / 'copy')]
+    assert annotate([*command, '--round', '1', '--reopen', '4']) == 0
+    state = AnnotationFolder(tmp_path / 'copy').state(served.request(1), 3)
+    assert [x for x in range(12) if not state.is_full(x)] == [2, 4]
+    assert considered(state, 2) == []
+
+
+def test_second_looks_go_to_no_file(served, tmp_path):
+    """``take`` could not count them."""
+    ada, _ = pages(served.work_dir, 'ada', 'bob')
+    answer_page(ada, ada.items(12))
+    for who in ('ada', 'bob'):
+        with pytest.raises(StateError, match='wanted open items, got none'):
+            export(served.work_dir, tmp_path / 'out', 'coco', who)
 
 
 def test_a_list_is_frozen_once(served):

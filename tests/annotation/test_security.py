@@ -172,11 +172,22 @@ def test_tokens_outlive_some_starts_and_not_their_person(tmp_path):
 
 @pytest.mark.parametrize(
     'names', [[''], ['a/b'], ['<b>'], [' a'], ['a '], ['a\n'], ['a' * 65],
-              ['../a'], ['ada', 'ada']]
+              ['../a'], ['ada', 'ada'], ['ada', 'Ada'],
+              ['M. Curie', 'm.  curie']]
 )  # fmt: skip
 def test_names_that_none_can_have(tmp_path, names):
     with pytest.raises(AnnotatorError, match='annotator: wanted'):
         Annotators(tmp_path / 'a.json').issue(names)
+
+
+def test_a_person_keeps_the_spelling_of_their_name(tmp_path):
+    path = tmp_path / 'annotators.json'
+    Annotators(path).issue(['ada', 'bob'])
+    before = path.read_bytes()
+    with pytest.raises(AnnotatorError, match="wanted 'ada', as was said"):
+        Annotators(path).issue(['Ada'])
+    assert path.read_bytes() == before
+    assert list(Annotators(path).issue(['ada'])) == ['ada']
 
 
 def test_names_of_many_languages(tmp_path):
@@ -525,16 +536,16 @@ def test_another_type_of_body(ada, headers):
     for path in ('answers', 'undo', 'close'):
         reply = ada.post(f'/api/{path}', content=b'{}', headers=headers)
         assert reply.status_code == 415
-    assert parse_answer(json.dumps(GOOD).encode(), 3)['cls'] == 1
+    assert parse_answer(json.dumps(GOOD).encode(), 3, 'ada')['cls'] == 1
 
 
 def test_every_class_and_no_other():
     for classes in (1, 3, 255):
         body = {**GOOD, 'class': classes - 1}
-        assert parse_answer(json.dumps(body).encode(), classes)
+        assert parse_answer(json.dumps(body).encode(), classes, 'ada')
         body['class'] = classes
         with pytest.raises(RefusedError, match='class'):
-            parse_answer(json.dumps(body).encode(), classes)
+            parse_answer(json.dumps(body).encode(), classes, 'ada')
 
 
 def test_a_body_with_a_length_that_is_too_large(ada):

@@ -48,6 +48,7 @@ def test_the_page_learns_what_is_asked(tmp_path, ada):
     assert session == dict(
         annotator='ada',
         experiment=tmp_path.name,
+        folder=AnnotationFolder(tmp_path).mark,
         state='asking',
         round=0,
         request=request.sha256,
@@ -375,7 +376,7 @@ def picture(page, item, what):
         f'/api/items/{item}/{what}', params=dict(request=page.asked[:16])
     )
     assert reply.status_code == 200, reply.text
-    assert 'immutable' in reply.headers['cache-control']
+    assert reply.headers['cache-control'] == 'no-store'
     return reply
 
 

@@ -74,6 +74,17 @@ def test_a_second_persons_answer_is_not_told_either_where_one_is_wanted(
     }  # fmt: skip
 
 
+def test_a_page_of_one_person_does_not_answer_as_another(tmp_path):
+    """As where two links were opened in one browser: the last signs in."""
+    ada, *_ = open_pages(tmp_path, votes=2)
+    ada.answer(0, 401, annotator='bob')
+    assert ada.answer(0, annotator='ada')['rev'] == 1
+    undo = dict(request=ada.asked, client='an-undo-of-a-page')
+    ada.say('/api/undo', 401, annotator='bob', **undo)
+    assert ada.json('/api/progress')['mine'] == 1
+    assert ada.say('/api/undo', annotator='ada', **undo)['item']['item'] == 0
+
+
 def test_masks_of_others_are_hidden_and_shown_to_a_reviewer(tmp_path):
     ada, bob, cyd, rex = open_pages(tmp_path, 'region', votes=2, answer='all')
     for cls, page in ((0, ada), (1, bob)):

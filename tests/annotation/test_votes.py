@@ -7,7 +7,9 @@ from segal.annotation.answers import Conflict
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.fork import _kept
 from segal.annotation.resolve import resolve
+from segal.annotation.security import Annotators
 from segal.annotation.votes import disputes, is_complete, majority
+from segal.errors import StateError
 from segal.structures import LABELLED, REFUSED, VOID
 
 from .answering import as_png
@@ -200,3 +202,15 @@ def test_a_fork_asks_an_item_anew_of_all_who_answered_it(tmp_path):
         (1, 'b', 'vote'),
         (1, 'a', 'repeat'),
     ]
+
+
+def test_a_damaged_list_of_people_hides_no_reviewer(tmp_path):
+    desk = Desk(tmp_path, each=1)
+    for item in range(3):
+        desk.all_say(item, ROAD, TREE)
+    people = Annotators(tmp_path / 'annotation' / 'annotators.json')
+    people.issue(['a', 'b'], ['rex'])
+    assert not is_complete(desk.folder, desk.request, desk.state)
+    people.path.write_bytes(people.path.read_bytes()[:-9])
+    with pytest.raises(StateError, match='start the page again'):
+        is_complete(desk.folder, desk.request, desk.state)

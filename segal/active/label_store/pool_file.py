@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def is_begun(work_dir: Path) -> bool:
     """Tell whether labels were bought, or people were asked for some."""
-    return any((work_dir / x).exists() for x in ('labels', 'annotation'))
+    asked = (work_dir / 'annotation').glob('round_*')
+    return (work_dir / 'labels').exists() or any(asked)
 
 
 @dataclass

@@ -38,6 +38,7 @@ from segal.annotation.formats.labels import (
 )
 from segal.annotation.formats.runs import from_runs, to_runs
 from segal.annotation.formats.shapes import (
+    GROUND,
     Shape,
     collect,
     exported,
@@ -156,7 +157,9 @@ def read(path: Path, asked: Asked) -> Returned:
                 items_from(
                     path, element.place, element.attributes.get('segal_item')
                 ),
-                _integer(path, element, 'z_order', -(10**6), 10**6, '0'),
+                GROUND
+                if element.tag == 'tag'
+                else _integer(path, element, 'z_order', -(10**6), 10**6, '0'),
             )
         )
     result = collect(path, asked, shapes)

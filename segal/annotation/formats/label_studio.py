@@ -31,6 +31,7 @@ from segal.annotation.formats.labels import (
 )
 from segal.annotation.formats.runs import pack, unpack
 from segal.annotation.formats.shapes import (
+    GROUND,
     Shape,
     collect,
     exported,
@@ -235,7 +236,8 @@ def _shapes(
         if name.startswith(_ID):
             item = items_from(path, f'{where}, id', name.removeprefix(_ID))
         places = partial(_places, path, asked, image, where, row)
-        yield Shape(where, image, str(labels[0]), places, item)
+        layer = GROUND if kind == 'choices' else 0
+        yield Shape(where, image, str(labels[0]), places, item, layer)
 
 
 def _places(

@@ -23,6 +23,9 @@ from segal.annotation.formats.labels import (
 from segal.annotation.request import Request
 from segal.errors import nearest
 
+GROUND = -(10**7)
+"""Layer of what is said of a whole image: below all that is painted."""
+
 _WHAT = {VOID: 'void', CANT_TELL: 'cant_tell'}
 
 

@@ -54,11 +54,11 @@ export async function putMask(item, request, png) {
   }), 'json');
 }
 
-// Files of an item never change within a request, so the browser keeps them;
-// `fresh` reads one that does: the mask.
-export async function getBlob(item, what, request, fresh = false) {
-  const cache = fresh ? 'no-store' : 'default';
-  return body(await ask(itemUrl(item, what, request), {cache}), 'blob');
+// Nothing is taken from the browser's cache: another folder of images may have
+// been asked the same places under this address.
+export async function getBlob(item, what, request) {
+  const url = itemUrl(item, what, request);
+  return body(await ask(url, {cache: 'no-store'}), 'blob');
 }
 
 export async function getRuns(item, request) {

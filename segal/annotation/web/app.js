@@ -84,7 +84,7 @@ class App {
     page.suggest = session.suggest ?? '';
     if (!session.request) return;
     if (former?.request) say(`Round ${session.round} is asked now.`);
-    drafts.keepOnly(session.request);
+    drafts.keepOnly(session.folder, session.request);
     this.asking = new Asking(session, this.tab, this.stage, this.palette, {
       changed: () => this.refresh(),
       refused: (error) => this.refused(error),

@@ -19,7 +19,7 @@ export class Asking {
   // on: {changed(), refused(error), reached(), counted(answered or null)}
   constructor(session, tab, stage, palette, on) {
     Object.assign(this, {session, stage, palette, on});
-    const {request, experiment, annotator} = session;
+    const {request, folder, annotator} = session;
     this.request = request;
     this.current = null;
     this.history = []; // {item, client, what, class, labels}, youngest last
@@ -27,7 +27,7 @@ export class Asking {
     this.painter = this.masking.painter;
     this.clock = new Clock();
     this.media = new Media(request);
-    this.outbox = new Outbox({request, experiment, annotator}, {
+    this.outbox = new Outbox({request, folder, annotator}, {
       sent: (entry, reply) => this.sent(entry, reply),
       refused: (entry, error) => this.answerRefused(entry, error),
       signedOut: () => on.refused(new Refused(401, {})),
@@ -39,6 +39,7 @@ export class Asking {
     this.queue = new Queue(
       request, this.reviews ? 'review' : 'next', tab, this.media,
       (item) => this.outbox.has(item) || this.current?.item === item,
+      () => this.current && this.painter.mask?.share > 0,
       {filled: () => this.next(), refused: on.refused});
     this.outbox.open().then((late) => {
       if (late) toast(`${late} answers to an earlier round came too late.`);
@@ -54,7 +55,7 @@ export class Asking {
   }
 
   fill() {
-    if (this.queue.items.length < 6) this.queue.fill();
+    this.queue.fill();
     if (this.coming && !this.current) this.next(); // pictures that failed
   }
 
@@ -67,7 +68,7 @@ export class Asking {
   get unsentAnswers() {
     const change = {undo: -1, skip: 0};
     return this.outbox.entries.reduce(
-      (sum, {what}) => sum + (change[what] ?? 1), 0);
+      (sum, {what, of}) => sum + (of === 'skip' ? 0 : change[what] ?? 1), 0);
   }
 
   // --- showing ---
@@ -220,8 +221,9 @@ export class Asking {
     this.redo = null;
     $('last').textContent = `Taken back: ${this.said(past)}`;
     say(`Taken back: ${this.said(past)}`);
-    if (this.outbox.cancel(past.client) || past.what === 'skip') return;
-    this.outbox.add({what: 'undo', item: item.item, client: uuid()});
+    if (this.outbox.cancel(past.client)) return;
+    const {what: of} = past;
+    this.outbox.add({what: 'undo', of, item: item.item, client: uuid()});
   }
 
   sent(entry, reply) {
@@ -234,7 +236,7 @@ export class Asking {
     }
     const {item, was} = reply;
     if (item) {
-      this.on.counted(null);
+      if (was?.what !== 'skip') this.on.counted(null);
       this.moved(item.item, item.rev);
     }
     if (item?.item === entry.item) return;

@@ -11,8 +11,8 @@ const PAUSE = 600; // ms between a stroke and its keeping
 const TOOLS = ['brush', 'eraser', 'polygon', 'superpixel'];
 
 export class Masking {
-  constructor({request, classes}, stage, palette) {
-    Object.assign(this, {request, palette});
+  constructor({folder, request, classes}, stage, palette) {
+    Object.assign(this, {folder, request, palette});
     this.painter = new Painter(stage, classes, request, {
       changed: () => this.strokeDone(),
       ready: () => this.tell(),
@@ -36,7 +36,7 @@ export class Masking {
 
   async sent(item) {
     try {
-      const blob = await getBlob(item.item, 'mask', this.request, true);
+      const blob = await getBlob(item.item, 'mask', this.request);
       return (await decodeGrey(blob)).values;
     } catch {
       return null; // none was sent
@@ -87,7 +87,7 @@ export class Masking {
   }
 
   key(item) {
-    return `${this.request}/${item.item}`;
+    return `${this.folder}/${this.request}/${item.item}`;
   }
 
   keep() {

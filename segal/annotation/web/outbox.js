@@ -12,7 +12,7 @@ const BACKOFF = [500, 1000, 2000, 4000, 8000, 15_000]; // ms
 export class Outbox {
   // on: {sent(entry, reply), refused(entry, error), signedOut(), changed()}
   constructor(scope, on) {
-    this.scope = scope; // {experiment, annotator, request}
+    this.scope = scope; // {folder, annotator, request}
     this.on = on;
     this.entries = [];
     this.offline = false;
@@ -27,9 +27,9 @@ export class Outbox {
   // Take up what an earlier page left unsent. Returns how many answers of
   // another request had to be dropped.
   async open() {
-    const {experiment, annotator, request} = this.scope;
+    const {folder, annotator, request} = this.scope;
     const own = (await unsent.all()).filter((entry) =>
-      entry.experiment === experiment && entry.annotator === annotator);
+      entry.folder === folder && entry.annotator === annotator);
     const late = own.filter((entry) => entry.request !== request);
     late.forEach((entry) => unsent.remove(entry.client));
     this.entries = own.filter((entry) => entry.request === request)
@@ -48,7 +48,9 @@ export class Outbox {
   }
 
   add(entry) {
-    const given = performance.timeOrigin + performance.now();
+    const now = performance.timeOrigin + performance.now();
+    const last = this.entries.at(-1)?.given ?? 0; // a clock may be set back
+    const given = Math.max(now, last + 1);
     Object.assign(entry, this.scope, {given, tries: 0});
     this.entries.push(entry);
     unsent.put(entry);
@@ -125,16 +127,16 @@ export class Outbox {
   }
 
   async deliver(entry) {
-    const {request, client, item, rev, what} = entry;
+    const {request, annotator, client, item, rev, what} = entry;
     if (!entry.tries++) unsent.put(entry);
-    if (what === 'undo') return post('/api/undo', {request, client});
+    if (what === 'undo') return post('/api/undo', {request, annotator, client});
     let mask = null;
     if (entry.labels) {
       const png = await encodePng(entry.labels, entry.size);
       mask = (await putMask(item, request, png)).mask;
     }
     return post('/api/answers', {
-      request, item, rev, what, mask, class: entry.class,
+      request, annotator, item, rev, what, mask, class: entry.class,
       ms: entry.ms, hidden_ms: entry.hidden_ms, hint: entry.hint ?? null,
       client,
     });

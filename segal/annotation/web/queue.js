@@ -3,25 +3,35 @@
 import {getJson, Refused, Unreachable} from './api.js';
 
 const AHEAD = 8;
+const FEW = 6;
+const RENEWED = 60_000; // ms; a lease is much longer
 
 export class Queue {
-  // on: {filled(), refused(error)}; busy(item): an answer to it is under way.
+  // on: {filled(), refused(error)}; busy(item): an answer to it is under way;
+  // works(): one takes long.
   // source: 'next', or 'review' for what people disagree about.
-  constructor(request, source, tab, media, busy, on) {
-    Object.assign(this, {request, source, tab, media, busy, on});
+  constructor(request, source, tab, media, busy, works, on) {
+    Object.assign(this, {request, source, tab, media, busy, works, on});
     this.items = [];
     this.revs = new Map(); // item -> the youngest revision heard of
     this.open = null; // open items of the round; null: not known yet
     this.filling = false;
     this.stopped = false;
+    this.asked = 0; // when the server was asked last
   }
 
-  // Ask for more where fewer than eight wait.
+  get renews() {
+    return this.works() && performance.now() - this.asked > RENEWED;
+  }
+
+  // Ask for more where few wait, or only to renew the leases of what is here.
   async fill() {
-    if (this.filling || this.stopped || this.items.length >= AHEAD) return;
+    const few = this.items.length < FEW;
+    if (this.filling || this.stopped || !(few || this.renews)) return;
     this.filling = true;
+    this.asked = performance.now();
     try {
-      const more = AHEAD + this.items.length;
+      const more = this.items.length + (few ? AHEAD : 1);
       const reply = await getJson(
         `/api/${this.source}?n=${more}&tab=${this.tab}`);
       if (this.stopped) return;

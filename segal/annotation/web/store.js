@@ -65,10 +65,11 @@ export const drafts = {
   get: (key) => within('drafts', 'readonly', (s) => s.get(key)),
   put: (key, mask) => within('drafts', 'readwrite', (s) => s.put(mask, key)),
   remove: (key) => within('drafts', 'readwrite', (s) => s.delete(key)),
-  // Drop those of other requests: nobody asks for them any more.
-  keepOnly: async (start) => {
+  // Drop those of a folder's other requests: nobody asks for them any more.
+  keepOnly: async (folder, request) => {
     const keys = await within('drafts', 'readonly', (s) => s.getAllKeys(), []);
-    const late = keys.filter((key) => !String(key).startsWith(start));
+    const late = keys.filter((key) => key.startsWith(`${folder}/`) &&
+      !key.startsWith(`${folder}/${request}/`));
     await Promise.all(late.map(drafts.remove));
   },
 };

@@ -40,7 +40,7 @@ export class Votes {
 
   async load(item, letter) {
     const blob = await getBlob(
-      item.item, `votes/${letter}`, this.request, true).catch(() => null);
+      item.item, `votes/${letter}`, this.request).catch(() => null);
     const {painter} = this.masking;
     if (!blob || painter.item !== item) return;
     const {values} = await decodeGrey(blob);

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+import zipfile
 
 import numpy as np
 import pytest
@@ -37,8 +38,6 @@ def filled(work_dir, out, tool=CVAT, paint=False, truth=truth_of):
 
 def only(path, keep):
     """Keep the labels of some items of a CVAT file; the rest is open."""
-    import zipfile
-
     with zipfile.ZipFile(path) as archive:
         root = ET.fromstring(archive.read('annotations.xml'))
     for shape in root.iterfind('image/*'):
@@ -204,6 +203,19 @@ def test_a_name_is_needed_and_checked(work_dir, tmp_path):
         take(work_dir, [path], '<script>')
 
 
+def test_one_person_in_two_spellings_gives_one_vote(work_dir, tmp_path):
+    AnnotationFolder(work_dir).write_options(votes=2)
+    path = filled(work_dir, tmp_path / 'out')
+    take(work_dir, [path], 'ada')
+    before = journal_of(work_dir)
+    with pytest.raises(AnnotatorError, match="wanted 'ada', as was said"):
+        take(work_dir, [path], 'Ada')
+    with pytest.raises(AnnotatorError, match="wanted 'ada', as was said"):
+        export(work_dir, tmp_path / 'again', 'cvat', 'Ada')
+    assert journal_of(work_dir) == before
+    assert take(work_dir, [path], 'bob').left == 0
+
+
 def test_two_people_of_label_studio_are_told_apart(work_dir, tmp_path):
     path = filled(work_dir, tmp_path / 'out', LABEL_STUDIO)
     tasks = json.loads(path.read_text())
@@ -259,8 +271,6 @@ def test_each_of_two_people_gives_a_vote(work_dir, tmp_path):
 
 def filled_void(path):
     """Answer void where a CVAT archive says road."""
-    import zipfile
-
     with zipfile.ZipFile(path) as archive:
         text = archive.read('annotations.xml').decode()
     target = path.with_name('void.xml')
@@ -346,6 +356,43 @@ def test_whole_images_can_be_void_or_refused(tmp_path):
         state_of(work_dir).standing(2).mask, (90, 120)
     )
     assert (mask == 2).all()
+
+
+@pytest.mark.parametrize('tool', [CVAT, LABEL_STUDIO])
+def test_what_is_said_of_an_image_covers_nothing_painted(tmp_path, tool):
+    """CVAT writes tags after shapes, Label Studio in the order of clicks."""
+    work_dir = tmp_path / 'work'
+    ask(work_dir, 'image', count=1)
+    painted = np.full((90, 120), 2, np.uint8)
+    painted[:40] = 1
+    path = filled(work_dir, tmp_path / 'out', tool, True, lambda _: painted)
+    if tool is CVAT:
+        with zipfile.ZipFile(path) as archive:
+            root = ET.fromstring(archive.read('annotations.xml'))
+        image = root.find('image')
+        image.remove(next(one for one in image if one.get('label') == 'tree'))
+        ET.SubElement(image, 'tag', label='void')
+        path = tmp_path / 'done.xml'
+        path.write_bytes(ET.tostring(root))
+    else:
+        tasks = json.loads(path.read_text())
+        result = tasks[0]['annotations'][0]['result']
+        result[:] = [
+            one for one in result if one['value']['brushlabels'] != ['tree']
+        ]
+        result.append(
+            dict(
+                type='choices',
+                from_name='whole',
+                to_name='image',
+                value=dict(choices=['void']),
+            )
+        )
+        path.write_text(json.dumps(tasks))
+    assert take(work_dir, [path], 'ada').left == 0
+    answer = state_of(work_dir).standing(0)
+    mask = AnnotationFolder(work_dir).read_mask(answer.mask, (90, 120))
+    assert (mask == np.where(painted == 1, 255, painted)).all()
 
 
 def test_shapes_without_a_number_count_where_an_item_is(work_dir, tmp_path):
