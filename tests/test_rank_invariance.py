@@ -300,6 +300,23 @@ def test_any_number_of_workers_chooses_the_same(root, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_network_is_switched_to_eval_mode_once_a_query(
+    root, tmp_path, monkeypatch
+):
+    """Each switch visits all of its modules: 1 ms for MobileNetV2."""
+    loop, wrapper = open_loop(root, tmp_path)
+    model, modes = wrapper.model, []
+    model.train()
+    switch = model.train
+    monkeypatch.setattr(
+        model, 'train', lambda mode=True: modes.append(mode) or switch(mode)
+    )
+    found = loop.scorer.predictions(loop.pool.images, wrapper, '', ['probs'])
+    assert {model.training for one in found if one.size} == {False}
+    assert modes == [False, True]
+    assert model.training
+
+
 @pytest.mark.parametrize('images', [1, 3])
 def test_fewer_images_than_ranks(root, tmp_path, images):
     ways = ['top of a split', 'anywhere, shuffled', 'images, shuffled']

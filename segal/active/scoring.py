@@ -181,11 +181,12 @@ class Scorer:
                 self.batch_size,
                 self.workers,
             )
-            for batch, names in zip(loader, batches, strict=True):
-                for found in self.seen(batch, names, wrapper, needs, file):
-                    stopping.check()
-                    bar.update()
-                    yield found
+            with wrapper.evaluating():
+                for batch, names in zip(loader, batches, strict=True):
+                    for found in self.seen(batch, names, wrapper, needs, file):
+                        stopping.check()
+                        bar.update()
+                        yield found
 
     def seen(
         self,
@@ -200,11 +201,11 @@ class Scorer:
         Args:
             batch: mmseg test batch.
             names: Of its images.
-            wrapper: The network.
+            wrapper: The network, within its ``evaluating``.
             needs: What of a prediction is wanted; nothing else is made.
             file: Number of the label file, for what is drawn.
         """
-        with wrapper.evaluating(), self._tapping(wrapper, needs) as tap:
+        with self._tapping(wrapper, needs) as tap:
             together = None
             if 'probs' in needs or tap is not None:
                 together = wrapper.probabilities(batch)

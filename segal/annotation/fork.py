@@ -21,6 +21,7 @@ _KEPT = (
     'config.py',
     'pool.json',
     'pool_sizes.json',
+    'read_files.json',
     'superpixels',
     'features',
 )

@@ -16,8 +16,12 @@ OWN_FOLDERS = (
     *('labels', 'superpixels', 'features', 'tf_logs', 'wandb', 'committee'),
     *('config.py', 'config.json', 'rounds.json', 'pool.json', 'times.json'),
     *('machine.json', 'curve.png', 'curve_cost.png', 'picks', 'rounds'),
+    *('pool_sizes.json', 'read_files.json'),
 )
 """Names of SegAL's own files in a work_dir."""
+
+
+_FEATURES = 'active_learning.features.checkpoint'
 
 
 def check_places(cfg: Config) -> list[str]:
@@ -56,14 +60,38 @@ def check_checkpoints(cfg: Config) -> None:
     Raises:
         StateError: Some are missing.
     """
-    missing = [
-        *_missing('load_from', cfg.get('load_from')),
-        *_missing('runner.checkpoint', cfg.runner.get('checkpoint')),
-    ]
-    if not cfg.get('load_from'):
-        missing += _initial(cfg.get('model'))
+    missing = []
+    named = local_checkpoints(cfg)
+    named.pop(_FEATURES, None)  # described without weights
+    for where, path in named.items():
+        if not path.is_file():
+            got = 'a folder' if path.is_dir() else 'no such file'
+            missing.append(
+                f'{where}: wanted a checkpoint, got {got}: {path} (seen from '
+                f'{Path.cwd()}); correct the path, or leave {where} out'
+            )
     if missing:
-        raise StateError('\n  '.join(dict.fromkeys(missing)))
+        raise StateError('\n  '.join(missing))
+
+
+def local_checkpoints(cfg: Config) -> dict[str, Path]:
+    """List the checkpoints on this disk that a config begins with, by key."""
+    named = {
+        'load_from': cfg.get('load_from'),
+        'runner.checkpoint': cfg.runner.get('checkpoint'),
+        _FEATURES: find(cfg, _FEATURES)[1],
+    }
+    if not cfg.get('load_from'):
+        for where, part in dicts_in(cfg.get('model'), 'model'):
+            if part.get('type') == 'Pretrained':
+                named[f'{where}.checkpoint'] = part.get('checkpoint')
+            if where in ('model', 'model.backbone'):
+                named[f'{where}.pretrained'] = part.get('pretrained')
+    return {
+        where: Path(source).expanduser()
+        for where, source in named.items()
+        if isinstance(source, str) and source and '://' not in source
+    }
 
 
 def _pictures(folder: Any) -> Iterator[str]:
@@ -89,26 +117,3 @@ def _pictures(folder: Any) -> Iterator[str]:
             f"{where}wanted a folder of its own, such as 'viz', "
             f'in which SegAL keeps nothing else; got {short(folder)}'
         )
-
-
-def _missing(where: str, source: Any) -> list[str]:
-    """Check that a local checkpoint exists."""
-    if not isinstance(source, str) or not source or '://' in source:
-        return []
-    path = Path(source).expanduser()
-    if path.is_file():
-        return []
-    got = 'a folder' if path.is_dir() else 'no such file'
-    return [
-        f'{where}: wanted a checkpoint, got {got}: {source} (seen from '
-        f'{Path.cwd()}); correct the path, or leave {where} out'
-    ]
-
-
-def _initial(model: Any) -> Iterator[str]:
-    """Check the local checkpoints that parts of a model name."""
-    for where, part in dicts_in(model, 'model'):
-        if part.get('type') == 'Pretrained':
-            yield from _missing(f'{where}.checkpoint', part.get('checkpoint'))
-        if where in ('model', 'model.backbone'):
-            yield from _missing(f'{where}.pretrained', part.get('pretrained'))

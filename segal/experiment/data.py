@@ -151,8 +151,8 @@ def build_data(
         | {key: built[key] for key in keys}
     )
     positions = {image_name(view, i): i for i in range(len(view))}
-    _check_sources_apart(files, {key: built[key] for key in keys})
     sources = {key: built[key] for key in keys}
+    _check_apart(files, sources, val)
     for source in sources.values():
         _keep_few(source, few)
     return Data(pool, view, positions, val, sources, len(files))
@@ -174,45 +174,54 @@ def _no_pool(query: Any) -> list[str]:
     ]
 
 
-def _check_sources_apart(
-    pool: Mapping[str, str], sources: Mapping[str, Any]
+def _check_apart(
+    pool: Mapping[str, str], sources: Mapping[str, Any], val: Any
 ) -> None:
     """Refuse images of the pool whose labels a source would give away.
 
-    Copies of them under their names are warned of.
+    Warns of copies of them under their names, and of images of the pool that
+    the evaluation reads.
     """
     own, alike = {}, {}
-    for file in pool.values() if sources else ():
+    for file in pool.values():
         with suppress(OSError):  # not on this disk
             found = os.stat(file)
             own[found.st_dev, found.st_ino] = file
             alike[osp.basename(file), found.st_size] = file
     problems = []
-    for key, source in sources.items():
-        if not isinstance(source, CustomDataset):
+    for key, dataset in {**sources, 'data.val': val}.items():
+        if not isinstance(dataset, CustomDataset):
             continue
-        copies = []
-        for file in (image_file(source, i) for i in range(len(source))):
+        same, copies = [], []
+        for file in (image_file(dataset, i) for i in range(len(dataset))):
             with suppress(OSError):
                 found = os.stat(file)
-                same = own.get((found.st_dev, found.st_ino))
-                if same is not None:
-                    problems.append(
-                        f'{key}: wanted labelled images beside the pool, got '
-                        f'{file}, which is {same} of data.query: all its '
-                        'labels would be learned, and none of them bought; '
-                        'take the images of the pool out of it, or the '
-                        'labelled ones out of data.query'
-                    )
-                    break
+                if own.get((found.st_dev, found.st_ino)):
+                    same.append(file)
+                    continue
                 copy = alike.get((osp.basename(file), found.st_size))
                 if copy and filecmp.cmp(file, copy, shallow=False):
                     copies.append(file)
-        if copies:
+        if dataset is val:
+            copies, same = same + copies, []
+        if same:
+            problems.append(
+                f'{key}: wanted labelled images beside the pool, got '
+                f'{len(same)} of data.query, such as {same[0]}: all their '
+                'labels would be learned, and none of them bought; take the '
+                'images of the pool out of it, or the labelled ones out of '
+                'data.query'
+            )
+        elif copies:
             get_root_logger().warning(
-                f'{key}: {len(copies)} of its images are copies of images of '
-                f'data.query, such as {copies[0]}: all their labels are '
-                'learned, and none of them bought'
+                f'{key}: {len(copies)} of its images are images of '
+                f'data.query, or copies of them, such as {copies[0]}: '
+                + (
+                    'what is learned is evaluated, so scores are too high'
+                    if dataset is val
+                    else 'all their labels are learned, and none of them '
+                    'bought'
+                )
             )
     if problems:
         raise ConfigError(problems)

@@ -15,10 +15,9 @@ from mmcv.utils import get_logger
 from numpy.typing import NDArray
 
 from segal import terminal
-from segal.active.dataset.pool import Pool
+from segal.active.dataset.pool import SIZE_CACHE, Pool
 from segal.active.images.file import loader_of
-from segal.active.label_store.pool_file import read_pool
-from segal.annotation.folder import AnnotationFolder
+from segal.active.label_store.pool_file import is_begun, read_pool
 from segal.config import dump_config
 from segal.config.fingerprint import check_same_experiment
 from segal.config.shapes import is_level
@@ -26,7 +25,6 @@ from segal.distributed import ranks
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
 from segal.rounds import read_rounds
-from segal.structures import PoolImage
 
 
 def open_log(
@@ -84,31 +82,23 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
     replace_file(work_dir / 'config.py', cfg.pretty_text)
 
 
-def check_pool(
-    images: Sequence[PoolImage],
-    classes: Sequence[str],
-    work_dir: Path,
-    key: str = 'data.query',
-) -> None:
+def check_pool(pool: Pool, classes: Sequence[str], work_dir: Path) -> None:
     """Check that images and classes are those that answers belong to.
 
     Answers are kept as numbers of classes and places in images.
 
     Args:
-        images: Of the pool.
+        pool: The images.
         classes: Names of the C classes.
         work_dir: The experiment's folder; where its ``pool.json`` is missing
             or hurt, the label files say the same of images with a
             fingerprint.
-        key: The data set's name in the config.
 
     Raises:
-        StateError: They are not; what came and went is named.
+        StateError: They are not; images that came, went and changed are
+            named.
     """
-    begun = (work_dir / 'labels').exists() or AnnotationFolder(
-        work_dir
-    ).rounds()
-    if not begun:
+    if not is_begun(work_dir):
         return
     try:
         known = read_pool(work_dir)
@@ -116,21 +106,20 @@ def check_pool(
         return
     if known.classes != list(classes):
         raise StateError(
-            f'{key}: wanted the classes that {work_dir} was begun with, '
+            f'{pool.key}: wanted the classes that {work_dir} was begun with, '
             f'{known.classes}, got {list(classes)}; answers are kept as '
             'their numbers: put names and order back, or begin in another '
             'folder'
         )
     before = {one.name: one.size for one in known.images}
-    now = {image.name: tuple(image.size) for image in images}
+    now = {image.name: tuple(image.size) for image in pool}
+    other = {x for x in now if x in before and tuple(before[x]) != now[x]}
+    changed = [name for name in pool.changed if name not in other]
     kinds = {
         'new': [name for name in now if name not in before],
         'gone': [name for name in before if name not in now],
-        'of another size': [
-            name
-            for name in now
-            if name in before and tuple(before[name]) != now[name]
-        ],
+        'of another size': sorted(other),
+        'with another file': changed,
     }
     if not any(kinds.values()) and list(before) != list(now):
         kinds['in another order'] = list(now)
@@ -142,9 +131,11 @@ def check_pool(
     ]
     if said:
         raise StateError(
-            f'{key}: wanted the pool of {len(before)} images that '
+            f'{pool.key}: wanted the pool of {len(before)} images that '
             f'{work_dir} was begun with, got another: {"; ".join(said)}; put '
             'the images back as they were, or begin in another folder'
+            + f' (same pictures, saved anew: delete {work_dir / SIZE_CACHE})'
+            * bool(changed)
         )
 
 

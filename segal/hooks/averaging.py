@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from mmcv.runner import HOOKS, Hook
 from torch import Tensor, nn
 
@@ -66,8 +67,10 @@ class AveragingHook(Hook):
         """Update the average, and put it into the network."""
         t = runner.iter + 1 - runner.context.first_iter
         decay = min(self.decay, t / (9 + t))
-        for held, name, average in self._places:
-            average.lerp_(held[name].detach(), 1 - decay)
+        trained = [held[name].detach() for held, name, _ in self._places]
+        averages = [average for _, _, average in self._places]
+        # as torch's own averages: all tensors of a GPU in a few launches
+        torch._foreach_lerp_(averages, trained, 1 - decay)
         self._swap()
 
     def after_run(self, runner: Any) -> None:

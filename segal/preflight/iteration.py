@@ -221,11 +221,6 @@ class _Iteration:
         checkpoints = sections['checkpoint_config'] or {}
         if checkpoints.get('type', 'CheckpointHook') == 'CheckpointHook':
             checkpoints['interval'] = 1  # after the first iteration, too
-        sections['custom_hooks'] = [
-            hook
-            for hook in sections['custom_hooks'] or []
-            if hook['type'] == 'EMAHook'
-        ]
         runner.register_training_hooks(
             sections['lr_config'],
             sections['optimizer_config'],

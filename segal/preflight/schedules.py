@@ -240,6 +240,8 @@ def _rates(
                 )
             return
         known[span] = got.max(axis=1)
+    if ours:
+        found.problems.extend(_overruled(cfg, config, spans[0], meant))
     whole = [np.concatenate([known[span] for span in spans])]
     parts = [known[span] for span in spans] if config.reset.schedule else whole
     _judge(parts, meant, cfg, found, ours)
@@ -263,6 +265,36 @@ def _rates(
             f'{meant:.3g}, so that the learning rate rises; it ends at '
             f'{parts[-1][-1]:.3g}'
         )
+
+
+def _overruled(
+    cfg: Config, config: ActiveLearningConfig, span: Span, meant: float
+) -> list[str]:
+    """Find learning rate schedules that others overrule in every iteration."""
+    custom = cfg.get('custom_hooks')
+    hooks = lr_hooks(cfg.lr_config, custom)
+    count, base = len(hooks), _base(meant, hooks)
+
+    def course(*chosen: int) -> NDArray[np.float64]:
+        new = lr_hooks(fitted(cfg, config, span), custom)
+        return rates([new[k] for k in chosen], base, span)
+
+    def alike(*chosen: int) -> bool:
+        return np.array_equal(course(*chosen), course(*range(count)))
+
+    problems = []
+    for k in range(count):
+        others = [other for other in range(count) if other != k]
+        # a 'fixed' lr_config may stand beside the one that counts
+        if others and alike(*others) and (k or np.ptp(course(k)) > 0):
+            problems.append(
+                f'{"custom_hooks" if k else "lr_config"}: '
+                f'{type(hooks[k]).__name__} changes no '
+                f'learning rate beside {"lr_config" if k else "custom_hooks"};'
+                ' leave one of the two out '
+                "(lr_config=dict(policy='fixed') sets none)"
+            )
+    return problems
 
 
 def _judge(

@@ -163,9 +163,10 @@ def differing(
 ) -> dict[str, dict[str, list[str]]]:
     """List the keys in which runs differ, except heuristic and seed.
 
-    Of fully supervised runs only the keys that both kinds have in common are
-    compared: network, data, optimizer, schedule. Returns key -> value in words
-    -> names of the runs with it.
+    Runs that read other files differ in these, too. Of fully supervised runs
+    only the keys that both kinds have in common are compared: network, data,
+    optimizer, schedule. Returns key -> value in words -> names of the runs
+    with it.
     """
     absent = 'absent'
     both = [
@@ -188,6 +189,13 @@ def differing(
             values.setdefault(text, []).append(run.name)
         if len(values) > 1:
             found[key] = values
+    for key in sorted({key for run, *_ in both for key in run.files}):
+        values = {}
+        for run, *_ in both:
+            if key in run.files:
+                values.setdefault(run.files[key], []).append(run.name)
+        if len(values) > 1:
+            found[f'files of {key}'] = values
     return found
 
 

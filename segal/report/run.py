@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import segal.active.heuristics as _  # noqa: F401  (registers them)
+from segal.active.dataset.pool import read_sizes
+from segal.active.dataset.read_files import digest, read_record
 from segal.active.label_store.pool_file import PoolFile, read_pool
 from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import DEFAULTS, Asked, Costs
@@ -85,6 +87,21 @@ class Run:
     def unit(self) -> str:
         """``'pixel'``, ``'image'``, ..."""
         return str(self.rows[0].get('unit', 'pixel'))
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Count and digest of the files of each data set, where known."""
+        sums = {
+            key: [row[2] for row in rows.values()]
+            for key, rows in read_record(self.work_dir).items()
+        }
+        pool = read_sizes(self.work_dir)
+        sums['data.query'] = [row[4] for row in pool.values()]
+        return {
+            key: f'{len(known):,} files ({digest(known)})'
+            for key, known in sums.items()
+            if known
+        }
 
     @property
     def finished(self) -> bool:

@@ -405,12 +405,15 @@ class ActiveLearningRunner:
         ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             batch = query_batch(self.loop.pool, [name])
             needs = {*self.query.heuristic.needs, 'probs'}  # for the classes
-            for found in self.loop.scorer.seen(
-                batch, [name], wrapper, needs, round + 1
-            ):
-                score = self.query.heuristic(replace(found, pool=statistics))
-                assert found.probs is not None
-                classes = wrapper.classes(found.probs[None])[0]
+            with wrapper.evaluating():
+                for found in self.loop.scorer.seen(
+                    batch, [name], wrapper, needs, round + 1
+                ):
+                    score = self.query.heuristic(
+                        replace(found, pool=statistics)
+                    )
+                    assert found.probs is not None
+                    classes = wrapper.classes(found.probs[None])[0]
             return classes.cpu().numpy().astype(np.uint8), score.cpu().numpy()
 
         if ranks.is_main():

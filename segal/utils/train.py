@@ -19,10 +19,11 @@ import segal.hooks
 import segal.models  # noqa: F401  (fills mmcv's and mmseg's registries)
 from segal import terminal
 from segal.active.active_loop import ActiveLearningLoop
+from segal.active.dataset.read_files import check_read_files
 from segal.active.label_store.store import LabelStore
 from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
-from segal.config.places import check_checkpoints
+from segal.config.places import check_checkpoints, local_checkpoints
 from segal.distributed import ranks
 from segal.distributed.launching import running_on
 from segal.experiment.features import features_folder, needs_of
@@ -51,6 +52,7 @@ from segal.preflight import (
 )
 from segal.preflight.read import clear_folder, smoke_warning
 from segal.registry import FEATURES, HEURISTICS
+from segal.rounds import read_rounds
 from segal.runner.experiment import Experiment, QueryStrategy
 from segal.runner.lock import locked
 from segal.runner.machine import keep_machine
@@ -171,13 +173,17 @@ def build(prepared: Prepared) -> Experiment:
     with ranks.together():
         if ranks.is_main():
             claim(cfg, work_dir, prepared.options.resume)
-            check_pool(data.pool.images, data.classes, work_dir)
+            check_pool(data.pool, data.classes, work_dir)
     keep_machine(work_dir, device, logger)
     store = LabelStore(
         work_dir / 'labels', data.pool.images, fingerprint(cfg, config)
     )
     with ranks.together():
         if ranks.is_main():
+            read = {'data.val': data.val, **data.sources}
+            if config.reset.weights:
+                read |= local_checkpoints(cfg)
+            check_read_files(read, work_dir, bool(read_rounds(work_dir)))
             describe(data.pool, data.classes, data.palette, work_dir)
     oracle = build_oracle(config, data, work_dir, preflight.smoke)
     logger.info(oracle.describe())

@@ -1,4 +1,5 @@
 import os
+import shutil
 from functools import partial
 
 import mmcv
@@ -259,6 +260,25 @@ def test_sizes_are_remembered_until_a_file_changes(root, tmp_path):
     os.utime(file)
     with pytest.raises(DataError, match=r'01\.png'):
         open_pool(dataset, cache)
+
+
+def test_images_that_another_file_replaces_once_there_are_labels(
+    root, tmp_path
+):
+    dataset = make(root, TEST, True)
+    file = root / 'images' / '01.png'
+
+    def changed():
+        return open_pool(dataset, tmp_path).changed
+
+    changed()
+    shutil.copy(root / 'images' / '02.png', file)
+    assert not changed()  # nothing was asked
+    (tmp_path / 'labels').mkdir()
+    shutil.copy(root / 'images' / '03.png', file)
+    assert changed() == changed() == ['CustomDataset/images/01.png']
+    file.write_bytes((root / 'images' / '02.png').read_bytes())
+    assert not changed()  # it is back
 
 
 def test_query_batches_hold_images_of_one_size(root):

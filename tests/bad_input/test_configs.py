@@ -172,6 +172,12 @@ BUILT = [
         "custom_hooks = [dict(type='EMAHook'), "
         "dict(type='NumClassCheckHook', a=1)]"), 2,
         ('custom_hooks[1]', 'NumClassCheckHook')),
+    Row('a second optimizer hook', config(
+        "custom_hooks = [dict(type='OptimizerHook')]"), 2,
+        ('optimizer_config: does not work', 'backward', 'OptimizerHook')),
+    Row('a schedule beside lr_config', config(
+        "custom_hooks = [dict(type='StepLrUpdaterHook', step=9)]"), 2,
+        ('custom_hooks: StepLrUpdaterHook changes no learning rate',)),
     Row('hook without type', config('custom_hooks = [dict(a=1)]'), 2,
         ('custom_hooks[0]', 'type')),
     Row('log hook', config("log_config['hooks'] = [dict(type='TextLog')]"), 2,

@@ -97,6 +97,27 @@ def of_another_size(x: Experiment) -> None:
     picture(x.annotation(3), np.zeros((30, 40), np.uint8))
 
 
+def another_picture(x: Experiment) -> None:
+    picture(x.image(3), np.full((24, 32, 3), 90, np.uint8))
+
+
+def pictures_swapped(x: Experiment) -> None:
+    aside = x.image(3).with_suffix('.aside')
+    x.image(3).rename(aside)
+    x.image(2).rename(x.image(3))
+    aside.rename(x.image(2))
+
+
+def another_annotation(x: Experiment) -> None:
+    picture(x.annotation(3), np.zeros((24, 32), np.uint8))
+
+
+def copied(x: Experiment) -> None:
+    for number in range(4):
+        x.image(number).touch()
+        x.annotation(number).touch()
+
+
 def a_file(x: Experiment) -> None:
     shutil.rmtree(x.work_dir)
     x.work_dir.write_text('notes\n')
@@ -149,6 +170,16 @@ LABELS = [
          '1 gone (CustomDataset/images/03.png)')),
     Row('pool: one of another size', of_another_size, 4,
         ('1 of another size (CustomDataset/images/03.png)',)),
+    Row('pool: one has another picture', another_picture, 4,
+        ('1 with another file (CustomDataset/images/03.png)',
+         'put the images back', 'delete run/pool_sizes.json')),
+    Row('pool: two are swapped', pictures_swapped, 4,
+        ('2 with another file (CustomDataset/images/02.png, '
+         'CustomDataset/images/03.png)',)),
+    Row('val: one has another annotation', another_annotation, 4,
+        ('data.val: wanted what earlier rounds of run read',
+         '1 changed: annotation of CustomDataset/images/03.png',
+         'put the files back', 'delete run/read_files.json')),
     Row('pool: one more image, and no pool.json', no_pool_json, 4,
         ('round_000.npz: wanted labels of pool',
          'the data that wrote this one')),
@@ -206,6 +237,10 @@ GOES_ON = [
         '{"CustomDataset/images/00.png": [1]}')), 0, ()),
     Row('pool_sizes.json is a list', state_file('pool_sizes.json', written(
         '[3]')), 0, ()),
+    Row('the data copied', copied, 0, ()),
+    Row('read_files.json cut', state_file('read_files.json', cut), 0, ()),
+    Row('read_files.json of text', state_file('read_files.json', written(
+        '{"data.val": {"a": [1, 2, "x"]}}')), 0, ()),
     Row('pool.json cut', state_file('pool.json', cut), 0, ()),
     Row('.lock of text', state_file('.lock', written('{"a": ')), 0, ()),
     Row('.lock is a list of text', state_file('.lock', written('["a"]')), 0,

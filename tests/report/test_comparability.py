@@ -67,6 +67,26 @@ def test_long_values_are_compared_whole(tmp_path):
     assert evidence.differing == {}
 
 
+def test_other_files_of_the_evaluation_are_told(work_dirs):
+    def record(work_dir, folder, *sums):
+        rows = {f'{folder}/{x}.png': [9, 1, x] for x in sums}
+        text = json.dumps({'data.val': rows})
+        (work_dir / 'read_files.json').write_text(text)
+
+    one, other, third, _ = work_dirs
+    record(one, 'here', 1, 2)
+    record(other, 'there', 2, 1)
+    assert read_evidence(work_dirs).differing == {}
+    record(third, 'here', 1, 3)
+    for work_dir in work_dirs:
+        row = [24, 32, 9, 1, 7, 'uint8', 3, False]
+        (work_dir / 'pool_sizes.json').write_text(json.dumps({'a': row}))
+    [(key, files)] = read_evidence(work_dirs).differing.items()
+    assert key == 'files of data.val'
+    assert sorted(map(len, files.values())) == [1, 2]
+    assert all(words.startswith('2 files (') for words in files)
+
+
 def test_where_data_lie_tells_no_seeds_apart(tmp_path):
     runs = [
         write_run(

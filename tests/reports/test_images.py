@@ -525,6 +525,30 @@ REFUSED = {
         2,
         ('data.train.pipeline: wanted colours as in data.query.pipeline',),
     ),
+    'predictions on images of equal contrast': (
+        'colour',
+        'last = dict(test_pipeline[1])\n'
+        "last['transforms'] = [dict(type='CLAHE', clip_limit=4.0, "
+        'tile_grid_size=(2, 2)), '
+        "*last['transforms']]\n"
+        "for one in ('query', 'val'):\n"
+        "    data[one]['pipeline'] = [test_pipeline[0], last]",
+        None,
+        2,
+        (
+            'data.train.pipeline: wanted colours as in data.query.pipeline',
+            'greys from',
+        ),
+    ),
+    'an evaluation of images from black to white': (
+        'colour',
+        'last = dict(test_pipeline[1])\n'
+        "last['transforms'] = [dict(type='Rerange'), *last['transforms']]\n"
+        "data['val']['pipeline'] = [test_pipeline[0], last]",
+        None,
+        2,
+        ('data.val.pipeline: wanted colours as in data.query.pipeline',),
+    ),
     'training on 0 to 1, predictions on -1 to 1': (
         'float',
         'train_pipeline[-4].update(mean=[0.0], std=[1.0])\n'
@@ -592,6 +616,20 @@ def test_training_may_change_colours_at_random(step, tmp_path):
     x = experiment('colour', tmp_path / 'x')
     x.add(
         f'train_pipeline.insert(2, {step})\n'
+        "data['train']['pipeline'] = train_pipeline"
+    )
+    assert x.run('--dry-run') == 0
+
+
+@pytest.mark.parametrize('step', ['CLAHE', 'Rerange'])
+def test_all_pipelines_may_change_contrast(step, tmp_path):
+    x = experiment('colour', tmp_path / 'x')
+    x.add(
+        'last = dict(test_pipeline[1])\n'
+        f"last['transforms'] = [dict(type='{step}'), *last['transforms']]\n"
+        "for one in ('query', 'val'):\n"
+        "    data[one]['pipeline'] = [test_pipeline[0], last]\n"
+        f"train_pipeline.insert(2, dict(type='{step}'))\n"
         "data['train']['pipeline'] = train_pipeline"
     )
     assert x.run('--dry-run') == 0

@@ -214,10 +214,27 @@ def test_a_source_does_not_give_the_labels_of_the_pool_away(
     said = ''.join(capfd.readouterr())
     if made == 'copy':
         assert code == 0
-        assert 'are copies of images of data.query' in said
+        assert 'data.train[1]: 4 of its images are images of data' in said
     else:
         assert code == 2
-        assert 'all its labels would be learned' in said
+        assert 'all their labels would be learned' in said
+
+
+@pytest.mark.parametrize('shared', [0, 1, 4])
+def test_images_of_the_pool_in_the_evaluation_are_told(
+    base, tmp_path, capfd, shared
+):
+    run = base.copy(tmp_path / 'run')
+    data = run.folder / 'data'
+    shutil.copytree(data, data / 'apart')
+    for file in sorted((data / 'apart' / 'images').iterdir())[shared:]:
+        cv2.imwrite(str(file), 255 - cv2.imread(str(file)))
+    run.add("data['val'].update(data_root='data/apart')")
+    assert run.run('--dry-run') == 0
+    said = ''.join(capfd.readouterr())
+    assert ('scores are too high' in said) == bool(shared)
+    if shared:
+        assert f'data.val: {shared} of its images' in said
 
 
 def test_annotations_may_be_loaded_before_the_image(base, tmp_path):

@@ -313,6 +313,20 @@ def test_a_policy_of_the_users_own_is_run_not_read():
     assert found(**steps('Needy')) == found(**steps('fixed'))
 
 
+@pytest.mark.parametrize(
+    ('policy', 'own', 'said'),
+    [
+        ('poly', dict(type='Step', step=9, by_epoch=False), ['lr_config: Po']),
+        ('poly', dict(type='CosineAnnealing', min_lr=0), ['custom_hooks: Co']),
+        ('fixed', dict(type='Step', step=9, by_epoch=False), []),
+    ],
+)
+def test_a_schedule_that_another_overrules_is_refused(policy, own, said):
+    hook = dict(own, type=own['type'] + 'LrUpdaterHook')
+    problems = found(**steps(policy), custom_hooks=[hook]).problems
+    assert [one[: len(said[0])] for one in problems] == said
+
+
 def test_an_optimizer_of_frozen_parameters_is_refused():
     layer = torch.nn.Linear(2, 2)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)

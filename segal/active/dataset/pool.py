@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmcv.parallel import DataContainer, collate
@@ -30,6 +31,7 @@ from segal.active.images.view import (
     content_of,
     ranges_over,
 )
+from segal.active.label_store.pool_file import is_begun
 from segal.errors import ConfigError, DataError
 from segal.seeding import key as keyed
 from segal.seeding import seeded
@@ -61,6 +63,8 @@ class Pool(Sequence[PoolImage]):
         self.channels: tuple[int, ...] | None = None
         self.holes: list[str] = []
         """Names of images with NaN or infinite values."""
+        self.changed: list[str] = []
+        """Names of images whose file is another than in the begun run."""
         self.key = key
         self.images = list(images)
         self.position = {image.name: i for i, image in enumerate(images)}
@@ -135,14 +139,18 @@ class Pool(Sequence[PoolImage]):
 
 
 def open_pool(
-    dataset: CustomDataset, cache: Path | None = None, key: str = 'data.query'
+    dataset: CustomDataset,
+    work_dir: Path | None = None,
+    key: str = 'data.query',
 ) -> Pool:
     """Decode every image of ``data.query`` once, and open the pool.
 
     Sizes come from the decoder of training and query, since a header does not
     show an EXIF rotation. A damaged image is found before labels are bought.
-    Sizes are cached, in the folder ``cache``, with the size and modification
-    time of the file. The pool has the data set's order.
+    Sizes are cached in the ``work_dir``, with the size, modification time and
+    checksum of the file. Once there are labels, a file with other bytes keeps
+    its row, and is in ``changed`` until it is put back. The pool has the data
+    set's order.
 
     Raises:
         ConfigError: There are no images, or two of one name.
@@ -163,23 +171,24 @@ def open_pool(
             'remove the second'
         )
     loader = LoadFirst(dataset, key)
-    known = _read_cache(cache)
+    known = read_sizes(work_dir)
 
     def stamp(index: int) -> list[int]:
         stat = os.stat(image_file(dataset, index))
         return [stat.st_size, stat.st_mtime_ns]
 
-    def look(
-        index: int, anew: bool
-    ) -> tuple[int, int, Content, bool] | DataError:
+    def look(index: int, anew: bool) -> _Look | DataError:
         try:
             row = None if anew else known.get(names[index])
             if row and row[2:4] == stamp(index):
-                return row[0], row[1], Content(*row[4:]), True
+                return _Look((row[0], row[1]), Content(*row[5:]), row[4])
+            file = image_file(dataset, index)
             image = loader.load_image(index)['img']
-            content = content_of(image, image_file(dataset, index))
+            content = content_of(image, file)
             whole = image.dtype.kind != 'f' or bool(np.isfinite(image).all())
-            return (*image.shape[:2], content, whole)
+            checksum = zlib.crc32(Path(file).read_bytes())
+            height, width = image.shape[:2]
+            return _Look((int(height), int(width)), content, checksum, whole)
         except FileNotFoundError:
             return DataError(
                 f'{image_file(dataset, index)}: the file is '
@@ -191,58 +200,85 @@ def open_pool(
     # another loader may have made the cache: compare one image
     anew = not known or look(0, True) != look(0, False)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        looks = threads.map(partial(look, anew=anew), range(len(names)))
-        sizes = []
+        found = threads.map(partial(look, anew=anew), range(len(names)))
+        looks, broken = [], []
         with progress(len(names), 'checking the pool', delay=2) as bar:
-            for one in looks:
-                sizes.append(one)
+            for one in found:
+                if isinstance(one, DataError):
+                    broken.append(str(one))
+                else:
+                    looks.append(one)
                 bar.update()
-    broken = [str(one) for one in sizes if isinstance(one, DataError)]
     if broken:
         more = f'\n  ... and {len(broken) - 10} more' * (len(broken) > 10)
         raise DataError('\n  '.join(broken[:10]) + more)
-    images, contents, holes = [], {}, []
-    for name, found in zip(names, sizes, strict=True):
-        assert not isinstance(found, DataError)
-        height, width, content, whole = found
-        images.append(PoolImage(name, (int(height), int(width))))
-        if content != PLAIN:
-            contents[name] = content
-        if not whole:
-            holes.append(name)
-    if cache is not None:
-        fresh = {
-            image.name: [*image.size, *stamp(i), *contents.get(image.name, ())]
-            for i, image in enumerate(images)
-            if image.name not in holes  # they are read at each start
-        }
-        if fresh != known:
-            cache.mkdir(parents=True, exist_ok=True)
-            temporary = cache / f'{SIZE_CACHE}.{os.getpid()}'
-            temporary.write_text(json.dumps(fresh))
-            temporary.replace(cache / SIZE_CACHE)
-    pool = Pool(dataset, images, key, contents)
-    pool.holes = holes
+    seen = dict(zip(names, looks, strict=True))
+    pool = Pool(
+        dataset,
+        [PoolImage(name, one.size) for name, one in seen.items()],
+        key,
+        {x: one.content for x, one in seen.items() if one.content != PLAIN},
+    )
+    pool.holes = [name for name, one in seen.items() if not one.whole]
+    if work_dir is None:
+        return pool
+    if is_begun(work_dir):
+        pool.changed = [
+            name
+            for name, row in known.items()
+            if name in seen and row[4] != seen[name].checksum
+        ]
+    fresh = {
+        name: known[name]
+        if name in pool.changed
+        else [*one.size, *stamp(i), one.checksum, *one.content]
+        for i, (name, one) in enumerate(seen.items())
+        if one.whole  # others are read at each start
+    }
+    if fresh != known:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        temporary = work_dir / f'{SIZE_CACHE}.{os.getpid()}'
+        temporary.write_text(json.dumps(fresh))
+        temporary.replace(work_dir / SIZE_CACHE)
     return pool
 
 
-def _read_cache(cache: Path | None) -> dict[str, list[Any]]:
-    """Read the cached sizes; empty if the file cannot be read."""
-    if cache is None:
+class _Look(NamedTuple):
+    """What was found in an image file.
+
+    Attributes:
+        size: (H, W).
+        content: Type, channels and bits.
+        checksum: Of the bytes of the file.
+        whole: Whether no value is NaN or infinite.
+    """
+
+    size: tuple[int, int]
+    content: Content
+    checksum: int
+    whole: bool = True
+
+
+def read_sizes(work_dir: Path | None) -> dict[str, list[Any]]:
+    """Read the cached rows; empty if the file cannot be read.
+
+    Returns:
+        Name -> height, width, bytes, modification time in ns, checksum, and
+        the three fields of :class:`Content`.
+    """
+    if work_dir is None:
         return {}
     try:
-        found = json.loads((cache / SIZE_CACHE).read_text())
+        found = json.loads((work_dir / SIZE_CACHE).read_text())
     except (OSError, ValueError):
         return {}
     if not isinstance(found, dict):
         return {}
+    types = [*[int] * 5, str, int, bool]
     return {
-        name: known
-        for name, known in found.items()
-        if isinstance(known, list)
-        and len(known) in (4, 7)
-        and all(isinstance(number, int) for number in known[:4])
-        and [type(one) for one in known[4:]] in ([], [str, int, bool])
+        name: row
+        for name, row in found.items()
+        if isinstance(row, list) and list(map(type, row)) == types
     }
 
 

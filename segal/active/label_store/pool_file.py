@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from segal.active.label_store.store import LabelStore
 
 
+def is_begun(work_dir: Path) -> bool:
+    """Tell whether labels were bought, or people were asked for some."""
+    return any((work_dir / x).exists() for x in ('labels', 'annotation'))
+
+
 @dataclass
 class PoolFile:
     """The content of ``pool.json``.
