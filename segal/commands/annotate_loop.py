@@ -124,7 +124,7 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
         )
     _check_held_out(cfg, dataset)
     pool = open_pool(dataset, out, 'data.val')
-    check_pool(pool, dataset.CLASSES, out, 'data.val')
+    check_pool(pool, dataset.CLASSES, out)
     files = {
         image.name: info['ann']['seg_map']
         for image, info in zip(pool, dataset.img_infos, strict=True)

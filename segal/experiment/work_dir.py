@@ -82,12 +82,7 @@ def claim(cfg: Config, work_dir: Path, resume: bool | None) -> None:
     replace_file(work_dir / 'config.py', cfg.pretty_text)
 
 
-def check_pool(
-    pool: Pool,
-    classes: Sequence[str],
-    work_dir: Path,
-    key: str = 'data.query',
-) -> None:
+def check_pool(pool: Pool, classes: Sequence[str], work_dir: Path) -> None:
     """Check that images and classes are those that answers belong to.
 
     Answers are kept as numbers of classes and places in images.
@@ -98,10 +93,10 @@ def check_pool(
         work_dir: The experiment's folder; where its ``pool.json`` is missing
             or hurt, the label files say the same of images with a
             fingerprint.
-        key: The data set's name in the config.
 
     Raises:
-        StateError: They are not; what came, went and changed is named.
+        StateError: They are not; images that came, went and changed are
+            named.
     """
     if not is_begun(work_dir):
         return
@@ -111,7 +106,7 @@ def check_pool(
         return
     if known.classes != list(classes):
         raise StateError(
-            f'{key}: wanted the classes that {work_dir} was begun with, '
+            f'{pool.key}: wanted the classes that {work_dir} was begun with, '
             f'{known.classes}, got {list(classes)}; answers are kept as '
             'their numbers: put names and order back, or begin in another '
             'folder'
@@ -136,7 +131,7 @@ def check_pool(
     ]
     if said:
         raise StateError(
-            f'{key}: wanted the pool of {len(before)} images that '
+            f'{pool.key}: wanted the pool of {len(before)} images that '
             f'{work_dir} was begun with, got another: {"; ".join(said)}; put '
             'the images back as they were, or begin in another folder'
             + f' (same pictures, saved anew: delete {work_dir / SIZE_CACHE})'
