@@ -60,6 +60,11 @@ def no_images(x: Experiment) -> None:
     x.image().parent.mkdir()
 
 
+def not_utf8(x: Experiment) -> None:
+    for path in (x.image(3), x.annotation(3)):
+        path.rename(path.with_name(os.fsdecode(b'\xff3.png')))
+
+
 def split(*names):
     def breaks(x: Experiment) -> None:
         (x.folder / 'data' / 'split.txt').write_text('\n'.join(names) + '\n')
@@ -171,6 +176,8 @@ IMAGES = [
         ('data/images/01.png', 'data/images/02.png')),
     Row('no image at all', no_images, 2,
         ("nothing ends in '.png' in data/images", 'img_suffix')),
+    Row('a name in Latin-1', not_utf8, 3,
+        ('data.query: wanted file names in UTF-8', '\\udcff3.png', 'rename')),
     Row('wrong suffix', config("for key in ('train', 'query', 'val'):\n"
         "    data[key].update(img_suffix='.jpg')"), 2,
         ("nothing ends in '.jpg'", 'img_suffix')),

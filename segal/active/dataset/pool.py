@@ -170,6 +170,13 @@ def open_pool(
             f'{key}: wanted every image once, got {twice[:3]} twice; '
             'remove the second'
         )
+    odd = [x for x in names if x.encode(errors='replace').decode() != x]
+    if odd:
+        raise DataError(
+            f'{key}: wanted file names in UTF-8, got {odd[0]!a}'
+            + f' and {len(odd) - 1} more' * (len(odd) > 1)
+            + '; rename them'
+        )
     loader = LoadFirst(dataset, key)
     known = read_sizes(work_dir)
 
