@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from segal.active.dataset import read_files
 from segal.active.dataset.read_files import check_read_files
 from segal.errors import StateError
 
@@ -33,7 +34,7 @@ def test_weights_that_are_replaced_are_refused_until_they_are_back(weights):
 def test_weights_that_are_copied_are_not_read_again(weights, monkeypatch):
     os.utime(weights, ns=(1, 1))
     look(weights)
-    monkeypatch.setattr(type(weights), 'read_bytes', None)
+    monkeypatch.setattr(read_files, 'checksum', None)
     look(weights)
 
 
@@ -41,3 +42,17 @@ def test_before_a_round_is_done_they_may_be_replaced(weights):
     weights.write_bytes(b'two')
     look(weights, evaluated=False)
     look(weights)
+
+
+@pytest.mark.parametrize('size', [1, 1 << 16, (1 << 17) - 1, 1 << 20])
+def test_a_change_at_either_end_is_seen(tmp_path, size):
+    path = tmp_path / 'file'
+    seen = set()
+    for at in (0, size // 2 if size < 1 << 17 else 0, size - 1):
+        data = bytearray(size)
+        data[at] = 1
+        path.write_bytes(data)
+        seen.add((at, read_files.checksum(str(path))))
+    path.write_bytes(bytes(size))
+    seen.add((None, read_files.checksum(str(path))))
+    assert len({found for _, found in seen}) == len(seen)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +23,7 @@ from segal.active.dataset.base import (
     image_name,
     reading,
 )
+from segal.active.dataset.read_files import checksum
 from segal.active.images.view import (
     PLAIN,
     Content,
@@ -193,9 +193,9 @@ def open_pool(
             image = loader.load_image(index)['img']
             content = content_of(image, file)
             whole = image.dtype.kind != 'f' or bool(np.isfinite(image).all())
-            checksum = zlib.crc32(Path(file).read_bytes())
             height, width = image.shape[:2]
-            return _Look((int(height), int(width)), content, checksum, whole)
+            size = int(height), int(width)
+            return _Look(size, content, checksum(file), whole)
         except FileNotFoundError:
             return DataError(
                 f'{image_file(dataset, index)}: the file is '
@@ -232,8 +232,9 @@ def open_pool(
     if is_begun(work_dir):
         pool.changed = [
             name
-            for name, row in known.items()
-            if name in seen and row[4] != seen[name].checksum
+            for i, (name, one) in enumerate(seen.items())
+            if name in known
+            and known[name][2:5:2] != [stamp(i)[0], one.checksum]
         ]
     fresh = {
         name: known[name]

@@ -19,8 +19,12 @@ from segal.active.dataset.base import image_file, image_name
 from segal.active.dataset.scan import named
 from segal.errors import StateError
 from segal.files import replace_json
+from segal.terminal import progress
 
 FILE = 'read_files.json'
+
+_END = 1 << 16
+"""Bytes at each end of a file that its checksum is of."""
 
 Rows = dict[str, list[int]]
 """File -> bytes, modification time in ns, checksum."""
@@ -32,7 +36,7 @@ def check_read_files(
     """Check that sets have the files that the earlier rounds read.
 
     A curve whose points were evaluated on other images has no meaning. Files
-    are compared by their bytes, read where size or time differ.
+    are compared by size and checksum, read where size or time differ.
 
     Args:
         sets: Key of the config -> data set, such as ``data.val`` and the
@@ -60,7 +64,7 @@ def check_read_files(
             'changed': [
                 name
                 for name, row in rows.items()
-                if name in known and row[2] != known[name][2]
+                if name in known and row[::2] != known[name][::2]
             ],
         }
         said = [
@@ -111,14 +115,32 @@ def _rows(files: Iterable[tuple[str, str]], known: Rows) -> Rows:
             stat = os.stat(path)
             row = known.get(name)
             if row is None or row[:2] != [stat.st_size, stat.st_mtime_ns]:
-                checksum = zlib.crc32(Path(path).read_bytes())
-                row = [stat.st_size, stat.st_mtime_ns, checksum]
+                row = [stat.st_size, stat.st_mtime_ns, checksum(path)]
             return name, row
         return None
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        found = threads.map(look, files)
-        return dict(one for one in found if one is not None)
+    whole = list(files)
+    with (
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads,
+        progress(len(whole), 'checking files', delay=2) as bar,
+    ):
+        rows = {}
+        for found in threads.map(look, whole):
+            bar.update()
+            if found is not None:
+                rows[found[0]] = found[1]
+    return rows
+
+
+def checksum(path: str) -> int:
+    """Compute a checksum of both ends of a file; its size is known apart.
+
+    Any change of a compressed image shows there.
+    """
+    with open(path, 'rb') as file:
+        start = file.read(_END)
+        file.seek(max(_END, os.fstat(file.fileno()).st_size - _END))
+        return zlib.crc32(file.read(), zlib.crc32(start))
 
 
 def _files(read: Any) -> Iterator[tuple[str, str]]:
