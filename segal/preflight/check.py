@@ -108,7 +108,7 @@ def check_experiment(
         if model is not None:
             problems += check_ops(model, parts.device)
             problems += check_losses(model)
-            problems += training.options(model, config.training)
+            problems += training.options(model, config.keys)
             problems += check_device(
                 config.speed.precision, config.speed.gpu_memory, parts.device
             )

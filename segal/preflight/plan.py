@@ -60,7 +60,7 @@ def plan_of(parts: Preflight, model: nn.Module) -> str:
         data.source_images,
         described,
         _typical_pixels(parts),
-        weight_bytes(model) if config.training.average is not None else 0,
+        weight_bytes(model) if config.keys.average is not None else 0,
         fits,
         weight_bytes(model),
     )
