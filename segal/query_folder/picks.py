@@ -157,25 +157,6 @@ def write_maps(query: Query, out: Path) -> None:
         save(picture, out / map_of(query, name))
 
 
-@dataclass(frozen=True)
-class PickScene(Scene):
-    """An image with picks, which nobody has answered yet."""
-
-    score: float = 0.0
-    count: int = 0
-
-    @property
-    def summary(self) -> str:
-        """Write the number of picks and the best score."""
-        if not len(self.marks):
-            return f'{self.when}  ·  score {self.score:.4g}'
-        many = 's' * (self.count != 1)
-        return (
-            f'{self.when}  ·  {self.count} pick{many}  ·  best score '
-            f'{self.score:.4g}'
-        )
-
-
 def draw(query: Query, folder: Path, count: int) -> None:
     """Draw picks, prediction and score of ``count`` picked images."""
     selection, trained = query.selection, query.trained
@@ -196,7 +177,12 @@ def draw(query: Query, folder: Path, count: int) -> None:
             np.ones(len(places), bool),
             areas=drawn == 'areas',
         )
-        scene = PickScene(
+        best, number = selection.scores[name].max(), selection.count(name)
+        words = [
+            f'{number} pick{"s" * (number != 1)}',
+            f'best score {best:.4g}',
+        ]
+        scene = Scene(
             query.path(name),
             query.pool.read_image(name),
             marks,
@@ -204,8 +190,7 @@ def draw(query: Query, folder: Path, count: int) -> None:
             palette,
             f'by {query.parts.heuristic["type"]}',
             newly='pick, coloured as predicted',
-            score=float(selection.scores[name].max()),
-            count=selection.count(name),
+            words=words if len(places) else [f'score {best:.4g}'],
         )
         caption = '' if drawn == 'sheet' else 'picks'
         picture = panel(scene, classes, scores[name], caption)
