@@ -22,6 +22,7 @@ from typing import Any
 
 from segal.arguments import make_parser, with_exit_codes
 from segal.errors import ConfigError, SegALError
+from segal.visualization.table import duration
 
 _NESTED = re.compile(r'(\w+)(?:\((.+)\))?')
 
@@ -226,7 +227,7 @@ def sweep(
             print(f'{where}: failed with exit code {code}', flush=True)
         else:
             took.append(seconds)
-            print(f'{where}: done in {_words(seconds)}', flush=True)
+            print(f'{where}: done in {duration(seconds)}', flush=True)
     done = len(jobs) - len(failed)
     print(f'{done} of {len(jobs)} runs are finished')
     if failed:
@@ -250,16 +251,7 @@ def _estimate(took: Sequence[float], left: int) -> str:
     if not took:
         return ''
     seconds = left * sum(took) / len(took)
-    return f'; about {_words(seconds)} for the {left} left'
-
-
-def _words(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f'{seconds:.0f} s'
-    if minutes < 120:
-        return f'{minutes} min'
-    return f'{minutes // 60} h {minutes % 60:02d} min'
+    return f'; about {duration(seconds)} for the {left} left'
 
 
 @with_exit_codes

@@ -183,9 +183,14 @@ def _notes(rows: Sequence[Row]) -> list[str]:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return _ABSENT
-    if seconds < 100:
-        return f'{seconds:.1f} s'
+    return f'{seconds:.1f} s' if seconds < 100 else duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with two units at most."""
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f'{rest} s'
     if minutes < 60:
         return f'{minutes} min {rest:02d} s'
     return f'{minutes // 60} h {minutes % 60:02d} min'
