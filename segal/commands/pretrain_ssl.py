@@ -57,11 +57,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help='edge of a view in pixels; default: the shorter side of the '
         'smallest image, 224 at most',
     )
-    parser.add_argument(
-        '--init',
-        metavar='FILE',
-        help='weights that the backbone starts from; default: random ones',
-    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--cfg-options', nargs='+', action=KeyValues)
@@ -84,7 +79,6 @@ def run(args: argparse.Namespace) -> None:
         args.size,
         args.seed,
         args.workers,
-        args.init,
     )
     name = f'{Path(args.config).stem}_{args.algorithm}.pth'
     out = args.out or Path('work_dirs') / 'pretrain' / name

@@ -32,7 +32,6 @@ from segal.distributed import stopping
 from segal.errors import ConfigError, StateError
 from segal.experiment.data import missing_paths
 from segal.files import replace_file, replace_json
-from segal.models.weights import load_backbone
 from segal.openmmlab.built import building
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import clean_query, drop_masks, unwrap_datasets
@@ -64,7 +63,6 @@ class Request:
             image, 224 at most.
         seed: Of first weights, order and augmentation.
         workers: Loader processes.
-        init: Weights that the backbone starts from; None: random ones.
     """
 
     algorithm: Algorithm = 'simsiam'
@@ -74,7 +72,6 @@ class Request:
     size: int | None = None
     seed: int = 0
     workers: int = 2
-    init: str | None = None
 
     def problems(self) -> list[str]:
         """List the options whose values have no meaning."""
@@ -249,10 +246,6 @@ class _Training:
         seed_all(self.request.seed, 'pretrain', 'weights')
         model: Any = revert_sync_batchnorm(build_algorithm(self.ssl.model))
         model.init_weights()
-        if self.request.init:
-            load_backbone(
-                model.backbone, self.request.init, self.logger, '--init'
-            )
         if self.request.algorithm == 'byol':  # the teacher begins as a copy
             model.target_net.load_state_dict(model.online_net.state_dict())
         return model.to(self.device)

@@ -127,16 +127,6 @@ def test_experiments_take_the_weights_as_they_are(root, tmp_path):
     )
 
 
-def test_the_first_weights_can_be_anothers(root, tmp_path):
-    first, second = tmp_path / 'first.pth', tmp_path / 'second.pth'
-    assert run(root, first, epochs=1) == 0
-    options = ('--init', str(first), '--lr', '1e-12', '--seed', '5')
-    assert run(root, second, *options, epochs=1) == 0
-    a, b = (content(path)['state_dict'] for path in (first, second))
-    name = next(name for name in a if name.endswith('conv.weight'))
-    assert torch.allclose(a[name], b[name], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
@@ -158,7 +148,6 @@ def test_the_first_weights_can_be_anothers(root, tmp_path):
             ),
             'to_rgb: wanted True',
         ),
-        (('--init', 'none.pth'), 'none.pth'),
     ],
 )
 def test_what_is_wrong_is_said(root, tmp_path, capsys, options, said):
