@@ -21,6 +21,7 @@ from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import DEFAULTS, Asked, Costs
 from segal.config.costs import read_costs
 from segal.config.phases import read_phases
+from segal.config.shapes import find
 from segal.errors import ConfigError, StateError
 from segal.registry import HEURISTICS
 from segal.rounds import read_object, read_rounds
@@ -79,8 +80,8 @@ class Run:
     @property
     def cost_per_round(self) -> float | None:
         """Budget of a round in cost; None where budgets are counts."""
-        settings = self.config['active_learning'].get('settings') or {}
-        found = (settings.get(self.unit) or {}).get('cost_per_round')
+        where = f'active_learning.settings.{self.unit}.cost_per_round'
+        found = find(self.config, where)[1]
         return None if found is None else float(found)
 
     @property
