@@ -130,7 +130,7 @@ class Run:
     def per_image(self) -> list[float]:
         """Labelled pixels for each image of the pool, until each round."""
         images = len(self.pool.images)
-        return [labels_per_image(row, images) or 0.0 for row in self.rows]
+        return [labels_per_image(row, images) for row in self.rows]
 
     @cached_property
     def share(self) -> list[float]:
