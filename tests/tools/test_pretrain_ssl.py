@@ -130,9 +130,6 @@ def test_experiments_take_the_weights_as_they_are(root, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
-        (('--epochs', '0'), '--epochs: wanted 1 or more, got 0'),
-        (('--batch-size', '1'), '--batch-size: wanted 2 or more, got 1'),
-        (('--lr', '0'), '--lr: wanted a number above 0'),
         (
             ('--cfg-options', 'data.query.img_dir=none'),
             'data.query.img_dir: wanted',
@@ -154,6 +151,20 @@ def test_what_is_wrong_is_said(root, tmp_path, capsys, options, said):
     assert run(root, tmp_path / 'x.pth', *options) in (2, 4)
     assert said in capsys.readouterr().err
     assert not (tmp_path / 'x.pth').exists()
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (('--epochs', '0'), '--epochs: wanted 1 or more, got 0'),
+        (('--batch-size', '1'), '--batch-size: wanted 2 or more, got 1'),
+        (('--lr', '0'), '--lr: wanted a number above 0'),
+    ],
+)
+def test_options_without_a_meaning(capsys, options, said):
+    with pytest.raises(SystemExit):
+        tool.main(['any.py', *options])
+    assert said in capsys.readouterr().err
 
 
 def test_backbones_of_mmseg_are_found(tmp_path):
