@@ -161,7 +161,7 @@ def _warmups(
             else f'the {lengths[0]:,} iterations of all rounds'
         )
         if f'{name}.{LENGTH}' in config.inherited:
-            fitting = [scaled(section, span) for span in there]
+            fitting = [scaled(span) for span in there]
             found.warnings.append(
                 f'{name}.{LENGTH}: the {written:,} iterations of the base '
                 f'are more than half of {where}; scaled to '
