@@ -20,6 +20,7 @@ from segal.active.label_store.pool_file import PoolFile, read_pool
 from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import DEFAULTS, Asked, Costs
 from segal.config.costs import read_costs
+from segal.config.parts import folded
 from segal.config.phases import read_phases
 from segal.config.shapes import find
 from segal.errors import ConfigError, StateError
@@ -248,11 +249,8 @@ def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:
 
 def _registered(name: str) -> str:
     """Return the name of the class for any spelling of a config."""
-    folded = {
-        known.lower().replace('_', ''): known
-        for known in HEURISTICS.module_dict
-    }
-    return folded.get(name.lower().replace('_', ''), name)
+    known = {folded(one): one for one in HEURISTICS.module_dict}
+    return known.get(folded(name), name)
 
 
 def _read_labels(
