@@ -63,9 +63,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--seed', type=at_least(0), default=0)
     parser.add_argument('--workers', type=at_least(0), default=2)
     parser.add_argument('--cfg-options', nargs='+', action=KeyValues)
-    parser.add_argument(
-        '--debug', action='store_true', help='show the traceback of errors'
-    )
     return parser.parse_args(arguments)
 
 
