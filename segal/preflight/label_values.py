@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os.path as osp
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,6 @@ FORMATS = 4000
 """Of how many annotations the format alone is looked at."""
 
 _NO_CLASS = 255
-
-Truth = NDArray[np.integer]
 
 
 @dataclass
@@ -138,7 +136,11 @@ def _look_at(
     classes: tuple[str, ...],
     sizes: Mapping[int, tuple[int, int] | None],
 ) -> Seen:
-    """Count the ids in the annotations of a data set.
+    """Count the ids in annotations until enough is known.
+
+    Names decide the order, in which lossy formats come first, so that none of
+    them is missed. Missing annotations are skipped: of the pool, only bought
+    ones need to exist.
 
     Args:
         dataset: The pool's view, ``data.val`` or a labelled source.
@@ -151,55 +153,34 @@ def _look_at(
     reduced = later or getattr(loader.reader, 'reduce_zero_label', False)
     seen = Seen(key, classes, bool(reduced))
 
-    def read(position: int) -> Truth:
-        truth = loader.checked_annotation(
-            position, sizes[position], len(classes)
-        )
-        if not later:
-            return truth
-        void = (truth == 0) | (truth == _NO_CLASS)  # as in the evaluation
-        return np.where(void, _NO_CLASS, truth - 1)
-
-    _count(seen, loader, sizes, read)
-    return seen
-
-
-def _count(
-    seen: Seen,
-    loader: LoadFirst,
-    positions: Iterable[int],
-    read: Callable[[int], Truth],
-) -> None:
-    """Count ids until enough is known, in an order that names decide.
-
-    Lossy formats come first, so that none of them is missed. Missing
-    annotations are skipped: of the pool, only bought ones need to exist.
-    """
-    dataset: Any = loader.dataset
-
     def is_lossy(position: int) -> bool:
         known = 'ann' in dataset.img_infos[position]
         path = loader.annotation_file(position) if known else ''
         return lossy_format(path) is not None
 
     order = sorted(
-        positions, key=lambda at: key_of('values', image_name(dataset, at))
+        sizes, key=lambda at: key_of('values', image_name(dataset, at))
     )
     order[:FORMATS] = sorted(order[:FORMATS], key=is_lossy, reverse=True)
     for position in order:
         if seen.is_enough:
-            return
+            return seen
+        size = sizes[position]
         try:
-            truth = read(position)
+            truth = loader.checked_annotation(position, size, len(classes))
         except DataError as error:
             if _is_missing(loader, position, error):
                 continue
             raise
+        if later:
+            void = (truth == 0) | (truth == _NO_CLASS)  # as in the evaluation
+            truth = np.where(void, _NO_CLASS, truth - 1)
         ids = np.bincount(truth.reshape(-1), minlength=256)
         seen.counts += ids[:256]
         seen.files += 1
         seen.lossy += is_lossy(position)
     seen.all = True
+    return seen
 
 
 def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:
