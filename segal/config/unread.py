@@ -47,7 +47,7 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
         Problems (misspelt keys), and notes (keys without a reader).
     """
     problems, notes = [], []
-    text = _code(getattr(cfg, 'text', '') or '')
+    text = re.sub(r'#[^\n]*', '', getattr(cfg, 'text', '') or '')
     for key in cfg._cfg_dict:
         if key in KNOWN or key in IGNORED or key.startswith('_'):
             continue
@@ -82,11 +82,6 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
                     f'{where}.{key}: unknown key; did you mean {meant!r}?'
                 )
     return problems, notes
-
-
-def _code(text: str) -> str:
-    """Strip the comments from the text of config files."""
-    return re.sub(r'#[^\n]*', '', text)
 
 
 def _close(key: Any, known: Iterable[str]) -> str | None:

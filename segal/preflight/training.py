@@ -146,8 +146,10 @@ def check_ops(model: nn.Module, device: torch.device) -> list[str]:
         if op:
             places.setdefault(op, []).append(place)
     return [
-        f'model.{where[0]}{_more(where)}: {op} needs the compiled ops of '
-        f'mmcv-full, {MEND}; or choose another part'
+        f'model.{where[0]}'
+        + (f' and {len(where) - 1} more' if where[1:] else '')
+        + f': {op} needs the compiled ops of mmcv-full, {MEND}; or choose '
+        'another part'
         for op, where in places.items()
     ]
 
@@ -162,8 +164,3 @@ def _op_of(module: nn.Module, on_cpu: bool) -> str:
             plain = on_cpu and kind.__name__ in PLAIN_ON_CPU
             return '' if plain else kind.__name__
     return ''
-
-
-def _more(places: list[str]) -> str:
-    """Count the places that are not named."""
-    return f' and {len(places) - 1} more' if len(places) > 1 else ''
