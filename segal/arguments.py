@@ -77,18 +77,22 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def make_parser(summary: str | None, example: str) -> argparse.ArgumentParser:
-    """Make the parser of a tool, whose help ends with an example.
+    """Make the parser of a tool: ``--debug``, and help with an example.
 
     Args:
         summary: Docstring of the tool, or its first line.
         example: Command lines, without ``segal``.
     """
     lines = '\n'.join(f'  segal {line}' for line in example.splitlines())
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=summary,
         epilog=f'example:\n{lines}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        '--debug', action='store_true', help='show the traceback of errors'
+    )
+    return parser
 
 
 def add_full(parser: argparse.ArgumentParser) -> None:

@@ -150,7 +150,7 @@ class CutLabelsAlone:
         (
             ALL + WEAK + 'train_pipeline[3], train_pipeline[6] = '
             'train_pipeline[6], train_pipeline[3]\n',
-            'wanted RandomFlip before KeepWeakView, since it moves',
+            'wanted KeepWeakView after all steps that move pixels',
         ),
         (
             ALL + WEAK + "train_pipeline[-1]['keys'] = ['img', "

@@ -6,11 +6,7 @@ import argparse
 import os
 import os.path as osp
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +22,7 @@ from segal.annotation.folder import NAME, AnnotationFolder
 from segal.annotation.server import Server, serve
 from segal.annotation.val import FEW, draw_points, told_apart, write_masks
 from segal.commands.annotate_serve import address, say_where
+from segal.commands.sweep import run_command
 from segal.commands.train import command_of
 from segal.config.load import load_config, work_dir_of
 from segal.errors import AnswersWanted, ConfigError, DataError
@@ -67,7 +64,7 @@ def run_loop(args: argparse.Namespace) -> int:
         while code == AnswersWanted.exit_code:
             if not _wait(work_dir, server):
                 return 130
-            code = _train(command, environment)
+            code = run_command(command, environment)
         server.status.done = code == 0
         if code == 0:
             _PAUSE.wait(LAST_SECONDS)
@@ -225,26 +222,3 @@ def _wait(work_dir: Path, server: Server) -> bool:
     except KeyboardInterrupt:
         print('\nEvery answer is on disk; the same command goes on.')
         return False
-
-
-def _train(command: list[str], environment: dict[str, str]) -> int:
-    """Run a command to its end; Ctrl+C and SIGTERM reach it, too."""
-    child = subprocess.Popen(command, env=environment)
-    before: dict[signal.Signals, Any] = {}
-
-    def pass_on(number: int) -> Callable[..., None]:
-        def send(*_: Any) -> None:
-            if number == signal.SIGTERM:  # Ctrl+C goes to the whole group
-                child.send_signal(number)
-
-        return send
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, pass_on(number))
-    try:
-        code = child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    sys.stdout.flush()
-    return code if code >= 0 else 128 - code

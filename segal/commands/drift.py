@@ -16,8 +16,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segal.arguments import make_parser, with_exit_codes
+from segal.commands.sweep import run_command
+from segal.commands.train import command_of
 from segal.errors import StateError
-from segal.files import shipped
 
 if TYPE_CHECKING:
     from segal.report.compare import Comparison, RoundDrift
@@ -107,26 +106,14 @@ def run(args: argparse.Namespace, work_dir: Path) -> int:
     Returns:
         The exit code; 128 + n where signal n ended the run.
     """
-    if args.gpus == 1:
-        command = [sys.executable, '-m', 'segal.train_active_learning']
-        command.append(args.config)
-    else:
-        command = [sys.executable, '-m', 'segal', 'train']
-        command += [args.config, str(args.gpus)]
-    command += ['--work-dir', str(work_dir), '--deterministic', '--no-resume']
+    words = ['--work-dir', str(work_dir), '--deterministic', '--no-resume']
     if args.seed is not None:
-        command += ['--seed', str(args.seed)]
+        words += ['--seed', str(args.seed)]
     if args.cfg_options:
-        command += ['--cfg-options', *args.cfg_options]
-    paths = [str(shipped()), os.environ.get('PYTHONPATH')]
-    environment = {
-        'CUBLAS_WORKSPACE_CONFIG': ':4096:8',  # else cuBLAS is free to differ
-        'OMP_WAIT_POLICY': 'PASSIVE',
-        **os.environ,
-        'PYTHONPATH': os.pathsep.join(filter(None, paths)),
-    }
-    code = subprocess.run(command, env=environment).returncode
-    return code if code >= 0 else 128 - code
+        words += ['--cfg-options', *args.cfg_options]
+    # without this key cuBLAS is free to differ
+    given = {'CUBLAS_WORKSPACE_CONFIG': ':4096:8', **os.environ}
+    return run_command(*command_of(args.config, str(args.gpus), words, given))
 
 
 def describe(result: Comparison) -> str:

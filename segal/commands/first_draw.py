@@ -40,7 +40,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--cache', type=Path, default=Path('work_dirs'))
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--debug', action='store_true')
     return parser.parse_args(arguments)
 
 

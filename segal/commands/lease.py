@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from segal.arguments import make_parser, with_exit_codes
 from segal.commands.sweep import Job, config_of
@@ -39,23 +38,7 @@ SPARE = 1.15
 """A round is begun where this much of the longest one so far is left."""
 
 
-class Child(Protocol):
-    """A running process, such as ``subprocess.Popen``."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code.
-
-        Raises:
-            TimeoutExpired: It still runs after so many seconds.
-        """
-
-    def send_signal(self, sig: int) -> None:
-        """Send a signal."""
-
-    def kill(self) -> None:
-        """End it at once."""
-
-
+Child = subprocess.Popen[bytes]
 Start = Callable[[list[str], Mapping[str, str], Path], Child]
 """Starts a command with an environment and a file for what it says."""
 

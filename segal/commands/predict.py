@@ -41,9 +41,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         '--batch', type=at_least(1), default=1, help='images a forward pass'
     )
     parser.add_argument('--workers', type=at_least(0), default=2)
-    parser.add_argument(
-        '--debug', action='store_true', help='show the traceback of errors'
-    )
     return parser.parse_args(arguments)
 
 

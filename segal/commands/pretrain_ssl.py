@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from segal.arguments import KeyValues, make_parser, with_exit_codes
+from segal.arguments import KeyValues, at_least, make_parser, with_exit_codes
 
 _LOGGER = logging.getLogger('segal.pretrain')
 
@@ -44,31 +44,36 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar='FILE.pth',
         help='default: work_dirs/pretrain/CONFIG_ALGORITHM.pth',
     )
-    parser.add_argument('--epochs', type=int, default=100)
+    parser.add_argument('--epochs', type=at_least(1), default=100)
     parser.add_argument(
-        '--batch-size', type=int, default=32, help='images an iteration'
+        '--batch-size',
+        type=at_least(2),
+        default=32,
+        help='images an iteration, each seen twice',
     )
     parser.add_argument(
-        '--lr', type=float, help='default: 0.05 * batch size / 256'
+        '--lr', type=_rate, help='default: 0.05 * batch size / 256'
     )
     parser.add_argument(
         '--size',
-        type=int,
+        type=at_least(16),
         help='edge of a view in pixels; default: the shorter side of the '
         'smallest image, 224 at most',
     )
-    parser.add_argument(
-        '--init',
-        metavar='FILE',
-        help='weights that the backbone starts from; default: random ones',
-    )
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--seed', type=at_least(0), default=0)
+    parser.add_argument('--workers', type=at_least(0), default=2)
     parser.add_argument('--cfg-options', nargs='+', action=KeyValues)
-    parser.add_argument(
-        '--debug', action='store_true', help='show the traceback of errors'
-    )
     return parser.parse_args(arguments)
+
+
+def _rate(text: str) -> float:
+    """Read a learning rate above 0."""
+    rate = float(text)
+    if not rate > 0:
+        raise argparse.ArgumentTypeError(
+            f'wanted a number above 0, got {text}'
+        )
+    return rate
 
 
 def run(args: argparse.Namespace) -> None:
@@ -84,7 +89,6 @@ def run(args: argparse.Namespace) -> None:
         args.size,
         args.seed,
         args.workers,
-        args.init,
     )
     name = f'{Path(args.config).stem}_{args.algorithm}.pth'
     out = args.out or Path('work_dirs') / 'pretrain' / name

@@ -88,9 +88,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help='how many images to draw',
     )
     parser.add_argument('--cfg-options', nargs='+', action=KeyValues)
-    parser.add_argument(
-        '--debug', action='store_true', help='show the traceback of errors'
-    )
     return parser.parse_args(arguments)
 
 

@@ -15,13 +15,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segal.arguments import make_parser, with_exit_codes
 from segal.errors import ConfigError, SegALError
+from segal.visualization.table import duration
 
 _NESTED = re.compile(r'(\w+)(?:\((.+)\))?')
 
@@ -140,15 +141,17 @@ def is_finished(work_dir: Path, rounds: int) -> bool:
     return len(rows) >= rounds and 'report' in rows[-1]['seconds']
 
 
-def run_command(command: list[str]) -> int:
+def run_command(
+    command: list[str], environment: Mapping[str, str] | None = None
+) -> int:
     """Run a command, and wait for it even if this process is asked to end.
 
     A terminal sends Ctrl-C to both processes. SIGTERM is passed to the run,
     so that no run stays behind and locks its work_dir.
 
     Returns:
-        The exit code of the run; 128 + the signal where this process was
-        asked to end.
+        The exit code of the run; 128 + the signal where one ended it, or
+        where this process was asked to end.
     """
     asked: list[int] = []
     running: list[subprocess.Popen[bytes]] = []
@@ -160,14 +163,16 @@ def run_command(command: list[str]) -> int:
 
     before = signal.signal(signal.SIGTERM, hand_on)
     try:
-        process = subprocess.Popen(command, cwd=Path.cwd())
+        process = subprocess.Popen(command, env=environment)
         running.append(process)
         for number in asked:  # before there was one
             process.send_signal(number)
         while True:
             try:
                 code = process.wait()
-                return 128 + asked[0] if asked else code
+                if asked:
+                    return 128 + asked[0]
+                return code if code >= 0 else 128 - code
             except KeyboardInterrupt:
                 asked.append(signal.SIGINT)  # ends at a safe point
     finally:
@@ -211,18 +216,18 @@ def sweep(
         begin = time.monotonic()
         code = start(command_of(config, job, gpus))
         seconds = time.monotonic() - begin
-        if code in (130, 143, -2, -15):
+        if code in (130, 143):
             print(
                 f'{where}: stopped; the same command goes on from here',
                 file=sys.stderr,
             )
-            return code if code > 0 else 128 - code
+            return code
         if code:
             failed.append(f'{job.work_dir} (exit code {code})')
             print(f'{where}: failed with exit code {code}', flush=True)
         else:
             took.append(seconds)
-            print(f'{where}: done in {_words(seconds)}', flush=True)
+            print(f'{where}: done in {duration(seconds)}', flush=True)
     done = len(jobs) - len(failed)
     print(f'{done} of {len(jobs)} runs are finished')
     if failed:
@@ -246,16 +251,7 @@ def _estimate(took: Sequence[float], left: int) -> str:
     if not took:
         return ''
     seconds = left * sum(took) / len(took)
-    return f'; about {_words(seconds)} for the {left} left'
-
-
-def _words(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f'{seconds:.0f} s'
-    if minutes < 120:
-        return f'{minutes} min'
-    return f'{minutes // 60} h {minutes % 60:02d} min'
+    return f'; about {duration(seconds)} for the {left} left'
 
 
 @with_exit_codes

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from segal.active.units import unit_named
 from segal.active.units.costs import Costs, exact
 from segal.active.units.spending import Spending
 from segal.config import parts
-from segal.config.costs import SECTION, foreign_prices, written_costs
+from segal.config.costs import SECTION, foreign_prices
 from segal.config.schema import Mixed
 from segal.config.values import Values
 from segal.errors import short
@@ -137,7 +138,7 @@ def _spending(
             f'{amount:g}'
         )
         return None
-    values.cfg.active_learning.costs = written_costs(costs)
+    values.cfg.active_learning.costs = asdict(costs)
     return spending
 
 

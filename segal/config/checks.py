@@ -11,7 +11,7 @@ from mmseg.datasets import DATASETS, PIPELINES
 from segal.active.units.costs import exact
 from segal.active.units.spending import Spending
 from segal.config.network import check_classes
-from segal.config.schema import ActiveLearningConfig, Mixed
+from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import data_sets
 from segal.openmmlab.pipelines import entries, loads_labels, walk
 from segal.structures import PoolImage
@@ -86,66 +86,50 @@ def _check_budgets(
 ) -> list[str]:
     if config.spending is not None:
         return _check_spending(config, config.spending, pool)
-    if config.mixed is not None:
-        return _check_opening(config, config.mixed, len(pool))
-    unit = config.unit
-    if config.budget.percent is not None:
-        total = (config.initial.percent or 0) + (
-            config.queries * config.budget.percent
-        )
+    mixed, budget, unit = config.mixed, config.budget, config.unit
+    if mixed is not None:
+        unit, first_key, size_key = 'image', 'initial_pool', 'query_size'
+        first, each, there = mixed.initial, mixed.images, len(pool)
+    elif budget.percent is not None:
+        total = (config.initial.percent or 0) + config.queries * budget.percent
         if total > 100:
             return [
                 'active_learning.settings.region.budget_unit: '
                 f'{config.initial.percent:g} % at first and '
-                f'{config.budget.percent:g} % in each of {config.queries} '
+                f'{budget.percent:g} % in each of {config.queries} '
                 f'queries are {total:g} %, more than all there is'
             ]
         return []
-    first_key = config.asks.first_key
-    all_there = config.asks.capacity(pool)
+    else:
+        first_key, size_key = config.asks.first_key, 'budget_per_round'
+        if config.asks.whole or budget.per_image:
+            size_key = 'query_size'
+        times = len(pool) if budget.per_image else 1
+        first, each = config.initial.amount * times, budget.amount * times
+        there = config.asks.capacity(pool)
     where = f'active_learning.settings.{unit}.'
-    size_key = 'query_size' if config.budget.per_image else 'budget_per_round'
-    if config.asks.whole:
-        size_key = 'query_size'
-    times = len(pool) if config.budget.per_image else 1
-    first = config.initial.amount * times
-    each = config.budget.amount * times
-    if config.asks.grouped and not config.budget.counts_pixels:
+    if mixed is None and config.asks.grouped and not budget.counts_pixels:
         # the shape decides how many there are; the plan shows it
         return [
             f'{where}{key}: {count:,} regions are more than the pool has '
-            f'pixels, {all_there:,}'
+            f'pixels, {there:,}'
             for key, count in ((first_key, first), (size_key, each))
-            if count > all_there
+            if count > there
         ]
-    if first > all_there:
+    if first > there:
         return [
             f'{where}{first_key}: {first:,} {unit}s are more than the '
-            f"pool's {all_there:,}"
+            f"pool's {there:,}"
         ]
     total = first + config.queries * each
-    if total > all_there:
-        fits: Any = (all_there - first) // each
+    if total > there:
+        fits: Any = (there - first) // each
         return [
             f'{where}{size_key}: {first:,} {unit}s at first and {each:,} in '
             f'each of {config.queries} queries are {total:,}, more than the '
-            f"pool's {all_there:,}; {fits} queries fit"
+            f"pool's {there:,}; {fits} queries fit"
         ]
     return []
-
-
-def _check_opening(
-    config: ActiveLearningConfig, mixed: Mixed, images: int
-) -> list[str]:
-    """Check that the pool has as many images as are opened."""
-    total = mixed.initial + config.queries * mixed.images
-    if total <= images:
-        return []
-    return [
-        f'active_learning.settings.image.query_size: {mixed.initial:,} images '
-        f'at first and {mixed.images:,} in each of {config.queries} queries '
-        f"are {total:,}, more than the pool's {images:,}"
-    ]
 
 
 def _check_spending(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from segal.active.units.costs import DEFAULT_UNIT, Costs
@@ -48,12 +47,11 @@ def foreign_prices(written: Mapping[str, Any], where: str) -> list[str]:
     ]
 
 
-def parse_costs(text: str, where: str = '--costs') -> Costs:
-    """Read a cost table from a command line.
+def parse_costs(text: str) -> Costs:
+    """Read the cost table of ``--costs``.
 
     Args:
         text: ``clicks:pixel=1,image=90``; without a unit, seconds.
-        where: Its name in errors.
 
     Raises:
         ConfigError: Everything that is wrong with it, at once.
@@ -64,15 +62,10 @@ def parse_costs(text: str, where: str = '--costs') -> Costs:
         name, equals, price = part.partition('=')
         if not equals:
             raise ConfigError(
-                [f'{where}: wanted UNIT:NAME=PRICE,..., got {text!r}']
+                f'--costs: wanted UNIT:NAME=PRICE,..., got {text!r}'
             )
         try:
             written[name.strip()] = float(price)
         except ValueError:
             written[name.strip()] = price
-    return read_costs(written, where)
-
-
-def written_costs(costs: Costs) -> dict[str, Any]:
-    """Write a cost table for a config, with every price."""
-    return asdict(costs)
+    return read_costs(written, '--costs')

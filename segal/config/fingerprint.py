@@ -13,7 +13,7 @@ from mmcv import Config
 from numpy.typing import NDArray
 
 from segal.config.phases import read_phases
-from segal.config.rates import lr_hooks, momentum_hooks, rates
+from segal.config.rates import lr_hooks, rates, schedule_hooks
 from segal.config.schema import ActiveLearningConfig
 from segal.config.shapes import find
 from segal.config.spans import Span
@@ -211,7 +211,7 @@ def _spans_all(plain: Mapping[str, Any]) -> bool:
 def _course(plain: Mapping[str, Any], span: Span) -> NDArray[np.float64]:
     """Compute learning rates and momenta of a phase: (T, 2)."""
     hooks = lr_hooks(plain['lr_config'], plain.get('custom_hooks'))
-    over = momentum_hooks(plain.get('momentum_config'))
+    over = schedule_hooks(plain.get('momentum_config'), 'momentum')
     return np.hstack(
         [rates(hooks, [1.0], span), rates(over, [1.0], span, 'momentum')]
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from annotated_types import Ge, Le
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
@@ -50,15 +51,9 @@ def is_number(value: object) -> bool:
     return is_int(value) or isinstance(value, float)
 
 
-FromZero = Annotated[
-    int, _holds(lambda v: v >= 0), Wanted('an integer, 0 or more')
-]
-FromOne = Annotated[
-    int, _holds(lambda v: v >= 1), Wanted('an integer, 1 or more')
-]
-ClassId = Annotated[
-    int, _holds(lambda v: 0 <= v <= 255), Wanted('an integer, 0 to 255')
-]
+FromZero = Annotated[int, Ge(0), Wanted('an integer, 0 or more')]
+FromOne = Annotated[int, Ge(1), Wanted('an integer, 1 or more')]
+ClassId = Annotated[int, Ge(0), Le(255), Wanted('an integer, 0 to 255')]
 Share = Annotated[
     Any,
     _holds(lambda v: is_number(v) and 0 <= v <= 1),

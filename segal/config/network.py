@@ -151,21 +151,6 @@ def _forget_weights(cfg: Config) -> list[str]:
     return found
 
 
-def _whole_weights(
-    cfg: Config, checkpoint: str | None
-) -> tuple[list[str], list[str]]:
-    """Settle on the weights of ``load_from``, which fill the network."""
-    if checkpoint is not None:
-        return [
-            'runner.checkpoint: not together with load_from, whose weights '
-            f'fill the whole network; got {checkpoint!r}. Leave one of the '
-            'two out'
-        ], []
-    return [], [
-        f'{where}: not read, load_from counts' for where in _named_weights(cfg)
-    ]
-
-
 def settle_weights(
     cfg: Config, pretrained: str, checkpoint: str | None, explicit: bool
 ) -> tuple[list[str], list[str]]:
@@ -180,22 +165,25 @@ def settle_weights(
     Returns:
         Problems and notes.
     """
-    if cfg.get('load_from'):
-        return _whole_weights(cfg, checkpoint)
-    if pretrained == 'random':
-        if checkpoint is not None:
-            return [
-                "runner.checkpoint: not together with pretrained='random'; "
-                f'got {checkpoint!r}. Leave one of the two out'
-            ], []
+    whole, rival = cfg.get('load_from'), ''
+    if whole:
+        rival = 'load_from, whose weights fill the whole network'
+    elif pretrained == 'random':
+        rival = "pretrained='random'"
+    if rival and checkpoint is not None:
+        return [
+            f'runner.checkpoint: not together with {rival}; got '
+            f'{checkpoint!r}. Leave one of the two out'
+        ], []
+    if whole:
         return [], [
-            f"{where}: dropped, pretrained='random'"
-            for where in _forget_weights(cfg)
+            f'{where}: not read, load_from counts'
+            for where in _named_weights(cfg)
         ]
-    if checkpoint is not None:
+    if rival or checkpoint is not None:
+        why = rival or 'runner.checkpoint counts'
         return [], [
-            f'{where}: dropped, runner.checkpoint counts'
-            for where in _forget_weights(cfg)
+            f'{where}: dropped, {why}' for where in _forget_weights(cfg)
         ]
     if pretrained == 'self-supervised':
         return [

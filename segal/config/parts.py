@@ -325,8 +325,6 @@ def resolve_first_selector(
 
 def resolve_shape(part: Any) -> tuple[dict[str, Any], list[str]]:
     """Resolve the shape of regions for UNITS, and list its problems."""
-    if part is None:
-        return {}, []
     role = 'settings.region.shape'
     part, cls, problems = resolve(role, part, UNITS)
     if cls is not None and not issubclass(cls, Region):

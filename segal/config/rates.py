@@ -31,11 +31,7 @@ class RateError(ValueError):
 
 def lr_hooks(lr_config: Any, custom_hooks: Any = None) -> list[Any]:
     """Build the hooks that set the learning rate."""
-    built: list[Any] = []
-    catcher = SimpleNamespace(
-        register_hook=lambda hook, priority: built.append(hook)
-    )
-    BaseRunner.register_lr_hook(catcher, copy.deepcopy(lr_config))
+    built = schedule_hooks(lr_config, 'lr')
     for section in custom_hooks or ():
         kind = section.get('type') if isinstance(section, Mapping) else None
         kind = HOOKS.get(kind) if isinstance(kind, str) else kind
@@ -45,13 +41,19 @@ def lr_hooks(lr_config: Any, custom_hooks: Any = None) -> list[Any]:
     return built
 
 
-def momentum_hooks(momentum_config: Any) -> list[Any]:
-    """Build the hooks that set the momentum; none where nothing does."""
+def schedule_hooks(section: Any, of: str) -> list[Any]:
+    """Build the hook of ``lr_config`` or ``momentum_config``.
+
+    Args:
+        section: Of the config; None for no hook.
+        of: ``'lr'`` or ``'momentum'``.
+    """
     built: list[Any] = []
     catcher = SimpleNamespace(
-        register_hook=lambda hook, priority: built.append(hook)
+        register_hook=lambda hook, priority=None: built.append(hook)
     )
-    BaseRunner.register_momentum_hook(catcher, copy.deepcopy(momentum_config))
+    register = getattr(BaseRunner, f'register_{of}_hook')
+    register(catcher, copy.deepcopy(section))
     return built
 
 
@@ -72,7 +74,7 @@ def rates(
     """Run hooks over the iterations of a phase.
 
     Args:
-        hooks: New hooks from :func:`lr_hooks` or :func:`momentum_hooks`; they
+        hooks: New hooks from :func:`lr_hooks` or :func:`schedule_hooks`; they
             are used only once.
         base: Value of each of G groups of parameters, as the optimizer has it
             before the first iteration.

@@ -141,7 +141,7 @@ def _active_learning(
     _settle_mmseg(values, by_epoch, phases, ignore_index, notes)
     values.problems += network.check_encodings(values.cfg, unit)
     reset = _reset(values)
-    learning = values.keep(training.read_training(values, values.cfg))
+    values.problems += training.check_training(values)
     notes += check_sources(values, unit)
     seed = values.cfg.seed = values['seed'] or 0
     if not unit or budget is None or initial is None or not phases:
@@ -162,7 +162,6 @@ def _active_learning(
         **chosen,
         reset=reset,
         phases=phases,
-        training=learning,
         committee=committee,
         inherited=inherited,
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from copy import deepcopy
-from types import SimpleNamespace
 from typing import Any
 
 from mmcv import Config
-from mmcv.runner import HOOKS, BaseRunner
+from mmcv.runner import HOOKS
 
 from segal.config.kinds import FromOne, accepts, wanted
+from segal.config.rates import schedule_hooks
 from segal.config.schema import Phase
 from segal.config.shapes import find
 from segal.errors import nearest, short
@@ -115,14 +114,8 @@ def _settle_unit(schedule: Any, of: str, by_epoch: bool) -> list[str]:
         ]
     if 'by_epoch' in schedule:
         return []
-    built: list[Any] = []
-    catcher = SimpleNamespace(
-        register_hook=lambda hook, priority=None: built.append(hook)
-    )
-    register = getattr(BaseRunner, f'register_{of}_hook')
     try:
-        register(catcher, deepcopy(schedule))
-        own = bool(built[0].by_epoch)
+        own = bool(schedule_hooks(schedule, of)[0].by_epoch)
     except Exception:  # reported where it is built
         own = True
     schedule['by_epoch'] = by_epoch and own

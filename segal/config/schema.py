@@ -12,7 +12,7 @@ from typing import Any
 from segal.active.units import QueryUnit, unit_named
 from segal.active.units.costs import Costs
 from segal.active.units.spending import Spending
-from segal.config.keys import ActiveLearning, PseudoLabels, Runner, Speed
+from segal.config.keys import ActiveLearning, Runner, Speed
 from segal.structures import Budget, Split, Unit
 
 
@@ -36,22 +36,6 @@ class Reset:
     weights: bool = True
     optimizer: bool = True
     schedule: bool = True
-
-
-@dataclass(frozen=True)
-class Training:
-    """List the steps of a training phase beyond mmseg's own.
-
-    Attributes:
-        class_balance: Power of the class weights, in [0, 1]; None: no
-            weights.
-        average: Decay of the moving average, in [0, 1); None: no average.
-        pseudo_labels: None where bought labels alone are learnt from.
-    """
-
-    class_balance: float | None = None
-    average: float | None = None
-    pseudo_labels: PseudoLabels | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +118,6 @@ class ActiveLearningConfig:
         oracle: For ORACLES: type, void and the oracle's own options.
         reset: What starts anew with each round.
         phases: All training phases, in order.
-        training: Steps of a phase beyond mmseg's own.
         inherited: Dotted keys of the schedule that came from a base.
     """
 
@@ -158,7 +141,6 @@ class ActiveLearningConfig:
     oracle: dict[str, Any]
     reset: Reset
     phases: tuple[Phase, ...]
-    training: Training = Training()
     committee: tuple[Member, ...] = ()
     inherited: frozenset[str] = frozenset()
 

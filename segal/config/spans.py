@@ -114,7 +114,7 @@ def is_long(section: Any, span: Span) -> bool:
     return warmup_of(section, span) > LONGEST * span.schedule_iters
 
 
-def scaled(section: Any, span: Span) -> int:
+def scaled(span: Span) -> int:
     """Return the iterations that a long warm-up is scaled to, from 0."""
     if span.schedule_iters < 2:
         return 0
@@ -125,7 +125,7 @@ def fit_warmup(section: Any, name: str, span: Span, inherited: Any) -> None:
     """Scale a long warm-up that came from a base, in place."""
     if f'{name}.{LENGTH}' not in inherited or not is_long(section, span):
         return
-    length = scaled(section, span)
+    length = scaled(span)
     section['warmup_by_epoch'] = False
     section[LENGTH] = length
     if not length:
@@ -143,8 +143,6 @@ def log_intervals(logs: Any, span: Span) -> list[tuple[Any, int, int]]:
         return found
     for hook in logs.get('hooks') or ():
         interval = hook.get('interval', logs.get('interval', 10))
-        if not isinstance(interval, int) or interval < 1:
-            continue
         by_epoch = hook.get('by_epoch', span.per_epoch is not None)
         if by_epoch and span.per_epoch:
             ends = span.per_epoch // interval

@@ -1,4 +1,4 @@
-"""Read class balance, averaged weights and pseudo-labels."""
+"""Check averaged weights and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -7,78 +7,41 @@ from collections.abc import Mapping
 from mmcv import Config
 from mmcv.runner.priority import get_priority
 
-from segal.config.schema import Training
 from segal.config.shapes import data_sets, hooks_in
 from segal.config.values import Values
 from segal.openmmlab.pipelines import walk
 
 _AL = 'active_learning.'
-_MOVES = (
-    'Resize',
-    'LabelKeepingResize',
-    'RandomFlip',
-    'RandomCrop',
-    'RandomRotate',
-    'RandomMosaic',
-    'Pad',
-)
-"""Transforms that move or replace pixels."""
 
 
-def read_training(values: Values, cfg: Config) -> tuple[Training, list[str]]:
-    """Read class balance, averaged weights and pseudo-labels."""
-    on = {
-        name: values[_AL + name] is not None
-        for name in ('class_balance', 'average', 'pseudo_labels')
-    }
-    training = Training(
-        class_balance=float(values[_AL + 'class_balance.power'])
-        if on['class_balance']
-        else None,
-        average=float(values[_AL + 'average.decay'])
-        if on['average']
-        else None,
-        pseudo_labels=values[_AL + 'pseudo_labels'],
-    )
-    problems = []
-    if on['pseudo_labels'] and not on['average']:
+def check_training(values: Values) -> list[str]:
+    """Check averaged weights and pseudo-labels."""
+    keys, problems = values.keys.active_learning, list[str]()
+    if keys.pseudo_labels and not keys.average:
         problems.append(
             f'{_AL}pseudo_labels: wanted {_AL}average beside it, which is '
             'the teacher; got none. Add average=dict()'
         )
-    if on['pseudo_labels'] and values['runner.sample_mode'] == 'image':
+    if keys.pseudo_labels and values['runner.sample_mode'] == 'image':
         problems.append(
             f"{_AL}pseudo_labels: not together with sample_mode='image', "
             'where every pixel of an image that is trained on was asked; '
             'leave pseudo_labels out'
         )
-    problems += _check_views(cfg)
-    by_epoch = values['runner.by_epoch']
-    return training, problems + _check_ema(cfg, by_epoch, on['average'])
+    by_epoch, averaged = values['runner.by_epoch'], keys.average is not None
+    problems += _check_views(values.cfg)
+    return problems + _check_ema(values.cfg, by_epoch, averaged)
 
 
 def _check_views(cfg: Config) -> list[str]:
-    """Check that teacher and student see the same pixels."""
+    """Check that a view for the teacher is collected."""
     problems = []
     for where, entry in data_sets(cfg, 'train'):
         pipeline = entry.get('pipeline') if isinstance(entry, Mapping) else ()
-        steps = [
-            step
-            for step in walk(pipeline)
-            if isinstance(step.get('type'), str)
-        ]
-        names = [step['type'] for step in steps]
-        if 'KeepWeakView' not in names:
-            continue
-        later = steps[names.index('KeepWeakView') + 1 :]
-        problems += [
-            f'{where}.pipeline: wanted {step["type"]} before KeepWeakView, '
-            'since it moves or cuts pixels; got it after it; change their '
-            'order'
-            for step in later
-            if step['type'] in _MOVES
-        ]
-        if not any('img_weak' in (step.get('keys') or ()) for step in later):
+        steps = list(walk(pipeline))
+        if 'KeepWeakView' in [step.get('type') for step in steps] and not any(
+            'img_weak' in (step.get('keys') or ()) for step in steps
+        ):
             problems.append(
                 f"{where}.pipeline: wanted 'img_weak' among the keys of "
                 'Collect, since the pipeline has KeepWeakView; got none; add '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -33,7 +34,7 @@ _DATA = frozenset(
 )
 _TEST = frozenset({'mode', 'stride', 'crop_size', 'rescale', 'logits'})
 CLOSE = 2
-"""Most letters between a misspelt key and the one that was meant."""
+"""Most letters that a misspelt key has more or less than the one meant."""
 
 
 def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
@@ -46,7 +47,7 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
         Problems (misspelt keys), and notes (keys without a reader).
     """
     problems, notes = [], []
-    text = _code(getattr(cfg, 'text', '') or '')
+    text = re.sub(r'#[^\n]*', '', getattr(cfg, 'text', '') or '')
     for key in cfg._cfg_dict:
         if key in KNOWN or key in IGNORED or key.startswith('_'):
             continue
@@ -83,41 +84,13 @@ def check_unread(cfg: Config) -> tuple[list[str], list[str]]:
     return problems, notes
 
 
-def _code(text: str) -> str:
-    """Strip the comments from the text of config files."""
-    return re.sub(r'#[^\n]*', '', text)
-
-
 def _close(key: Any, known: Iterable[str]) -> str | None:
-    """Find a known key that is at most two letters away.
-
-    For short keys at most one: ``size`` does not mean ``seed``.
-    """
+    """Find a known key that is nearly as long, and has most of the letters."""
     if not isinstance(key, str):
         return None
-    folded = key.lower()
-    distances = {
-        name: _distance(folded, name)
-        for name in known
-        if abs(len(name) - len(key)) <= CLOSE
-    }
-    name = min(distances, key=distances.__getitem__, default='')
-    most = CLOSE if min(len(name), len(key)) > 4 else 1
-    return name if name and distances[name] <= most else None
-
-
-def _distance(one: str, other: str) -> int:
-    """Count the letters to add, drop, change or swap."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        older, before, row = before, row, [i]
-        for j, b in enumerate(other, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and b == one[i - 2]:
-                cost = min(cost, older[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+    near = [name for name in known if abs(len(name) - len(key)) <= CLOSE]
+    found = difflib.get_close_matches(key.lower(), near, n=1, cutoff=0.8)
+    return found[0] if found else None
 
 
 _SETTINGS = 'active_learning.settings.'

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from mmcv import Config
@@ -29,12 +30,11 @@ class Values:
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
         self.keys, self.problems = checked(Experiment, cfg)
-        self._values = dict(_flatten(self.keys, Experiment, ''))
         self._name_missing()
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of a key by its dotted name."""
-        return self._values[name]
+        return functools.reduce(getattr, name.split('.'), self.keys)
 
     def keep(self, found: tuple[_Found, list[str]]) -> _Found:
         """Keep the problems of what was read, and return the rest."""
@@ -149,20 +149,3 @@ def _take(
     if wanted.startswith('one of') and isinstance(value, str):
         guess = nearest(value, wanted.split("'")[1::2])
     return f'{name}: wanted {wanted}; got {short(value)}{guess}'
-
-
-def _flatten(
-    section: Section | None, model: type[Section], prefix: str
-) -> Iterator[tuple[str, Any]]:
-    """List the values of all keys by their dotted names.
-
-    A section that is switched off is None; its keys have their defaults.
-    """
-    inside = model() if section is None else section
-    for name in model.model_fields:
-        value = getattr(inside, name)
-        inner = section_of(model.model_fields[name])
-        if section is not None or inner is None:
-            yield prefix + name, value
-        if inner is not None:
-            yield from _flatten(value, inner, f'{prefix}{name}.')

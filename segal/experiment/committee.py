@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -128,12 +129,12 @@ class Committee:
         found: list[ModelWrapper] = []
         for member in self.members:
             earliest = max(0, round - member.rounds)
-            calls: list[Callable[[], nn.Module]] = [
-                lambda before=before: self.earlier(before)  # type: ignore[misc]
+            calls = [
+                partial(self.earlier, before)
                 for before in range(round - 1, earliest - 1, -1)
             ]
             if member.checkpoint:
-                calls = [lambda member=member: self._load(member, round)]  # type: ignore[misc]
+                calls = [partial(self._load, member, round)]
             for call in calls:
                 try:
                     model = call().to(self.device).eval()

@@ -211,12 +211,12 @@ class PhaseBuilder:
 
     def _balance(self, model: nn.Module) -> None:
         """Weigh classes by how rare they are among the bought labels."""
-        power = self.config.training.class_balance
-        if power is None:
+        balance = self.config.keys.class_balance
+        if balance is None:
             return
         classes = self.data.classes
         counts = self.store.class_counts()[: len(classes)]
-        weights = class_weights(counts, power)
+        weights = class_weights(counts, balance.power)
         weigh_classes(model, weights)
         self.logger.info(
             'class weights of the loss: %s',
@@ -323,7 +323,7 @@ class PhaseBuilder:
             self.config.seed,
             round,
             self.config.ignore_index,
-            self.config.training.pseudo_labels is not None,
+            self.config.keys.pseudo_labels is not None,
             self._cache,
             defer if on_device else as_they_are,
         )

@@ -103,12 +103,12 @@ class PhaseHooks:
 
     def _register_training(self, runner: Any) -> None:
         """List our training hooks; the teacher of pseudo-labels runs first."""
-        training = self.config.training
-        if training.average is not None:
+        keys = self.config.keys
+        if keys.average is not None:
             runner.register_hook(
-                AveragingHook(training.average), priority='ABOVE_NORMAL'
+                AveragingHook(keys.average.decay), priority='ABOVE_NORMAL'
             )  # after the optimizer's, before all that look at the network
-        pseudo = training.pseudo_labels
+        pseudo = keys.pseudo_labels
         if pseudo is not None:
             runner.register_hook(
                 PseudoLabelHook(

@@ -43,7 +43,7 @@ from segal.preflight.plan import planned_spans
 from segal.preflight.same_mask import check_same_mask
 from segal.preflight.schedules import (
     check_groups,
-    log_schedule,
+    check_schedule,
     unmatched_keys,
 )
 from segal.preflight.training import check_ops
@@ -77,8 +77,12 @@ def check_experiment(
     with ranks.together():
         cfg, config, data = parts.cfg, parts.config, parts.data
         if not parts.smoke:
-            spans = planned_spans(parts)
-            problems += log_schedule(cfg, config, spans, logger)
+            found = check_schedule(cfg, config, planned_spans(parts))
+            problems += found.problems
+            for text in found.warnings:
+                logger.warning(text)
+            for text in found.notes:
+                logger.info(text)
         described = query.describe(parts, weights, problems)
         heuristic = query.ask(parts, described, problems)
         problems += query.unused_keys(config)
@@ -108,7 +112,7 @@ def check_experiment(
         if model is not None:
             problems += check_ops(model, parts.device)
             problems += check_losses(model)
-            problems += training.options(model, config.training)
+            problems += training.options(model, config.keys)
             problems += check_device(
                 config.speed.precision, config.speed.gpu_memory, parts.device
             )

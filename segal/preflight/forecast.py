@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from typing import NamedTuple
 from segal.active.selectors.quotas import top_count
 from segal.active.units import Fit
 from segal.active.units.costs import Asked
-from segal.config.schema import ActiveLearningConfig, Mixed
-from segal.structures import Budget, PoolImage
+from segal.config.schema import ActiveLearningConfig
+from segal.structures import PoolImage
 
 
 class Round(NamedTuple):
@@ -61,11 +61,15 @@ class Forecast:
         The images that a file opens are known only where each has its share;
         else the most possible are counted.
         """
-        able = [(fit.least + fit.most) // 2 for fit in self.fits]
-        mixed = self.config.mixed
-        if mixed is not None:
-            return list(accumulate(self._opening(mixed)))
-        return list(accumulate(self._files(able)))
+        config = self.config
+        able = [image.pixels for image in self.pool]
+        if config.asks.whole:
+            able = [1] * len(able)
+        elif config.asks.grouped and not config.budget.counts_pixels:
+            able = [(fit.least + fit.most) // 2 for fit in self.fits] or [
+                -(-pixels // self.region) for pixels in able
+            ]
+        return list(accumulate(file for file, _ in self._files(able)))
 
     def runs_out(self) -> str:
         """Say in which round images, and the whole pool, run out."""
@@ -98,102 +102,28 @@ class Forecast:
             counted += '; void is not, so that it may be earlier'
         return f'{"" if exact or text == "no" else "about "}{text} ({counted})'
 
-    def _budget(self, number: int) -> Budget:
-        return self.config.budget if number else self.config.initial
-
-    def _files(self, able: Sequence[int]) -> list[Asked]:
-        """Forecast label files, where all images are open.
-
-        Args:
-            able: Requests that each image can give; empty where they are not
-                known, and all of an image may be asked.
-        """
-        config, pool = self.config, self.pool
-        if not config.asks.grouped:
-            able = [1 if config.asks.whole else one.pixels for one in pool]
-        files: list[Asked] = []
-        opened = asked = given = 0
-        for number in range(len(config.phases)):
-            if not able or config.budget.counts_pixels:
-                wanted = self._region_pixels(number, files)
-                pixels = min(wanted, self.pixels - asked)
-                count = -(-pixels // self.region)
-            else:
-                if config.budget.per_image:
-                    until = config.initial.amount
-                    until += number * config.budget.amount
-                    count = sum(min(until, one) for one in able) - given
-                else:
-                    count = self._count(number, files)
-                    count = min(count, sum(able) - given)
-                pixels = min(count * self.region, self.pixels - asked)
-            new = min(count, len(pool) - opened)
-            shares = pixels * len(pool) / self.pixels
-            files.append(config.asks.asked(count, new, shares))
-            opened, asked, given = opened + new, asked + pixels, given + count
-        return files
-
-    def _opening(self, mixed: Mixed) -> list[Asked]:
-        """Forecast label files that open images, all of mean size."""
-        mean = self.pixels / len(self.pool)
-        files: list[Asked] = []
-        opened = 0
-        for number in range(len(self.config.phases)):
-            budget = self._budget(number)
-            new = mixed.images if number else mixed.initial
-            new = min(new, len(self.pool) - opened)
-            opened += new
-            count = pixels = budget.amount * (
-                opened if budget.per_image else 1
-            )
-            if self.config.asks.grouped:
-                pixels *= 1 if budget.in_pixels else self.region
-                if budget.percent is not None:
-                    there = opened if budget.per_image else len(self.pool)
-                    pixels = int(mean * there * budget.percent / 100)
-                count = -(-pixels // self.region)
-            files.append(self.config.asks.asked(count, new, pixels / mean))
-        return files
-
-    def _region_pixels(self, number: int, files: Sequence[Asked]) -> int:
-        """Estimate the pixels that one label file asks, in regions."""
-        budget = self._budget(number)
-        if budget.percent is not None:
-            return int(self.pixels * budget.percent / 100)
-        if budget.per_image:
-            count = budget.amount * len(self.pool)
-        else:
-            count = self._count(number, files)
-        return count if budget.in_pixels else count * self.region
-
-    def _count(self, number: int, files: Sequence[Asked]) -> int:
-        """Count the most requests of one label file to the whole pool."""
-        spending = self.config.spending
-        if spending is not None and number >= spending.first:
-            opened = sum(file.opened for file in files)
-            return spending.count(files, len(self.pool) - opened)
-        return self._budget(number).amount
-
-    def _rounds(self, able: Sequence[int]) -> list[Round]:
-        """Forecast the requests of each label file, limited by the pool.
+    def _files(self, able: Sequence[int]) -> Iterator[tuple[Asked, Round]]:
+        """Forecast each label file, limited by the pool.
 
         Args:
             able: The most that each image can give, as the budget counts;
                 where images are opened, in the order of their opening.
         """
-        if self.config.spending is not None:
-            return [Round(file.requests, 0) for file in self._files(able)]
-        mixed, found = self.config.mixed, []
-        left, opened = list(able), len(self.pool)
-        for number in range(len(self.config.phases)):
-            budget = self._budget(number)
-            if mixed is not None:
-                opened = mixed.initial + number * mixed.images
-            given, short = 0, 0
+        config = self.config
+        mixed, spending = config.mixed, config.spending
+        left, files, opened, asked = list(able), list[Asked](), 0, 0
+        for number in range(len(config.phases)):
+            budget = config.budget if number else config.initial
             amount, percent = budget.amount, budget.percent
-            if percent is not None and not budget.per_image:
+            if spending is not None and number >= spending.first:
+                amount = spending.count(files, len(left) - opened)
+            elif percent is not None:
                 amount = top_count(self.pixels, percent)
-            for at, have in enumerate(left[:opened]):
+            there = len(left)
+            if mixed is not None:
+                there = min(there, mixed.initial + number * mixed.images)
+            given = short = 0
+            for at, have in enumerate(left[:there]):
                 if budget.per_image and percent is not None:
                     amount = top_count(self.pool[at].pixels, percent)
                 gives = min(have, amount)
@@ -203,12 +133,22 @@ class Forecast:
                     short += gives < amount
                 else:
                     amount -= gives
-            found.append(Round(given, short))
-        return found
+            count, pixels = given, given * self.region
+            if budget.counts_pixels:
+                count, pixels = -(-given // self.region), given
+            pixels = min(pixels, self.pixels - asked)
+            most = opened + count if mixed is None else there
+            new = min(most, len(left)) - opened
+            shares = pixels * len(left) / self.pixels
+            files.append(config.asks.asked(count, new, shares))
+            opened, asked = opened + new, asked + pixels
+            yield files[-1], Round(given, short)
 
     def _in_words(self, least: Sequence[int], most: Sequence[int]) -> str:
         """Describe the first rounds that lack images, at least and at most."""
-        early, late = self._rounds(least), self._rounds(most)
+        early, late = (
+            [found for _, found in self._files(able)] for able in (least, most)
+        )
         parts = []
         first = _when(_short(early), _short(late))
         if first:

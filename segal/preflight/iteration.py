@@ -61,40 +61,28 @@ SMALL = 64
 """Sides of the crop for a slow network are multiples of it."""
 
 
-class _Unwritten:
-    """Name checkpoints, without writing any."""
-
-    def save_checkpoint(
-        self,
-        out_dir: str,
-        filename_tmpl: str | None = None,
-        save_optimizer: bool = True,
-        meta: Mapping[str, Any] | None = None,
-        create_symlink: bool = True,
-    ) -> None:
-        """Make the name and the meta of a checkpoint, and no file."""
-        if filename_tmpl is not None:
-            names = {filename_tmpl.format(number) for number in (1, 2)}
-            for name in names:
-                if not name or Path(name).name != name:
-                    raise ValueError(
-                        'filename_tmpl: wanted the name of a file, without a '
-                        f'folder; got {filename_tmpl!r}'
-                    )
-            if len(names) == 1:
+def _name_checkpoint(
+    out_dir: str,
+    filename_tmpl: str | None = None,
+    save_optimizer: bool = True,
+    meta: Mapping[str, Any] | None = None,
+    create_symlink: bool = True,
+) -> None:
+    """Make the name and the meta of a checkpoint, and no file."""
+    if filename_tmpl is not None:
+        names = {filename_tmpl.format(number) for number in (1, 2)}
+        for name in names:
+            if not name or Path(name).name != name:
                 raise ValueError(
-                    'filename_tmpl: wanted a place for the number, such as '
-                    f"'epoch_{{}}.pth'; got {filename_tmpl!r}"
+                    'filename_tmpl: wanted the name of a file, without a '
+                    f'folder; got {filename_tmpl!r}'
                 )
-        plain({**(meta or {})})
-
-
-class _ByEpoch(_Unwritten, RoundEpochRunner):
-    pass
-
-
-class _ByIteration(_Unwritten, RoundIterRunner):
-    pass
+        if len(names) == 1:
+            raise ValueError(
+                'filename_tmpl: wanted a place for the number, such as '
+                f"'epoch_{{}}.pth'; got {filename_tmpl!r}"
+            )
+    plain({**(meta or {})})
 
 
 def train(
@@ -205,7 +193,7 @@ class _Iteration:
         network = build_dp(model.train(), device.type, device_ids=ids)
         config, cfg = parts.config, parts.cfg
         by_epoch, length = config.runner.by_epoch, config.phases[0].train
-        kind = _ByEpoch if by_epoch else _ByIteration
+        kind = RoundEpochRunner if by_epoch else RoundIterRunner
         runner: Any = kind(
             model=network,
             optimizer=build_optimizer(network, copy.deepcopy(cfg.optimizer)),
@@ -214,6 +202,7 @@ class _Iteration:
             meta={},
             **{'max_epochs' if by_epoch else 'max_iters': length},
         )
+        runner.save_checkpoint = _name_checkpoint
         span = span_of(config, 0, 0, per_epoch=1)  # one batch is an epoch
         rounds = len(config.phases)
         runner.context = RoundContext(0, rounds, Path(folder), 0, span)

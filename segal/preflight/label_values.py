@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os.path as osp
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,6 @@ FORMATS = 4000
 """Of how many annotations the format alone is looked at."""
 
 _NO_CLASS = 255
-
-Truth = NDArray[np.integer]
 
 
 @dataclass
@@ -95,12 +93,16 @@ def check_label_values(parts: Preflight) -> None:
     smoke = data.images > len(data.pool)
     everything = []
     if _ground_truth_answers(parts):
-        everything.append(_look_at_pool(parts))
+        sizes = {data.positions[image.name]: image.size for image in data.pool}
+        everything.append(
+            _look_at(data.view, 'data.train', data.classes, sizes)
+        )
     # a pool of void alone is reported where its labels are bought
     void_pool = any(seen.files and not seen.found for seen in everything)
     for key, dataset in {'data.val': data.val, **data.sources}.items():
         if is_read_here(dataset):
-            everything.append(_look_at(dataset, key, data.classes))
+            unknown = dict.fromkeys(range(len(dataset)))
+            everything.append(_look_at(dataset, key, data.classes, unknown))
     for seen in everything:
         found = [] if smoke else one_class(seen)
         void_val = seen.key == 'data.val' and not seen.found
@@ -128,63 +130,28 @@ def _ground_truth_answers(parts: Preflight) -> bool:
     return inspect.isclass(kind) and issubclass(kind, GroundTruthOracle)
 
 
-def _look_at_pool(parts: Preflight) -> Seen:
-    """Count the ids of the pool's ground truth, read as by the oracle."""
-    data = parts.data
-    last: list[Truth] = []
-
-    def remember(name: str) -> Truth:
-        last[:] = [data.annotation(name)]
-        return last[0]
-
-    oracle = GroundTruthOracle(
-        remember, data.pool.images, data.classes, parts.config.ignore_index
-    )
-
-    def read(position: int) -> Truth:
-        oracle.truth(image_name(data.view, position))
-        return last[0]  # where 255 is not yet the ignored id, too
-
-    loader = LoadFirst(data.view, 'data.train')
-    reduced = bool(getattr(loader.reader, 'reduce_zero_label', False))
-    seen = Seen('data.train', data.classes, reduced)
-    at = [data.positions[image.name] for image in data.pool]
-    _count(seen, loader, at, read)
-    return seen
-
-
 def _look_at(
-    dataset: CustomDataset, key: str, classes: tuple[str, ...]
+    dataset: CustomDataset,
+    key: str,
+    classes: tuple[str, ...],
+    sizes: Mapping[int, tuple[int, int] | None],
 ) -> Seen:
-    """Count the ids of ``data.val``, or of a labelled source."""
+    """Count the ids in annotations until enough is known.
+
+    Names decide the order, in which lossy formats come first, so that none of
+    them is missed. Missing annotations are skipped: of the pool, only bought
+    ones need to exist.
+
+    Args:
+        dataset: The pool's view, ``data.val`` or a labelled source.
+        key: Of the data set in the config.
+        classes: Names of the C classes.
+        sizes: Position of an image -> its (H, W); None: not known.
+    """
     loader = LoadFirst(dataset, key)
     later = dataset.test_mode and dataset.reduce_zero_label
     reduced = later or getattr(loader.reader, 'reduce_zero_label', False)
     seen = Seen(key, classes, bool(reduced))
-
-    def read(position: int) -> Truth:
-        truth = loader.checked_annotation(position, None, len(classes))
-        if not later:
-            return truth
-        void = (truth == 0) | (truth == _NO_CLASS)  # as in the evaluation
-        return np.where(void, _NO_CLASS, truth - 1)
-
-    _count(seen, loader, range(len(dataset)), read)
-    return seen
-
-
-def _count(
-    seen: Seen,
-    loader: LoadFirst,
-    positions: Iterable[int],
-    read: Callable[[int], Truth],
-) -> None:
-    """Count ids until enough is known, in an order that names decide.
-
-    Lossy formats come first, so that none of them is missed. Missing
-    annotations are skipped: of the pool, only bought ones need to exist.
-    """
-    dataset: Any = loader.dataset
 
     def is_lossy(position: int) -> bool:
         known = 'ann' in dataset.img_infos[position]
@@ -192,23 +159,28 @@ def _count(
         return lossy_format(path) is not None
 
     order = sorted(
-        positions, key=lambda at: key_of('values', image_name(dataset, at))
+        sizes, key=lambda at: key_of('values', image_name(dataset, at))
     )
     order[:FORMATS] = sorted(order[:FORMATS], key=is_lossy, reverse=True)
     for position in order:
         if seen.is_enough:
-            return
+            return seen
+        size = sizes[position]
         try:
-            truth = read(position)
+            truth = loader.checked_annotation(position, size, len(classes))
         except DataError as error:
             if _is_missing(loader, position, error):
                 continue
             raise
+        if later:
+            void = (truth == 0) | (truth == _NO_CLASS)  # as in the evaluation
+            truth = np.where(void, _NO_CLASS, truth - 1)
         ids = np.bincount(truth.reshape(-1), minlength=256)
         seen.counts += ids[:256]
         seen.files += 1
         seen.lossy += is_lossy(position)
     seen.all = True
+    return seen
 
 
 def _is_missing(loader: LoadFirst, position: int, error: DataError) -> bool:

@@ -55,14 +55,12 @@ def plan_of(parts: Preflight, model: nn.Module) -> str:
         config,
         data.pool.images,
         [span.iters for span in spans],
-        checkpoint_bytes(model),
+        model,
         ranks.world_size(),
         data.source_images,
         described,
         _typical_pixels(parts),
-        weight_bytes(model) if config.training.average is not None else 0,
         fits,
-        weight_bytes(model),
     )
     return f'{text}\n\n{rates_table(cfg, config, spans, model)}'
 
@@ -116,14 +114,12 @@ def plan(
     config: ActiveLearningConfig,
     pool: Sequence[PoolImage],
     iterations_per_phase: Sequence[int],
-    bytes_per_checkpoint: int | None,
+    model: nn.Module,
     processes: int,
     source_images: int = 0,
     features: str = 'none',
     pixels_per_region: int = 1,
-    bytes_of_average: int = 0,
     fits: Sequence[Fit] = (),
-    bytes_of_weights: int = 0,
 ) -> str:
     """Tabulate the rounds, and list what a run would use.
 
@@ -132,16 +128,12 @@ def plan(
         config: Its ``active_learning``, read.
         pool: All images that may be asked about.
         iterations_per_phase: Training iterations of each phase.
-        bytes_per_checkpoint: Size of one; None where it is not known.
+        model: The network, whose checkpoints lie on disk.
         processes: How many processes train together.
         source_images: Of all labelled sources.
         features: Extractor of features, and their disk space.
         pixels_per_region: Of a typical region.
-        bytes_of_average: Size of averaged weights, which checkpoints hold
-            during a phase; 0 for none.
         fits: How many regions each image has; empty for other units.
-        bytes_of_weights: Size of a checkpoint without the optimizer's state;
-            0 where it is not known.
 
     Returns:
         Lines of text, each at most about 79 characters.
@@ -175,10 +167,6 @@ def plan(
             f'{config.mixed.images:,} by each query; split: '
             f'{config.mixed.split}'
         )
-    disk = _disk(
-        cfg, config, pool, labels, bytes_per_checkpoint, bytes_of_average,
-        bytes_of_weights,
-    )  # fmt: skip
     anew = [name for name, value in vars(config.reset).items() if value]
     facts = [
         ('pool', f'{len(pool):,} images, {pixels:,} pixels'),
@@ -204,7 +192,7 @@ def plan(
             'iterations',
             f'{sum(iterations_per_phase):,} in {len(config.phases)} rounds',
         ),
-        ('disk', disk),
+        ('disk', _disk(cfg, config, pool, labels, model)),
     ]
     width = max(len(name) for name, _ in facts)
     lines = [f'{name:<{width}}  {value}' for name, value in facts]
@@ -306,9 +294,7 @@ def _disk(
     config: ActiveLearningConfig,
     pool: Sequence[PoolImage],
     labels: Sequence[int],
-    bytes_per_checkpoint: int | None,
-    bytes_of_average: int,
-    bytes_of_weights: int,
+    model: nn.Module,
 ) -> str:
     """Estimate the disk space at the end of a run."""
     if config.asks.whole:
@@ -322,18 +308,14 @@ def _disk(
     if not config.keys.keep_checkpoints:
         best = bool((cfg.get('evaluation') or {}).get('save_best'))
         during, more = rounds * best, 2 + max(kept) - best
-    count = rounds + during
-    text = f'labels up to {size_in_words(label_bytes)}; '
-    if bytes_per_checkpoint is None:
-        return text + f'{count} checkpoints, {more} more while a round lasts'
-    together = during * (bytes_per_checkpoint + bytes_of_average)
-    final = bytes_per_checkpoint
-    if not config.keeps_optimizer:
-        final = bytes_of_weights or final
-    together += rounds * final
+    weights, whole = weight_bytes(model), checkpoint_bytes(model)
+    averaged = weights * (config.keys.average is not None)
+    together = during * (whole + averaged)
+    together += rounds * (whole if config.keeps_optimizer else weights)
     return (
-        f'{text}checkpoints {size_in_words(together)} ({count}: {rounds} '
-        f'final, {during} of mmcv), {more} more while a round lasts'
+        f'labels up to {size_in_words(label_bytes)}; checkpoints '
+        f'{size_in_words(together)} ({rounds + during}: {rounds} final, '
+        f'{during} of mmcv), {more} more while a round lasts'
     )
 
 

@@ -51,11 +51,7 @@ def read_experiment(
             if isinstance(section, dict):
                 problems += missing_paths(key, section)
         raise ConfigError(problems)
-    if config is None:
-        raise ConfigError(
-            'active_learning.settings, workflow: wanted a budget and phases; '
-            'got none of use; write query_size or budget_per_round'
-        )
+    assert config is not None
     _check_runner(cfg.runner.type)
     few = None
     if smoke:

@@ -51,11 +51,11 @@ def check_same_mask(parts: Preflight, problems: list[str]) -> None:
             enough = learned.all() or learned.sum() > _PIXELS
             if number >= _FILES and enough:
                 break
-            for ours, theirs in _pairs(dataset, data.view, val, info):
-                found = _compare(loader, val, dataset, ours, theirs, learned)
-                if found:
-                    problems.append(f'{where}: {found}')
-                    return
+            pair = _pair(dataset, data.view, val, info)
+            found = pair and _compare(loader, val, dataset, *pair, learned)
+            if found:
+                problems.append(f'{where}: {found}')
+                return
 
 
 def _handful(dataset: CustomDataset, seed: int) -> list[dict[str, Any]]:
@@ -77,12 +77,12 @@ def _format(dataset: CustomDataset) -> bytes | None:
     return None
 
 
-def _pairs(
+def _pair(
     dataset: CustomDataset,
     view: CustomDataset,
     val: CustomDataset,
     info: dict[str, Any],
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Pair the files that training and ``data.val`` read for an image.
 
     It is one file where both have the same suffix, else two files in one
@@ -94,12 +94,12 @@ def _pairs(
     second = info
     if own != theirs:
         if not isinstance(own, str) or not isinstance(theirs, str):
-            return []
+            return None
         renamed = info['ann']['seg_map'].removesuffix(own) + theirs
         if not osp.isfile(osp.join(dataset.ann_dir or '', renamed)):
-            return []
+            return None
         second = {**info, 'ann': {**info['ann'], 'seg_map': renamed}}
-    return [(info, second) if dataset is view else (second, info)]
+    return (info, second) if dataset is view else (second, info)
 
 
 def _compare(

@@ -35,7 +35,7 @@ def of_pool(parts: Preflight, problems: list[str]) -> dict[str, Any] | None:
     data, pool = parts.data, parts.data.pool
     image = pool[0]
     labels = np.full(image.size, parts.config.ignore_index, np.uint8)
-    pseudo = parts.config.training.pseudo_labels is not None
+    pseudo = parts.config.keys.pseudo_labels is not None
     beside = {UNASKED: labels} if pseudo else {}
     sample: dict[str, Any] | None = None
 

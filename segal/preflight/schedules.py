@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -161,7 +160,7 @@ def _warmups(
             else f'the {lengths[0]:,} iterations of all rounds'
         )
         if f'{name}.{LENGTH}' in config.inherited:
-            fitting = [scaled(section, span) for span in there]
+            fitting = [scaled(span) for span in there]
             found.warnings.append(
                 f'{name}.{LENGTH}: the {written:,} iterations of the base '
                 f'are more than half of {where}; scaled to '
@@ -399,18 +398,3 @@ def _average(
         f'({momentum:g} here), or longer training, they are what was trained'
     )
     (found.problems if least <= LEAST else found.warnings).append(text)
-
-
-def log_schedule(
-    cfg: Config,
-    config: ActiveLearningConfig,
-    spans: Sequence[Span],
-    logger: logging.Logger,
-) -> tuple[str, ...]:
-    """Log what :func:`check_schedule` finds, and return the problems."""
-    found = check_schedule(cfg, config, spans)
-    for text in found.warnings:
-        logger.warning(text)
-    for text in found.notes:
-        logger.info(text)
-    return tuple(found.problems)

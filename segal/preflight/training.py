@@ -15,7 +15,7 @@ from mmseg.models.losses import FocalLoss
 from torch import nn
 
 from segal.compiled_ops import MEND, MissingOpError, Placeholder, are_missing
-from segal.config.schema import Training
+from segal.config.keys import ActiveLearning
 from segal.errors import nearest, unknown_keys
 from segal.hooks.pseudo_labels import teachable_head
 from segal.models.losses.class_balance import check_class_balance
@@ -26,12 +26,12 @@ METRICS = ('mIoU', 'mDice', 'mFscore')
 """Metrics of ``CustomDataset.evaluate``."""
 
 
-def options(model: nn.Module, training: Training) -> list[str]:
+def options(model: nn.Module, keys: ActiveLearning) -> list[str]:
     """Check that the network can be trained as the config asks."""
     problems = []
-    if training.class_balance is not None:
+    if keys.class_balance is not None:
         problems += check_class_balance(model)
-    if training.pseudo_labels and teachable_head(model) is None:
+    if keys.pseudo_labels and teachable_head(model) is None:
         problems.append(
             'active_learning.pseudo_labels: wanted a decode head with a '
             f'channel for each class, got {type(model).__name__} without '
@@ -146,8 +146,10 @@ def check_ops(model: nn.Module, device: torch.device) -> list[str]:
         if op:
             places.setdefault(op, []).append(place)
     return [
-        f'model.{where[0]}{_more(where)}: {op} needs the compiled ops of '
-        f'mmcv-full, {MEND}; or choose another part'
+        f'model.{where[0]}'
+        + (f' and {len(where) - 1} more' if where[1:] else '')
+        + f': {op} needs the compiled ops of mmcv-full, {MEND}; or choose '
+        'another part'
         for op, where in places.items()
     ]
 
@@ -162,8 +164,3 @@ def _op_of(module: nn.Module, on_cpu: bool) -> str:
             plain = on_cpu and kind.__name__ in PLAIN_ON_CPU
             return '' if plain else kind.__name__
     return ''
-
-
-def _more(places: list[str]) -> str:
-    """Count the places that are not named."""
-    return f' and {len(places) - 1} more' if len(places) > 1 else ''

@@ -32,12 +32,10 @@ from segal.distributed import stopping
 from segal.errors import ConfigError, StateError
 from segal.experiment.data import missing_paths
 from segal.files import replace_file, replace_json
-from segal.models.weights import load_backbone
 from segal.openmmlab.built import building
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import clean_query, drop_masks, unwrap_datasets
 from segal.pretraining.ssl_config import (
-    ALGORITHMS,
     Algorithm,
     algorithm,
     backbone_of,
@@ -64,39 +62,15 @@ class Request:
             image, 224 at most.
         seed: Of first weights, order and augmentation.
         workers: Loader processes.
-        init: Weights that the backbone starts from; None: random ones.
     """
 
-    algorithm: Algorithm = 'simsiam'
-    epochs: int = 100
-    batch_size: int = 32
-    lr: float | None = None
-    size: int | None = None
-    seed: int = 0
-    workers: int = 2
-    init: str | None = None
-
-    def problems(self) -> list[str]:
-        """List the options whose values have no meaning."""
-        found = [
-            f'{name}: wanted {least} or more, got {value}'
-            for name, value, least in (
-                ('--epochs', self.epochs, 1),
-                ('--batch-size', self.batch_size, 2),
-                ('--size', self.size, 16),
-                ('--seed', self.seed, 0),
-                ('--workers', self.workers, 0),
-            )
-            if value is not None and value < least
-        ]
-        if self.lr is not None and not self.lr > 0:
-            found.append(f'--lr: wanted a number above 0, got {self.lr}')
-        if self.algorithm not in ALGORITHMS:
-            found.append(
-                f'--algorithm: wanted one of {", ".join(ALGORITHMS)}; got '
-                f'{self.algorithm!r}'
-            )
-        return found
+    algorithm: Algorithm
+    epochs: int
+    batch_size: int
+    lr: float | None
+    size: int | None
+    seed: int
+    workers: int
 
 
 def pretrain(
@@ -111,11 +85,11 @@ def pretrain(
     annotation.
 
     Raises:
-        ConfigError: All problems of the config and the request.
+        ConfigError: All problems of the config.
         DataError: Images that cannot be read.
         StateError: ``out`` is of another training, or cannot be written.
     """
-    pool = _open(cfg, request)
+    pool = _open(cfg)
     _check_colours(pool)
     sync_bn_on_cpu(cfg)
     backbone = backbone_of(cfg)
@@ -128,18 +102,17 @@ def pretrain(
     return _Training(ssl, pool, request, out, logger).run()
 
 
-def _open(cfg: Config, request: Request) -> Pool:
+def _open(cfg: Config) -> Pool:
     """Build the pool of a config, without the rest of its data."""
-    problems = request.problems()
-    data = cfg.get('data') or {}
-    if not data.get('query'):
-        said = 'data.query: required, the pool of images; got nothing'
-        raise ConfigError([*problems, said])
+    if not (cfg.get('data') or {}).get('query'):
+        raise ConfigError(
+            'data.query: required, the pool of images; got nothing'
+        )
     unwrap_datasets(cfg)
     drop_masks(cfg)
     clean_query(cfg)
     query = cfg.data.query
-    problems += missing_paths('data.query', query)
+    problems = missing_paths('data.query', query)
     if problems:
         raise ConfigError(problems)
     with building('data.query', query):
@@ -249,10 +222,6 @@ class _Training:
         seed_all(self.request.seed, 'pretrain', 'weights')
         model: Any = revert_sync_batchnorm(build_algorithm(self.ssl.model))
         model.init_weights()
-        if self.request.init:
-            load_backbone(
-                model.backbone, self.request.init, self.logger, '--init'
-            )
         if self.request.algorithm == 'byol':  # the teacher begins as a copy
             model.target_net.load_state_dict(model.online_net.state_dict())
         return model.to(self.device)

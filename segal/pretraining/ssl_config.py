@@ -16,7 +16,6 @@ from segal.openmmlab.built import building
 from segal.openmmlab.pipelines import walk
 
 Algorithm = Literal['simsiam', 'byol']
-ALGORITHMS: tuple[Algorithm, ...] = ('simsiam', 'byol')
 
 WIDEST = 2048
 """Width of SimSiam's projector in the paper; narrow backbones get less."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from segal.errors import StateError
 from segal.files import replace_file, replace_json
-from segal.query_folder.picks import Pick, draw, picks, write_maps
+from segal.query_folder.picks import draw, picks, write_maps
 from segal.query_folder.query import Query
 
 _QUANTILES = (0, 0.25, 0.5, 0.75, 1)
@@ -50,7 +49,7 @@ def write(
     replace_json(out / 'summary.json', summary)
     lines = [
         header(query, config, len(found)),
-        *starmap(_line, enumerate(found, 1)),
+        *(dict(pick, rank=rank) for rank, pick in enumerate(found, 1)),
     ]
     text = ''.join(json.dumps(line) + '\n' for line in lines)
     replace_file(out / 'selection.jsonl', text)
@@ -86,31 +85,10 @@ def header(query: Query, config: str, picks: int) -> dict[str, Any]:
     )
 
 
-def _line(rank: int, pick: Pick) -> dict[str, Any]:
-    region: dict[str, Any] = {}
-    if pick.places is not None:
-        region = dict(
-            region=pick.region,
-            map=pick.map,
-            box=pick.box,
-            pixels=len(pick.places),
-        )
-    return dict(
-        image=pick.image,
-        row=pick.row,
-        column=pick.column,
-        score=pick.score,
-        class_id=pick.class_id,
-        class_name=pick.class_name,
-        **region,
-        rank=rank,
-    )
-
-
-def summarise(query: Query, found: list[Pick]) -> dict[str, Any]:
+def summarise(query: Query, found: list[dict[str, Any]]) -> dict[str, Any]:
     """Summarise a query in numbers."""
     names = query.trained.classes
-    ids = np.array([pick.class_id for pick in found], int)
+    ids = np.array([pick['class_id'] for pick in found], int)
     counts = np.bincount(ids, minlength=len(names))
     regions = query.request.asks.grouped
     return dict(
@@ -120,7 +98,7 @@ def summarise(query: Query, found: list[Pick]) -> dict[str, Any]:
         **({} if not regions else dict(pixels=len(query.selection))),
         unit=query.request.unit,
         heuristic=query.parts.heuristic,
-        score_quantiles=_quantiles([pick.score for pick in found]),
+        score_quantiles=_quantiles([pick['score'] for pick in found]),
         image_mean_score_quantiles=_quantiles(query.means),
         picks_by_class=dict(zip(names, counts.tolist(), strict=True)),
         seconds=round(query.seconds, 3),

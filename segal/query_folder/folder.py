@@ -22,6 +22,7 @@ from segal.active.dataset.orientation import look_at_orientations
 from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.scan import LOOKS
 from segal.config.kinds import Channels, accepts
+from segal.config.shapes import find
 from segal.distributed.stopping import StoppedError, listening
 from segal.errors import ConfigError, DataError, StateError
 from segal.experiment.image_summary import show
@@ -108,9 +109,7 @@ def open_trained(
 
 def _channels(cfg: Config) -> Any:
     """Read which channels a config shows as R, G and B; None where unsaid."""
-    active = cfg.get('active_learning')
-    shown = active.get('visualize') if isinstance(active, Mapping) else None
-    found = shown.get('channels') if isinstance(shown, Mapping) else None
+    found = find(cfg, 'active_learning.visualize.channels')[1]
     return found if accepts(Channels, found) else None
 
 

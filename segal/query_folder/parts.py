@@ -23,6 +23,7 @@ from segal.config.parts import (
     resolve_selector,
     resolve_shape,
 )
+from segal.config.shapes import find, mapping
 from segal.errors import ConfigError
 from segal.features import BaseExtractor
 from segal.openmmlab.built import building
@@ -134,8 +135,7 @@ def resolve_parts(cfg: Config, request: Request) -> tuple[Parts, list[str]]:
 
     What the request does not name may stand in the config.
     """
-    active = cfg.get('active_learning')
-    active = active if isinstance(active, Mapping) else {}
+    active = mapping(cfg, 'active_learning')
     asked, options = request.heuristic, None
     if asked is None:
         asked = active.get('heuristic', 'margin')
@@ -187,10 +187,7 @@ def with_threshold(cfg: Config, request: Request) -> Request:
     """
     own = (request.heuristic, request.selector, request.top_percent)
     per_image = request.unit == 'pixel' and request.budget.per_image
-    here: Any = cfg.get('active_learning')
-    for key in ('settings', 'pixel'):
-        here = here.get(key) if isinstance(here, Mapping) else None
-    top = here.get('sample_threshold') if isinstance(here, Mapping) else None
+    top = find(cfg, 'active_learning.settings.pixel.sample_threshold')[1]
     if any(one is not None for one in own) or not per_image or not top:
         return request
     return replace(request, top_percent=top)

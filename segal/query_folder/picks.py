@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from segal.active.units import unit_of
@@ -28,104 +26,76 @@ MOST = 2**16 - 1
 """Regions of an image that a map can tell apart."""
 
 
-@dataclass(frozen=True)
-class Pick:
-    """One pixel, region or image to label.
+def picks(query: Query) -> list[dict[str, Any]]:
+    """List all picks, best first; equal scores by image and place.
 
-    Attributes:
-        image: Path of the image, seen from the folder.
-        row: From the top, from 0; None for a whole image, and for a region.
-        column: From the left, from 0; the same.
-        score: Higher = label first.
-        class_id: Predicted class of the pixel, or of most of its pixels.
-        class_name: The name of that class.
-        region: Its value in the map of its image; None for no region.
-        map: Path of that map, relative to the output.
-        places: int64 (N,), the pixels of a region.
-        box: First row, first column, last row and last column of a region.
+    Returns:
+        Of each pick the path of its ``image`` in the folder, ``row`` and
+        ``column`` from 0 (None for a whole image, and for a region),
+        ``score``, and ``class_id`` and ``class_name`` that are predicted for
+        it, or for most of its pixels. A region also has its value in the map
+        of its image (``region``), the path of that ``map`` in the output, a
+        ``box`` of first row, first column, last row and last column, and its
+        number of ``pixels``.
     """
-
-    image: str
-    row: int | None
-    column: int | None
-    score: float
-    class_id: int
-    class_name: str
-    region: int | None = None
-    map: str | None = None
-    places: NDArray[np.int64] | None = None
-    box: tuple[int, int, int, int] | None = None
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        """Return the sort key: best first, then image and place."""
-        place = self.box or (self.row or 0, self.column or 0)
-        return (-self.score, self.image, *place)
-
-
-def picks(query: Query) -> list[Pick]:
-    """List all picks, best first; equal scores by image and place."""
     found = [
         pick for name in query.selection.places for pick in _in(query, name)
     ]
-    return sorted(found, key=lambda pick: pick.order)
+    return sorted(found, key=_order)
 
 
-def _in(query: Query, name: str) -> Iterator[Pick]:
+def _order(pick: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the sort key: best first, then image and place."""
+    place = pick.get('box') or (pick['row'] or 0, pick['column'] or 0)
+    return (-pick['score'], pick['image'], *place)
+
+
+def _in(query: Query, name: str) -> Iterator[dict[str, Any]]:
     """List the picks in one image."""
     selection, classes = query.selection, query.maps.get(name)
-    path = query.path(name)
-    if query.request.asks.grouped:
-        yield from _regions_in(query, name)
-        return
-    places: list[int | None] = selection.places[name].tolist()
-    ids = classes.reshape(-1)[selection.places[name]].tolist()
+    places, scores = selection.places[name], selection.scores[name]
+    ids, width = classes.reshape(-1), classes.shape[1]
     if selection.whole:
-        places, ids = [None], [int(np.bincount(classes.reshape(-1)).argmax())]
-    for place, number, score in zip(
-        places, ids, selection.scores[name], strict=True
-    ):
-        row = column = None
-        if place is not None:
-            row, column = divmod(place, classes.shape[1])
-        yield Pick(
-            path,
-            row,
-            column,
-            float(f'{score:.9g}'),  # all that float32 holds
-            number,
-            query.trained.classes[number],
-        )
-
-
-def _regions_in(query: Query, name: str) -> Iterator[Pick]:
-    """List the picked regions of one image, best first."""
-    selection, classes = query.selection, query.maps.get(name)
-    region, places = selection.regions[name], selection.places[name]
+        most = int(np.bincount(ids).argmax())
+        yield _pick(query, name, None, None, scores[0], most)
+        return
+    if not query.request.asks.grouped:
+        for place, score in zip(places.tolist(), scores, strict=True):
+            row, column = divmod(place, width)
+            yield _pick(query, name, row, column, score, int(ids[place]))
+        return
+    region = selection.regions[name]
     order = np.argsort(region, kind='stable')
     ends = np.flatnonzero(np.diff(region[order])) + 1
-    for number, at in enumerate(np.split(order, ends)):
-        mine = places[at]
-        rows, columns = np.divmod(mine, classes.shape[1])
-        most = int(np.bincount(classes.reshape(-1)[mine]).argmax())
-        score = selection.scores[name][at[0]]
-        yield Pick(
-            query.path(name),
-            None,
-            None,
-            float(f'{score:.9g}'),
-            most,
-            query.trained.classes[most],
-            number + 1,
-            map_of(query, name),
-            mine,
-            (
-                int(rows.min()),
-                int(columns.min()),
-                int(rows.max()),
-                int(columns.max()),
-            ),
+    for number, one in enumerate(np.split(order, ends), 1):
+        mine = places[one]
+        rows, columns = np.divmod(mine, width)
+        box = rows.min(), columns.min(), rows.max(), columns.max()
+        most = int(np.bincount(ids[mine]).argmax())
+        yield _pick(query, name, None, None, scores[one[0]], most) | dict(
+            region=number,
+            map=map_of(query, name),
+            box=[int(side) for side in box],
+            pixels=len(mine),
         )
+
+
+def _pick(
+    query: Query,
+    name: str,
+    row: int | None,
+    column: int | None,
+    score: np.float32,
+    class_id: int,
+) -> dict[str, Any]:
+    return dict(
+        image=query.path(name),
+        row=row,
+        column=column,
+        score=float(f'{score:.9g}'),  # all that float32 holds
+        class_id=class_id,
+        class_name=query.trained.classes[class_id],
+    )
 
 
 def map_of(query: Query, name: str) -> str:
@@ -157,25 +127,6 @@ def write_maps(query: Query, out: Path) -> None:
         save(picture, out / map_of(query, name))
 
 
-@dataclass(frozen=True)
-class PickScene(Scene):
-    """An image with picks, which nobody has answered yet."""
-
-    score: float = 0.0
-    count: int = 0
-
-    @property
-    def summary(self) -> str:
-        """Write the number of picks and the best score."""
-        if not len(self.marks):
-            return f'{self.when}  ·  score {self.score:.4g}'
-        many = 's' * (self.count != 1)
-        return (
-            f'{self.when}  ·  {self.count} pick{many}  ·  best score '
-            f'{self.score:.4g}'
-        )
-
-
 def draw(query: Query, folder: Path, count: int) -> None:
     """Draw picks, prediction and score of ``count`` picked images."""
     selection, trained = query.selection, query.trained
@@ -196,7 +147,12 @@ def draw(query: Query, folder: Path, count: int) -> None:
             np.ones(len(places), bool),
             areas=drawn == 'areas',
         )
-        scene = PickScene(
+        best, number = selection.scores[name].max(), selection.count(name)
+        words = [
+            f'{number} pick{"s" * (number != 1)}',
+            f'best score {best:.4g}',
+        ]
+        scene = Scene(
             query.path(name),
             query.pool.read_image(name),
             marks,
@@ -204,8 +160,7 @@ def draw(query: Query, folder: Path, count: int) -> None:
             palette,
             f'by {query.parts.heuristic["type"]}',
             newly='pick, coloured as predicted',
-            score=float(selection.scores[name].max()),
-            count=selection.count(name),
+            words=words if len(places) else [f'score {best:.4g}'],
         )
         caption = '' if drawn == 'sheet' else 'picks'
         picture = panel(scene, classes, scores[name], caption)

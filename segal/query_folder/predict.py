@@ -132,15 +132,6 @@ def _write_mask(
         picture.save(file, 'png')
 
 
-class _MaskScene(Scene):
-    """An image under its predicted mask."""
-
-    @property
-    def summary(self) -> str:
-        """Say how confident the network is."""
-        return self.when
-
-
 def draw(
     found: Sequence[Predicted],
     trained: Trained,
@@ -155,7 +146,7 @@ def draw(
     folder.mkdir(exist_ok=True)
     none = np.empty(0, np.uint8)
     for number, one in enumerate(found[:count]):
-        scene = _MaskScene(
+        scene = Scene(
             one.image,
             pool.read_image(one.name),
             Marks(none.astype(np.int64), none, none, none.astype(bool)),
@@ -163,6 +154,7 @@ def draw(
             np.asarray(pool.dataset.PALETTE, np.uint8),
             f'confidence {one.confidence:.3f}',
             label_map=np.asarray(Image.open(out / one.mask)),
+            words=(),
         )
         save(overlay(scene), folder / f'{number:02d}_{slug(one.image)}.png')
 

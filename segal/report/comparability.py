@@ -117,7 +117,7 @@ def add_settings(runs: Sequence[Run]) -> list[Run]:
             for at in own
         ]
         words = [
-            (_last(key), by_run)
+            (key.rpartition('.')[2], by_run)
             for key in sorted({key for one in kept for key in one})
             if len(set(by_run := _words([one.get(key) for one in kept]))) > 1
         ]
@@ -151,11 +151,6 @@ def _words(values: Sequence[Any]) -> list[str]:
         word if len(numbers[word]) == 1 else f'{word} ({numbers[word][text]})'
         for text, word in zip(whole, few, strict=True)
     ]
-
-
-def _last(key: str) -> str:
-    """Return the last part of a dotted key."""
-    return key.rpartition('.')[2]
 
 
 def differing(

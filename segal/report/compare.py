@@ -93,12 +93,6 @@ class Comparison:
         """Whether nothing differs."""
         return not self.others and all(one.identical for one in self.rounds)
 
-    @property
-    def tensors(self) -> TensorDrift:
-        """Differences of the last round with a checkpoint."""
-        drifts = [one.tensors for one in self.rounds if one.tensors.compared]
-        return drifts[-1] if drifts else TensorDrift()
-
     def differences(self) -> list[str]:
         """List all differences, one sentence each."""
         sentences = [f'labels/{name}' for name in self.others]

@@ -18,7 +18,7 @@ from segal.active.selectors import QueryContext
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError
 from segal.experiment.data import Data
-from segal.experiment.features import FOLDER, needs_of
+from segal.experiment.features import features_folder, needs_of
 from segal.features.of_pool import PoolFeatures
 from segal.preflight.read import read_experiment
 from segal.registry import FEATURES, HEURISTICS, SELECTORS
@@ -107,7 +107,7 @@ def _features(
 ) -> PoolFeatures:
     extractor: Any = FEATURES.build(dict(config.features or {}))
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    folder = Path(getattr(extractor, 'cache', None) or cache / FOLDER)
+    folder = features_folder(extractor, cache)
     return PoolFeatures(data.pool, extractor, device, folder, 0, logger)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from segal.active.label_store.pool_file import PoolFile, open_store, read_pool
 from segal.active.label_store.store import LabelStore
@@ -78,18 +76,17 @@ def draw_gallery(
 ) -> list[Path]:
     """Draw some of the images that were asked, evenly spread."""
     asked = [im for im in pool.images if im.name in selection.places]
-    read: Callable[[str], NDArray[np.uint8]] = pool.read
     paths = []
     for i, image in enumerate(chosen_images(asked, count)):
         scene = scene_of(
-            image, store, read, pool.classes, pool.palette,
+            image, store, pool.read, pool.classes, pool.palette,
             selection, f'round {selection.round}', until=selection.round,
         )  # fmt: skip
         path = folder / f'{i:02d}_{slug(image.name)}.png'
         paths.append(save(overlay(scene), path))
     if unit_of(selection).drawn == 'sheet' and paths:
         title = f'Images asked in round {selection.round}'
-        sheet = sheet_of(selection, read, title)
+        sheet = sheet_of(selection, pool.read, title)
         paths.append(save(sheet, folder / 'asked.png'))
     return paths
 

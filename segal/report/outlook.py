@@ -110,15 +110,13 @@ def look_ahead(
     track: Track,
     full: float | None = None,
     requests: float | None = None,
-    rounds: int = AHEAD,
 ) -> Outlook:
-    """Extrapolate a run by some rounds.
+    """Extrapolate a run by :data:`AHEAD` rounds.
 
     Args:
         track: The run so far.
         full: mIoU of full supervision in per cent.
         requests: Of another round; None: as many as the last one had.
-        rounds: How many to look ahead, 1 or more.
     """
     step = track.last_round if requests is None else requests
     if step <= 0:
@@ -126,7 +124,7 @@ def look_ahead(
     if track.left is not None and track.left <= 0:
         return Outlook(track, why='the whole pool is labelled', full=full)
     most = np.inf if track.left is None else track.asked[-1] + track.left
-    steps = track.asked[-1] + step * np.arange(1, rounds + 1)
+    steps = track.asked[-1] + step * np.arange(1, AHEAD + 1)
     ahead = tuple(dict.fromkeys(np.minimum(steps, most).tolist()))
     if track.miou[-1] is None:
         why = 'the last round has no mIoU'

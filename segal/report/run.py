@@ -20,7 +20,9 @@ from segal.active.label_store.pool_file import PoolFile, read_pool
 from segal.active.label_store.store import LabelStore
 from segal.active.units.costs import DEFAULTS, Asked, Costs
 from segal.config.costs import read_costs
+from segal.config.parts import folded
 from segal.config.phases import read_phases
+from segal.config.shapes import find
 from segal.errors import ConfigError, StateError
 from segal.registry import HEURISTICS
 from segal.rounds import read_object, read_rounds
@@ -79,8 +81,8 @@ class Run:
     @property
     def cost_per_round(self) -> float | None:
         """Budget of a round in cost; None where budgets are counts."""
-        settings = self.config['active_learning'].get('settings') or {}
-        found = (settings.get(self.unit) or {}).get('cost_per_round')
+        where = f'active_learning.settings.{self.unit}.cost_per_round'
+        found = find(self.config, where)[1]
         return None if found is None else float(found)
 
     @property
@@ -129,7 +131,7 @@ class Run:
     def per_image(self) -> list[float]:
         """Labelled pixels for each image of the pool, until each round."""
         images = len(self.pool.images)
-        return [labels_per_image(row, images) or 0.0 for row in self.rows]
+        return [labels_per_image(row, images) for row in self.rows]
 
     @cached_property
     def share(self) -> list[float]:
@@ -247,11 +249,8 @@ def heuristic_label(heuristic: str | Mapping[str, Any]) -> str:
 
 def _registered(name: str) -> str:
     """Return the name of the class for any spelling of a config."""
-    folded = {
-        known.lower().replace('_', ''): known
-        for known in HEURISTICS.module_dict
-    }
-    return folded.get(name.lower().replace('_', ''), name)
+    known = {folded(one): one for one in HEURISTICS.module_dict}
+    return known.get(folded(name), name)
 
 
 def _read_labels(

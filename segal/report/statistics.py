@@ -76,19 +76,12 @@ def area(
     The N budgets rise; ``span`` is the first and last one, with linear
     interpolation between two budgets (None: the whole curve). The area has the
     unit of ``values``; None with fewer than two points, where a value is
-    missing, or where the curve does not reach over the span.
+    missing, or where the curve does not reach over the span, or over none.
     """
-    if len(budgets) != len(values):
-        raise ValueError(
-            f'wanted a value for each of {len(budgets)} budgets, got '
-            f'{len(values)}'
-        )
     known = np.array([value for value in values if value is not None])
     if len(known) < 2 or len(known) < len(values):
         return None
     at = np.asarray(budgets, np.float64)
-    if (np.diff(at) < 0).any() or at[-1] == at[0]:
-        raise ValueError(f'wanted rising budgets, got {list(budgets)}')
     low, high = span or (at[0], at[-1])
     if not at[0] <= low < high <= at[-1]:
         return None

@@ -232,22 +232,22 @@ def decode(path: Path) -> None:
 
 def _check(found: Folder) -> None:
     """Check count, twins, depth and sizes."""
-    twins = Counter(
-        str(Path(one.name).with_suffix('')) for one in found.photos
-    )
+    first: dict[Path, str] = {}
+    for one in found.photos:
+        first.setdefault(Path(one.name).with_suffix(''), one.name)
+    names = {one.name for one in found.photos}
     found.leave_out(
-        _twins(found.photos, twins),
+        names - {*first.values()},
         'another image has the name with another suffix',
     )
     require_enough(found)
     photos = found.photos
-    notes = {
+    kinds: dict[str, Callable[[Photo], bool]] = {
         'more than 8 bits, of which training reads the upper 8 (dark images '
         'should be stretched to the full range first)': _is_deep,
         'alpha, which training does not see': lambda one: 'A' in one.mode,
         'an EXIF orientation other than upright': (lambda one: one.turn != 1),
     }
-    kinds: dict[str, Callable[[Photo], bool]] = notes
     for words, holds in kinds.items():
         some = [one.name for one in photos if holds(one)]
         if some:
@@ -266,18 +266,6 @@ def _check(found: Folder) -> None:
             f'{lengths[-1]} pixels: each image is scaled to the same longer '
             'side'
         )
-
-
-def _twins(photos: Sequence[Photo], twins: Counter[str]) -> list[str]:
-    """List all but the first of images that share name and mask."""
-    seen: set[str] = set()
-    later = []
-    for one in photos:
-        stem = str(Path(one.name).with_suffix(''))
-        if twins[stem] > 1 and stem in seen:
-            later.append(one.name)
-        seen.add(stem)
-    return later
 
 
 def _is_deep(photo: Photo) -> bool:

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from segal.visualization.table import aligned, row_cost, share_words
+from segal.visualization.table import (
+    aligned,
+    duration,
+    row_cost,
+    share_words,
+)
 
 Line = list[tuple[str, str]]
 """Pieces of text, each with its style: a key of ``STYLES``, or nothing."""
@@ -145,16 +150,6 @@ def bar(share: float, width: int) -> str:
     eighths = round(min(max(share, 0), 1) * width * 8)
     whole, rest = divmod(eighths, 8)
     return '█' * whole + (EIGHTHS[rest] if rest else '')
-
-
-def duration(seconds: float) -> str:
-    """Write a duration with two units at most."""
-    whole = round(seconds)
-    if whole < 60:
-        return f'{whole} s'
-    if whole < 3600:
-        return f'{whole // 60} min {whole % 60:02d} s'
-    return f'{whole // 3600} h {whole // 60 % 60:02d} min'
 
 
 def warnings_words(count: int) -> str:

@@ -24,7 +24,7 @@ def draw_curve(
     rows: Sequence[dict[str, Any]],
     path: Path,
     title: str,
-    images: int | None = None,
+    images: int,
     over_cost: bool = False,
     random: Sequence[dict[str, Any]] = (),
     full: float | None = None,
@@ -32,9 +32,8 @@ def draw_curve(
     """Draw mIoU over labels per image, over images, or over cost, as a PNG.
 
     Rows of ``rounds.json`` without a mIoU, or over cost without a cost, are
-    left out. ``images`` counts the pool; None: the images with a label. The
-    rows of ``random`` are a dashed line, and the mIoU of ``full`` supervision
-    is a level one.
+    left out. ``images`` counts the pool. The rows of ``random`` are a dashed
+    line, and the mIoU of ``full`` supervision is a level one.
     """
     from matplotlib.figure import Figure  # only where a curve is drawn
 
@@ -91,7 +90,7 @@ def draw_curve(
 
 
 def _across(
-    rows: Sequence[dict[str, Any]], images: int | None, over_cost: bool
+    rows: Sequence[dict[str, Any]], images: int, over_cost: bool
 ) -> tuple[list[float], str]:
     """Return the points' positions and the label of their axis."""
     if over_cost:
@@ -103,7 +102,7 @@ def _across(
     if rows and rows[0].get('unit') == 'image':
         at = [float(row['total']['images']) for row in rows]
         return at, 'labelled images'
-    at = [labels_per_image(row, images) or 0.0 for row in rows]
+    at = [labels_per_image(row, images) for row in rows]
     return at, 'labelled pixels per image'
 
 

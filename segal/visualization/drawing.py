@@ -284,13 +284,13 @@ def distinct_palette(count: int) -> list[list[int]]:
     """
     steps = np.linspace(0, 255, _STEPS).astype(np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
-    lab = _lab(grid)
+    unit = grid.astype(np.float32) / 255
+    lab = np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2LAB)[0])  # (N, 3)
     seen = (lab[:, 0] >= _LIGHT[0]) & (lab[:, 0] <= _LIGHT[1])
     colours, lab = grid[0][seen], lab[seen]
     strength = np.hypot(lab[:, 1], lab[:, 2])  # distance from grey
-    lab = lab * np.stack(
-        [np.full_like(strength, _LIGHTNESS), *[_flat(strength)] * 2], axis=1
-    )  # (N, 3)
+    flat = 10 / np.sqrt(np.maximum(strength, 1))  # more alike in strength
+    lab = lab * np.stack([np.full_like(flat, _LIGHTNESS), flat, flat], axis=1)
     away = np.hypot(lab[:, 1], lab[:, 2])  # from grey
     chosen: list[list[int]] = []
     for _ in range(count):
@@ -300,15 +300,3 @@ def distinct_palette(count: int) -> list[list[int]]:
         if not away.any():
             away = np.hypot(lab[:, 1], lab[:, 2])
     return chosen
-
-
-def _flat(strength: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the factors (N,) that make strengths of colour more alike."""
-    flat = 10 / np.sqrt(np.maximum(strength, 1))
-    return flat.astype(np.float32)
-
-
-def _lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Convert RGB (1, N, 3) to CIELAB (N, 3)."""
-    unit = rgb.astype(np.float32) / 255
-    return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2LAB)[0])

@@ -52,6 +52,7 @@ class Scene:
         newly: What the legend calls a new mark.
         truth: uint8 (H, W), the ground truth where it is known; any id from
             C on is void.
+        words: Stand in place of how much is labelled.
     """
 
     name: str
@@ -64,12 +65,15 @@ class Scene:
     new: bool = False
     newly: str = 'new'
     truth: NDArray[np.uint8] | None = None
+    words: Sequence[str] | None = None
 
     @property
     def summary(self) -> str:
         """Say in one line when this is, and how much is labelled."""
-        words = [self.when] * bool(self.when)
-        return '  ·  '.join(words + self.amount(' asked earlier'))
+        words = self.words
+        if words is None:
+            words = self.amount(' asked earlier')
+        return '  ·  '.join([self.when] * bool(self.when) + [*words])
 
     def amount(self, earlier: str = ' old') -> list[str]:
         """Say how much is labelled; ``earlier`` names marks that are old."""

@@ -14,20 +14,13 @@ _LONG = ((7200, 3600, 'hours'), (600, 60, 'minutes'))
 """Least seconds for a larger unit, its seconds, and its name."""
 
 
-def labels_per_image(row: Row, images: int | None) -> float | None:
-    """Compute labelled pixels for each image of the pool.
-
-    Where ``images`` is None, for each image with a label.
-    """
-    count = images or row['total'].get('images')
-    return row['total']['labelled'] / count if count else None
+def labels_per_image(row: Row, images: int) -> float:
+    """Compute labelled pixels for each image of the pool."""
+    return float(row['total']['labelled'] / images)
 
 
-def format_rounds(rows: Sequence[Row], images: int | None = None) -> str:
-    """Format labels, cost, mIoU and seconds of each round.
-
-    Where ``images`` is None, labels are counted for each image with a label.
-    """
+def format_rounds(rows: Sequence[Row], images: int) -> str:
+    """Format labels, cost, mIoU and seconds of each round of a pool."""
     if not rows:
         return 'no rounds yet'
     whole = rows[0].get('unit') == 'image'
@@ -74,14 +67,13 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 0) -> list[str]:
     ]
 
 
-def _cells(row: Row, whole: bool, images: int | None) -> list[str]:
+def _cells(row: Row, whole: bool, images: int) -> list[str]:
     total, seconds = row['total'], row.get('seconds') or {}
-    per_image = labels_per_image(row, images)
     return [
         str(row['round']),
         f'{total["images"] if whole else total["labelled"]:,}',
         f'{total["void"]:,}',
-        _ABSENT if per_image is None else f'{per_image:,.1f}',
+        f'{labels_per_image(row, images):,.1f}',
         share_words(row['share']),
         row_cost(row),
         _ABSENT if row.get('mIoU') is None else f'{100 * row["mIoU"]:.2f} %',
@@ -183,9 +175,14 @@ def _notes(rows: Sequence[Row]) -> list[str]:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return _ABSENT
-    if seconds < 100:
-        return f'{seconds:.1f} s'
+    return f'{seconds:.1f} s' if seconds < 100 else duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with two units at most."""
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f'{rest} s'
     if minutes < 60:
         return f'{minutes} min {rest:02d} s'
     return f'{minutes // 60} h {minutes % 60:02d} min'

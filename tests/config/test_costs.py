@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import pytest
+import torch
 from mmcv import Config
 
 from segal.active.units.costs import Costs
@@ -189,7 +190,7 @@ def costs_of(text):
 
 def test_dry_run_shows_costs():
     cfg, config, _ = read(active_learning__costs=dict(open=5))
-    text = plan(cfg, config, POOL, [1] * 3, None, 1)
+    text = plan(cfg, config, POOL, [1] * 3, torch.nn.Linear(1, 1), 1)
     # 5, 15 and 25 pixels of each of ten images, each opened at the start
     assert costs_of(text) == [
         ['2', 'min', '50', 's'],
@@ -203,7 +204,7 @@ def test_dry_run_of_a_budget_in_cost():
     table = dict(unit='clicks', pixel=1, image=20, open=3)
     paid = {PIXEL: dict(cost_per_round=50)}
     cfg, config, _ = read(**paid, active_learning__costs=table)
-    text = plan(cfg, config, POOL, [1] * 3, None, 1)
+    text = plan(cfg, config, POOL, [1] * 3, torch.nn.Linear(1, 1), 1)
     # 20 and 10 to open them all; then nothing is left to open
     assert [line.split()[4] for line in text.splitlines()[2:5]] == [
         '20',

@@ -20,6 +20,11 @@ POOL = [PoolImage(f'{k}', (10, 20)) for k in range(9)] + [
 ]
 
 
+def network(numbers=83_400):
+    """Weights of a third of a MB, checkpoints of one, with Adam's state."""
+    return torch.nn.ParameterList([torch.zeros(numbers)])
+
+
 def rows(text):
     table = text.split('\n\n')[0].splitlines()
     assert len({len(line) for line in table}) == 1  # aligned
@@ -35,7 +40,7 @@ def test_pixels_of_each_image():
         active_learning__shuffle_prop=0.25,
         active_learning__reset=dict(optimizer=False),
     )
-    text = plan(cfg, config, POOL, [25, 25, 25], 4_200_000, 2)
+    text = plan(cfg, config, POOL, [25, 25, 25], network(350_000), 2)
     assert rows(text) == [
         [
             '0',
@@ -118,7 +123,7 @@ def test_pixels_over_the_pool():
         runner__pretrained='random',
         workflow=[(('train', 1), ('query', 1)), (('train', 70),)],
     )
-    text = plan(cfg, config, POOL, [1, 70], None, 1)
+    text = plan(cfg, config, POOL, [1, 70], network(), 1)
     assert [row[:5] for row in rows(text)] == [
         ['0', '1', 'iteration', '1', '30'],
         ['1', '70', 'iterations', '70', '80'],
@@ -128,14 +133,14 @@ def test_pixels_over_the_pool():
         'PixelsGlobal()',
         'void pixels are known and never asked',
         'first weights  random',
-        '2 checkpoints, 3 more while a round lasts',
+        '(2: 2 final, 0 of mmcv), 3 more while a round lasts',
     ):
         assert words in text
 
 
 def test_images():
     cfg, config, _ = read(runner__sample_mode='image')
-    text = plan(cfg, config, POOL, [10, 15, 20], 1000, 1)
+    text = plan(cfg, config, POOL, [10, 15, 20], network(), 1)
     assert rows(text)[-1] == [
         '2',
         '5',
@@ -162,7 +167,7 @@ def test_sources_and_weights_of_a_whole_network():
         active_learning__sources=dict(per_batch=1, loss_weight=0.5),
         load_from='games.pth',
     )
-    text = plan(cfg, config, POOL, [25, 25, 25], None, 2, 1234)
+    text = plan(cfg, config, POOL, [25, 25, 25], network(), 2, 1234)
     for words in (
         'sources        1,234 images, 1 in each batch and process; 0.5 x '
         "their mean loss beside the pool's",
@@ -171,7 +176,7 @@ def test_sources_and_weights_of_a_whole_network():
     ):
         assert words in text
     cfg, config, notes = read(data__train=[train, train])
-    text = plan(cfg, config, POOL, [25, 25, 25], None, 2, 9)
+    text = plan(cfg, config, POOL, [25, 25, 25], network(), 2, 9)
     assert (
         '9 images, shuffled in with the pool; one mean loss over all '
         'labelled pixels' in text
@@ -222,11 +227,9 @@ def test_an_average_lies_in_what_is_written_while_a_phase_lasts():
         evaluation=dict(interval=1, save_best='mIoU'),
         active_learning__keep_checkpoints=True,
     )
-    text = plan(
-        cfg, config, POOL, [5] * 3, 1_000_000, 1, bytes_of_average=100_000
-    )
+    text = plan(cfg, config, POOL, [5] * 3, network(), 1)
     # 3 rounds: final.pth, epochs 4 and 5, the best
-    assert 'checkpoints 12.9 MB (12: 3 final, 9 of mmcv)' in text
+    assert 'checkpoints 15.0 MB (12: 3 final, 9 of mmcv)' in text
 
 
 def test_of_a_finished_round_the_weights_and_the_best_checkpoint_stay():
@@ -234,14 +237,12 @@ def test_of_a_finished_round_the_weights_and_the_best_checkpoint_stay():
     best = dict(evaluation=dict(interval=1, save_best='mIoU'))
     go_on = dict(active_learning__reset=dict(optimizer=False))
     for changes, said in (
-        ({}, 'checkpoints 1.2 MB (3: 3 final, 0 of mmcv), 5 more while'),
-        (best, 'checkpoints 4.2 MB (6: 3 final, 3 of mmcv), 5 more while'),
+        ({}, 'checkpoints 1.0 MB (3: 3 final, 0 of mmcv), 5 more while'),
+        (best, 'checkpoints 4.0 MB (6: 3 final, 3 of mmcv), 5 more while'),
         (go_on, 'checkpoints 3.0 MB (3: 3 final, 0 of mmcv), 5 more while'),
     ):
         cfg, config, _ = read(**section, **changes)
-        text = plan(
-            cfg, config, POOL, [5] * 3, 1_000_000, 1, bytes_of_weights=400_000
-        )
+        text = plan(cfg, config, POOL, [5] * 3, network(), 1)
         assert said in text
 
 
@@ -334,7 +335,14 @@ def test_a_plan_asks_no_more_than_there_is():
     cfg, config, _ = read(**of_regions(query_size=2))
     fits = [Fit(3, 3, True)] * 2
     text = plan(
-        cfg, config, SMALL, [1] * 3, None, 1, pixels_per_region=256, fits=fits
+        cfg,
+        config,
+        SMALL,
+        [1] * 3,
+        network(),
+        1,
+        pixels_per_region=256,
+        fits=fits,
     )
     assert [row[4] for row in rows(text)] == ['1,024', '1,536', '1,536']
     assert 'runs out' in text

@@ -33,7 +33,7 @@ def row(number, miou, unit='pixel', **seconds):
     }
 
 
-def figure_of(monkeypatch, rows, path, **options):
+def figure_of(monkeypatch, rows, path, images=100, **options):
     kept = []
     build = figures.Figure
 
@@ -42,7 +42,7 @@ def figure_of(monkeypatch, rows, path, **options):
         return kept[-1]
 
     monkeypatch.setattr(figures, 'Figure', keep)
-    curve.draw_curve(rows, path, 'title', **options)
+    curve.draw_curve(rows, path, 'title', images, **options)
     return kept[0].axes[0]
 
 
@@ -110,10 +110,10 @@ def ticks_of(axes):
 
 def test_ticks_are_budgets_and_do_not_overlap(monkeypatch, tmp_path):
     rows = [row(k, 0.4) for k in range(3)]
-    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', images=100)
+    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', 100)
     assert ticks_of(axes) == ['9.5', '19', '28.5']
     rows = [row(k, 0.4) for k in (0, 1, 2, 40, 41, 100)]
-    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', images=100)
+    axes = figure_of(monkeypatch, rows, tmp_path / 'c.png', 100)
     assert ticks_of(axes) == ['28.5', '399', '960']
 
 
@@ -186,7 +186,7 @@ def test_table_of_pixels():
         row(0, 0.41234, train=12.34, query=3, evaluation=2.01),
         row(1, None, train=154, evaluation=7501),
     ]
-    head, rule, *lines = format_rounds(rows, images=100).split('\n')
+    head, rule, *lines = format_rounds(rows, 100).split('\n')
     assert head == (
         'round  labels  void  per image    share     mIoU'
         '       train  query        eval'
@@ -201,7 +201,7 @@ def test_table_of_pixels():
 
 
 def test_table_of_images():
-    text = format_rounds([row(0, 0.4, 'image', train=1, query=1)])
+    text = format_rounds([row(0, 0.4, 'image', train=1, query=1)], 100)
     head, _, line = text.split('\n')
     assert head.split()[:3] == ['round', 'images', 'void']
     assert 'per image' not in head
@@ -211,16 +211,16 @@ def test_table_of_images():
 def test_table_shows_costs_where_rows_have_them():
     rows = [row(0, 0.4, train=1), row(1, 0.5, train=1)]
     rows[1]['cost'] = {'unit': 'seconds', 'round': 96.0, 'total': 4000.0}
-    head, _, *lines = format_rounds(rows, images=100).split('\n')
+    head, _, *lines = format_rounds(rows, 100).split('\n')
     assert head.split()[-5:] == ['cost', 'mIoU', 'train', 'query', 'eval']
     assert lines[0].split()[6:9] == ['-', '40.00', '%']  # a row of old
     assert '  1 h 06 min  ' in lines[1]
     rows[1]['cost'] = {'unit': 'clicks', 'round': 96.0, 'total': 4000.5}
-    assert '  4,000.5 clicks  ' in format_rounds(rows, images=100)
+    assert '  4,000.5 clicks  ' in format_rounds(rows, 100)
 
 
 def test_table_without_rounds():
-    assert format_rounds([]) == 'no rounds yet'
+    assert format_rounds([], 100) == 'no rounds yet'
 
 
 @pytest.mark.parametrize(

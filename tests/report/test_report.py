@@ -19,6 +19,7 @@ from segal.report.evidence import read_evidence
 from segal.report.page import FEW, terminal_table, write_report
 from segal.report.run import heuristic_label
 from segal.report.tables import find
+from segal.rounds import read_rounds, write_rounds
 from tests.hooks.scenes import buy_images, buy_pixels, new_store, pool_of
 from tests.tiny import write_config, write_images
 from tests.tools.load import tool as load_tool
@@ -467,3 +468,20 @@ def test_a_real_run(tmp_path):
     assert bought.tolist() == [row['labelled'] for row in rows]
     assert (written.findings.rounds['train_seconds'] > 0).all()
     assert 'with a run of the heuristic random among them' in text
+
+
+def test_a_run_that_asked_nothing_after_its_first_round(tmp_path):
+    """Where regions ran out at once, its curve spans no budget."""
+    runs = [
+        write_run(tmp_path / name, name, miou=(0.2, 0.3))
+        for name in ('margin', 'random')
+    ]
+    for run in runs:
+        rows = read_rounds(run)
+        rows[1]['total'] = rows[0]['total']
+        write_rounds(run, rows)
+        (run / 'labels' / 'round_001.npz').unlink()
+        (run / 'labels' / 'round_000.npz').unlink()
+    _, text, written = report(runs, tmp_path / 'out')
+    assert written.findings.areas == {'Margin': {}, 'Random': {}}
+    assert 'share no range of the axis' in text

