@@ -208,6 +208,8 @@ def _header(path: Path, name: str) -> Photo | str:
     except Image.DecompressionBombError:
         return 'too large (above 178 million pixels)'
     except Exception:  # a damaged file can make Pillow raise anything
+        if path.suffix.lower() in ('.heic', '.heif'):
+            return "in a phone's format: save them as JPEG"
         return 'unreadable'
     if has_eight_bits(str(path)) is False and not mode.startswith(('I', 'F')):
         mode += ';16'

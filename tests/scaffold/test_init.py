@@ -420,6 +420,11 @@ def empty_image(f):
     (f.images / '03.png').write_bytes(b'')
 
 
+def heic_image(f):
+    (f.images / '03.png').unlink()
+    (f.images / '03.HEIC').write_bytes(b'\0\0\0\x18ftypheic')
+
+
 def cut_mask(f):
     path = f.masks / '03.png'
     path.write_bytes(path.read_bytes()[:60])
@@ -460,6 +465,7 @@ def single_id(f):
         (no_mask, '1 image left out, no mask in', 7),
         (cut_image, '1 image left out, unreadable', 7),
         (empty_image, '1 image left out, unreadable', 7),
+        (heic_image, "in a phone's format: save them as JPEG: 03.HEIC", 7),
         (cut_mask, '1 image left out, a mask that is unreadable', 7),
         (other_size, 'of another size: 03.png', 7),
         (twin, 'another image has the name with another suffix', 8),
