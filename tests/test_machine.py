@@ -1,5 +1,6 @@
 """What an experiment was begun on is written down, and set again."""
 
+import importlib
 import json
 import logging
 
@@ -58,6 +59,28 @@ def test_what_cannot_be_set_is_said(
     assert record.levelname == 'WARNING'
     assert f'{name}: {value} when the experiment began' in record.message
     assert said in record.message
+
+
+@pytest.mark.parametrize('kind', ['module', 'package'])
+def test_a_module_of_the_users_that_changed_is_named(
+    kind, threads, logger, tmp_path, caplog, monkeypatch
+):
+    name, place = f'own_{kind}', tmp_path / f'own_{kind}.py'
+    if kind == 'package':
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '__init__.py').write_text('from . import score\n')
+        place = tmp_path / name / 'score.py'
+    place.write_text('SIGN = 1\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module(name)
+    for _ in range(2):
+        keep_machine(tmp_path, CPU, logger, [name])
+    assert not caplog.records
+    place.write_text('SIGN = -1\n')
+    keep_machine(tmp_path, CPU, logger, [name])
+    (record,) = caplog.records
+    assert f'modules: {name} (' in record.message
+    assert 'your code is another' in record.message
 
 
 @pytest.mark.parametrize('text', ['', '{}', '[]', '{"threads": 0}'])

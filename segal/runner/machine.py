@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import platform
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,20 @@ CHANGED = ' with changes'
 _MEANS = dict(
     processes='batches are of another size, so results will differ',
     commit='the code is another, so results may differ',
+    modules='your code is another, so results may differ',
 )
 """Effects of a difference, if larger than the last bits."""
 
 
-def this_machine(device: torch.device) -> dict[str, Any]:
-    """List what decides about the bits of a result, beside config and seed."""
+def this_machine(
+    device: torch.device, imports: Sequence[str] | str = ()
+) -> dict[str, Any]:
+    """List what decides about the bits of a result, beside config and seed.
+
+    Args:
+        device: Of the training.
+        imports: Names of the user's modules, which are imported; or one.
+    """
     on_gpu = device.type == 'cuda'
     return dict(
         processes=ranks.world_size(),
@@ -40,22 +51,42 @@ def this_machine(device: torch.device) -> dict[str, Any]:
         torch=torch.__version__,
         python=platform.python_version(),
         commit=commit_of(),
+        **({'modules': code_of(imports)} if imports else {}),
     )
 
 
+def code_of(imports: Sequence[str] | str) -> str:
+    """List modules with a digest of their code, of a package all of it."""
+    found = []
+    for name in [imports] if isinstance(imports, str) else imports:
+        file = getattr(sys.modules.get(name), '__file__', None)
+        if file is None:
+            continue
+        path = Path(file)
+        inside = path.name == '__init__.py'
+        files = sorted(path.parent.rglob('*.py')) if inside else [path]
+        digest = hashlib.sha256(b''.join(one.read_bytes() for one in files))
+        found.append(f'{name} ({digest.hexdigest()[:8]})')
+    return ', '.join(found)
+
+
 def keep_machine(
-    work_dir: Path, device: torch.device, logger: logging.Logger
+    work_dir: Path,
+    device: torch.device,
+    logger: logging.Logger,
+    imports: Sequence[str] | str = (),
 ) -> None:
     """Record the machine at the start, and set up the same one on resume.
 
     On CPU the number of threads is set again, since it changes the last bits
-    of sums. Other differences cannot be set, and are logged.
+    of sums. Other differences cannot be set, and are logged; so are modules
+    of the user's that changed since.
 
     Raises:
         StateError: The record cannot be read or written.
     """
     path = work_dir / FILE
-    now = this_machine(device)
+    now = this_machine(device, imports)
     then = now
     with ranks.together():
         if ranks.is_main() and path.exists():

@@ -174,7 +174,8 @@ def build(prepared: Prepared) -> Experiment:
         if ranks.is_main():
             claim(cfg, work_dir, prepared.options.resume)
             check_pool(data.pool, data.classes, work_dir)
-    keep_machine(work_dir, device, logger)
+    imports = (cfg.get('custom_imports') or {}).get('imports', ())
+    keep_machine(work_dir, device, logger, imports)
     store = LabelStore(
         work_dir / 'labels', data.pool.images, fingerprint(cfg, config)
     )
