@@ -26,9 +26,8 @@ ORDER = """
     segal.active.units
     segal.active.selectors
     segal.active.label_store
-    segal.annotation
     segal.active.oracles
-    segal.active.human_oracle
+    segal.annotation
     segal.active.dataset
     segal.datasets
     segal.models segal.model_wrapper

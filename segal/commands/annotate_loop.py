@@ -16,9 +16,9 @@ from mmcv import Config, ConfigDict
 from segal import compat
 from segal.active.dataset.listing import build_listed
 from segal.active.dataset.pool import open_pool
-from segal.active.human_oracle import SERVED
 from segal.annotation.asked import Asked, asked_now
 from segal.annotation.folder import NAME, AnnotationFolder
+from segal.annotation.human_oracle import SERVED
 from segal.annotation.server import Server, serve
 from segal.annotation.val import FEW, draw_points, told_apart, write_masks
 from segal.commands.annotate_serve import address, say_where

@@ -43,10 +43,10 @@ DESCRIBED = ('embedding', 'features')
 def _load_registered() -> None:
     """Import the modules that register our own parts."""
     import segal.active.heuristics
-    import segal.active.human_oracle
     import segal.active.oracles
     import segal.active.selectors
     import segal.active.units.regions
+    import segal.annotation.human_oracle
     import segal.features  # noqa: F401
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from mmcv.utils import build_from_cfg
 
 from segal.active.dataset.pool import Pool
-from segal.active.human_oracle import DrawnAnswers, HumanOracle
 from segal.active.label_store.store import LabelStore
 from segal.active.opening import Opening
 from segal.active.oracles import BaseOracle
@@ -22,6 +21,7 @@ from segal.active.selectors import (
 )
 from segal.active.units import QueryUnit
 from segal.active.units.spending import Spending
+from segal.annotation.human_oracle import DrawnAnswers, HumanOracle
 from segal.config.schema import ActiveLearningConfig
 from segal.errors import ConfigError, SegALError
 from segal.experiment.data import Data

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from segal.active.human_oracle import HumanOracle
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.human_oracle import HumanOracle
 from segal.distributed import ranks
 from segal.errors import AnswersWanted
 from tests.annotation.answering import answer_all, truth_of

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from segal.active.human_oracle import HumanOracle
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.human_oracle import HumanOracle
 from segal.annotation.shares import Options
 from segal.errors import ConfigError
 from tests.annotation.answering import answer_of

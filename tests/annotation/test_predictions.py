@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from segal.active.dataset.pool import query_batch
-from segal.active.human_oracle import HumanOracle
 from segal.active.units.regions import Squares
 from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.human_oracle import HumanOracle
 from segal.distributed import ranks
 from segal.errors import AnswersWanted, StateError
 from tests.annotation.answering import answer_all, truth_of

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from segal.active.human_oracle import HumanOracle
 from segal.active.label_store.file import decode
 from segal.annotation import predictions
 from segal.annotation.export import export
 from segal.annotation.folder import AnnotationFolder
+from segal.annotation.human_oracle import HumanOracle
 from segal.annotation.label_errors import decide_rechecks, suspects_of
 from segal.annotation.votes import considered
 from segal.commands.annotate import main as annotate
