@@ -25,6 +25,8 @@ _FILES = (
     'times.json',
     'machine.json',
     'pool.json',
+    'pool_sizes.json',
+    'read_files.json',
 )
 """Of a work_dir, beside its labels: all but networks, logs and pictures."""
 

@@ -122,6 +122,20 @@ def test_in_a_fresh_place_it_goes_on_as_if_nothing_had_happened(
     assert 'error' not in told['summary'][tmp_path.name]
 
 
+@pytest.mark.parametrize('kind', ['images', 'annotations'])
+def test_in_a_fresh_place_other_data_are_refused(kind, tmp_path):
+    write_images(tmp_path)
+    config = str(write_config(tmp_path, 'pixel', 'visualize = None\n'))
+    one = ['--cfg-options', 'runner.sample_rounds=1']
+    (tmp_path / 'kept').mkdir()
+    assert train([config, '--work-dir', str(tmp_path / 'run'), *one]) == 0
+    kept.keep([tmp_path / 'run'], [], tmp_path / 'kept')
+    here = tmp_path / 'here'
+    assert kept.bring_back(tmp_path / 'kept', here) == ['run']
+    shutil.copy(tmp_path / kind / '01.png', tmp_path / kind / '02.png')
+    assert train([config, '--work-dir', str(here / 'run')]) == 4
+
+
 def test_a_round_that_takes_longer_is_not_begun(config, tmp_path, capsys):
     lease = leased(config, tmp_path / 'here', seconds=10.0)
     lease.longest = 9.0
