@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from segal.errors import StateError
+
+_END = 1 << 16
+"""Bytes at each end of a file that its checksum is of."""
 
 SUFFIX = '.tmp'
 """Ends the name of a file that is being written; may be deleted."""
@@ -93,3 +97,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def checksum(path: Path | str) -> int:
+    """Compute a checksum of both ends of a file; its size is known apart.
+
+    Any change of a compressed image shows there.
+    """
+    with open(path, 'rb') as file:
+        start = file.read(_END)
+        file.seek(max(_END, os.fstat(file.fileno()).st_size - _END))
+        return zlib.crc32(file.read(), zlib.crc32(start))

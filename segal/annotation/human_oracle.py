@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,7 +19,7 @@ from segal.active.units import unit_of
 from segal.annotation import predictions
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.label_errors import decide_rechecks
-from segal.annotation.request import Request
+from segal.annotation.request import Request, digest
 from segal.annotation.resolve import resolve as resolve_answers
 from segal.annotation.shares import Options
 from segal.annotation.state import State
@@ -76,6 +76,8 @@ class HumanOracle(BaseOracle):
         recheck: Share of a round's items that may be asked once more before
             it is stored: those whose answers the network that asked
             contradicts with confidence.
+        file: Gives the path of an image; None where there are no files. Other
+            pictures of the same names are then another request.
     """
 
     wants_predictions = True
@@ -92,6 +94,7 @@ class HumanOracle(BaseOracle):
         suggest: Suggest = 'none',
         suggest_share: float = 1.0,
         recheck: float = 0.0,
+        file: Callable[[str], str] | None = None,
     ) -> None:
         _check_name('order', order, ORDERS)
         _check_name('resolve', resolve, RESOLVES)
@@ -119,6 +122,7 @@ class HumanOracle(BaseOracle):
         self.work_dir = work_dir
         self.folder = AnnotationFolder(work_dir)
         self.classes = classes
+        self.file = file
         self.options = Options(
             order,
             seed,
@@ -169,6 +173,9 @@ class HumanOracle(BaseOracle):
             StateError: Another one is there, or it cannot be written.
         """
         content, _ = store.packed(_unanswered(selection))
+        if self.file is not None:
+            files = map(self.file, selection.places)
+            content.experiment += f' {digest(self.classes, map(Path, files))}'
         request = encode(content)
         self.folder.write_options(**self.options._asdict())
         predictions.write(self.folder, store.rounds, sha256(request), probs)
@@ -197,6 +204,8 @@ class HumanOracle(BaseOracle):
         request = self.folder.request(store.rounds)
         selection = request.selection()
         wanted, _ = store.packed(_unanswered(selection))
+        _, _, asked = request.content.experiment.partition(' ')
+        wanted.experiment += f' {asked}' * bool(asked)
         for part in ('experiment', 'pool', 'previous', 'images'):
             if getattr(wanted, part) != getattr(request.content, part):
                 path = self.folder.file(store.rounds, 'request.npz')

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from segal.active.label_store.file import LabelFile, decode, sha256
 from segal.errors import StateError
+from segal.files import checksum
 from segal.structures import Selection
 
 Kind = Literal['pixel', 'region', 'image']
@@ -173,3 +176,14 @@ class Request:
     def selection(self) -> Selection:
         """Return the selection that was frozen, with its scores."""
         return self.content.selection()
+
+
+def digest(classes: Sequence[str], images: Iterable[Path]) -> str:
+    """Compute a digest of classes and image files: 16 hexadecimal digits.
+
+    Names and sizes are those of other images, too, where a camera counts
+    anew. Answers to these are then no answers to the request.
+    """
+    sums = [(path.stat().st_size, checksum(path)) for path in images]
+    text = json.dumps([list(classes), sums])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

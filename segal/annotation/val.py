@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +24,6 @@ FEW = 30
 """Answers of a class below which its IoU is mostly noise."""
 
 
-def told_apart(classes: Sequence[str], files: Iterable[Path]) -> str:
-    """Compute a digest of classes and images: SHA-256, in hexadecimal.
-
-    Names and sizes are those of other images, too, where a camera counts
-    anew. Answers to these are then no answers to the request.
-    """
-    digest = hashlib.sha256(json.dumps(list(classes)).encode())
-    for path in files:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
 def draw_points(
     images: Sequence[PoolImage],
     per_image: int,
@@ -53,7 +39,8 @@ def draw_points(
         images: Of the validation set.
         per_image: Mean number of points.
         seed: Of the draw.
-        experiment: From :func:`told_apart`; it does not change the draw.
+        experiment: A digest of classes and images; it does not change the
+            draw.
 
     Returns:
         A frozen request, round 0.

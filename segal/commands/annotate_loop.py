@@ -19,8 +19,9 @@ from segal.active.dataset.pool import open_pool
 from segal.annotation.asked import Asked, asked_now
 from segal.annotation.folder import NAME, AnnotationFolder
 from segal.annotation.human_oracle import SERVED
+from segal.annotation.request import digest
 from segal.annotation.server import Server, serve
-from segal.annotation.val import FEW, draw_points, told_apart, write_masks
+from segal.annotation.val import FEW, draw_points, write_masks
 from segal.commands.annotate_serve import address, say_where
 from segal.commands.sweep import run_command
 from segal.commands.train import command_of
@@ -133,7 +134,7 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
     if not folder.rounds():
         seed = cfg.get('seed') or 0
         paths = (Path(pool.file(image.name)) for image in pool)
-        which = told_apart(dataset.CLASSES, paths)
+        which = digest(dataset.CLASSES, paths)
         folder.freeze(0, draw_points(pool.images, args.points, seed, which))
     request = folder.request(0)
     stay = ''

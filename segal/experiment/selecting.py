@@ -183,6 +183,7 @@ def build_oracle(
     given: dict[str, Any] = dict(
         read=data.annotation,
         pool=data.pool.images,
+        file=data.pool.file,
         classes=data.classes,
         ignore_index=config.ignore_index,
         work_dir=work_dir,

@@ -7,6 +7,7 @@ import pytest
 from segal.active.dataset import read_files
 from segal.active.dataset.read_files import check_read_files
 from segal.errors import StateError
+from segal.files import checksum
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_change_at_either_end_is_seen(tmp_path, size):
         data = bytearray(size)
         data[at] = 1
         path.write_bytes(data)
-        seen.add((at, read_files.checksum(str(path))))
+        seen.add((at, checksum(path)))
     path.write_bytes(bytes(size))
-    seen.add((None, read_files.checksum(str(path))))
+    seen.add((None, checksum(path)))
     assert len({found for _, found in seen}) == len(seen)

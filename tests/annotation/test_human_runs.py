@@ -87,6 +87,23 @@ def to_the_end(config, work_dir, read):
     return codes
 
 
+def test_other_pictures_are_another_request(root):
+    """Cameras count anew: answers for one folder are none for another."""
+    _, people = configs(root, 'pixel')
+    hide(root)
+
+    def request(work_dir):
+        assert run(people, root / work_dir) == 6
+        return AnnotationFolder(root / work_dir).request(0)
+
+    one, same = request('one'), request('same')
+    for path in (root / 'images').iterdir():
+        mmcv.imwrite(255 - mmcv.imread(str(path)), str(path))
+    other = request('other')
+    assert one.sha256 == same.sha256 != other.sha256
+    assert (one.content.places == other.content.places).all()
+
+
 def answers(work_dir):
     """Everything in the label files that does not name the experiment."""
     found = []

@@ -23,7 +23,6 @@ from segal.active.dataset.base import (
     image_name,
     reading,
 )
-from segal.active.dataset.read_files import checksum
 from segal.active.images.view import (
     PLAIN,
     Content,
@@ -33,6 +32,7 @@ from segal.active.images.view import (
 )
 from segal.active.label_store.pool_file import is_begun
 from segal.errors import ConfigError, DataError
+from segal.files import checksum
 from segal.seeding import key as keyed
 from segal.seeding import seeded
 from segal.structures import PoolImage

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import os.path as osp
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,13 +17,10 @@ from mmseg.datasets import CustomDataset
 from segal.active.dataset.base import image_file, image_name
 from segal.active.dataset.scan import named
 from segal.errors import StateError
-from segal.files import replace_json
+from segal.files import checksum, replace_json
 from segal.terminal import progress
 
 FILE = 'read_files.json'
-
-_END = 1 << 16
-"""Bytes at each end of a file that its checksum is of."""
 
 Rows = dict[str, list[int]]
 """File -> bytes, modification time in ns, checksum."""
@@ -130,17 +126,6 @@ def _rows(files: Iterable[tuple[str, str]], known: Rows) -> Rows:
             if found is not None:
                 rows[found[0]] = found[1]
     return rows
-
-
-def checksum(path: str) -> int:
-    """Compute a checksum of both ends of a file; its size is known apart.
-
-    Any change of a compressed image shows there.
-    """
-    with open(path, 'rb') as file:
-        start = file.read(_END)
-        file.seek(max(_END, os.fstat(file.fileno()).st_size - _END))
-        return zlib.crc32(file.read(), zlib.crc32(start))
 
 
 def _files(read: Any) -> Iterator[tuple[str, str]]:
