@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,11 +18,14 @@ Main = Callable[[Sequence[str] | None], int]
 def with_exit_codes(main: Main) -> Main:
     """Let a command end with one line and an exit code on errors of a user.
 
-    With ``--debug`` among the arguments, the error is raised.
+    With ``--debug`` among the arguments, the error is raised. Letters that
+    the terminal does not have are written as escapes.
     """
 
     @functools.wraps(main)
     def run(arguments: Sequence[str] | None = None) -> int:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors='backslashreplace')
         try:
             return main(arguments)
         except SegALError as error:

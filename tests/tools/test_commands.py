@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import zipfile
 import pytest
 
 from segal.__main__ import main
+from segal.arguments import with_exit_codes
 from segal.commands import COMMANDS
 from tests.tiny import write_images
 from tests.tools.load import ROOT
@@ -133,3 +135,17 @@ def test_the_wheel_brings_all(wheel, tmp_path):
     code = 'import experiments.custom_heuristic.gini'
     done = run('-c', code, path=f'{wheel}:{wheel}/segal/.mim', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_letters_that_a_terminal_lacks_are_escapes(monkeypatch):
+    """As under cron, or over ssh with LC_ALL=en_US.ISO-8859-1."""
+    terminal = io.TextIOWrapper(io.BytesIO(), 'ascii')
+    monkeypatch.setattr(sys, 'stdout', terminal)
+
+    @with_exit_codes
+    def write(_):
+        return terminal.write('Stra\xdfe')
+
+    assert write([]) == 6
+    terminal.flush()
+    assert terminal.buffer.getvalue() == rb'Stra\xdfe'
