@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segal.active.label_store.ids import describe_ids
+from segal.active.label_store.ids import check_annotation
 from segal.active.label_store.store import LabelStore
 from segal.active.units import unit_of
 from segal.errors import ConfigError, DataError, nearest
@@ -244,38 +244,14 @@ class GroundTruthOracle(BaseOracle):
                 f'{name!r}: its annotation cannot be read ({error}); restore '
                 'the file, or take the image out of the pool'
             ) from error
-        if truth.shape != tuple(image.size):
-            raise DataError(
-                f'{name!r}: wanted an annotation of the size of its image, '
-                f'{tuple(image.size)} (height, width), got {truth.shape}'
-                f'{colours_in(truth)}; write both with one converter'
-            )
-        if not np.issubdtype(truth.dtype, np.integer):
-            raise DataError(
-                f'{name!r}: wanted an annotation of whole class ids, got '
-                f'{truth.dtype}'
-            )
-        void = (truth == self.ignore_index) | (truth == _NO_CLASS)
-        odd = ~void & ((truth < 0) | (truth >= len(self.classes)))
-        if odd.any():
-            ids = np.unique(truth[odd])
-            raise DataError(
-                f'{name!r}: wanted class ids 0 to {len(self.classes) - 1}, or '
-                f'{self.ignore_index} where void, got {ids[:10].tolist()} '
-                f'too, at {int(odd.sum())} pixels: '
-                + describe_ids(np.unique(truth).tolist(), len(self.classes))
-                + '; set reduce_zero_label if ids start at 1, correct '
-                'classes, or convert the annotations with a tool of '
-                'tools/convert_datasets'
-            )
+        check_annotation(
+            truth,
+            repr(name),
+            'data.train',
+            image.size,
+            len(self.classes),
+            len(self.classes) - 1,
+            self.ignore_index,
+        )
+        void = truth == self.ignore_index
         return np.where(void, _NO_CLASS, truth).astype(np.uint8)
-
-
-def colours_in(truth: NDArray[np.generic]) -> str:
-    """Explain the shape of an annotation with several channels."""
-    if truth.ndim < 3:
-        return ''
-    return (
-        ', colours in place of class ids (for a PNG with a palette, '
-        "LoadAnnotations(imdecode_backend='pillow') reads its ids)"
-    )

@@ -1,4 +1,4 @@
-"""Check annotations: size, type and class ids."""
+"""Check annotations as files, and the steps that read images."""
 
 from __future__ import annotations
 
@@ -9,51 +9,8 @@ import cv2
 import numpy as np
 from mmcv.parallel import DataContainer
 from mmseg.datasets import CustomDataset
-from numpy.typing import NDArray
 
-from segal.active.label_store.ids import describe_ids
-from segal.active.oracles import colours_in
 from segal.errors import ConfigError, DataError
-
-
-def check_annotation(
-    truth: NDArray[Any],
-    path: str,
-    key: str,
-    size: tuple[int, ...] | None,
-    classes: int,
-    last: int,
-    ignore_index: int,
-) -> None:
-    """Check the size, the type and the class ids of an annotation.
-
-    Void are ``ignore_index`` and 255; of other ids ``last`` is the largest.
-    The ``size`` is (H, W) of the image, None where it is not known.
-
-    Raises:
-        DataError: The size, the type or an id is wrong.
-    """
-    if truth.ndim != 2 or (size and truth.shape != tuple(size)):
-        raise DataError(
-            f'{path}: wanted class ids of the size of the image, (H, W)'
-            f'{f" = {tuple(size)}, " if size else ", "}got {truth.shape}'
-            f'{colours_in(truth)}; correct {key}.ann_dir, or '
-            'convert the annotations'
-        )
-    if truth.dtype.kind not in 'iub' or truth.min(initial=0) < 0:
-        raise DataError(
-            f'{path}: wanted whole class ids of 0 to 255, got '
-            f'{truth.dtype}; correct the LoadAnnotations of {key}.pipeline'
-        )
-    ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256))
-    odd = ids[(ids > last) & (ids != 255) & (ids != ignore_index)]
-    if len(odd):
-        raise DataError(
-            f'{path}: wanted class ids 0 to {last}, or {ignore_index} where '
-            f'void, got {odd[:10].tolist()} too: '
-            f'{describe_ids(ids.tolist(), classes)}; correct '
-            f'{key}.classes or reduce_zero_label, or convert the annotations'
-        )
 
 
 def check_depth(path: str) -> None:

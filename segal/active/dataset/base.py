@@ -15,7 +15,6 @@ from mmseg.datasets import CustomDataset
 from numpy.typing import NDArray
 
 from segal.active.dataset.annotations import (
-    check_annotation,
     check_depth,
     check_moved,
     reading_steps,
@@ -23,7 +22,12 @@ from segal.active.dataset.annotations import (
 from segal.active.dataset.encodings import Encodings, reads_by_pillow
 from segal.active.dataset.lossy import check_lossless
 from segal.active.images.file import decoded_otherwise
-from segal.active.label_store.ids import as_map, ids_in, named
+from segal.active.label_store.ids import (
+    as_map,
+    check_annotation,
+    ids_in,
+    named,
+)
 from segal.errors import DataError, LabelFlowError, SegALError, raised_at
 from segal.openmmlab.pipelines import loads_labels
 

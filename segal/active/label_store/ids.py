@@ -11,6 +11,8 @@ import torch
 from mmcv.parallel import DataContainer
 from numpy.typing import NDArray
 
+from segal.errors import DataError
+
 _NO_CLASS = 255
 
 
@@ -98,6 +100,58 @@ def describe_ids(ids: Sequence[int], classes: int) -> str:
             'write 0, 1, 2, ... in their place, in the order of the classes'
         )
     return said
+
+
+def check_annotation(
+    truth: NDArray[Any],
+    path: str,
+    key: str,
+    size: tuple[int, ...] | None,
+    classes: int,
+    last: int,
+    ignore_index: int,
+) -> None:
+    """Check the size, the type and the class ids of an annotation.
+
+    Void are ``ignore_index`` and 255; of other ids ``last`` is the largest.
+    The ``size`` is (H, W) of the image, None where it is not known.
+
+    Raises:
+        DataError: The size, the type or an id is wrong.
+    """
+    if truth.ndim != 2 or (size and truth.shape != tuple(size)):
+        raise DataError(
+            f'{path}: wanted class ids of the size of the image, (H, W)'
+            f'{f" = {tuple(size)}, " if size else ", "}got {truth.shape}'
+            f'{colours_in(truth)}; correct {key}.ann_dir, or '
+            'convert the annotations'
+        )
+    if truth.dtype.kind not in 'iub':
+        raise DataError(
+            f'{path}: wanted whole class ids of 0 to 255, got '
+            f'{truth.dtype}; correct the LoadAnnotations of {key}.pipeline'
+        )
+    ids = sorted(ids_in(truth))
+    known = {*range(last + 1), 255, ignore_index}
+    odd = [number for number in ids if number not in known]
+    if odd:
+        raise DataError(
+            f'{path}: wanted class ids 0 to {last}, or {ignore_index} where '
+            f'void, got {odd[:10]} too, at '
+            f'{int(np.isin(truth, odd).sum())} pixels: '
+            f'{describe_ids(ids, classes)}; correct '
+            f'{key}.classes or reduce_zero_label, or convert the annotations'
+        )
+
+
+def colours_in(truth: NDArray[np.generic]) -> str:
+    """Explain the shape of an annotation with several channels."""
+    if truth.ndim < 3:
+        return ''
+    return (
+        ', colours in place of class ids (for a PNG with a palette, '
+        "LoadAnnotations(imdecode_backend='pillow') reads its ids)"
+    )
 
 
 def classes_without_pixels(
