@@ -150,27 +150,20 @@ class ModelWrapper:
             seen: dict[str, Any] = dict(img=[], img_metas=[])
             for img, metas in zip(one['img'], one['img_metas'], strict=True):
                 meta = metas.data[0][0]
-                if scale != 1:
-                    img = F.interpolate(
-                        img,
-                        scale_factor=scale,
-                        mode='bilinear',
-                        align_corners=False,
-                    )
-                mirrored = bool(meta.get('flip')) != flip
-                meta = dict(
-                    meta,
-                    img_shape=(*img.shape[2:], 3),
-                    flip=mirrored,
-                    flip_direction='horizontal',
+                height, width = meta['img_shape'][:2]
+                inside = _scaled(img[..., :height, :width], scale)
+                meta = dict(meta, img_shape=(*inside.shape[2:], 3))
+                whole = _scaled(img, scale).clone()  # what Pad added stays
+                whole[..., : inside.shape[2], : inside.shape[3]] = (
+                    inside.flip(dims=(3,)) if flip else inside
                 )
-                seen['img'].append(img.flip(dims=(3,)) if flip else img)
+                seen['img'].append(whole)
                 seen['img_metas'].append(
                     DataContainer([[meta]], cpu_only=True)
                 )
             with torch.no_grad():
                 probs = self.probabilities(seen)[0]
-            yield probs  # (C, H, W)
+            yield probs.flip(dims=(2,)) if flip else probs  # (C, H, W)
 
     def opinions(
         self, batch: dict[str, Any], index: int, own: Tensor | None
@@ -245,6 +238,15 @@ class ModelWrapper:
         ):
             return (probs[:, 1] > threshold).long()
         return probs.argmax(dim=1)
+
+
+def _scaled(img: Tensor, scale: float) -> Tensor:
+    """Resize images (B, 3, h, w) by a factor."""
+    if scale == 1:
+        return img
+    return F.interpolate(
+        img, scale_factor=scale, mode='bilinear', align_corners=False
+    )
 
 
 def _one_of(batch: dict[str, Any], index: int) -> dict[str, Any]:

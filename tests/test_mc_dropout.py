@@ -267,6 +267,32 @@ class TestViews:
         )
         torch.testing.assert_close(views[2], views[3], atol=1e-5, rtol=1e-5)
 
+    def test_what_pad_added_moves_nothing(self):
+        model, padded = network(), batch()
+        padded['img'] = [F.pad(img, (0, 8, 0, 16)) for img in padded['img']]
+        wrapper = ModelWrapper(model, torch.device('cpu'))
+        with torch.no_grad():
+            probs = wrapper.probabilities(padded)[0]
+        views = self.views(model, padded)
+        torch.testing.assert_close(views[0], probs)
+        for seen, bare in zip(views, self.views(model, batch()), strict=True):
+            inside = (slice(None), slice(0, 16), slice(0, 20))  # off the rim
+            torch.testing.assert_close(
+                seen[inside], bare[inside], atol=0.1, rtol=0
+            )
+
+    def test_an_image_upside_down_stays_so(self):
+        """The pipeline turned it, and mmseg turns the prediction back."""
+        images = batch()
+        images['img'] = [img.flip(2) for img in images['img']]
+        for meta in images['img_metas'][0].data[0]:
+            meta.update(flip=True, flip_direction='vertical')
+        model = network()
+        wrapper = ModelWrapper(model, torch.device('cpu'))
+        with torch.no_grad():
+            probs = wrapper.probabilities(images)[0]
+        torch.testing.assert_close(self.views(model, images)[0], probs)
+
 
 def test_a_network_without_dropout_is_an_error():
     model = network(dropout=0)

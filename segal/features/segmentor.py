@@ -76,8 +76,9 @@ class Tap:
     def take(self, batch: dict[str, Any], device: torch.device) -> Tensor:
         """Return the map (B, F, h, w) of the batch that was just predicted.
 
-        With sliding windows (``slide``) or test time augmentation, the network
-        runs once more on the whole of the first view without a flip.
+        What ``Pad`` added to the images is cut off. With sliding windows
+        (``slide``) or test time augmentation, the network runs once more on
+        the whole of the first view without a flip.
 
         Raises:
             ConfigError: No such layer was run.
@@ -86,8 +87,8 @@ class Tap:
             bool(metas.data[0][0].get('flip')) for metas in batch['img_metas']
         ]
         mode = getattr(self.model, 'test_cfg', {}).get('mode', 'whole')
+        view = flips.index(False) if False in flips else 0
         if mode != 'whole' or len(flips) > 1 or flips[0]:
-            view = flips.index(False) if False in flips else 0
             self._seen = None
             self.model.encode_decode(  # type: ignore[operator]
                 batch['img'][view].to(device), batch['img_metas'][view].data[0]
@@ -101,7 +102,15 @@ class Tap:
                 f'{type(self.heads[-1]).__name__} has none; use MMSelfSup or '
                 'Backbone'
             )
-        return seen.float()
+        size = batch['img'][view].shape[2:]
+        image = batch['img_metas'][view].data[0][0]['img_shape'][:2]
+        height, width = (
+            max(1, round(cells * inside / whole))
+            for cells, inside, whole in zip(
+                seen.shape[2:], image, size, strict=True
+            )
+        )
+        return seen[..., :height, :width].float()
 
 
 @dataclass

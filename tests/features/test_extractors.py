@@ -294,6 +294,16 @@ def test_the_whole_image_is_seen_in_any_case(tiny, how, monkeypatch):
     assert torch.equal(take(model, batch)[1], wanted)
 
 
+def test_what_pad_added_is_cut_off(tiny):
+    model, batch = tiny
+    _, wanted = take(model, batch)
+    pad = torch.nn.functional.pad
+    padded = dict(batch, img=[pad(batch['img'][0], (0, 8, 0, 16))])
+    _, maps = take(model, padded)
+    assert maps.shape == wanted.shape
+    assert torch.allclose(maps[..., :16, :20], wanted[..., :16, :20])
+
+
 def test_a_network_without_a_last_layer(tiny):
     model, batch = tiny
     with pytest.raises(ConfigError, match='Segmentor wants a network with a'):
