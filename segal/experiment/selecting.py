@@ -158,7 +158,7 @@ def shape_of(part: Mapping[str, Any], pool: Pool, cache: Path) -> QueryUnit:
     """
     given = {}
     if UNITS.get(part['type']).reads_images:
-        views = pool.view.fingerprint(pool.contents)
+        views = pool.display_fingerprint()
         given = dict(
             read_image=pool.read_image, file=pool.file, cache=cache / views
         )

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -175,12 +174,8 @@ class PoolFeatures:
     @cached_property
     def _loading(self) -> list[str]:
         """Describe the steps that turn a file into an image."""
-        steps = [
-            f'{type(step).__name__} {_plain(vars(step))}'
-            for step in self.pool.loading_steps
-        ]
         view = self.pool.view.fingerprint(self.pool.contents)
-        return [*steps, view] if view else steps
+        return [*self.pool.loading, view] if view else self.pool.loading
 
     def _fill(self, images: Sequence[PoolImage], kinds: Sequence[str]) -> None:
         """Extract the features of some images, with a progress bar."""
@@ -231,13 +226,3 @@ class _Images(Dataset):
         if index >= len(self.images):
             raise IndexError(index)
         return self.pool.read_image(self.images[index].name)
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """List the attributes of a step that are the same in every process."""
-    simple = (str, int, float, bool, type(None), dict)
-    return {
-        name: value
-        for name, value in sorted(options.items())
-        if isinstance(value, simple) and name != 'file_client'
-    }

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 from mmseg.datasets import build_dataset
+from mmseg.datasets.builder import PIPELINES
+from mmseg.datasets.pipelines import LoadImageFromFile
 
 from segal.active.dataset.pool import open_pool
 from segal.active.scoring import Scorer
+from segal.active.units import regions  # noqa: F401  (registers them)
 from segal.config import load_config
 from segal.distributed import stopping
 from segal.errors import DataError, StateError
+from segal.experiment.selecting import shape_of
 from segal.features import FrozenExtractor
 from segal.features.frozen import FrozenNetwork
 from segal.features.of_pool import PoolFeatures
@@ -122,6 +126,41 @@ def test_other_weights_and_options_miss(root, forwards):
         features.prepare(KINDS)
         assert len(forwards) == 5, options
     assert len(list((root / 'kept').glob('*/about.json'))) == 4
+
+
+@PIPELINES.register_module(force=True)
+class LoadBands(LoadImageFromFile):
+    """A reader of one's own, of some bands."""
+
+    def __init__(self, bands):
+        super().__init__()
+        self.bands = bands
+
+    def __call__(self, results):
+        results = super().__call__(results)
+        results['img'] = results['img'][..., self.bands]
+        return results
+
+
+def test_other_bands_of_a_file_are_another_image(root, forwards):
+    """What reads images counts, in a cache that several runs share."""
+    config, seen, cut = root / 'tiny_pixel.py', [], []
+    for bands in ([0, 1, 2], [2, 2, 0]):
+        step = dict(type='LoadBands', bands=bands)
+        cfg = load_config(str(config))
+        cfg.data.query.pipeline[0] = step
+        cfg.data.query.test_mode = True
+        pool = open_pool(build_dataset(cfg.data.query))
+        features = PoolFeatures(
+            pool, backbone(root), CPU, root / 'kept', 0, LOGGER
+        )
+        features.prepare(KINDS)
+        seen.append(everything(features))
+        part = dict(type='Superpixels', segments=30)
+        cut.append(shape_of(part, pool, root / 'cut').labels(pool[0]))
+    assert len(forwards) == 10
+    assert not same(*seen)
+    assert not np.array_equal(*cut)
 
 
 def test_a_changed_image_misses_alone(root, forwards):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmcv.parallel import DataContainer, collate
 from mmseg.datasets import CustomDataset
+from mmseg.datasets.pipelines import LoadImageFromFile
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
@@ -84,6 +86,27 @@ class Pool(Sequence[PoolImage]):
     def loading_steps(self) -> list[Any]:
         """Return the steps of the pipeline that read an image file."""
         return self._loader.load
+
+    @cached_property
+    def loading(self) -> list[str]:
+        """Describe the loading steps, alike in every process."""
+        return [
+            f'{type(step).__name__} {_plain(vars(step))}'
+            for step in self.loading_steps
+        ]
+
+    def display_fingerprint(self) -> str:
+        """Compute a fingerprint of all that :meth:`read_image` depends on.
+
+        Returns:
+            Empty where mmseg's own step reads images of 8-bit colour.
+        """
+        view = self.view.fingerprint(self.contents)
+        usual = LoadImageFromFile()
+        if self.loading == [f'{type(usual).__name__} {_plain(vars(usual))}']:
+            return view
+        text = repr((*self.loading, view))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def file(self, name: str) -> str:
         """Return the path of an image."""
@@ -249,6 +272,18 @@ def open_pool(
         temporary.write_text(json.dumps(fresh))
         temporary.replace(work_dir / SIZE_CACHE)
     return pool
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """List the attributes of a step that are the same in every process."""
+    simple = (str, int, float, bool, type(None), dict, list, tuple)
+    arrays = (np.ndarray, np.generic)
+    plain = {
+        name: value.tolist() if isinstance(value, arrays) else value
+        for name, value in sorted(options.items())
+        if name != 'file_client'
+    }
+    return {x: one for x, one in plain.items() if isinstance(one, simple)}
 
 
 class _Look(NamedTuple):
