@@ -169,6 +169,8 @@ def test_what_is_wrong_is_said_before_anything_is_bought(
         )
     )
     renamed = weights(root, 1, CLASSES=CLASSES[::-1])
+    turned = root / 'turned.py'
+    turned.write_text(text.replace(repr(CLASSES), repr(CLASSES[::-1])))
     rows = [
         (None, 2, 'committee: required, since a heuristic has source='),
         ([dict(checkpoint=str(root / 'no.pth'))], 4, 'there is no'),
@@ -177,6 +179,11 @@ def test_what_is_wrong_is_said_before_anything_is_bought(
             [dict(checkpoint=str(renamed))],
             4,
             "wanted a network of the classes ('ground', 'thing', 'sky')",
+        ),
+        (
+            [dict(checkpoint=str(good), config=str(turned))],
+            4,
+            "0.pth is of ('sky', 'thing', 'ground')",
         ),
         (
             [dict(checkpoint=str(good), config=str(root / 'no.py'))],

@@ -13,8 +13,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segal.arguments import at_least, make_parser, with_exit_codes
+
+if TYPE_CHECKING:
+    from mmcv import Config
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -56,6 +60,8 @@ def run(args: argparse.Namespace) -> None:
     cfg = load_config(str(config))
     if not args.run.is_dir():
         work_dir = work_dir_of(cfg, config)
+        if not args.checkpoint:
+            check_unchanged(cfg, config, work_dir)
     checkpoint = args.checkpoint or last_network(work_dir)
     check_out(args.out, args.images_dir)
     trained, pool, notes = open_trained(cfg, checkpoint, args.images_dir)
@@ -72,6 +78,33 @@ def run(args: argparse.Namespace) -> None:
     print(f'\nby {checkpoint}; look at')
     for path in sorted(args.out.iterdir()):
         print(f'  {path}')
+
+
+def check_unchanged(cfg: Config, config: Path, work_dir: Path) -> None:
+    """Check that a config shows images as the run's network learned them.
+
+    Args:
+        cfg: As loaded.
+        config: Its path, for the error.
+        work_dir: Of the run.
+
+    Raises:
+        StateError: Its query pipeline was edited since.
+    """
+    from segal.config.load import load_config
+    from segal.errors import StateError, short
+    from segal.experiment.trained import differing_step
+
+    begun = work_dir / 'config.py'
+    if not begun.is_file():
+        return
+    steps = differing_step(load_config(str(begun)), cfg)
+    if steps is not None:
+        raise StateError(
+            f'{config}: wanted the query pipeline that {work_dir} was trained '
+            f'with, got {short(steps[1])} in place of {short(steps[0])}; take '
+            f'the change back, or name {work_dir} in place of the config'
+        )
 
 
 def last_network(work_dir: Path) -> Path:

@@ -7,14 +7,11 @@ much memory as its weights.
 from __future__ import annotations
 
 import copy
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmcv import Config
@@ -27,22 +24,14 @@ from segal.errors import ConfigError, StateError, short
 from segal.experiment.trained import (
     build_plain,
     class_count,
+    differing_step,
     meta_in,
+    name_classes,
     test_pipeline_of,
 )
 from segal.model_wrapper import ModelWrapper
 from segal.models.weights import fill_network, network_tensors
 from segal.openmmlab.loading import load_file
-from segal.openmmlab.pipelines import entries
-
-_FORMATS = (
-    'Collect',
-    'DefaultFormatBundle',
-    'ImageToTensor',
-    'LoadAnnotations',
-    'ToTensor',
-)
-"""Steps of a pipeline that change no pixel of an image."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +79,15 @@ class Committee:
                 f'{where}: wanted a network of the {len(self.classes)} '
                 f'classes of data.train, got one of {count}; name another'
             )
-        ours = _pixel_steps(self.cfg.data.query.pipeline)
         pipeline, _ = test_pipeline_of(cfg)
-        theirs = _pixel_steps(pipeline) or ours
-        for step, other in zip_longest(ours, theirs):
-            if step != other:
-                found.append(
-                    f'{where}: wanted the query pipeline of this config, '
-                    'since one image is shown to all of a committee; got '
-                    f'{short(other)} in place of {short(step)}; name a '
-                    'network that learnt from such images'
-                )
-                break
+        other = pipeline and differing_step(self.cfg, cfg)
+        if other:
+            found.append(
+                f'{where}: wanted the query pipeline of this config, since '
+                'one image is shown to all of a committee; got '
+                f'{short(other[1])} in place of {short(other[0])}; name a '
+                'network that learnt from such images'
+            )
         return found
 
     def check(self) -> None:
@@ -161,12 +147,12 @@ class Committee:
         path = member.path(round)
         where = f'{member.where}.checkpoint'
         weights: dict[str, Tensor] | None = None
-        with ranks.together():
-            if ranks.is_main():
-                weights = self._read(path, where, member.each_round)
         cfg = self.cfg
         if member.config is not None:
             cfg = load_config(member.config)
+        with ranks.together():
+            if ranks.is_main():
+                weights = self._read(path, where, member.each_round, cfg)
         model = build_plain(copy.deepcopy(cfg), self.device)
         try:
             fill_network(model, ranks.broadcast(weights), str(path))
@@ -175,9 +161,12 @@ class Committee:
         return model
 
     def _read(
-        self, path: Path, where: str, each_round: bool
+        self, path: Path, where: str, each_round: bool, cfg: Config
     ) -> dict[str, Tensor]:
-        """Read the weights of a checkpoint with the same classes."""
+        """Read the weights of a checkpoint with the same classes.
+
+        Where it names none, those that its ``cfg`` names count.
+        """
         if not path.is_file():
             raise StateError(
                 f'{where}: wanted a checkpoint, but there is no {path}; '
@@ -195,6 +184,11 @@ class Committee:
         except StateError as error:
             raise StateError(f'{where}: {error}') from error
         classes = meta_in(content).get('CLASSES')
+        if not classes and cfg is not self.cfg:
+            count = len(self.classes)
+            classes, _ = name_classes(cfg, {}, count)
+            if classes == tuple(f'class_{i}' for i in range(count)):
+                classes = None  # nobody names them
         if classes and tuple(map(str, classes)) != self.classes:
             raise StateError(
                 f'{where}: wanted a network of the classes {self.classes}, '
@@ -202,16 +196,3 @@ class Committee:
                 'another'
             )
         return weights
-
-
-def _pixel_steps(pipeline: Any) -> list[dict[str, Any]]:
-    """List the steps of a test pipeline that decide what a network sees."""
-    steps = []
-    for step in entries(pipeline):
-        plain = json.loads(json.dumps(step, default=str))
-        inner = plain.pop('transforms', None)
-        if not isinstance(plain, Mapping) or plain.get('type') in _FORMATS:
-            continue
-        steps.append(dict(plain))
-        steps += _pixel_steps(inner)
-    return steps

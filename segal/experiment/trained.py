@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os.path as osp
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,15 @@ from segal.models.weights import fill_network, network_tensors
 from segal.openmmlab.built import building
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import clean_query, drop_masks, entries
+
+_FORMATS = (
+    'Collect',
+    'DefaultFormatBundle',
+    'ImageToTensor',
+    'LoadAnnotations',
+    'ToTensor',
+)
+"""Steps of a pipeline that change no pixel of an image."""
 
 _SETS = ('query', 'test', 'val', 'train')
 
@@ -162,6 +173,35 @@ def test_pipeline_of(cfg: Config) -> tuple[Any, list[str]]:
     alone = Config(dict(data=dict(query=dict(pipeline=found))))
     notes = drop_masks(alone) + clean_query(alone)
     return alone.data.query.pipeline, notes
+
+
+def differing_step(one: Config, other: Config) -> tuple[Any, ...] | None:
+    """Find the first step by which two configs show an image differently.
+
+    Args:
+        one: As loaded, with a pipeline that :func:`test_pipeline_of` finds.
+        other: The same.
+
+    Returns:
+        The step of each, None for one that has none there; None where the
+        networks see the same.
+    """
+    steps = (_pixel_steps(test_pipeline_of(cfg)[0]) for cfg in (one, other))
+    pairs = zip_longest(*steps)
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)
+
+
+def _pixel_steps(pipeline: Any) -> list[dict[str, Any]]:
+    """List the steps of a test pipeline that decide what a network sees."""
+    steps = []
+    for step in entries(pipeline):
+        plain = json.loads(json.dumps(step, default=str))
+        inner = plain.pop('transforms', None)
+        if not isinstance(plain, Mapping) or plain.get('type') in _FORMATS:
+            continue
+        steps.append(dict(plain))
+        steps += _pixel_steps(inner)
+    return steps
 
 
 def _data_sets(

@@ -106,6 +106,14 @@ def test_the_config_of_an_experiment_names_its_last_round(tmp_path, capsys):
     assert (tmp_path / 'first/images.csv').read_text() != (
         out / 'images.csv'
     ).read_text()
+    capsys.readouterr()
+    config.write_text(config.read_text().replace('[120.0] * 3', '[0.0] * 3'))
+    predict(config, root / 'images', tmp_path / 'edited', code=4)
+    assert "got {'type': 'Normalize', 'mean': [0.0" in capsys.readouterr().err
+    predict(work_dir, root / 'images', tmp_path / 'as_trained')
+    assert (tmp_path / 'as_trained/images.csv').read_text() == (
+        out / 'images.csv'
+    ).read_text()
 
 
 def test_nothing_is_written_over(place, tmp_path, capsys):  # noqa: F811
