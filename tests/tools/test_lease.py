@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mmcv
 import pytest
 
 from segal.commands.lease import Lease, main
@@ -17,6 +18,7 @@ from segal.lease import kept
 from segal.lease.plan import Run, check_border, read_plan
 from segal.train_active_learning import main as train
 from segal.train_active_learning import parse
+from tests.bad_input.experiment import Experiment, picture
 from tests.tiny import write_config, write_images
 from tests.tools.load import ROOT
 
@@ -240,6 +242,19 @@ def test_what_is_kept_is_whole_or_refused(tmp_path):
 
 
 @pytest.mark.slow
+def test_files_that_were_replaced_meanwhile_are_refused(tmp_path, capfd):
+    x = Experiment.begin(tmp_path)
+    assert x.run() == 0
+    (tmp_path / 'kept').mkdir()
+    kept.keep([x.work_dir], [], tmp_path / 'kept')
+    kept.bring_back(tmp_path / 'kept', tmp_path / 'elsewhere')
+    x.command = ['tiny.py', '--work-dir', 'elsewhere/run']
+    picture(x.image(), 255 - mmcv.imread(str(x.image())))
+    assert x.run() == 4
+    said = capfd.readouterr().err
+    assert '1 with another file (CustomDataset/images/03.png)' in said
+
+
 def test_it_is_rehearsed_as_a_command(config, tmp_path):
     plan = tmp_path / 'plan.toml'
     plan.write_text(f'[[run]]\nname = "a"\nconfig = "{config}"\n')
