@@ -26,6 +26,7 @@ import segal.features.pretraining
 import segal.models  # noqa: F401  (fills the registries)
 from segal.active.dataset.listing import build_listed
 from segal.active.dataset.pool import Pool, open_pool
+from segal.active.dataset.read_files import checksum
 from segal.active.dataset.sampler import RoundBatchSampler
 from segal.config.network import sync_bn_on_cpu
 from segal.distributed import stopping
@@ -178,7 +179,11 @@ class _Training:
             build_views(ssl.data.train.to_dict()), names, request.seed
         )
         self.options = dict(
-            asdict(request), model=ssl.model.to_dict(), images=names
+            asdict(request),
+            model=ssl.model.to_dict(),
+            images=names,
+            files=[checksum(pool.file(name)) for name in names],
+            views=ssl.data.train.to_dict()['pipelines'],
         )
         del self.options['workers']
         self.epochs: list[dict[str, float]] = []

@@ -241,7 +241,6 @@ def test_what_is_kept_is_whole_or_refused(tmp_path):
         kept.bring_back(to, tmp_path / 'another')
 
 
-@pytest.mark.slow
 def test_files_that_were_replaced_meanwhile_are_refused(tmp_path, capfd):
     x = Experiment.begin(tmp_path)
     assert x.run() == 0
@@ -255,6 +254,7 @@ def test_files_that_were_replaced_meanwhile_are_refused(tmp_path, capfd):
     assert '1 with another file (CustomDataset/images/03.png)' in said
 
 
+@pytest.mark.slow
 def test_it_is_rehearsed_as_a_command(config, tmp_path):
     plan = tmp_path / 'plan.toml'
     plan.write_text(f'[[run]]\nname = "a"\nconfig = "{config}"\n')

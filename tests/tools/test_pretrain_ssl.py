@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import mmcv
 import pytest
 import torch
 
@@ -25,10 +26,12 @@ def root(tmp_path):
     return tmp_path
 
 
-def run(root, out, *options, epochs=3):
+def run(root, out, *options, epochs=3, mean=120.0):
+    config = write_config(root)
+    config.write_text(config.read_text().replace('[120.0]', f'[{mean}]'))
     return tool.main(
         [
-            str(write_config(root)),
+            str(config),
             *('--out', str(out)),
             *('--epochs', str(epochs)),
             *SMALL,
@@ -85,6 +88,12 @@ def test_a_killed_training_ends_the_same(
     assert same(content(whole)['state_dict'], a['state_dict'])
     assert run(root, whole, *options, epochs=4) == 4
     assert 'with other epochs' in capsys.readouterr().err
+    assert run(root, whole, *options, mean=0.0) == 4
+    assert 'with other views' in capsys.readouterr().err
+    path = root / 'images' / '03.png'
+    mmcv.imwrite(255 - mmcv.imread(str(path)), str(path))
+    assert run(root, whole, *options) == 4
+    assert 'with other files' in capsys.readouterr().err
 
 
 def test_experiments_take_the_weights_as_they_are(root, tmp_path):
