@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -183,7 +184,7 @@ class _Training:
             model=ssl.model.to_dict(),
             images=names,
             files=[checksum(pool.file(name)) for name in names],
-            views=ssl.data.train.to_dict()['pipelines'],
+            views=json.dumps(ssl.data.train.pipelines),
         )
         del self.options['workers']
         self.epochs: list[dict[str, float]] = []
