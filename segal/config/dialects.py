@@ -8,6 +8,7 @@ from typing import Any
 from mmcv import Config
 
 from segal.config.shapes import find, mapping
+from segal.errors import short
 
 _LEFT_BY_MMSEG = ('max_iters', 'max_epochs')
 _LENGTH = 'workflow and sample_rounds say how long training lasts'
@@ -29,19 +30,21 @@ _TRAIN_LENGTHS = (
 )
 
 
-def translate_keys(cfg: Config) -> list[str]:
+def translate_keys(cfg: Config) -> tuple[list[str], list[str]]:
     """Translate old keys, in place.
 
     Returns:
-        One note for each translation.
+        A problem for each key that was written in both ways with two values,
+        and one note for each translation.
     """
     active, runner = cfg.get('active_learning'), cfg.get('runner')
+    problems: list[str] = []
     notes = []
     if isinstance(active, Mapping):
-        notes += _settings(active)
+        notes += _settings(active, problems)
     if isinstance(active, Mapping) and isinstance(runner, Mapping):
-        notes += _sample_mode(active, runner)
-        notes += _region(active, runner)
+        notes += _sample_mode(active, runner, problems)
+        notes += _region(active, runner, problems)
     if isinstance(runner, Mapping):
         left = [key for key in _LEFT_BY_MMSEG if key in runner]
         for key in left:
@@ -54,17 +57,38 @@ def translate_keys(cfg: Config) -> list[str]:
         if key in cfg:
             del cfg._cfg_dict[key]
             notes.append(f'{key}: ignored, {why}')
-    return notes
+    return problems, notes
 
 
-def _settings(active: Any) -> list[str]:
+def _move(
+    key: str, value: Any, section: Any, new: str, problems: list[str]
+) -> None:
+    """Write a value of an old key under its new one, if there is none."""
+    last = new.rpartition('.')[2]
+    known = section.setdefault(last, value)
+    if known != value:
+        problems.append(
+            f'{key}: wanted {new} alone, as which it is read, got two values, '
+            f'{short(value)} and {short(known)}; leave out one of the two'
+        )
+
+
+def _settings(active: Any, problems: list[str]) -> list[str]:
     """Translate ``pixel_based_settings``, and drop the total budget."""
     notes = []
     for unit in ('image', 'pixel'):
         old = f'{unit}_based_settings'
         if old in active:
             settings = active.setdefault('settings', type(active)())
-            settings.setdefault(unit, active.pop(old))
+            new = f'active_learning.settings.{unit}'
+            given, known = active.pop(old), settings.get(unit)
+            if isinstance(given, Mapping) and isinstance(known, Mapping):
+                for key, value in given.items():
+                    where = f'active_learning.{old}.{key}'
+                    _move(where, value, known, f'{new}.{key}', problems)
+            else:
+                where = f'active_learning.{old}'
+                _move(where, given, settings, new, problems)
             notes.append(
                 f'active_learning.{old}: read as '
                 f'active_learning.settings.{unit}'
@@ -80,15 +104,15 @@ def _settings(active: Any) -> list[str]:
     return notes
 
 
-def _sample_mode(active: Any, runner: Any) -> list[str]:
+def _sample_mode(active: Any, runner: Any, problems: list[str]) -> list[str]:
     if 'sample_mode' not in active:
         return []
-    mode = active.pop('sample_mode')
-    runner.setdefault('sample_mode', mode)
-    return ['active_learning.sample_mode: read as runner.sample_mode']
+    old, new = 'active_learning.sample_mode', 'runner.sample_mode'
+    _move(old, active.pop('sample_mode'), runner, new, problems)
+    return [f'{old}: read as {new}']
 
 
-def _region(active: Any, runner: Any) -> list[str]:
+def _region(active: Any, runner: Any, problems: list[str]) -> list[str]:
     """Translate settings of regions: squares, with budgets in pixels."""
     region = find(active, 'settings.region')[1]
     if region is None:
@@ -107,9 +131,10 @@ def _region(active: Any, runner: Any) -> list[str]:
     region['shape'] = type(region)(type='Squares', radius=region.pop('radius'))
     region.setdefault('budget_unit', 'pixels')
     if 'initial_label_pixels' in region:
-        region.setdefault(
-            'initial_label_regions', region.pop('initial_label_pixels')
-        )
+        where = 'active_learning.settings.region.initial_label_'
+        old = region.pop('initial_label_pixels')
+        new = f'{where}regions'
+        _move(f'{where}pixels', old, region, new, problems)
     if region.get('ignore_index') == 255:
         del region['ignore_index']
     return [

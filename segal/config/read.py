@@ -74,7 +74,7 @@ def _read(
     cfg: Config,
 ) -> tuple[ActiveLearningConfig | None, list[str], list[str]]:
     """Translate and read a config; see :func:`read_config`."""
-    notes = dialects.translate_keys(cfg)
+    written_twice, notes = dialects.translate_keys(cfg)
     problems, translated = old_heuristics.translate_heuristic(cfg)
     notes += translated
     notes += pipelines.unwrap_datasets(cfg)
@@ -84,7 +84,8 @@ def _read(
     inherited = waiting_inherited(cfg)
     values = Values(cfg)
     config = _active_learning(values, inherited, notes)
-    return config, problems + values.problems, notes
+    problems = [*written_twice, *problems, *values.problems]
+    return config, problems, notes
 
 
 def _active_learning(

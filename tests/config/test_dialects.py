@@ -238,6 +238,24 @@ def test_settings_from_before_settings():
     assert sum('active_learning.' in note for note in notes) == 4
 
 
+def test_a_value_that_is_written_in_both_ways_is_refused():
+    """A base has the new key, and the config that is based on it the old."""
+    pixel = dict(query_size=20, initial_label_pixels=20)
+    cfg = minimal(
+        active_learning__pixel_based_settings=dict(pixel, query_size=10),
+        active_learning__settings=dict(pixel=pixel),
+        active_learning__sample_mode='image',
+        runner__sample_mode='pixel',
+    )
+    settings, mode = read_config(cfg)[1]
+    assert settings.startswith(
+        'active_learning.pixel_based_settings.query_size: wanted '
+        'active_learning.settings.pixel.query_size alone'
+    )
+    assert 'runner.sample_mode alone' in mode
+    assert "got two values, 'image' and 'pixel'" in mode
+
+
 def test_regions_from_before_shapes():
     """Squares of a radius, and budgets that count pixels."""
     _, config, notes = read(
