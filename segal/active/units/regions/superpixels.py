@@ -98,6 +98,8 @@ class Superpixels(Partition):
         """Read what was computed before, (H, W); None where it is no use."""
         try:
             with Image.open(path) as png:
+                png.verify()  # its checksums, which reading it passes over
+            with Image.open(path) as png:
                 labels = np.array(png)
         except (OSError, SyntaxError, ValueError):
             return None
