@@ -20,6 +20,8 @@ from segal.arguments import at_least, make_parser, with_exit_codes
 if TYPE_CHECKING:
     from mmcv import Config
 
+    from segal.active.dataset.pool import Pool
+
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     checkpoint = args.checkpoint or last_network(work_dir)
     check_out(args.out, args.images_dir)
     trained, pool, notes = open_trained(cfg, checkpoint, args.images_dir)
-    for note in notes:
+    for note in [*notes, *other_kinds(pool, work_dir)]:
         sys.stderr.write(f'note: {note}\n')
     begin = time.perf_counter()
     found = predict.predict_folder(
@@ -105,6 +107,29 @@ def check_unchanged(cfg: Config, config: Path, work_dir: Path) -> None:
             f'with, got {short(steps[1])} in place of {short(steps[0])}; take '
             f'the change back, or name {work_dir} in place of the config'
         )
+
+
+def other_kinds(pool: Pool, work_dir: Path) -> list[str]:
+    """Note images of other types, channels or bits than a run learned from.
+
+    Args:
+        pool: The images.
+        work_dir: Of the run.
+    """
+    from segal.active.dataset.pool import read_sizes
+    from segal.active.images.view import PLAIN, Content
+
+    known = {Content(*row[-3:]) for row in read_sizes(work_dir).values()}
+    kinds = [pool.contents.get(image.name, PLAIN) for image in pool]
+    learned = ' or '.join(sorted({one.words for one in known}))
+    return [
+        f'{kinds.count(kind)} images are {kind.words}'
+        + ' of files with more bits' * kind.stretched
+        + f'; {work_dir} learned from images of {learned}: their values '
+        'enter the network on another scale'
+        for kind in sorted(set(kinds) - known)
+        if known
+    ]
 
 
 def last_network(work_dir: Path) -> Path:

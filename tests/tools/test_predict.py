@@ -1,6 +1,8 @@
 """Masks for a folder of images, from the network of a run."""
 
 import csv
+import json
+import shutil
 
 import mmcv
 import numpy as np
@@ -114,6 +116,25 @@ def test_the_config_of_an_experiment_names_its_last_round(tmp_path, capsys):
     assert (tmp_path / 'as_trained/images.csv').read_text() == (
         out / 'images.csv'
     ).read_text()
+
+
+def test_images_of_another_kind_than_the_run_learned_from_are_noted(
+    place,  # noqa: F811
+    tmp_path,
+    capsys,
+):
+    row = [24, 32, 100, 0, 0, 'uint16', 3, True]
+    (tmp_path / 'pool_sizes.json').write_text(json.dumps({'a.png': row}))
+    shutil.copy(place / 'data/tiny_pixel.py', tmp_path / 'config.py')
+    network = ('--checkpoint', place / 'tiny.pth')
+    rows = predict(tmp_path, place / 'pool', tmp_path / 'out', *network)
+    said = capsys.readouterr().err
+    assert f'{len(rows)} images are uint8, 3 channels' in said
+    assert 'learned from images of uint16, 3 channels' in said
+    row[-3:] = ['uint8', 3, False]
+    (tmp_path / 'pool_sizes.json').write_text(json.dumps({'a.png': row}))
+    predict(tmp_path, place / 'pool', tmp_path / 'again', *network)
+    assert 'learned from' not in capsys.readouterr().err
 
 
 def test_nothing_is_written_over(place, tmp_path, capsys):  # noqa: F811
