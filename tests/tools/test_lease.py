@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mmcv
 import pytest
 
 from segal.commands.lease import Lease, main
@@ -18,7 +17,6 @@ from segal.lease import kept
 from segal.lease.plan import Run, check_border, read_plan
 from segal.train_active_learning import main as train
 from segal.train_active_learning import parse
-from tests.bad_input.experiment import Experiment, picture
 from tests.tiny import write_config, write_images
 from tests.tools.load import ROOT
 
@@ -239,19 +237,6 @@ def test_what_is_kept_is_whole_or_refused(tmp_path):
     parts[1].write_bytes(b'other')
     with pytest.raises(StateError, match='copy all of its files anew'):
         kept.bring_back(to, tmp_path / 'another')
-
-
-def test_files_that_were_replaced_meanwhile_are_refused(tmp_path, capfd):
-    x = Experiment.begin(tmp_path)
-    assert x.run() == 0
-    (tmp_path / 'kept').mkdir()
-    kept.keep([x.work_dir], [], tmp_path / 'kept')
-    kept.bring_back(tmp_path / 'kept', tmp_path / 'elsewhere')
-    x.command = ['tiny.py', '--work-dir', 'elsewhere/run']
-    picture(x.image(), 255 - mmcv.imread(str(x.image())))
-    assert x.run() == 4
-    said = capfd.readouterr().err
-    assert '1 with another file (CustomDataset/images/03.png)' in said
 
 
 @pytest.mark.slow
