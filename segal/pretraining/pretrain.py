@@ -27,13 +27,12 @@ import segal.features.pretraining
 import segal.models  # noqa: F401  (fills the registries)
 from segal.active.dataset.listing import build_listed
 from segal.active.dataset.pool import Pool, open_pool
-from segal.active.dataset.read_files import checksum
 from segal.active.dataset.sampler import RoundBatchSampler
 from segal.config.network import sync_bn_on_cpu
 from segal.distributed import stopping
 from segal.errors import ConfigError, StateError
 from segal.experiment.data import missing_paths
-from segal.files import replace_file, replace_json
+from segal.files import checksum, replace_file, replace_json
 from segal.openmmlab.built import building
 from segal.openmmlab.loading import load_file
 from segal.openmmlab.pipelines import clean_query, drop_masks, unwrap_datasets
