@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from segal.errors import StateError
@@ -108,3 +109,22 @@ def checksum(path: Path | str) -> int:
         start = file.read(_END)
         file.seek(max(_END, os.fstat(file.fileno()).st_size - _END))
         return zlib.crc32(file.read(), zlib.crc32(start))
+
+
+def png_names(images: Sequence[str]) -> dict[str, str]:
+    """Name a PNG for each image: ``a.jpg`` -> ``a.png``.
+
+    Images whose names differ in the suffix alone keep it: ``a.jpg.png``.
+    Where that is the PNG of another image, all keep it.
+    """
+    bare = {
+        image: str(PurePosixPath(image).with_suffix('')) for image in images
+    }
+    taken = Counter(bare.values())
+    names = {
+        image: f'{image if taken[stem] > 1 else stem}.png'
+        for image, stem in bare.items()
+    }
+    if len(set(names.values())) < len(names):
+        return {image: f'{image}.png' for image in images}
+    return names

@@ -426,6 +426,26 @@ def test_label_maps_are_those_of_mmseg(template, work_dir):
             np.testing.assert_array_equal(np.array(png), store.draw(name))
 
 
+def test_no_image_takes_the_label_map_of_another(tmp_path):
+    names = ('a.jpg', 'a.png', 'a.png.jpg')
+    pool = [PoolImage(name, (2, 3 + i)) for i, name in enumerate(names)]
+    store = LabelStore(tmp_path / 'labels', pool, EXPERIMENT)
+    selection = Selection(
+        0, 'image', {name: np.empty(0, np.int64) for name in names}
+    )
+    answers = {
+        image.name: ImageAnswers(np.full(image.size, i, np.uint8))
+        for i, image in enumerate(pool)
+    }
+    store.append(Answers(selection, answers))
+    done = export(store, CLASSES, tmp_path / 'out', ['maps'])
+    assert done.label_maps == 3
+    for image in pool:
+        png = tmp_path / 'out' / 'label_maps' / f'{image.name}.png'
+        with Image.open(png) as label_map:
+            np.testing.assert_array_equal(label_map, store.draw(image.name))
+
+
 @pytest.mark.parametrize(
     ('only', 'there'), [('jsonl', 'labels.jsonl'), ('maps', 'label_maps')]
 )

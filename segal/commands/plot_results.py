@@ -25,6 +25,7 @@ from segal.errors import StateError
 
 if TYPE_CHECKING:
     from segal.report.evidence import Evidence
+    from segal.report.run import Run
 
 
 @with_exit_codes
@@ -63,12 +64,14 @@ def read(paths: Sequence[Path]) -> tuple[Evidence, str]:
     """Read the runs of several files, and the title of the picture.
 
     Raises:
-        StateError: A file is no ``results.json``.
+        StateError: A file is no ``results.json``, or several tell of other
+            fully supervised runs.
     """
     from segal.report.evidence import Evidence
     from segal.report.results import evidence_of
 
-    runs, full, names = [], [], []
+    runs, names = [], []
+    full: dict[Path, list[Run]] = {}
     for path in paths:
         try:
             results = json.loads(path.read_text())
@@ -80,14 +83,27 @@ def read(paths: Sequence[Path]) -> tuple[Evidence, str]:
                 f'({type(error).__name__}: {error}); collect it anew'
             ) from error
         names.append(name)
-        full += found.full
+        if found.full:
+            full[path] = found.full
         runs += [
             replace(run, heuristic=f'{run.heuristic} ({name})')
             if len(paths) > 1
             else run
             for run in found.runs
         ]
-    return Evidence(runs, full), names[0] if len(names) == 1 else ''
+    first, *others = full.values() or [[]]
+    if any(_curves(one) != _curves(first) for one in others):
+        raise StateError(
+            f'{", ".join(map(str, full))}: wanted one full supervision for '
+            f'all files, got {len(full)}, which one line cannot show; collect '
+            'all but one of them without --full'
+        )
+    return Evidence(runs, first), names[0] if len(names) == 1 else ''
+
+
+def _curves(runs: Sequence[Run]) -> list[list[float | None]]:
+    """Return the mIoU of each run and round, in per cent."""
+    return [run.curve for run in runs]
 
 
 def renamed(evidence: Evidence, pairs: Sequence[str]) -> Evidence:

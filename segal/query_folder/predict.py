@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from segal.active.dataset.pool import Pool
 from segal.active.scoring import Scorer
 from segal.errors import StateError
 from segal.experiment.trained import Trained
-from segal.files import replace_file, whole_file
+from segal.files import png_names, replace_file, whole_file
 from segal.query_folder.folder import path_of
 from segal.visualization.marks import Marks
 from segal.visualization.pictures import Scene, overlay
@@ -67,7 +66,8 @@ def predict_folder(
     Raises:
         StateError: A mask cannot be written.
     """
-    masks = _mask_names([path_of(pool, image.name) for image in pool])
+    names = png_names([path_of(pool, image.name) for image in pool])
+    masks = {image: f'masks/{name}' for image, name in names.items()}
     colours = np.asarray(pool.dataset.PALETTE, np.uint8)
     scorer = Scorer(pool, 0, batch, workers)
     found = []
@@ -92,25 +92,6 @@ def predict_folder(
             )
         )
     return sorted(found, key=lambda one: (one.confidence, one.image))
-
-
-def _mask_names(images: Sequence[str]) -> dict[str, str]:
-    """Name a mask for each image: ``a.jpg`` -> ``masks/a.png``.
-
-    Images whose names differ in the suffix alone keep it: ``masks/a.jpg.png``.
-    Where that is the mask of another image, all keep it.
-    """
-    bare = {
-        image: str(PurePosixPath(image).with_suffix('')) for image in images
-    }
-    taken = Counter(bare.values())
-    names = {
-        image: f'masks/{image if taken[stem] > 1 else stem}.png'
-        for image, stem in bare.items()
-    }
-    if len(set(names.values())) < len(names):
-        return {image: f'masks/{image}.png' for image in images}
-    return names
 
 
 def _write_mask(

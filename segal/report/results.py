@@ -75,7 +75,9 @@ def evidence_of(results: dict[str, Any]) -> Evidence:
             planned=len(one['rounds']) + (not one['finished']),
             config={},
             pool=pool,
-            budgets=tuple(row['requested'] for row in one['rounds']),
+            budgets=tuple(
+                row.get('budget', row['requested']) for row in one['rounds']
+            ),
             bought=None,
             machine=one['machine'],
         )
@@ -170,6 +172,8 @@ def _run(label: str, run: Run) -> dict[str, Any]:
         rounds=[
             {key: row.get(key) for key in keys}
             | dict(
+                unit=run.unit,
+                budget=run.budgets[at],
                 labels_per_image=run.per_image[at],
                 share=run.share[at],
                 requested=row['total']['requested'],

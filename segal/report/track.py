@@ -128,10 +128,11 @@ def _asked(
         images = [float(row['total']['images']) for row in rows]
         left = float(pool['images'] - total['images'])
         return 'image', np.diff(images, prepend=0).tolist(), left
-    if all('regions' in row for row in rows):
-        return 'region', [float(row['regions']) for row in rows], None
-    requested = [float(row['total']['requested']) for row in rows]
     left = float(pool['pixels'] - total['requested'])
+    if all('regions' in row for row in rows):
+        regions = [float(row['regions']) for row in rows]
+        return 'region', regions, None if left else 0.0
+    requested = [float(row['total']['requested']) for row in rows]
     return 'pixel', np.diff(requested, prepend=0).tolist(), left
 
 

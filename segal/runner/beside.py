@@ -77,8 +77,10 @@ def _is_random(config: dict[str, Any]) -> bool:
 
 def _asked_alike(one: Row, other: Row) -> bool:
     """Check that two runs asked as much until a round."""
-    return one.get('unit') == other.get('unit') and (
-        one['total']['requested'] == other['total']['requested']
+    unit = one.get('unit')
+    asked = 'images' if unit == 'image' else 'requested'
+    return unit == other.get('unit') and (
+        one['total'][asked] == other['total'][asked]
     )
 
 

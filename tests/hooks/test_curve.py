@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -153,6 +154,22 @@ def test_random_and_full_supervision_in_the_same_folder_are_drawn(
         'this run', 'random', 'full supervision',
     ]  # fmt: skip
     assert axes.get_ylim()[0] < 30 < 80 < axes.get_ylim()[1]
+
+
+def test_random_that_asked_as_many_images_of_other_sizes_is_drawn(tmp_path):
+    rows, others = ([row(0, 0.4)] for _ in range(2))
+    for some, pixels in ((rows, 300), (others, 500)):
+        some[0] |= {'unit': 'image'}
+        some[0]['total'] |= {'requested': pixels, 'images': 3}
+    own = write_beside(tmp_path / 'own', rows)
+    write_beside(tmp_path / 'random', others, heuristic='random')
+    assert [one['mIoU'] for one in runs_beside(tmp_path / 'own', own)[0]] == [
+        0.4
+    ]
+    others[0]['total']['images'] = 2
+    shutil.rmtree(tmp_path / 'random')
+    write_beside(tmp_path / 'random', others, heuristic='random')
+    assert runs_beside(tmp_path / 'own', own)[0] == []
 
 
 def test_runs_that_differ_in_more_are_not_drawn(tmp_path):

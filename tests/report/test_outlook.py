@@ -140,6 +140,10 @@ def test_images_and_regions_are_counted(tmp_path):
     rows = [dict(row, unit='region', regions=5) for row in read_rounds(run)]
     assert track_of(rows).unit == 'region'
     assert track_of(rows).asked == (5, 10, 15)
+    assert track_of(rows).left is None
+    rows[-1]['total']['requested'] = rows[-1]['pool']['pixels']
+    done = look_ahead(track_of(rows))
+    assert (done.ahead, done.why) == ((), 'the whole pool is labelled')
 
 
 def test_full_supervision_lies_beside_the_run_or_is_named(run, capsys):

@@ -12,7 +12,9 @@ from made_up import write_run
 from PIL import Image
 
 from segal.commands import plot_results
+from segal.commands.collect_results import collect
 from segal.errors import StateError
+from segal.rounds import plain, read_rounds, write_rounds
 from tests.tools.load import tool
 
 COMMIT = 40 * 'a'
@@ -158,7 +160,8 @@ def test_two_experiments_in_one_picture(
     content = json.loads(results.read_text())
     for run in content['runs']:
         for row in run['rounds']:
-            row['mIoU'] += 0.1 + 0.01 * run['seed']
+            if run['heuristic'] != 'full supervision':
+                row['mIoU'] += 0.1 + 0.01 * run['seed']
     other = tmp_path / 'ours' / 'results.json'
     other.parent.mkdir()
     other.write_text(json.dumps(content | dict(experiment='ours')))
@@ -175,6 +178,33 @@ def test_two_experiments_in_one_picture(
     assert 'wanted one of Margin (ours), Margin (reduced)' in (
         capsys.readouterr().err
     )
+
+
+def test_full_supervision_of_several_files_is_one(results, tmp_path):
+    content = json.loads(results.read_text())
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(content))
+    evidence, _ = plot_results.read([results, other])
+    assert evidence.full_miou == [60, 62]
+    content['runs'][-1]['rounds'][-1]['mIoU'] = 0.9
+    other.write_text(json.dumps(content))
+    with pytest.raises(StateError, match='one full supervision for all'):
+        plot_results.read([results, other])
+
+
+def test_whole_images_of_other_sizes_are_paired(tmp_path):
+    curves = {'margin': {0: (0.2, 0.4)}, 'random': {0: (0.2, 0.3)}}
+    folders = write_sweep(tmp_path, curves, unit='image')
+    rows = read_rounds(folders[0])
+    for row in rows:
+        row['total']['requested'] //= 2  # smaller images
+    write_rounds(folders[0], rows)
+    out = tmp_path / 'results.json'
+    out.write_text(json.dumps(plain(collect(folders, [], out))))
+    evidence, _ = plot_results.read([out])
+    assert evidence.budgets == (1, 2)
+    said = plot_results.differences(evidence, 'Random')
+    assert said[1] == 'Margin, 1 seeds: +0.00  +10.00  +5.00'
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{}', '{"runs": [{}]}'])

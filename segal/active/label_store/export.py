@@ -25,7 +25,6 @@ import json
 import math
 import os
 import shutil
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
@@ -36,7 +35,7 @@ from segal.active.label_store.file import LabelFile
 from segal.active.label_store.folder import LabelFolder
 from segal.active.label_store.store import LabelStore
 from segal.errors import StateError
-from segal.files import sync_folder
+from segal.files import png_names, sync_folder
 from segal.structures import LABELLED, REFUSED, VOID
 
 Part = Literal['jsonl', 'maps']
@@ -226,21 +225,16 @@ def _write_label_maps(store: LabelStore, folder: Path) -> int:
     As in mmseg, ``.png`` replaces the suffix of an image; it follows the
     suffix where two images would share a name.
     """
-    names = [PurePosixPath(image.name) for image in store.pool]
-    taken = Counter(name.with_suffix('.png') for name in names)
+    paths = png_names([image.name for image in store.pool])
     written = store.labelled_names()
-    for text in written:
-        name = PurePosixPath(text)
-        if name.is_absolute() or '..' in name.parts:
+    for name in written:
+        path = PurePosixPath(paths[name])
+        if path.is_absolute() or '..' in path.parts:
             raise StateError(
-                f'{text!r}: wanted an image name within the data set, got '
+                f'{name!r}: wanted an image name within the data set, got '
                 'one that leads out of it; export with --only jsonl'
             )
-        short = name.with_suffix('.png')
-        path = (
-            short if taken[short] == 1 else name.with_name(name.name + '.png')
-        )
         target = folder / 'label_maps' / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(store.draw(text)).save(target, 'PNG')
+        Image.fromarray(store.draw(name)).save(target, 'PNG')
     return len(written)
