@@ -129,4 +129,5 @@ class VisualizeHook(Hook):
         )
         folder = Path(report.work_dir) / self.dir
         save(rounds_sheet(moments), folder / 'rounds.png')
-        save_animation(rounds_frames(moments), folder / 'rounds.gif')
+        frames = rounds_frames(moments)
+        save_animation(frames, report.palette, folder / 'rounds.gif')

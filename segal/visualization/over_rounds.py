@@ -30,6 +30,7 @@ _STANDS = 1400, 3500
 """How long a frame, and the last one, is shown, in milliseconds."""
 
 _COLOURS = 192
+"""Colours of a frame of the animation, beside those of the classes."""
 
 Tile = tuple[Image.Image, list[str]]
 
@@ -130,12 +131,15 @@ def rounds_frames(moments: Sequence[Moment]) -> list[Image.Image]:
     return frames
 
 
-def save_animation(frames: Sequence[Image.Image], path: Path) -> Path:
-    """Write frames as a GIF that begins anew at its end."""
+def save_animation(
+    frames: Sequence[Image.Image], palette: NDArray[np.uint8], path: Path
+) -> Path:
+    """Write frames as a GIF that begins anew at its end.
+
+    The colours of the ``palette``, uint8 (C, 3), stay as they are.
+    """
     each, last = _STANDS
-    few = [
-        frame.quantize(_COLOURS, dither=Image.Dither.NONE) for frame in frames
-    ]
+    few = [_with_few_colours(frame, palette) for frame in frames]
     few[0].save(
         path,
         save_all=True,
@@ -144,6 +148,30 @@ def save_animation(frames: Sequence[Image.Image], path: Path) -> Path:
         loop=0,
     )
     return path
+
+
+def _with_few_colours(
+    frame: Image.Image, palette: NDArray[np.uint8]
+) -> Image.Image:
+    """Reduce a frame to 256 colours, among them those of its classes."""
+    few = frame.quantize(_COLOURS, dither=Image.Dither.NONE)
+    codes = _codes(np.asarray(frame))  # (H, W)
+    kept = np.intersect1d(_codes(palette), codes)[: 256 - _COLOURS]
+    table = np.zeros((256, 3), np.uint8)
+    shown = np.reshape(few.getpalette() or [], (-1, 3))[:_COLOURS]
+    table[: len(shown)] = shown
+    ends = _COLOURS + np.arange(len(kept))
+    table[ends] = kept[:, None] >> (16, 8, 0) & 255
+    pixels, exact = np.array(few), np.isin(codes, kept)
+    pixels[exact] = ends[np.searchsorted(kept, codes[exact])]
+    picture = Image.fromarray(pixels)
+    picture.putpalette(table.tobytes())
+    return picture
+
+
+def _codes(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Write colours (..., 3) as one number each."""
+    return colours.astype(np.int64) @ (1 << 16, 1 << 8, 1)
 
 
 def _beginning(scene: Scene, scale: float) -> list[Tile]:

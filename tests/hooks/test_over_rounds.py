@@ -32,6 +32,7 @@ from segal.visualization.over_rounds import (
     read_moments,
     rounds_frames,
     rounds_sheet,
+    save_animation,
     save_prediction,
 )
 from segal.visualization.pictures import Scene, errors_on, legend_of, panel
@@ -85,6 +86,20 @@ def test_a_run_leaves_a_sheet_and_an_animation_of_all_rounds(tmp_path):
     assert red[0] > red[1] > red[2] > 1000  # the network becomes better
     with Image.open(viz / 'rounds.png') as sheet:
         assert sheet.width > 4 * 256
+
+
+def test_an_animation_keeps_the_colours_of_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    palette = rng.integers(0, 256, (40, 3)).astype(np.uint8)
+    frames = rng.integers(0, 256, (2, 120, 160, 3)).astype(np.uint8)
+    frames[:, :3, 0:120:3] = palette  # small things in a colourful photo
+    path = tmp_path / 'rounds.gif'
+    save_animation([*map(Image.fromarray, frames)], palette, path)
+    with Image.open(path) as animation:
+        for number in range(2):
+            animation.seek(number)
+            shown = np.asarray(animation.convert('RGB'))
+            np.testing.assert_array_equal(shown[1, 0:120:3], palette)
 
 
 def test_the_same_rounds_give_the_same_bytes(tmp_path):
