@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segal.arguments import make_parser, with_exit_codes
+from segal.errors import ConfigError
 from segal.files import replace_json
 
 if TYPE_CHECKING:
@@ -44,34 +45,46 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Choose images, measure and compare them."""
+    """Choose images, measure and compare them.
+
+    Raises:
+        ConfigError: Two configs have the same name.
+    """
     import numpy as np
     import torch
 
     from segal.config import load_config
     from segal.report.first_draw import coverage, open_first_draw
+    from segal.report.statistics import mean_and_spread
     from segal.runner.machine import commit_of
 
     def opened(path: str) -> FirstDraw:
         return open_first_draw(load_config(path), args.cache, _LOGGER)
 
+    names = [Path(path).stem for path in args.configs]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            'wanted configs whose files have names of their own, got '
+            f'{", ".join(args.configs)}; rename one of those that share a name'
+        )
     ruler = opened(args.by)
     vectors, position = ruler.embeddings(), ruler.pool.position
     draws: dict[str, dict[int, list[str]]] = {}
-    for path in args.configs:
+    for name, path in zip(names, args.configs, strict=True):
         first = opened(path)
-        draws[Path(path).stem] = {
-            seed: first.names(seed) for seed in args.seeds
-        }
+        draws[name] = {seed: first.names(seed) for seed in args.seeds}
     found = {}
     for name, by_seed in draws.items():
         rows = [
-            coverage(vectors, np.array([position[x] for x in names]))
-            for names in by_seed.values()
+            coverage(vectors, np.array([position[x] for x in chosen]))
+            for chosen in by_seed.values()
         ]
+        spread = {
+            key: mean_and_spread(row[key] for row in rows) for key in _SHOWN
+        }
         found[name] = dict(
-            {key: float(np.mean([r[key] for r in rows])) for key in _SHOWN},
-            std={key: float(np.std([r[key] for r in rows])) for key in _SHOWN},
+            {key: mean for key, (mean, _) in spread.items()},
+            std={key: std for key, (_, std) in spread.items()},
             chosen=len(next(iter(by_seed.values()))),
             overlap_between_seeds=_mean_overlap(list(by_seed.values())),
             overlap={
