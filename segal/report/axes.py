@@ -21,22 +21,25 @@ class Axis:
         words: Label of the axis in a chart.
         curve: What an area is under, in words.
         values: Run -> its value at each round.
-        integer: Whether the values are whole numbers.
     """
 
     name: str
     words: str
     curve: str
     values: Across
-    integer: bool = False
 
 
-IMAGES = Axis(
+ASKED = Axis(
     'asked',
-    'labelled images',
+    'pixels asked',
     'the budget curve',
     lambda run: run.budgets,
-    integer=True,
+)
+IMAGES = Axis(
+    'images',
+    'labelled images',
+    'the curve over labelled images',
+    lambda run: [row['total']['images'] for row in run.rows],
 )
 PIXELS = Axis(
     'pixels',
@@ -62,8 +65,9 @@ def axis_of(evidence: Evidence) -> Axis:
     """Return the axis of the areas and of the tests on them."""
     if evidence.axis == 'cost':
         return cost_axis(evidence)
-    unit = 'images' if evidence.whole else 'pixels'
-    asked = replace(IMAGES, words=f'{unit} asked')
+    asked = ASKED
+    if evidence.whole:
+        asked = replace(ASKED, words='images asked')
     return dict(pixels=PIXELS, percent=SHARE).get(evidence.axis, asked)
 
 

@@ -15,6 +15,8 @@ from made_up import write_run
 from scipy.stats import ttest_rel
 
 from segal.errors import StateError
+from segal.report import charts
+from segal.report.axes import IMAGES, axis_of
 from segal.report.evidence import read_evidence
 from segal.report.page import FEW, terminal_table, write_report
 from segal.report.run import heuristic_label
@@ -262,6 +264,17 @@ def test_whole_images(tmp_path):
     assert '1 to 2 images asked' in text
     assert written.findings.rounds['budget'].tolist() == [1, 2] * 4
     assert page.outside == []
+
+
+def test_an_image_without_an_answer_is_asked_but_not_labelled(tmp_path):
+    run = write_run(tmp_path / 'run', miou=(0.1, 0.2), unit='image')
+    rows = read_rounds(run)
+    rows[1]['total']['images'] = 1  # nobody could tell
+    write_rounds(run, rows)
+    evidence = read_evidence([run])
+    (drawn,) = charts.curves(evidence, IMAGES).axes[0].get_lines()
+    assert drawn.get_xdata().tolist() == [1, 1]
+    assert axis_of(evidence).values(evidence.runs[0]) == (1, 2)
 
 
 def test_full_supervision(work_dirs, tmp_path):
