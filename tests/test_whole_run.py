@@ -225,8 +225,17 @@ def test_goes_on_within_a_phase(root, tmp_path, by_epoch, step):
     DONE.clear()
     with pytest.raises(KeyboardInterrupt):
         run(config, tmp_path / 'cut')
-    assert list((tmp_path / 'cut').rglob('resume_*.pth')) != []
+    snapshots = sorted((tmp_path / 'cut').rglob('resume_*.pth'))
+    assert snapshots != []
+    content = torch.load(snapshots[-1], weights_only=True)
+    assert min(content['seconds'].values()) >= 0 < content['seconds']['train']
+    content['seconds'] = dict(train=500.0, evaluation=200.0)
+    torch.save(content, snapshots[-1])
     assert run(config, tmp_path / 'cut') == 0
+    number = int(snapshots[-1].parent.name.removeprefix('round_'))
+    seconds = read_rounds(tmp_path / 'cut')[number]['seconds']
+    assert 500 < seconds['train'] < 600
+    assert 200 < seconds['evaluation'] < 300
     assert labels(tmp_path / 'cut') == labels(tmp_path / 'whole')
     assert without_times(tmp_path / 'cut') == without_times(tmp_path / 'whole')
     for number in range(3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,8 @@ class Training:
         evaluation: The hook that evaluates.
         wrapper: The network, for the query.
         keeps_optimizer: Whether ``final.pth`` has the optimizer's state.
+        before: Seconds of training and evaluation until the snapshot that
+            the phase goes on from; empty for a new phase.
     """
 
     runner: Any
@@ -69,6 +72,7 @@ class Training:
     evaluation: EvaluationHook
     wrapper: ModelWrapper
     keeps_optimizer: bool
+    before: Mapping[str, float]
 
     @property
     def source_images(self) -> int:
@@ -77,11 +81,19 @@ class Training:
 
     def run(self) -> dict[str, Any]:
         """Train, evaluate and save ``final.pth``."""
-        begin = time.perf_counter()
+        begin = time.perf_counter() - sum(self.before.values())
+        self.evaluation.seconds = self.before.get('evaluation', 0.0)
+
+        def seconds() -> dict[str, float]:
+            evaluation = self.evaluation.seconds
+            train = time.perf_counter() - begin - evaluation
+            return dict(train=train, evaluation=evaluation)
+
         runner = self.runner
+        runner.seconds = seconds
         ranks.check_same_state(self.wrapper.model, 'before training')
         runner.fit(self.loader)
-        seconds = time.perf_counter() - begin
+        took = seconds()
         ranks.sync_buffers(self.wrapper.model)
         with ranks.together():
             if ranks.is_main():
@@ -95,10 +107,7 @@ class Training:
         result = dict(
             iterations=runner.iter - runner.context.first_iter,
             metrics=self.evaluation.latest or runner.meta.get('metrics', {}),
-            seconds=dict(
-                train=seconds - self.evaluation.seconds,
-                evaluation=self.evaluation.seconds,
-            ),
+            seconds=took,
         )
         messages = runner.meta.get('hook_msgs', {})
         if 'best_score' in messages:
@@ -207,6 +216,7 @@ class PhaseBuilder:
             evaluation,
             ModelWrapper(model, self.device),
             self.config.keeps_optimizer,
+            (snapshot or {}).get('seconds') or {},
         )
 
     def _balance(self, model: nn.Module) -> None:

@@ -74,7 +74,9 @@ class SnapshotHook(Hook):
                 folder = Path(runner.work_dir)
                 save_checkpoint(
                     runner.checkpoint(epochs, iters)
-                    | dict(gradients=_pending(runner)),
+                    | dict(
+                        gradients=_pending(runner), seconds=runner.seconds()
+                    ),
                     folder / f'resume_{iters:08d}.pth',
                 )
                 for path in snapshots(folder)[KEPT:]:
