@@ -13,7 +13,7 @@ from tests.tiny import write_config, write_images
 
 ROOT = Path(__file__).parents[2]
 KINDS = ('round', 'train', 'evaluate', 'query', 'pictures', 'prepare')
-KINDS += ('checking the pool', 'log')
+KINDS += ('checking the pool', 'checking files', 'log')
 """How the lines begin that a screen may have, beside title and rows."""
 LOUD = """
 log_level = 'INFO'
