@@ -100,6 +100,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def stamp(path: Path | str) -> list[int]:
+    """Read the bytes of a file, and its modification time in ns."""
+    stat = os.stat(path)
+    return [stat.st_size, stat.st_mtime_ns]
+
+
 def checksum(path: Path | str) -> int:
     """Compute a checksum of both ends of a file; its size is known apart.
 

@@ -13,14 +13,8 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from segal.arguments import at_least, make_parser, with_exit_codes
-
-if TYPE_CHECKING:
-    from mmcv import Config
-
-    from segal.active.dataset.pool import Pool
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -63,11 +57,11 @@ def run(args: argparse.Namespace) -> None:
     if not args.run.is_dir():
         work_dir = work_dir_of(cfg, config)
         if not args.checkpoint:
-            check_unchanged(cfg, config, work_dir)
+            predict.check_unchanged(cfg, config, work_dir)
     checkpoint = args.checkpoint or last_network(work_dir)
     check_out(args.out, args.images_dir)
     trained, pool, notes = open_trained(cfg, checkpoint, args.images_dir)
-    for note in [*notes, *other_kinds(pool, work_dir)]:
+    for note in [*notes, *predict.other_kinds(pool, work_dir)]:
         sys.stderr.write(f'note: {note}\n')
     begin = time.perf_counter()
     found = predict.predict_folder(
@@ -80,56 +74,6 @@ def run(args: argparse.Namespace) -> None:
     print(f'\nby {checkpoint}; look at')
     for path in sorted(args.out.iterdir()):
         print(f'  {path}')
-
-
-def check_unchanged(cfg: Config, config: Path, work_dir: Path) -> None:
-    """Check that a config shows images as the run's network learned them.
-
-    Args:
-        cfg: As loaded.
-        config: Its path, for the error.
-        work_dir: Of the run.
-
-    Raises:
-        StateError: Its query pipeline was edited since.
-    """
-    from segal.config.load import load_config
-    from segal.errors import StateError, short
-    from segal.experiment.trained import differing_step
-
-    begun = work_dir / 'config.py'
-    if not begun.is_file():
-        return
-    steps = differing_step(load_config(str(begun)), cfg)
-    if steps is not None:
-        raise StateError(
-            f'{config}: wanted the query pipeline that {work_dir} was trained '
-            f'with, got {short(steps[1])} in place of {short(steps[0])}; take '
-            f'the change back, or name {work_dir} in place of the config'
-        )
-
-
-def other_kinds(pool: Pool, work_dir: Path) -> list[str]:
-    """Note images of other types, channels or bits than a run learned from.
-
-    Args:
-        pool: The images.
-        work_dir: Of the run.
-    """
-    from segal.active.dataset.pool import read_sizes
-    from segal.active.images.view import PLAIN, Content
-
-    known = {Content(*row[-3:]) for row in read_sizes(work_dir).values()}
-    kinds = [pool.contents.get(image.name, PLAIN) for image in pool]
-    learned = ' or '.join(sorted({one.words for one in known}))
-    return [
-        f'{kinds.count(kind)} images are {kind.words}'
-        + ' of files with more bits' * kind.stretched
-        + f'; {work_dir} learned from images of {learned}: their values '
-        'enter the network on another scale'
-        for kind in sorted(set(kinds) - known)
-        if known
-    ]
 
 
 def last_network(work_dir: Path) -> Path:

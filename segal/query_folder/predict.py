@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmcv import Config
 from numpy.typing import NDArray
 from PIL import Image
 
-from segal.active.dataset.pool import Pool
+from segal.active.dataset.pool import Pool, read_sizes
+from segal.active.images.view import PLAIN, Content
 from segal.active.scoring import Scorer
-from segal.errors import StateError
-from segal.experiment.trained import Trained
+from segal.config.load import load_config
+from segal.errors import StateError, short
+from segal.experiment.trained import Trained, differing_step
 from segal.files import png_names, replace_file, whole_file
 from segal.query_folder.folder import path_of
 from segal.visualization.marks import Marks
@@ -43,6 +46,49 @@ class Predicted:
     mask: str
     confidence: float
     shares: NDArray[np.float64]
+
+
+def check_unchanged(cfg: Config, config: Path, work_dir: Path) -> None:
+    """Check that a config shows images as the run's network learned them.
+
+    Args:
+        cfg: As loaded.
+        config: Its path, for the error.
+        work_dir: Of the run.
+
+    Raises:
+        StateError: Its query pipeline was edited since.
+    """
+    begun = work_dir / 'config.py'
+    if not begun.is_file():
+        return
+    steps = differing_step(load_config(str(begun)), cfg)
+    if steps is not None:
+        raise StateError(
+            f'{config}: wanted the query pipeline that {work_dir} was trained '
+            f'with, got {short(steps[1])} in place of {short(steps[0])}; take '
+            f'the change back, or name {work_dir} in place of the config'
+        )
+
+
+def other_kinds(pool: Pool, work_dir: Path) -> list[str]:
+    """Note images of other types, channels or bits than a run learned from.
+
+    Args:
+        pool: The images.
+        work_dir: Of the run.
+    """
+    known = {Content(*row[-3:]) for row in read_sizes(work_dir).values()}
+    kinds = [pool.contents.get(image.name, PLAIN) for image in pool]
+    learned = ' or '.join(sorted({one.words for one in known}))
+    return [
+        f'{kinds.count(kind)} images are {kind.words}'
+        + ' of files with more bits' * kind.stretched
+        + f'; {work_dir} learned from images of {learned}: their values '
+        'enter the network on another scale'
+        for kind in sorted(set(kinds) - known)
+        if known
+    ]
 
 
 def predict_folder(

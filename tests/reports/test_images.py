@@ -133,6 +133,20 @@ def pool_of(kind: str, folder: Path, cache: Path | None = None) -> Pool:
     return open_pool(data_set(kind, folder), cache)
 
 
+def test_an_image_with_holes_that_replaces_another_stays_refused(tmp_path):
+    """Its look is not remembered, what was there before is."""
+    folder = tmp_path / 'pool'
+    pool = pool_of('float', folder, tmp_path)
+    (tmp_path / 'labels').mkdir()
+    file = Path(pool.file(pool[1].name))
+    image = tifffile.imread(file).copy()
+    image[0, 0] = np.nan
+    tifffile.imwrite(file, image)
+    for _ in range(2):
+        again = pool_of('float', folder, tmp_path)
+        assert again.changed == again.holes == [pool[1].name]
+
+
 def experiment(kind: str, folder: Path, more: str = '') -> Experiment:
     """A tiny experiment on images of a kind."""
     x = Experiment.begin(folder, images=1)

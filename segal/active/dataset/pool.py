@@ -34,7 +34,7 @@ from segal.active.images.view import (
 )
 from segal.active.label_store.pool_file import is_begun
 from segal.errors import ConfigError, DataError
-from segal.files import checksum
+from segal.files import checksum, stamp
 from segal.seeding import key as keyed
 from segal.seeding import seeded
 from segal.structures import PoolImage
@@ -203,16 +203,12 @@ def open_pool(
     loader = LoadFirst(dataset, key)
     known = read_sizes(work_dir)
 
-    def stamp(index: int) -> list[int]:
-        stat = os.stat(image_file(dataset, index))
-        return [stat.st_size, stat.st_mtime_ns]
-
     def look(index: int, anew: bool) -> _Look | DataError:
         try:
-            row = None if anew else known.get(names[index])
-            if row and row[2:4] == stamp(index):
-                return _Look((row[0], row[1]), Content(*row[5:]), row[4])
             file = image_file(dataset, index)
+            row = None if anew else known.get(names[index])
+            if row and row[2:4] == stamp(file):
+                return _Look((row[0], row[1]), Content(*row[5:]), row[4])
             image = loader.load_image(index)['img']
             content = content_of(image, file)
             whole = image.dtype.kind != 'f' or bool(np.isfinite(image).all())
@@ -252,20 +248,20 @@ def open_pool(
     pool.holes = [name for name, one in seen.items() if not one.whole]
     if work_dir is None:
         return pool
-    if is_begun(work_dir):
-        pool.changed = [
-            name
-            for i, (name, one) in enumerate(seen.items())
-            if name in known
-            and known[name][2:5:2] != [stamp(i)[0], one.checksum]
-        ]
     fresh = {
-        name: known[name]
-        if name in pool.changed
-        else [*one.size, *stamp(i), one.checksum, *one.content]
-        for i, (name, one) in enumerate(seen.items())
-        if one.whole  # others are read at each start
+        name: [*one.size, *stamp(pool.file(name)), one.checksum, *one.content]
+        for name, one in seen.items()
     }
+    if is_begun(work_dir):
+        others = {
+            name: row
+            for name, row in known.items()
+            if name in fresh and row[2:5:2] != fresh[name][2:5:2]
+        }
+        pool.changed = list(others)
+        fresh |= others  # until they are put back
+    for name in set(pool.holes).difference(pool.changed):
+        del fresh[name]  # read at each start
     if fresh != known:
         work_dir.mkdir(parents=True, exist_ok=True)
         temporary = work_dir / f'{SIZE_CACHE}.{os.getpid()}'

@@ -17,7 +17,7 @@ from mmseg.datasets import CustomDataset
 from segal.active.dataset.base import image_file, image_name
 from segal.active.dataset.scan import named
 from segal.errors import StateError
-from segal.files import checksum, replace_json
+from segal.files import checksum, replace_json, stamp
 from segal.terminal import progress
 
 FILE = 'read_files.json'
@@ -108,10 +108,9 @@ def _rows(files: Iterable[tuple[str, str]], known: Rows) -> Rows:
     def look(file: tuple[str, str]) -> tuple[str, list[int]] | None:
         name, path = file
         with suppress(OSError):  # reported where it is read
-            stat = os.stat(path)
-            row = known.get(name)
-            if row is None or row[:2] != [stat.st_size, stat.st_mtime_ns]:
-                row = [stat.st_size, stat.st_mtime_ns, checksum(path)]
+            row, now = known.get(name), stamp(path)
+            if row is None or row[:2] != now:
+                row = [*now, checksum(path)]
             return name, row
         return None
 
