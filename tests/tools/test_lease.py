@@ -113,7 +113,8 @@ def test_in_a_fresh_place_it_goes_on_as_if_nothing_had_happened(
         told = json.loads((here / 'kept' / 'results.json').read_text())
         (run,) = told['runs']
         assert run['state'] == ('finished' if done else 'begun')
-        assert len(run['rounds']) == border
+        # a quick round may end before it hears that it is to stop
+        assert border <= len(run['rounds']) < (4 if done else 3)
         sizes = [path.stat().st_size for path in (here / 'kept').iterdir()]
         assert len(sizes) <= 8
         assert max(sizes) <= 16 * 2**20
