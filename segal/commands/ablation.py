@@ -177,7 +177,9 @@ def table(results: dict[str, Any]) -> list[str]:
             for own in [f'{point["labels_per_image"]:g}']
         ]
         cells += ['-'] * (len(heads) - len(cells))
-        lines.append(f'| {row["row"]} | {" | ".join(cells)} |')
+        runs = len(row['seeds'])
+        name = f'{row["row"]} ({runs} seed{"s" if runs > 1 else ""})'
+        lines.append(f'| {name} | {" | ".join(cells)} |')
     if results['without_a_round']:
         lines.append(
             f'\nno round yet: {", ".join(results["without_a_round"])}'

@@ -1,5 +1,6 @@
 """Regions: where they lie, and how a budget is spent on them."""
 
+import multiprocessing
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from segal.active.label_store.store import LabelStore
 from segal.active.units.region import dominant
 from segal.active.units.regions import Squares, Superpixels, Wanted
 from segal.active.units.regions.picking import pick_apart
-from segal.errors import ConfigError
+from segal.errors import ConfigError, StateError
 from segal.seeding import key, place_keys
 from segal.structures import (
     Answers,
@@ -538,6 +539,30 @@ def test_superpixels_are_cut_once_and_again_when_the_image_changes(picture):
     Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(picture.path)
     picture.shape.labels(picture.image)
     assert len(picture.reads) == reads + 1
+
+
+def test_two_processes_may_cut_the_same_image_at_once(picture):
+    labels = picture.shape.labels(picture.image)
+    picture.shape._cut = lambda image: labels
+    fork = multiprocessing.get_context('fork')
+    together, failed = fork.Barrier(2), fork.Value('i', 0)
+
+    def cut():
+        for compactness in range(11, 61):
+            picture.shape.compactness = compactness
+            together.wait()
+            try:
+                picture.shape.labels(picture.image)
+            except StateError:
+                failed.value += 1
+
+    processes = [fork.Process(target=cut) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert failed.value == 0
+    assert len(list((picture.path.parent / 'cut').iterdir())) == 51
 
 
 def test_superpixels_that_are_too_many_are_refused(picture, monkeypatch):

@@ -46,8 +46,8 @@ def test_the_command_writes_and_prints_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', command)
     assert ablation.main() == 0
     said = capsys.readouterr().out
-    assert '| base | 22.0 +- 2.8 | 32.0 +- 2.8 |' in said
-    assert '| average | 25.0 | - |' in said
+    assert '| base (2 seeds) | 22.0 +- 2.8 | 32.0 +- 2.8 |' in said
+    assert '| average (1 seed) | 25.0 | - |' in said
     assert 'no round yet: late/margin_seed0' in said
     assert json.loads(out.read_text())['base'] == 'base'
 
@@ -82,8 +82,9 @@ def test_another_budget_and_length_are_shown(tmp_path):
     assert more['changes'] == {'workflow': 9}
     (road, _) = list(more['rounds'][0]['IoU'].values())[:2]
     assert road == pytest.approx(50)
-    assert '| more | 50.0 +- 14.1 (at 8) | 60.0 +- 14.1 (at 15.5) |' in (
-        ablation.table(results)
+    assert (
+        '| more (2 seeds) | 50.0 +- 14.1 (at 8) | 60.0 +- 14.1 (at 15.5) |'
+        in ablation.table(results)
     )
 
 

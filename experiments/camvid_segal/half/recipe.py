@@ -1,6 +1,5 @@
-# Full supervision by the recipe, at half the size and for its 4,600 iterations,
-# in bfloat16 on a CPU that computes in it, evaluated on the 101 validation
-# images.
+# Full supervision by the recipe, at half the size and for its 4,600 steps,
+# in bfloat16, evaluated on the 101 validation images.
 _base_ = '../../camvid_pixelpick/full.py'
 size = (180, 240)  # (height, width)
 img_norm_cfg = dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True)

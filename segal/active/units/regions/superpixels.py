@@ -15,7 +15,7 @@ from skimage.segmentation import slic
 from segal.active.units.base import Fit
 from segal.active.units.regions.partition import Partition
 from segal.errors import ConfigError
-from segal.files import replace_file
+from segal.files import replace_shared
 from segal.registry import UNITS
 from segal.structures import PoolImage
 
@@ -91,7 +91,7 @@ class Superpixels(Partition):
         buffer = io.BytesIO()
         Image.fromarray(labels.astype(np.uint16)).save(buffer, 'PNG')
         self.cache.mkdir(parents=True, exist_ok=True)
-        replace_file(path, buffer.getvalue())
+        replace_shared(path, buffer.getvalue())
         return labels
 
     def _kept(self, path: Path, image: PoolImage) -> NDArray[np.int64] | None:
