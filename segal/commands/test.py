@@ -40,7 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def evaluate(args: argparse.Namespace) -> dict[str, float]:
     """Compute the metrics of a checkpoint on ``data.test`` or ``data.val``."""
-    import torch
     from mmcv.parallel import MMDataParallel
     from mmseg.apis import single_gpu_test
     from mmseg.datasets import CustomDataset, build_dataloader
@@ -51,6 +50,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     from segal.active.dataset.class_names import check_class_names
     from segal.active.dataset.listing import build_listed
     from segal.config import load_config, read_config
+    from segal.distributed.launching import own_device
     from segal.experiment.data import missing_paths
     from segal.experiment.trained import load_trained
     from segal.openmmlab.built import building
@@ -88,8 +88,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
         shuffle=False,
         persistent_workers=False,
     )
-    on_gpu = torch.cuda.is_available()
-    device = torch.device('cuda', 0) if on_gpu else torch.device('cpu')
+    device = own_device()
     trained = load_trained(cfg, Path(args.checkpoint), device)
     problems = check_class_names(
         trained.classes,
@@ -99,9 +98,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, float]:
     )
     if problems:
         raise ConfigError(problems)
-    wrapped = MMDataParallel(
-        trained.wrapper.model, device_ids=[0] if on_gpu else None
-    )
+    ids = [0] if device.type == 'cuda' else None
+    wrapped = MMDataParallel(trained.wrapper.model, device_ids=ids)
     results = single_gpu_test(wrapped, loader, pre_eval=True)
     metrics: dict[str, float] = dataset.evaluate(results, metric=args.eval)
     for sentence in absent_words(

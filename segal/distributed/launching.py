@@ -92,6 +92,13 @@ def leave_process_group() -> None:
         dist.destroy_process_group()
 
 
+def own_device() -> torch.device:
+    """Return the GPU of this process, or the CPU where there is none."""
+    if torch.cuda.is_available():
+        return torch.device('cuda', torch.cuda.current_device())
+    return torch.device('cpu')
+
+
 def running_on() -> str:
     """Name the hardware of this run in one line, for the log."""
     count = get_dist_info()[1]

@@ -30,6 +30,7 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.sampler import RoundBatchSampler
 from segal.config.network import sync_bn_on_cpu
 from segal.distributed import stopping
+from segal.distributed.launching import own_device
 from segal.errors import ConfigError, StateError
 from segal.experiment.data import missing_paths
 from segal.files import checksum, replace_file, replace_json
@@ -168,9 +169,7 @@ class _Training:
         self.out = out
         self.snapshot = out.with_suffix('.resume.pth')
         self.logger = logger
-        self.device = torch.device(
-            'cuda' if torch.cuda.is_available() else 'cpu'
-        )
+        self.device = own_device()
         self.sampler = RoundBatchSampler(
             len(pool), request.batch_size, request.seed, 0, drop_last=True
         )

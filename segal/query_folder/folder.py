@@ -23,6 +23,7 @@ from segal.active.dataset.pool import Pool, open_pool
 from segal.active.dataset.scan import LOOKS
 from segal.config.kinds import Channels, accepts
 from segal.config.shapes import find
+from segal.distributed.launching import own_device
 from segal.distributed.stopping import StoppedError, listening
 from segal.errors import ConfigError, DataError, StateError
 from segal.experiment.image_summary import show
@@ -87,9 +88,7 @@ def open_trained(
             'data.query.pipeline: wanted a test pipeline there, in data.test, '
             'in data.val or as test_pipeline; got none'
         )
-    device = torch.device('cpu')
-    if torch.cuda.is_available():
-        device = torch.device('cuda', torch.cuda.current_device())
+    device = own_device()
     plain = copy.deepcopy(cfg)
     trained = load_trained(cfg, checkpoint, device)
     pool = open_folder(

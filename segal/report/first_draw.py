@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmcv import Config
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from segal.active.dataset.pool import Pool
 from segal.active.scoring import Scorer
 from segal.active.selectors import QueryContext
 from segal.config.schema import ActiveLearningConfig
+from segal.distributed.launching import own_device
 from segal.errors import ConfigError
 from segal.experiment.data import Data
 from segal.experiment.features import features_folder, needs_of
@@ -106,9 +106,8 @@ def _features(
     logger: logging.Logger,
 ) -> PoolFeatures:
     extractor: Any = FEATURES.build(dict(config.features or {}))
-    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     folder = features_folder(extractor, cache)
-    return PoolFeatures(data.pool, extractor, device, folder, 0, logger)
+    return PoolFeatures(data.pool, extractor, own_device(), folder, 0, logger)
 
 
 def coverage(

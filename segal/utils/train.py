@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmcv import Config
 from mmcv.runner import build_runner
 from mmcv.utils import build_from_cfg
@@ -25,7 +24,7 @@ from segal.active.units import QueryUnit
 from segal.config import ActiveLearningConfig, fingerprint
 from segal.config.places import check_checkpoints, local_checkpoints
 from segal.distributed import ranks
-from segal.distributed.launching import running_on
+from segal.distributed.launching import own_device, running_on
 from segal.experiment.features import features_folder, needs_of
 from segal.experiment.phase import PhaseBuilder
 from segal.experiment.selecting import (
@@ -129,9 +128,7 @@ def prepare(cfg: Config, options: Options, logger: logging.Logger) -> Prepared:
         SegALError: Anything that would fail later, all of it at once.
     """
     work_dir = options.work_dir
-    device = torch.device('cpu')
-    if torch.cuda.is_available():
-        device = torch.device('cuda', torch.cuda.current_device())
+    device = own_device()
     logger.info(running_on())
     config, data, notes = read_experiment(
         cfg, None if options.dry_run else work_dir, options.smoke
