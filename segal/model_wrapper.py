@@ -6,6 +6,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from itertools import count
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,8 @@ class ModelWrapper:
         probs = total / len(views) if len(views) > 1 else total
         if probs.shape[1] == 1:
             probs = torch.cat([1 - probs, probs], dim=1)  # (B, 2, H, W)
-        off = (probs.sum(dim=1) - 1).abs().max()
-        if not torch.isfinite(off):
+        off = float((probs.sum(dim=1) - 1).abs().max())
+        if not isfinite(off):
             raise SegALError(
                 'the network gives NaN or infinite probabilities for '
                 f'{batch["img_metas"][0].data[0][0].get("filename")}: '
@@ -104,7 +105,7 @@ class ModelWrapper:
             raise RuntimeError(
                 f'{type(self.model).__name__}.inference does not give '
                 'probabilities: their sum over the classes is off 1 by '
-                f'{float(off):.3g}, for '
+                f'{off:.3g}, for '
                 f'{batch["img_metas"][0].data[0][0].get("filename")}'
             )
         return probs
