@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,8 @@ class _RoundRunner(BaseRunner):
     context: RoundContext
     scaler: Any = None
     """Scales the loss with fp16 (:class:`ScaledOptimizerHook`)."""
+    seconds: Callable[[], dict[str, float]] = dict
+    """Gives the time of training and evaluation so far, for snapshots."""
 
     @property
     def max_epochs(self) -> int | None:
