@@ -76,10 +76,16 @@ def class_colours(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def coloured(
     class_map: NDArray[np.uint8], palette: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Colour a class map (H, W): uint8 (H, W, 3), black beyond C."""
+    """Colour a class map (H, W): uint8 (H, W, 3); beyond C is void."""
     table = class_colours(palette)
-    table[len(palette) :] = BLACK
+    table[len(palette) :] = void_colour(palette)
     return table[class_map]
+
+
+def void_colour(palette: NDArray[np.uint8]) -> Colour:
+    """Choose the colour of void: black, or VOC's where a class is black."""
+    brightest = palette.max(axis=1, initial=0)  # (C,), of three channels
+    return BLACK if (brightest > 30).all() else (224, 224, 192)
 
 
 def score_colours(

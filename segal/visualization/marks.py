@@ -19,6 +19,7 @@ from segal.visualization.drawing import (
     Colour,
     class_colours,
     nearest,
+    void_colour,
 )
 
 Stamp = tuple[Image.Image, Image.Image]
@@ -98,7 +99,7 @@ def draw_marks(
     """
     colours = class_colours(palette)[marks.classes]  # (N, 3)
     if as_areas(picture.size, marks, scale):
-        colours[marks.status == VOID] = BLACK
+        colours[marks.status == VOID] = void_colour(palette)
         colours[marks.status == REFUSED] = GREY
         _paint(picture, marks.places, colours, size)
         outline(picture, marks.places[marks.new], size, WHITE)

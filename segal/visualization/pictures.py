@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from segal.structures import REFUSED, VOID
 from segal.visualization import drawing
-from segal.visualization.drawing import BLACK, FAINT, WHITE, Entry
+from segal.visualization.drawing import FAINT, WHITE, Entry
 from segal.visualization.marks import (
     Marks,
     as_areas,
@@ -283,14 +283,14 @@ def legend_of(
     if len(ids) > _MOST_CLASSES:
         rest = f'and {len(ids) - _MOST_CLASSES} more classes'
         entries.append((drawing.swatch(WHITE, WHITE), rest))
-    void = drawing.swatch(BLACK), 'void'
+    void = drawing.swatch(drawing.void_colour(scene.palette))
     if maps and scene.truth is not None:
         entries.append((drawing.swatch(_WRONG), 'wrong'))
         if (scene.truth >= len(scene.classes)).any():
-            entries.append((drawing.swatch(BLACK), 'void in ground truth'))
+            entries.append((void, 'void in ground truth'))
     if scene.label_map is not None:
         if (scene.label_map >= len(scene.classes)).any():
-            entries.append(void)
+            entries.append((void, 'void'))
         if scene.new:
             entries.append((drawing.swatch(_NEW_FRAME), 'newly labelled'))
     if areas:
@@ -298,7 +298,7 @@ def legend_of(
         rimmed = ImageOps.expand(inner, 3, _GROUND)
         entries.append((rimmed, scene.newly))
         void_too = any((m.status == VOID).any() for m in shown)
-        return entries + [void] * void_too
+        return entries + [(void, 'void')] * void_too
     words = {VOID: ' void', REFUSED: ' refused'}
     kinds = {
         kind

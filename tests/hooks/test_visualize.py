@@ -192,6 +192,21 @@ def test_panel_shows_the_prediction():
     assert shown >= SIZE[0] * SIZE[1] * scale**2
 
 
+def test_void_has_another_colour_than_a_black_class():
+    black = np.array([[0, 0, 0], *PALETTE[1:]], np.uint8)
+    whole = replace(scene(label_map=truth()), palette=black)
+    sky, void = at(0, SIZE[1] - 1), at(0, 0)  # see truth()
+    marks = marks_of((sky, 0, LABELLED, False), (void, 255, VOID, False))
+    grey = Image.new('RGB', (SIZE[1] * 4, SIZE[0] * 4), (100, 100, 100))
+    draw_marks(grey, replace(marks, areas=True), SIZE, 4.0, black, 1.5)
+    shown = np.asarray(grey, int)
+    assert np.abs(shown[2, 2] - shown[2, -3]).max() > 100
+    wrong = np.full(SIZE, 1, np.uint8)
+    drawn = np.asarray(panel(whole, wrong, np.zeros(SIZE, np.float32)))
+    colours = {tuple(x) for x in np.unique(drawn.reshape(-1, 3), axis=0)}
+    assert {(0, 0, 0), (224, 224, 192)} <= colours
+
+
 def test_whole_image_is_tinted_and_new_ones_are_framed():
     tinted = np.asarray(overlay(scene(label_map=truth(), new=False)), int)
     framed = np.asarray(overlay(scene(label_map=truth(), new=True)), int)
