@@ -242,12 +242,14 @@ class ModelWrapper:
 
 
 def _scaled(img: Tensor, scale: float) -> Tensor:
-    """Resize images (B, 3, h, w) by a factor."""
+    """Resize images (B, 3, h, w) by a factor, sides rounded down.
+
+    By size: by ``scale_factor``, a rounded side would lose what is cut off.
+    """
     if scale == 1:
         return img
-    return F.interpolate(
-        img, scale_factor=scale, mode='bilinear', align_corners=False
-    )
+    size = [max(1, int(side * scale)) for side in img.shape[2:]]
+    return F.interpolate(img, size, mode='bilinear', align_corners=False)
 
 
 def _one_of(batch: dict[str, Any], index: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from mmcv.parallel import DataContainer
+from mmseg.ops import resize
 from torch import nn
 
 from segal.errors import SegALError
@@ -99,3 +100,31 @@ def test_class_map_of_a_sigmoid_head_uses_its_threshold():
     with wrapper.evaluating():
         classes = wrapper.class_map(batch(images=1))
     assert classes.tolist() == [[[0, 1], [1, 1]]]
+
+
+class Columns(nn.Module):
+    """Predicts how far right a pixel lies, resized as mmseg resizes."""
+
+    def inference(self, img, metas, rescale):
+        height, width = metas[0]['img_shape'][:2]
+        size = metas[0]['ori_shape'][:2]
+        share = resize(
+            img[:, :1, :height, :width], size, mode='bilinear'
+        )  # (1, 1, H, W)
+        return torch.cat([share, 1 - share], 1)
+
+
+@pytest.mark.parametrize('width', [48, 50, 53, 357])
+def test_each_pixel_of_a_view_lies_where_it_is_in_the_image(width):
+    columns = torch.arange(width) / width
+    meta = dict(img_shape=(8, width, 3), ori_shape=(8, width, 3))
+    one = dict(
+        img=[columns.expand(1, 3, 8, width)],
+        img_metas=[DataContainer([[meta]])],
+    )
+    wrapper = ModelWrapper(Columns(), torch.device('cpu'))
+    views = list(wrapper.views(one, 0))
+    assert len(views) == 6
+    for view in views:  # at the borders, resizing repeats what is there
+        off = (view[0] - columns)[:, 2:-2].abs().max() * width
+        assert off < 0.01, 'pixels'

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.active.selectors import BaseSelector, SelectorFactory
-from segal.active.selectors.quotas import rounded_share
+from segal.active.selectors.quotas import quotas, rounded_share
 from segal.structures import Budget, Split
 
 
@@ -32,7 +32,8 @@ class Opening:
             a place rounded up; what the old ones cannot take goes to the new
             ones, and more than the pixels of the new ones to the old ones.
             ``'score_per_cost'``: each image that is opened gets
-            ``first_pixels``, the old ones what is left.
+            ``first_pixels``, the old ones what is left; what one cannot take
+            goes to the others.
         first_pixels: Pixels bought in an image when it is opened.
         opening_pixels: Price of opening an image, in pixels.
     """
@@ -62,17 +63,23 @@ class Opening:
 
         Yields:
             bool (P,) and the budget of places in those; the old ones first.
+            With ``'score_per_cost'`` each new one comes by itself.
         """
         inside = self.inside
         if self.split == 'even' or not (old.any() and new.any()):
             yield old | new, inside
             return
         if self.split == 'score_per_cost':
-            price = self.first_pixels + self.opening_pixels
-            spent = int(new.sum()) * price
-            left = max(0, floor(inside.amount - spent))
-            yield old, Budget(left, False)
-            yield new, Budget(self.first_pixels, True)
+            places = np.flatnonzero(new)
+            amounts = np.minimum(self.first_pixels, free[places])
+            paid = len(places) * self.opening_pixels + int(amounts.sum())
+            left = max(0, floor(inside.amount - paid))
+            over = max(0, left - int(free[old].sum()))  # old ones have less
+            order = np.arange(len(places), dtype=np.uint64)
+            more = quotas(over, free[places] - amounts, order)
+            yield old, Budget(left - int(more.sum()), False)
+            for place, amount in zip(places, amounts + more, strict=True):
+                yield np.arange(len(new)) == place, Budget(int(amount), True)
             return
         share = rounded_share(inside.amount, self.split)
         share = min(share, int(free[new].sum()))

@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segal.active.opening import Opening, check_opened
-from segal.active.selectors import QueryContext, ScorePerCost
+from segal.active.selectors import (
+    PixelsGlobal,
+    QueryContext,
+    ScorePerCost,
+)
 from segal.errors import ConfigError
 from segal.structures import Budget, PoolImage
 
@@ -92,6 +96,21 @@ def test_no_other_images_would_promise_more(seed, most, pixels, first, open_):
     assert case.choose(3, most, *how) == chosen
 
 
+@pytest.mark.parametrize('ranks', [1, 2])
+def test_sums_that_round_to_one_number_are_a_tie_on_any_rank(ranks):
+    case = Case(0, images=2, size=(1, 2))
+    case.opened[:], case.free[:] = False, 2
+    one = np.float32(1)
+    found = set()
+    for first in range(2):  # their sums differ by less than float32 tells
+        case.scores = {
+            str(first): np.array([[one, 2e-8]], np.float32),
+            str(1 - first): np.array([[one, 1e-8]], np.float32),
+        }
+        found |= case.choose(ranks, 1, 2, 2, 0.0)
+    assert len(found) == 1
+
+
 def test_first_pixels_are_at_least_one():
     with pytest.raises(ConfigError, match='first_pixels: wanted 1 or more'):
         Case(0).selector(2, 10, 0, 0.0)
@@ -126,6 +145,43 @@ def test_a_budget_is_split(split, inside, wanted):
     assert [budget for _, budget in parts] == [budget for _, budget in wanted]
     for (among, _), (at, _) in zip(parts, wanted, strict=True):
         assert np.flatnonzero(among).tolist() == list(at)
+
+
+def bought(parts, scores):
+    """What the best of the pool are in each image, part by part."""
+    counts = np.zeros(len(scores), int)
+    images = [PoolImage(f'{i}', (1, len(row))) for i, row in enumerate(scores)]
+    for among, budget in parts:
+        at = np.flatnonzero(among)
+        some = [images[i] for i in at]
+        free = np.array([image.pixels for image in some])
+        selector = PixelsGlobal(QueryContext(some, free, 1, 0, budget))
+        for i, image in zip(at, some, strict=True):
+            selector.shortlist(
+                image, scores[i][None], np.ones(image.size, bool)
+            )
+        for name, places in selector.choose(
+            [selector.candidates()]
+        ).places.items():
+            counts[int(name)] += len(places)
+    return counts.tolist()
+
+
+@pytest.mark.parametrize(
+    ('lengths', 'amount', 'wanted'),
+    [
+        ((20, 20, 20), 17, [7, 4, 4]),  # 2 are paid for opening them
+        ((20, 3, 20), 17, [8, 3, 4]),  # what one has not goes to old ones
+        ((5, 20, 20), 17, [5, 5, 5]),  # and what old ones have not, to new
+        ((5, 3, 4), 17, [5, 3, 4]),
+    ],
+)
+def test_each_opened_image_gets_its_first_pixels(lengths, amount, wanted):
+    opening = Opening(None, 2, Budget(amount, False), 'score_per_cost', 4, 1.0)
+    scores = [np.full(n, i, np.float32) for i, n in enumerate(lengths)]
+    old, new = np.array([True, False, False]), np.array([False, True, True])
+    parts = opening.parts(old, new, np.array(lengths))
+    assert bought(parts, scores) == wanted
 
 
 @pytest.mark.parametrize('split', ['even', 0.3, 'score_per_cost'])

@@ -100,7 +100,7 @@ class ScorePerCost(BaseSelector):
             self._others = others[: self.pixels]
             return
         tie = int(self.ties(image.name, np.array([WHOLE_IMAGE]))[0])
-        worth = float(best.sum(dtype=np.float64))
+        worth = float(np.float32(best.sum(dtype=np.float64)))
         self._rows.append((-worth, tie, position))
         self._rows = sorted(self._rows)[: self.budget.amount]
 
