@@ -145,6 +145,21 @@ def test_regions_inside_images(root, tmp_path):
     assert [row['opened'] for row in rows] == [3, 2, 2]
 
 
+@pytest.mark.slow
+def test_what_new_images_have_no_regions_for_goes_to_old_ones(root, tmp_path):
+    inside = (
+        "region=dict(shape=dict(type='Squares', radius=7), "
+        'initial_label_regions=3, budget_per_round=14)'
+    )
+    extra = "runner['sample_rounds'] = 2\n"
+    mixed = "inside='region', split=1.0"
+    rows = run(root, tmp_path / 'w', inside, mixed, extra)
+    assert [row['regions'] for row in rows] == [3, 14]
+    _, (new, old) = new_and_old(asked(tmp_path / 'w'))
+    assert len(new) == 2
+    assert sum(old) > 0
+
+
 def test_images_that_lie_far_apart_are_opened(root, tmp_path):
     rows = run(
         root,

@@ -111,17 +111,26 @@ class ActiveLearningLoop:
             new = self._open(heuristic, wrapper, opening, free)
             old = self.store.opened() & (free > 0)
             parts = opening.parts(old, new, free)
-        chosen, unspent = [], 0
+        chosen, left = [], [0]
+        parts = list(parts)
         for images, share in parts:
             carried = 0
             if share is not None:
-                carried = 0 if share.per_image else unspent
+                carried = 0 if share.per_image else sum(left)
                 share = replace(share, amount=share.amount + carried)
-            part, left = self._choose(
+            part, rest = self._choose(
                 heuristic, make_selector, wrapper, free, images, share
             )
             chosen.append(part)
-            unspent += left - carried
+            left.append(rest - carried)
+        unspent = sum(left)
+        images, share = parts[0]
+        if unspent and not left[1] and share is not None and len(parts) > 1:
+            # new images have fewer regions than their share: the old ones'
+            share = replace(share, amount=share.amount + unspent)
+            chosen[0], unspent = self._choose(
+                heuristic, make_selector, wrapper, free, images, share
+            )
         self.unspent = unspent
         with ranks.together():
             selection = merged(chosen, self.pool.images)
