@@ -9,6 +9,7 @@ from segal.active.heuristics import (
     BaseHeuristic,
     ClassBalanced,
     Entropy,
+    LeastConfidence,
     Margin,
     PowerNoise,
     Random,
@@ -134,6 +135,17 @@ def test_a_temperature_is_that_of_the_softmax():
     torch.testing.assert_close(got, wanted)
     with pytest.raises(ConfigError, match='temperature: wanted a number'):
         Tempered(Margin(), 0)
+
+
+@pytest.mark.parametrize('temperature', [0.01, 0.3, 100])
+def test_unlikely_classes_at_any_temperature(temperature):
+    probs = torch.full((150, 1, 2), 1 / 150)
+    probs[:2, 0, 1] = torch.tensor([1.5, 0.5]) / 150
+    first = [1 / 150, 1.5 ** (1 / temperature)]
+    others = [149 / 150, 0.5 ** (1 / temperature) + 148]
+    got = Tempered(LeastConfidence(), temperature)(predict(probs))
+    for score, one, rest in zip(got[0].tolist(), first, others, strict=True):
+        assert score == pytest.approx(rest / (one + rest), abs=1e-5)
 
 
 def test_smoothed_is_the_mean_around():

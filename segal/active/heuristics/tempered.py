@@ -62,7 +62,10 @@ class Tempered(ComposedHeuristic):
 
     def soften(self, probs: Tensor) -> Tensor:
         """Compute probabilities at another temperature, float32 (C, H, W)."""
-        probs = in_full(probs) ** (1 / self.temperature)
+        probs = in_full(probs)
+        if self.temperature < 1:  # powers of small numbers are all 0
+            probs = probs / probs.amax(dim=0)
+        probs = probs ** (1 / self.temperature)
         total = torch.zeros_like(probs[0])  # (H, W)
         for plane in probs:  # in this order, whatever the memory's
             total += plane
