@@ -438,26 +438,35 @@ def test_the_audit_of_regions_finds_what_is_wrong(change, said):
         check_regions(*faulty(change))
 
 
+@pytest.mark.parametrize('aggregate', ['mean', 'max', 'sum'])
 @pytest.mark.parametrize('seed', range(4))
-def test_random_regions_and_the_best_do_not_overlap(seed):
+def test_random_regions_lie_apart_and_have_their_scores(seed, aggregate):
     rng = np.random.default_rng(seed)
     image = PoolImage('a', (30, 40))
+    available = rng.random(image.size) < 0.9
     selector = build(
         type='RegionsPerImage',
         images=[image],
-        free=np.array([image.pixels]),
+        free=np.array([available.sum()]),
         budget=Budget(24, True),
         round=1,
         seed=seed,
         shuffle_prop=0.5,
         unit=Squares(2),
+        aggregate=aggregate,
+        available=lambda image: available,
     )
     score = rng.random(image.size).astype(np.float32)
-    selector.shortlist(image, score, np.ones(image.size, bool))
+    selector.shortlist(image, score, available)
     selection = selector.choose([selector.candidates()])
-    assert (np.diff(selection.places['a']) > 0).all()  # none twice
-    assert selection.regions['a'].max() + 1 == 24
+    places, regions = selection.places['a'], selection.regions['a']
+    assert (np.diff(places) > 0).all()  # none twice
+    assert regions.max() + 1 == 24
     check_regions(selection, selector)
+    for number in range(24):
+        (told,) = set(selection.scores['a'][regions == number].tolist())
+        mine = score.reshape(-1)[places[regions == number]]
+        assert told == pytest.approx(getattr(mine, aggregate)())
 
 
 def test_a_dominant_answer_is_one_a_region(tmp_path):
@@ -617,3 +626,24 @@ def test_superpixels_score_what_their_pixels_do(picture, aggregate):
         Wanted(pixels=int(found.sizes[:2].sum())),
     )
     assert few.numbers.tolist() == order[:2]
+
+
+def test_random_regions_are_not_those_that_are_cut():
+    image = PoolImage('a', (12, 40))
+    score = np.tile(np.linspace(0, 1, 40, dtype=np.float32), (12, 1))
+    selector = build(
+        type='RegionsPerImage',
+        images=[image],
+        free=np.array([image.pixels]),
+        budget=Budget(60, True, in_pixels=True),
+        round=1,
+        seed=0,
+        shuffle_prop=0.4,
+        unit=Squares(2),
+    )
+    selector.shortlist(image, score, np.ones(image.size, bool))
+    selection = selector.choose([selector.candidates()])
+    check_regions(selection, selector)
+    regions, scores = selection.regions['a'], selection.scores['a']
+    assert np.bincount(regions).tolist() == [25, 15, 15, 5]
+    assert scores[regions == 0].max() < scores[regions != 0].min()

@@ -131,6 +131,29 @@ class BaseRegions(BaseSelector):
             orders=np.arange(len(found.numbers)),
         )
 
+    def scored(
+        self, picks: Picks, image: PoolImage, score: Floats, available: Bools
+    ) -> Picks:
+        """Give regions of one image, found by draws, their own scores.
+
+        As in :meth:`find`; ``'one'`` is the first of a region's pixels.
+        """
+        places, region = self.shape.pixels(image, picks.places)
+        free = available.reshape(-1)[places]
+        places, region = places[free], region[free]
+        places = places[np.argsort(region, kind='stable')]  # by region
+        sizes = np.bincount(region)
+        starts = np.cumsum(sizes) - sizes
+        if self.aggregate == 'one':
+            values = score.reshape(-1)[places[starts]]
+        else:
+            own = score.reshape(-1)[places].astype(np.float64)
+            add = np.maximum if self.aggregate == 'max' else np.add
+            values = add.reduceat(own, starts)
+            if self.aggregate == 'mean':
+                values = values / sizes
+        return picks._replace(scores=values.astype(np.float32))
+
     def ask(self, picks: Picks, limits: dict[int, int]) -> Selection:
         """Turn regions, best first, into a selection of their pixels.
 

@@ -86,6 +86,7 @@ class RegionsPerImage(BaseRegions):
             picks = self.find(
                 image, chance, asked, available, self.enough(randoms), 'one'
             )
+            picks = self.scored(picks, image, score, available)
             places, _ = self.shape.pixels(image, picks.places)
             asked, available = asked.copy(), available.copy()
             asked.reshape(-1)[places] = True
@@ -125,7 +126,7 @@ class RegionsPerImage(BaseRegions):
             picks.image, return_index=True, return_inverse=True
         )
         taken = before - before[first][which] < self.quotas[picks.image]
-        picks = picks.take(taken).best_first()
+        picks = picks.take(taken)  # random ones first, then the best
         limits = {}
         if self.in_pixels:
             limits = {
