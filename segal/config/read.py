@@ -29,6 +29,7 @@ from segal.config.budgets import (
 from segal.config.committee import read_committee
 from segal.config.keys import DEFAULT_ORACLE
 from segal.config.load import waiting_inherited, waiting_notes
+from segal.config.noise import lost_noise
 from segal.config.phases import read_phases
 from segal.config.places import check_places
 from segal.config.schema import ActiveLearningConfig, Phase, Reset
@@ -135,6 +136,10 @@ def _active_learning(
         values.problems += unused_keys(
             values.find, unit, chosen['selector'], opener
         )
+        asked = [(chosen['selector'], 'region' if grouped else 'image')]
+        asked += [(mixed.selector, 'image')] if mixed else []
+        for selector, key in asked:
+            notes += lost_noise(chosen['heuristic'], selector, key)
     committee = values.keep(
         read_committee(values['active_learning.committee'])
     )

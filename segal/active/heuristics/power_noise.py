@@ -18,6 +18,9 @@ class PowerNoise(GumbelHeuristic):
     random, a large one nearly the score itself. A score of 0 is hardly ever
     drawn.
 
+    Whole images and regions want ``aggregate='max'``: they are then drawn with
+    the sum of their pixels' weights. In a mean the noise is lost.
+
     Source: Kirsch et al., Stochastic Batch Acquisition: A Simple Baseline for
     Deep Active Learning, TMLR 2023 (power acquisition).
 

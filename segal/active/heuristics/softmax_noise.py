@@ -18,6 +18,9 @@ class SoftmaxNoise(GumbelHeuristic):
     0 is drawn, too. For scores in [0, 1] a beta of 1 is nearly random; about
     10 lets the score speak.
 
+    Whole images and regions want ``aggregate='max'``: they are then drawn with
+    the sum of their pixels' weights. In a mean the noise is lost.
+
     Source: Kirsch et al., Stochastic Batch Acquisition: A Simple Baseline for
     Deep Active Learning, TMLR 2023 (softmax acquisition).
 

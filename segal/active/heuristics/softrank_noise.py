@@ -19,6 +19,9 @@ class SoftrankNoise(GumbelHeuristic):
     size, and every image has the same ranks, also for a budget over the whole
     pool. Pixels of one score share their mean rank.
 
+    Regions want ``aggregate='max'``: in a mean the noise is lost. Whole images
+    are drawn uniformly, since the ranks of all are the same.
+
     Source: Kirsch et al., Stochastic Batch Acquisition: A Simple Baseline for
     Deep Active Learning, TMLR 2023 (soft-rank acquisition); there ranks are
     those in the pool.
