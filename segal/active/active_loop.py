@@ -236,7 +236,7 @@ class ActiveLearningLoop:
             x for x, is_in in zip(self.pool, which, strict=True) if is_in
         ]
         opened = self.store.opened()[which]
-        context = self._context(images, free[which], opened)
+        context = self._context(images, free[which], opened, heuristic)
         selector = make_selector(replace(context, budget=budget))
         shards = self._shortlisted(
             selector, heuristic, wrapper, self.available
@@ -271,7 +271,7 @@ class ActiveLearningLoop:
         closed = ~opened & (free > 0)
         unopened = np.where(closed, free, 0)
         selector = opening.make_selector(
-            self._context(self.pool.images, unopened, opened)
+            self._context(self.pool.images, unopened, opened, heuristic)
         )
         place = self.pool.position
 
@@ -294,6 +294,7 @@ class ActiveLearningLoop:
         images: Sequence[PoolImage],
         free: NDArray[np.int64],
         opened: NDArray[np.bool_],
+        heuristic: BaseHeuristic,
     ) -> QueryContext:
         """Describe this round to a selector of some images."""
         return QueryContext(
@@ -304,6 +305,7 @@ class ActiveLearningLoop:
             opened=opened,
             asked=self.asked,
             available=self.available,
+            draws=heuristic.is_draw,
         )
 
     def _shortlisted(

@@ -251,6 +251,7 @@ def select(
             seed=request.seed,
             budget=request.budget,
             unit=unit,
+            draws=heuristic.is_draw,
         ),
     )
     maps: ClassMaps | None = None

@@ -39,13 +39,13 @@ class FirstDraw:
         """
         config, images = self.config, self.pool.images
         free = np.array([image.pixels for image in images], np.int64)
-        selector = SELECTORS.build(
-            dict(
-                config.initial_selector,
-                context=QueryContext(images, free, 0, seed, config.initial),
-            )
-        )
         heuristic = HEURISTICS.build(dict(config.initial_heuristic))
+        context = QueryContext(
+            images, free, 0, seed, config.initial, draws=heuristic.is_draw
+        )
+        selector = SELECTORS.build(
+            dict(config.initial_selector, context=context)
+        )
         scorer = Scorer(self.pool, seed, features=self.features)
         for image, score, prediction in scorer.scores(
             images, heuristic, None, None, 0, needs=selector.needs

@@ -49,6 +49,7 @@ class QueryContext:
         asked: Where something was asked before.
         available: What may be asked now.
         unit: What is asked. Selectors of regions read it; None for others.
+        draws: Whether the scores are draws; see ``BaseHeuristic.is_draw``.
     """
 
     images: Sequence[PoolImage]
@@ -61,3 +62,4 @@ class QueryContext:
     asked: Mask = nowhere
     available: Mask = everywhere
     unit: QueryUnit | None = None
+    draws: bool = False

@@ -25,7 +25,9 @@ class WholeImages(BestOverPool):
     """Asks for the label maps of the images that score highest.
 
     An image's score is an aggregate of the scores of its available pixels;
-    images where nothing is available are passed over.
+    images where nothing is available are passed over. Where scores are draws
+    (``Random``) and images have unlike numbers of pixels, it is the draw of
+    one pixel: an aggregate of many would depend on their number.
 
     Args:
         context: See :class:`~segal.active.selectors.base.BaseSelector`; the
@@ -52,6 +54,12 @@ class WholeImages(BestOverPool):
                 f'{nearest(aggregate, _AGGREGATES)}'
             )
         self.aggregate = aggregate
+        free = self.free[self.free > 0]
+        self.draws_one = (
+            context.draws
+            and self.budget.amount < len(free)
+            and bool(np.ptp(free))
+        )
 
     def spendable(self) -> int:
         """Count the images to ask: the budget, or all with a free place."""
@@ -73,5 +81,7 @@ class WholeImages(BestOverPool):
 
     def aggregated(self, scores: Floats) -> Floats:
         """Turn the scores of an image's available pixels into one: (1,)."""
+        if self.draws_one:
+            return scores[:1]
         value = _AGGREGATES[self.aggregate](scores)
         return np.array([value], np.float32)
