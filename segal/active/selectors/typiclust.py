@@ -18,7 +18,8 @@ class TypiClust(DiverseImages):
 
     The embeddings are parted into as many clusters as there are labelled
     images and images to ask; the largest clusters in which none is labelled
-    come first, and in each the image whose neighbours are nearest.
+    come first, and in each the image whose neighbours are nearest. Clusters of
+    fewer than five images come last, after those with labels.
 
     Source: Hacohen et al., Active Learning on a Budget: Opposite Strategies
     Suit High and Low Budgets, ICML 2022. Their embeddings are those of a
