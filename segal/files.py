@@ -42,7 +42,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         StateError: It cannot be written: the disk is full, or read-only.
     """
-    temporary = path.with_name(path.name + SUFFIX)
+    temporary = path.with_name(_cut(path.name) + SUFFIX)
     try:
         with open(temporary, 'wb') as file:
             yield file
@@ -58,6 +58,11 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         if not isinstance(reason, OSError):
             raise
         raise StateError(unwritable(path, reason)) from error
+
+
+def _cut(name: str) -> str:
+    """Cut a name so that ``SUFFIX`` fits behind it, in 255 bytes."""
+    return os.fsdecode(os.fsencode(name)[: 255 - len(SUFFIX)])
 
 
 def unwritable(path: Path | str, error: OSError) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from segal.active.dataset.orientation import MARK, STORED, UPRIGHT
 from segal.active.label_store.file import LabelFile, encode
 from segal.annotation.request import Request
 from segal.annotation.state import State
@@ -77,7 +79,11 @@ def draw_points(
 
 
 def write_masks(
-    request: Request, state: State, folder: Path, files: Mapping[str, str]
+    request: Request,
+    state: State,
+    folder: Path,
+    files: Mapping[str, str],
+    upright: bool,
 ) -> NDArray[np.int64]:
     """Write the answers as annotations, 255 where nothing was asked.
 
@@ -86,6 +92,7 @@ def write_masks(
         state: What was answered.
         folder: Of the annotations.
         files: Name of an image -> file of its annotation in the folder.
+        upright: Whether images were shown as their EXIF orientation says.
 
     Returns:
         Answers of each class, int64 (255,).
@@ -100,9 +107,11 @@ def write_masks(
         if event is not None and event.cls is not None:
             maps[item.image].reshape(-1)[item.places] = event.cls
             counts[event.cls] += 1
+    mark = PngInfo()
+    mark.add_text(MARK, UPRIGHT if upright else STORED)
     for name, label_map in maps.items():
         path = folder / files[name]
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            Image.fromarray(label_map).save(file, 'PNG')
+            Image.fromarray(label_map).save(file, 'PNG', pnginfo=mark)
     return counts

@@ -15,6 +15,7 @@ from mmcv import Config, ConfigDict
 
 from segal import compat
 from segal.active.dataset.listing import build_listed
+from segal.active.dataset.orientation import look_at_orientations
 from segal.active.dataset.pool import open_pool
 from segal.annotation.asked import Asked, asked_now
 from segal.annotation.folder import NAME, AnnotationFolder
@@ -152,7 +153,8 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
             return 130
     folder.close(0, 'segal annotate val')
     state = folder.state(request, len(dataset.CLASSES))
-    counts = write_masks(request, state, out, files)
+    upright = look_at_orientations(dataset, 'data.val').turns
+    counts = write_masks(request, state, out, files, upright)
     folder.seal(0, '')
     print(f'{out}: {int(counts.sum()):,} answers with a class')
     few = [

@@ -81,8 +81,8 @@ def _config(
     oracle = "\n    oracle=dict(type='HumanOracle'),  # people answer"
     if masks is not None:
         annotations = (
-            f'\n    ann_dir={str(masks.path)!r}, '
-            f'seg_map_suffix={masks.mask_suffix!r},'
+            f',\n    ann_dir={str(masks.path)!r}, '
+            f'seg_map_suffix={masks.mask_suffix!r}'
         )
         val, oracle = '', ''
     (height, width), most = images.sizes().most_common(1)[0]
@@ -112,7 +112,7 @@ test_pipeline = [dict(type='LoadImageFromFile'{exif}), dict(
         dict(type='ImageToTensor', keys=['img']),
         dict(type='Collect', keys=['img'])])]
 pool = dict(type='CustomDataset', classes=classes, img_suffix={suffix},
-    img_dir={str(images.path)!r},{annotations})
+    img_dir={str(images.path)!r}{annotations})
 data = dict(samples_per_gpu={plan.batch}, workers_per_gpu=2,
     train=dict(split=here + '/train.txt', pipeline=train_pipeline, **pool),
     query=dict(split=here + '/train.txt', pipeline=test_pipeline, **pool),
@@ -124,7 +124,7 @@ runner = dict(sample_mode={_MODES.get(plan.unit, plan.unit)!r}, sample_rounds={R
 workflow = [('train', {plan.epochs}), ('query', 1)]  # epochs of a round
 evaluation = dict(interval={plan.epochs}, metric='mIoU')
 work_dir = here + {'/work_dirs/' + out.name!r}
-""".replace(',)', ')')  # noqa: E501
+"""  # noqa: E501
 
 
 def _wrapped(names: Sequence[str]) -> str:

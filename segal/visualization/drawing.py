@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
@@ -156,7 +157,8 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def clipped(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
-    """Shorten a text to ``width`` pixels; its end is kept."""
+    """Write a text on one line of ``width`` pixels; its end is kept."""
+    text = re.sub(r'[\r\n]', '�', text)
     if face.getlength(text) <= width:
         return text
     while len(text) > 1 and face.getlength('…' + text) > width:

@@ -17,8 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segal.active.dataset.listing import build_listed
+from segal.active.dataset.orientation import look_at_orientations
 from segal.annotation.folder import AnnotationFolder
 from segal.commands import annotate, annotate_loop
+from segal.config import load_config
 from segal.rounds import read_rounds
 from tests.annotation.answering import truth_of
 from tests.emulator import Session
@@ -131,6 +134,10 @@ def test_a_validation_set_is_made_of_answers(tmp_path, monkeypatch, capsys):
     held = write_images(tmp_path / 'held', count=2)
     (held / 'annotations').rename(tmp_path / 'hidden')
     read = truth_of(tmp_path / 'hidden')
+    upside_down = Image.Exif()
+    upside_down[0x0112] = 3
+    path = min((held / 'images').iterdir())
+    Image.open(path).rotate(180).save(path, exif=upside_down)
     people = []
 
     def answer(urls):
@@ -155,6 +162,13 @@ def test_a_validation_set_is_made_of_answers(tmp_path, monkeypatch, capsys):
         asked = mask != 255
         assert 0 < asked.sum() <= 20
         assert (mask[asked] == truth[asked]).all()
+    for color_type in ('color', 'color_ignore_orientation'):
+        val = load_config(str(config)).data.val
+        val.pipeline[0].color_type = color_type
+        dataset, _ = build_listed(val, dict(test_mode=True))
+        seen = look_at_orientations(dataset, 'data.val')
+        assert list(seen.found.values()) == [3]
+        assert bool(seen.problems) == (color_type != 'color')
 
 
 def test_a_validation_set_goes_on_as_it_began(tmp_path, monkeypatch, capsys):

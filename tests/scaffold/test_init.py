@@ -14,6 +14,7 @@ from segal import train_active_learning
 from segal.commands import init
 from segal.config import load_config
 from segal.scaffold.plan import UNITS, budget_of, hours, split
+from tests.reports.test_label_values import write_four_bits
 
 SIZE = (48, 64)
 ORIENTATION = 0x0112
@@ -209,6 +210,14 @@ def test_classes_beside_the_folder(folders):
 def test_classes_with_commas(folders):
     assert folders.init('--classes', 'sky, traffic light,thing') == 0
     assert folders.config.data.train.classes[1] == 'traffic light'
+
+
+def test_names_of_classes_and_folders_are_written_as_they_are(folders):
+    folders.masks = folders.masks.rename(folders.root / 'masks (1,)')
+    names = ['sky (blue,)', "it's", 'a "b"']
+    assert folders.init('--classes', *names, classes='') == 0
+    assert folders.config.data.train.classes == tuple(names)
+    assert folders.config.data.train.ann_dir == str(folders.masks)
 
 
 def test_classes_are_asked_at_a_terminal(folders, monkeypatch):
@@ -546,6 +555,10 @@ def sorted_palettes(f):
         mask.save(path)
 
 
+def four_bits(f):
+    f.change_masks(write_four_bits)
+
+
 def smaller_depth(f):
     void = np.where(np.asarray(Image.open(f.masks / '03.png')), 255, 0)
     Image.fromarray(void == 255).save(f.masks / '03.png')
@@ -588,6 +601,7 @@ def turned_square(f):
         (parts_of_ids, 'wanted class ids of 0 to 255, got 0.5'),
         (one_hot_pages, 'with 3 pages of one size'),
         (sorted_palettes, 'the same colour for the same class id'),
+        (four_bits, 'got greys of 4 bits, which are read as 17 times'),
         (smaller_depth, '03.png: wanted annotations of equal depth'),
         (few, 'wanted 4 images or more, got 3'),
         (no_images, 'IMAGES: wanted a folder, got nothing'),

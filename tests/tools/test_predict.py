@@ -24,7 +24,7 @@ def predict(run, images, out, *options, code=0):
     assert main(list(map(str, arguments))) == code
     if code:
         return None
-    return list(csv.DictReader((out / 'images.csv').open()))
+    return list(csv.DictReader((out / 'images.csv').open(newline='')))
 
 
 def by(place):  # noqa: F811
@@ -71,6 +71,19 @@ def test_images_that_differ_in_the_suffix_keep_it(place, tmp_path):  # noqa: F81
         ('a.jpg', 'masks/a.jpg.png'),
         ('b.JPG', 'masks/b.png'),
     }
+
+
+def test_names_may_be_long_and_have_several_lines(place, tmp_path):  # noqa: F811
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    names = ('x' * 251 + '.png', 'a\nb.png')
+    for name in names:
+        Image.new('RGB', (32, 24)).save(folder / name)
+    rows = predict(by(place), folder, tmp_path / 'out')
+    assert {line['image'] for line in rows} == set(names)
+    assert len(list((tmp_path / 'out/pictures').iterdir())) == 2
+    for line in rows:
+        assert Image.open(tmp_path / 'out' / line['mask']).size == (32, 24)
 
 
 def test_no_two_images_share_a_mask(place, tmp_path):  # noqa: F811

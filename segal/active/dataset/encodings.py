@@ -23,7 +23,8 @@ class Encodings:
     """Check that the annotations of a data set store class ids alike.
 
     Programs that make PNGs smaller sort palettes anew, file by file, and turn
-    a map of 0 and 255 into one of 1 bit, which is read as 0 and 1.
+    a map of 0 and 255 into one of 1 bit, which is read as 0 and 1. Greys of 2
+    and 4 bits are spread over 0 to 255 by every reader.
     """
 
     def __init__(self) -> None:
@@ -38,14 +39,16 @@ class Encodings:
         over.
 
         Raises:
-            DataError: It has several pages, or its ids mean other classes
-                than the same ids in another file.
+            DataError: It has several pages, its ids are multiplied when they
+                are read, or they mean other classes than the same ids in
+                another file.
         """
         path = str(path)
         try:
             pages = _pages(path)
             with Image.open(path) as image:
                 mode = image.mode
+                bits = _spread_bits(image)
                 looks = mode == 'P' or (mode == 'L' and not self._more_bits)
                 ids = np.unique(np.asarray(image)) if looks else None
                 palette = image.getpalette() if mode == 'P' else None
@@ -57,6 +60,13 @@ class Encodings:
                 f'{pages} pages of one size, of which only the first would '
                 'be read; write one map, such as the argmax over one-hot '
                 'pages, as an 8-bit PNG'
+            )
+        if bits:
+            factor = 255 // (2**bits - 1)
+            raise DataError(
+                f'{path}: wanted class ids in 8 bits, got greys of {bits} '
+                f'bits, which are read as {factor} times what is stored (1 as '
+                f'{factor}); write the annotations anew, as 8-bit grey PNGs'
             )
         if ids is not None and palette:
             self._check_palette(path, ids.tolist(), palette)
@@ -103,6 +113,18 @@ def reads_by_pillow(reader: Any) -> bool:
         type(reader).__call__ is LoadAnnotations.__call__
         and reader.imdecode_backend == 'pillow'
     )
+
+
+def _spread_bits(image: Image.Image) -> int:
+    """Return the bits of a grey image whose values Pillow multiplies, or 0.
+
+    The ``image`` is not loaded yet.
+    """
+    for _, _, _, how in getattr(image, 'tile', ()):
+        raw = how if isinstance(how, str) else how[0]
+        if raw[:4] in ('L;2', 'L;4', 'L;2I', 'L;4I'):
+            return int(raw[2])
+    return 0
 
 
 def _pages(path: str) -> int:

@@ -25,6 +25,12 @@ from segal.active.dataset.scan import count_of
 from segal.active.images.file import TIFF
 from segal.errors import SegALError
 
+MARK = 'segal-orientation'
+"""Text in a PNG that was labelled here: ``UPRIGHT`` or ``STORED``."""
+
+UPRIGHT, STORED = 'upright', 'stored'
+"""How the image was shown: as its EXIF orientation says, or not turned."""
+
 _TAG = 0x0112
 _WORDS = {
     2: 'mirrored',
@@ -128,7 +134,9 @@ def _compare(
     dataset: CustomDataset, seen: Orientations
 ) -> tuple[list[int], list[int], list[int]]:
     """List images with a matching, a wrong and an unclear annotation."""
-    fit, apart, unknown = [], [], []
+    fit: list[int] = []
+    apart: list[int] = []
+    unknown: list[int] = []
     for index, kind in seen.found.items():
         ann = dataset.img_infos[index].get('ann')
         if not ann:
@@ -143,7 +151,11 @@ def _compare(
         if seen.turns and _is_tiff(map_path) and orientation(map_path) == kind:
             fit.append(index)  # every reader turns a TIFF
         elif kind < 5 or stored[0] == stored[1]:
-            unknown.append(index)
+            shown = UPRIGHT if seen.turns else STORED
+            told = _mark(map_path)
+            (unknown if not told else fit if told == shown else apart).append(
+                index
+            )
         elif mask == (stored[::-1] if seen.turns else stored):
             fit.append(index)
         elif mask == (stored if seen.turns else stored[::-1]):
@@ -167,6 +179,15 @@ def _size(path: str) -> tuple[int, int] | None:
             return image.size
     except Exception:
         return None
+
+
+def _mark(path: str) -> str:
+    """Read how the image of an annotation was shown; '' if not known."""
+    try:
+        with Image.open(path) as image:
+            return str(image.info.get(MARK, ''))
+    except Exception:
+        return ''
 
 
 def _turns(dataset: CustomDataset, key: str, found: dict[int, int]) -> bool:
