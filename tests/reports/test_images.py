@@ -15,7 +15,12 @@ from mmseg.datasets import PIPELINES, CustomDataset
 from PIL import Image
 
 from segal.active.dataset.pool import Pool, open_pool
-from segal.active.images.view import ImageView, content_of
+from segal.active.images.view import (
+    ImageView,
+    content_of,
+    range_of,
+    stretched,
+)
 from segal.active.label_store.pool_file import read_pool
 from segal.active.units.regions import Superpixels
 from segal.config import fingerprint, load_config, read_config
@@ -246,6 +251,26 @@ def test_nan_infinity_and_constant_bands_are_shown(tmp_path):
     for path in (folder / 'images').iterdir():
         np.save(path, np.full((*SIZE, 5), np.nan, np.float32))
     assert not pool_of('own', folder).read_image(pool[0].name).any()
+
+
+@pytest.mark.parametrize('fill', [-9999, np.finfo(np.float32).min, 65535])
+def test_a_value_for_no_data_takes_no_range(fill):
+    """All that was measured would have a few shades of one colour."""
+    heights = np.random.default_rng(0).uniform(300, 900, (60, 60, 1))
+    bands = heights.astype(np.float32).repeat(3, axis=2)
+    bands[:6] = fill
+    found = range_of([bands])
+    assert 300 < found.low[0] < 305
+    assert 895 < found.high[0] < 900
+    seen = stretched(bands, found)
+    assert (seen[:6] == (255 if fill > 0 else 0)).all()
+    assert len(np.unique(seen[6:])) > 250
+
+
+def test_empty_ground_and_few_values_keep_their_range():
+    for values in ([0] * 99 + [500, 501], [0, *range(9, 5000)], range(99)):
+        image = np.repeat(values, 3).reshape(1, -1, 3)
+        assert range_of([image]).low[0] < 40
 
 
 def test_the_view_depends_on_the_images_alone(tmp_path):

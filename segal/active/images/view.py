@@ -32,6 +32,10 @@ MOST_PIXELS = 40_000
 """Of one image that the percentiles are taken over."""
 
 
+FEWEST_VALUES = 16
+"""That are left where one value at an end is taken for "no data"."""
+
+
 class Content(NamedTuple):
     """The type, channels and bits of an image, as its loader gives it.
 
@@ -231,7 +235,8 @@ def range_of(images: Any) -> Range:
     """Compute percentiles of some images, by channel or of all three.
 
     Where the two are one value, as in images that are mostly empty, lowest
-    and highest value count; NaN and infinite ones never do.
+    and highest value count; NaN, infinite ones, and one that stands for "no
+    data", such as -9999, never do.
 
     Args:
         images: Each (H, W, 3); at most ``MOST_PIXELS`` of each are looked at.
@@ -249,12 +254,28 @@ def range_of(images: Any) -> Range:
         finite = channel[np.isfinite(channel)]
         if not len(finite):
             finite = np.zeros(1)
+        finite = -_without_fill(-_without_fill(finite))
         ends = np.percentile(finite, (LOWEST, HIGHEST))
         if ends[0] == ends[1]:
             ends = finite.min(), finite.max()
         low.append(float(ends[0]))
         high.append(float(ends[1]))
     return _together(low, high)
+
+
+def _without_fill(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out the lowest value where it is no measurement.
+
+    It would be black, and the gap to the others wider than all they span.
+    """
+    lowest = values.min()
+    if lowest < np.percentile(values, LOWEST):
+        return values
+    rest = values[values > lowest]
+    if len(np.unique(rest)) < FEWEST_VALUES:
+        return values
+    first, last = rest.min(), np.percentile(rest, HIGHEST)
+    return rest if first - lowest > last - first else values
 
 
 def _together(low: list[float], high: list[float]) -> Range:
