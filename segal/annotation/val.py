@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from segal.active.dataset.orientation import MARK, STORED, UPRIGHT
+from segal.active.images.file import MARK, STORED, UPRIGHT
 from segal.active.label_store.file import LabelFile, encode
 from segal.annotation.request import Request
 from segal.annotation.state import State

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from segal.active.dataset.pool import Pool
+from segal.active.dataset.scan import count_of
+from segal.active.images.bands import Bands, bands_of, compare_bands
 from segal.active.images.file import has_eight_bits, loader_of
 from segal.errors import DataError
+
+_COMPARED = 4
+"""Files of each kind whose bands are compared with what is read."""
 
 
 def show(
@@ -50,7 +56,47 @@ def show(
                 + ' as black to white'
             )
         notes.append(f'{pool.key}: {said}')
+    notes += [f'{pool.key}: {one}' for one in _bands_in_words(pool)]
     return []
+
+
+def _bands_in_words(pool: Pool) -> Iterator[str]:
+    """Name TIFFs that mmseg's loader does not read as they are."""
+    loader = loader_of(pool.loading_steps)
+    if loader.own or loader.imdecode_backend == 'tifffile':
+        return
+    names = [image.name for image in pool]
+    kinds: dict[Bands, list[str]] = {}
+    with ThreadPoolExecutor(min(8, 1 + len(names) // 16)) as threads:
+        looks = threads.map(bands_of, map(pool.file, names))
+        for name, bands in zip(names, looks, strict=True):
+            if bands and (bands.number > 1 or bands.pages > 1):
+                kinds.setdefault(bands, []).append(name)
+    for bands, found in sorted(kinds.items()):
+        where = f'of {count_of(found, "TIFF")} (such as {pool.file(found[0])})'
+        if bands.pages > 1:
+            yield (
+                'LoadImageFromFile reads the first of '
+                f'{bands.pages} pages of one size {where}'
+            )
+        if bands.number == 1 or not bands.comparable:
+            continue
+        read, exact = zip(
+            *(
+                compare_bands(pool.file(name), bands, pool.load_image(name))
+                for name in found[:_COMPARED]
+            ),
+            strict=True,
+        )
+        if min(read) < bands.number:
+            said = f'gives {min(read)} of {bands.number} bands {where}'
+            if not all(exact):
+                said = f'mixes {bands.number} bands {where}'
+                said += ', as colours and alpha' * bands.multiplies
+            yield (
+                f"LoadImageFromFile {said}; color_type='unchanged' with "
+                "imdecode_backend='tifffile' gives each as it is"
+            )
 
 
 def _check_bits(pool: Pool, name: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from segal.active.dataset.scan import looks_like_image, named, scan
+from segal.active.images.bands import bands_of
 from segal.active.images.file import has_eight_bits
 from segal.errors import DataError
 from segal.seeding import key
@@ -244,10 +245,19 @@ def _check(found: Folder) -> None:
     )
     require_enough(found)
     photos = found.photos
+
+    def multiplied(one: Photo) -> bool:
+        bands = 'A' in one.mode and bands_of(found.path / one.name)
+        return bool(bands and bands.multiplies)
+
     kinds: dict[str, Callable[[Photo], bool]] = {
         'more than 8 bits, of which training reads the upper 8 (dark images '
         'should be stretched to the full range first)': _is_deep,
-        'alpha, which training does not see': lambda one: 'A' in one.mode,
+        'alpha, which training does not see': (
+            lambda one: 'A' in one.mode and not multiplied(one)
+        ),
+        'a fourth band, by which training multiplies the colours as if it '
+        'were alpha (take it out where it is none, but infrared)': multiplied,
         'an EXIF orientation other than upright': (lambda one: one.turn != 1),
     }
     for words, holds in kinds.items():

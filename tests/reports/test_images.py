@@ -25,6 +25,7 @@ from segal.active.label_store.pool_file import read_pool
 from segal.active.units.regions import Superpixels
 from segal.config import fingerprint, load_config, read_config
 from segal.errors import ConfigError, DataError
+from segal.experiment.image_summary import show
 from segal.experiment.selecting import shape_of
 from segal.preflight import pictures
 from segal.preflight.images import enter_alike
@@ -708,6 +709,46 @@ def test_bits_that_a_loader_drops_are_named(tmp_path, capfd):
     assert x.run('--dry-run') == 0
     told = ''.join(capfd.readouterr())
     assert "color_type='unchanged') keeps these" in told
+
+
+MONO = dict(photometric='minisblack', planarconfig='contig')
+COLOUR = dict(photometric='rgb')
+PLAIN = dict(type='LoadImageFromFile')
+
+
+@pytest.mark.parametrize(
+    ('bands', 'kind', 'options', 'said'),
+    [
+        (4, COLOUR, PLAIN, 'mixes 4 bands of 2 TIFFs'),
+        (4, COLOUR, UNCHANGED, 'mixes 4 bands of 2 TIFFs'),
+        (4, COLOUR | dict(extrasamples='unspecified'), PLAIN, 'gives 3 of 4'),
+        (4, COLOUR, BANDS, ''),
+        (4, MONO, UNCHANGED, 'gives 1 of 4 bands of 2 TIFFs'),
+        (2, MONO, PLAIN, 'gives 1 of 2 bands'),
+        (3, dict(MONO, planarconfig=None), PLAIN, 'the first of 3 pages'),
+        (3, COLOUR, PLAIN, ''),
+        (3, COLOUR, UNCHANGED, ''),
+    ],
+)  # fmt: skip
+def test_bands_that_are_not_read_as_they_are_are_named(
+    bands, kind, options, said, tmp_path
+):
+    """GDAL writes colours and infrared as colours and alpha."""
+    draw = np.random.default_rng(0)
+    for name in ('a', 'b'):
+        image = draw.integers(1, 200, (24, 32, bands), np.uint8)
+        if kind.get('planarconfig', 1) is None:
+            image = image.transpose(2, 0, 1)
+        tifffile.imwrite(tmp_path / f'{name}.tif', image, **kind)
+    dataset = CustomDataset(
+        [options], img_dir=str(tmp_path), img_suffix='.tif',
+        classes=['a', 'b'], test_mode=True,
+    )  # fmt: skip
+    notes = []
+    assert show(open_pool(dataset), None, notes) == []
+    assert [said in one for one in notes if 'TIFF' in one] == [True] * (
+        said != ''
+    )
 
 
 def test_a_folder_of_two_scales_is_not_asked_about(tmp_path):

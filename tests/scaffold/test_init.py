@@ -293,6 +293,14 @@ def convert(mode):
     return change
 
 
+def infrared(f):
+    for path in list(f.images.iterdir()):
+        colours = np.asarray(Image.open(path))
+        bands = np.dstack([colours, colours[..., :1]])
+        tifffile.imwrite(path.with_suffix('.tif'), bands, photometric='rgb')
+        path.unlink()
+
+
 def deep(f):
     for path in f.images.iterdir():
         grey = np.asarray(Image.open(path).convert('L')).astype(np.uint16)
@@ -376,6 +384,7 @@ def sizes(f):
         (upper, '.PNG (8)'),
         (mixed_suffixes, '.jpeg (1)'),
         (convert('RGBA'), 'alpha, which training does not see'),
+        (infrared, 'by which training multiplies the colours'),
         (deep, 'more than 8 bits'),
         (palette_masks, ''),
         (named_masks, '*_mask.png'),

@@ -22,14 +22,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.dataset.scan import count_of
-from segal.active.images.file import TIFF
+from segal.active.images.file import MARK, STORED, TIFF, UPRIGHT
 from segal.errors import SegALError
-
-MARK = 'segal-orientation'
-"""Text in a PNG that was labelled here: ``UPRIGHT`` or ``STORED``."""
-
-UPRIGHT, STORED = 'upright', 'stored'
-"""How the image was shown: as its EXIF orientation says, or not turned."""
 
 _TAG = 0x0112
 _WORDS = {

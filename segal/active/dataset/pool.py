@@ -112,9 +112,13 @@ class Pool(Sequence[PoolImage]):
         """Return the path of an image."""
         return image_file(self.dataset, self.position[name])
 
+    def load_image(self, name: str) -> Any:
+        """Read an image as its loader gives it, (H, W) or (H, W, C)."""
+        return self._loader.load_image(self.position[name])['img']
+
     def read_image(self, name: str) -> NDArray[np.uint8]:
         """Read an image for display: uint8 (H, W, 3), RGB."""
-        image = self._loader.load_image(self.position[name])['img']
+        image = self.load_image(name)
         return self.view.rgb(image, content_of(image, self.file(name)))
 
     @cached_property
@@ -150,7 +154,7 @@ class Pool(Sequence[PoolImage]):
         """Load a fixed sample of the images of a content."""
         names = [name for name, one in self.contents.items() if one == content]
         for name in sorted(names, key=lambda x: keyed('view', x))[:SAMPLE]:
-            yield self._loader.load_image(self.position[name])['img']
+            yield self.load_image(name)
 
     def of_each_content(self, count: int = 1) -> list[str]:
         """List the names of some images of each content."""

@@ -13,6 +13,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+MARK = 'segal-orientation'
+"""Text in a PNG that was labelled here: ``UPRIGHT`` or ``STORED``."""
+
+UPRIGHT, STORED = 'upright', 'stored'
+"""How the image was shown: as its EXIF orientation says, or not turned."""
+
 
 @dataclass(frozen=True)
 class Loader:

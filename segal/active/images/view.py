@@ -255,7 +255,7 @@ def range_of(images: Any) -> Range:
         if not len(finite):
             finite = np.zeros(1)
         finite = -_without_fill(-_without_fill(finite))
-        ends = np.percentile(finite, (LOWEST, HIGHEST))
+        ends: Any = np.percentile(finite, (LOWEST, HIGHEST))
         if ends[0] == ends[1]:
             ends = finite.min(), finite.max()
         low.append(float(ends[0]))
