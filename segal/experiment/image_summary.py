@@ -56,12 +56,11 @@ def show(
                 + ' as black to white'
             )
         notes.append(f'{pool.key}: {said}')
-    notes += [f'{pool.key}: {one}' for one in _bands_in_words(pool)]
     return []
 
 
-def _bands_in_words(pool: Pool) -> Iterator[str]:
-    """Name TIFFs that mmseg's loader does not read as they are."""
+def doubtful_bands(pool: Pool) -> Iterator[str]:
+    """Warn of TIFFs that mmseg's loader does not read as they are."""
     loader = loader_of(pool.loading_steps)
     if loader.own or loader.imdecode_backend == 'tifffile':
         return
@@ -76,7 +75,7 @@ def _bands_in_words(pool: Pool) -> Iterator[str]:
         where = f'of {count_of(found, "TIFF")} (such as {pool.file(found[0])})'
         if bands.pages > 1:
             yield (
-                'LoadImageFromFile reads the first of '
+                f'{pool.key}: LoadImageFromFile reads the first of '
                 f'{bands.pages} pages of one size {where}'
             )
         if bands.number == 1 or not bands.comparable:
@@ -94,8 +93,9 @@ def _bands_in_words(pool: Pool) -> Iterator[str]:
                 said = f'mixes {bands.number} bands {where}'
                 said += ', as colours and alpha' * bands.multiplies
             yield (
-                f"LoadImageFromFile {said}; color_type='unchanged' with "
-                "imdecode_backend='tifffile' gives each as it is"
+                f'{pool.key}: LoadImageFromFile {said}; '
+                "color_type='unchanged' with imdecode_backend='tifffile' "
+                'gives each as it is'
             )
 
 

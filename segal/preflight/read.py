@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmcv import Config
 from mmcv.runner import RUNNERS
+from mmseg.utils import get_root_logger
 
 from segal.config import check_against_data, read_config
 from segal.config.inherited import SECTIONS
@@ -18,7 +19,7 @@ from segal.config.spans import LENGTH
 from segal.distributed import ranks
 from segal.errors import ConfigError, StateError
 from segal.experiment.data import Data, build_data, missing_paths
-from segal.experiment.image_summary import show
+from segal.experiment.image_summary import doubtful_bands, show
 from segal.openmmlab.built import understood
 from segal.runner import ActiveLearningRunner
 from segal.structures import Budget
@@ -65,6 +66,8 @@ def read_experiment(
     shown = config.keys.visualize
     channels = None if shown is None else shown.channels
     problems += show(data.pool, channels, notes)
+    for sentence in doubtful_bands(data.pool):
+        get_root_logger().warning(sentence)
     if problems:
         raise ConfigError(problems)
     return config, data, notes

@@ -26,7 +26,7 @@ from segal.config.shapes import find
 from segal.distributed.launching import own_device
 from segal.distributed.stopping import StoppedError, listening
 from segal.errors import ConfigError, DataError, StateError
-from segal.experiment.image_summary import show
+from segal.experiment.image_summary import doubtful_bands, show
 from segal.experiment.trained import Trained, load_trained, test_pipeline_of
 from segal.openmmlab.built import building
 from segal.preflight.images import enter_alike
@@ -100,6 +100,7 @@ def open_trained(
         suffixes(plain, 'seg_map_suffix'),
     )
     problems = show(pool, _channels(plain), notes)
+    notes += doubtful_bands(pool)
     enter_alike(pool, problems)
     if problems:
         raise ConfigError(problems)
