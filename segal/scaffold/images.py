@@ -212,6 +212,8 @@ def _header(path: Path, name: str) -> Photo | str:
         if path.suffix.lower() in ('.heic', '.heif'):
             return "in a phone's format: save them as JPEG"
         return 'unreadable'
+    if min(height, width) == 1:  # mmseg drops this axis of a mask
+        return 'one pixel high or wide'
     if has_eight_bits(str(path)) is False and not mode.startswith(('I', 'F')):
         mode += ';16'
     return Photo(

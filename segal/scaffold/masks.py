@@ -124,9 +124,9 @@ def _paired(folder: Path, photos: Sequence[Photo], names: set[str]) -> Masks:
                 for name in by_folder[str(Path(one.name).parent)]
                 if name.startswith(stem)
             )
-        for ending, number in votes.most_common(1):
-            if number > most:
-                best, most = Masks(folder, way, ending), number
+        for ending in sorted(votes, key=len):  # 'a.png' before 'a-inst.png'
+            if votes[ending] > most:
+                best, most = Masks(folder, way, ending), votes[ending]
     if best is None:
         example = sorted(names)[0] if names else 'no image file'
         raise DataError(

@@ -319,6 +319,11 @@ def named_masks(f):
         path.rename(path.with_name(f'{path.stem}_mask.png'))
 
 
+def instances_beside(f):
+    for path in list(f.masks.iterdir()):
+        shutil.copy(path, path.with_name(f'{path.stem}-inst.png'))
+
+
 def cityscapes(f):
     for path in list(f.images.iterdir()):
         path.rename(path.with_name(f'{path.stem}_left.png'))
@@ -388,6 +393,7 @@ def sizes(f):
         (deep, 'more than 8 bits'),
         (palette_masks, ''),
         (named_masks, '*_mask.png'),
+        (instances_beside, '8 read, *.png'),
         (turned(False), '64x48 (8)'),
         (turned_tiffs, '64x48 (4)'),
         (sizes, 'sizes differ widely'),
@@ -461,6 +467,10 @@ def line_break(f):
     shutil.copy(f.masks / '03.png', f.masks / 'a\nb.png')
 
 
+def one_row(f):
+    f.add('row', size=(1, 40))
+
+
 def stray_mask(f):
     shutil.copy(f.masks / '03.png', f.masks / 'alone.png')
 
@@ -488,6 +498,7 @@ def single_id(f):
         (other_size, 'of another size: 03.png', 7),
         (twin, 'another image has the name with another suffix', 8),
         (line_break, 'a line break, or a space at an end, in the name', 8),
+        (one_row, '1 image left out, one pixel high or wide: row.png', 8),
         (stray_mask, '1 mask without an image: alone.png', 8),
         (rare_id, 'id 3 at less than one in a thousand of the pixels', 8),
         (single_id, 'id 3 in one mask only', 8),
