@@ -196,7 +196,12 @@ def write_table(
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator='\n')
-    rows.writerow(['image', 'mask', 'confidence', *trained.classes])
+    heads = ['image', 'mask', 'confidence']
+    for name in trained.classes:
+        while name in heads:  # a class may be called 'mask'
+            name += '_'
+        heads.append(name)
+    rows.writerow(heads)
     rows.writerows(
         [
             one.image,

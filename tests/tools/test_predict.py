@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import mmcv
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from test_query import PALETTE, place, probabilities  # noqa: F401
 
 from segal.commands.predict import main
+from segal.query_folder.predict import Predicted, write_table
 from segal.train_active_learning import main as train
 from tests.tiny import CLASSES, write_config, write_images
 
@@ -84,6 +86,16 @@ def test_names_may_be_long_and_have_several_lines(place, tmp_path):  # noqa: F81
     assert len(list((tmp_path / 'out/pictures').iterdir())) == 2
     for line in rows:
         assert Image.open(tmp_path / 'out' / line['mask']).size == (32, 24)
+
+
+def test_a_class_may_have_the_name_of_a_column(tmp_path):
+    shares = np.array([0.25, 0.75])
+    one = Predicted('a', 'a.jpg', 'masks/a.png', 0.5, shares)
+    trained = SimpleNamespace(classes=('face', 'mask'))
+    write_table([one], trained, tmp_path)
+    (row,) = csv.DictReader((tmp_path / 'images.csv').open(newline=''))
+    assert row['mask'] == 'masks/a.png'
+    assert (row['face'], row['mask_']) == ('0.2500', '0.7500')
 
 
 def test_no_two_images_share_a_mask(place, tmp_path):  # noqa: F811
