@@ -47,6 +47,7 @@ from segal.preflight.schedules import (
     unmatched_keys,
 )
 from segal.preflight.training import check_ops
+from segal.preflight.val_files import check_val_files
 
 _HUGE = 10.0
 """Limit of weights, which may be uninitialised memory."""
@@ -144,6 +145,7 @@ def check_experiment(
                 left_out = _run_once(parts, sample, problems)
         if problems:
             raise ConfigError(problems)
+        check_val_files(data.val)
         check_label_values(parts)
         if weights:
             parts.networks.check_weights(model)

@@ -31,6 +31,16 @@ def annotation(number, act):
     return lambda x: act(x.annotation(number))
 
 
+def of_the_pool_alone(number, act):
+    """Breaks one annotation that is not evaluated on."""
+
+    def breaks(x: Experiment) -> None:
+        own_val(x)
+        act(x.annotation(number))
+
+    return breaks
+
+
 def empty(path):
     path.write_bytes(b'')
 
@@ -224,14 +234,14 @@ WORKS = [
 ]  # fmt: skip
 
 ANNOTATIONS = [
-    Row('missing', annotation(3, delete), 3,
+    Row('missing', of_the_pool_alone(3, delete), 3,
         ('data/annotations/03.png: the annotation is missing',
          'data.train.ann_dir')),
     Row('truncated annotation', annotation(3, cut), 3,
         ('data/annotations/03.png: the annotation cannot be decoded',)),
     Row('empty annotation', annotation(3, empty), 3,
         ('data/annotations/03.png: the annotation cannot be decoded',)),
-    Row('annotation larger', annotation(3, larger), 3,
+    Row('annotation larger', of_the_pool_alone(3, larger), 3,
         ('data/annotations/03.png', '(24, 32)', '(30, 40)',
          'data.train.ann_dir')),
     Row('class id too high', annotation(3, ids(7)), 3,
@@ -278,6 +288,25 @@ def base(tmp_path_factory):
 )
 def test_one_message_and_nothing_lost(base, row, tmp_path, capfd):
     check(row, base.copy(tmp_path / 'x'), capfd)
+
+
+@pytest.mark.parametrize(
+    'row',
+    [
+        row
+        for row in ANNOTATIONS
+        if row.id in ('evaluation: missing', 'evaluation: larger')
+    ],
+    ids=lambda row: row.id,
+)
+def test_an_evaluation_that_cannot_be_is_found_before_training(
+    base, row, tmp_path, capfd
+):
+    x = base.copy(tmp_path / 'x')
+    row.breaks(x)
+    assert x.run() == row.code
+    assert row.words[0] in capfd.readouterr().err
+    assert not x.labels.exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='root may read everything')
