@@ -69,7 +69,7 @@ def doubtful_bands(pool: Pool) -> Iterator[str]:
     with ThreadPoolExecutor(min(8, 1 + len(names) // 16)) as threads:
         looks = threads.map(bands_of, map(pool.file, names))
         for name, bands in zip(names, looks, strict=True):
-            if bands and (bands.number > 1 or bands.pages > 1):
+            if bands and (bands.number > 1 or bands.pages > 1 or bands.signed):
                 kinds.setdefault(bands, []).append(name)
     for bands, found in sorted(kinds.items()):
         where = f'of {count_of(found, "TIFF")} (such as {pool.file(found[0])})'
@@ -78,7 +78,7 @@ def doubtful_bands(pool: Pool) -> Iterator[str]:
                 f'{pool.key}: LoadImageFromFile reads the first of '
                 f'{bands.pages} pages of one size {where}'
             )
-        if bands.number == 1 or not bands.comparable:
+        if not bands.comparable:
             continue
         read, exact = zip(
             *(
@@ -92,6 +92,8 @@ def doubtful_bands(pool: Pool) -> Iterator[str]:
             if not all(exact):
                 said = f'mixes {bands.number} bands {where}'
                 said += ', as colours and alpha' * bands.multiplies
+                if bands.signed:
+                    said = f'makes large values of negative ones {where}'
             yield (
                 f'{pool.key}: LoadImageFromFile {said}; '
                 "color_type='unchanged' with imdecode_backend='tifffile' "

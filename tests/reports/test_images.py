@@ -748,6 +748,25 @@ def test_bands_that_are_not_read_as_they_are_are_named(
     assert [said in one for one in found] == [True] * (said != '')
 
 
+@pytest.mark.parametrize(
+    ('lowest', 'options', 'warned'),
+    [(-1000, PLAIN, 1), (0, PLAIN, 0), (-1000, UNCHANGED, 0)],
+)
+def test_negative_values_that_become_white_are_named(
+    lowest, options, warned, tmp_path
+):
+    """Air in a tomogram, -1000, becomes 252."""
+    values = np.arange(lowest, 3000, 5, np.int16)[:384].reshape(16, 24)
+    tifffile.imwrite(tmp_path / 'a.tif', values)
+    dataset = CustomDataset(
+        [options], img_dir=str(tmp_path), img_suffix='.tif',
+        classes=['a', 'b'], test_mode=True,
+    )  # fmt: skip
+    found = list(doubtful_bands(open_pool(dataset)))
+    assert len(found) == warned
+    assert all('makes large values of negative ones of 1' in x for x in found)
+
+
 def test_a_folder_of_two_scales_is_not_asked_about(tmp_path):
     """The same is said of images of a query without an experiment."""
     folder = write_pool('12 bits', tmp_path / 'data')

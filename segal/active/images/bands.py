@@ -1,7 +1,7 @@
 """Compare the bands of a TIFF with the channels that a loader makes of it.
 
 OpenCV takes a fourth band for alpha and multiplies the colours by it, or
-mixes several grey bands into one, without a word.
+mixes several grey bands into one, and makes 255 of -1, without a word.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ class Bands(NamedTuple):
     pages: int
     type: str
     comparable: bool
+
+    @property
+    def signed(self) -> bool:
+        """Tell whether values may be negative, and are whole numbers."""
+        return self.type.startswith('int')
 
     @property
     def multiplies(self) -> bool:
@@ -102,7 +107,9 @@ def compare_bands(
         with _opened(path) as tiff:
             page: Any = tiff.pages[0]
             stored = page.asarray()
-        if page.planarconfig != _PLANAR:
+        if stored.ndim == 2:
+            stored = stored[None]
+        elif page.planarconfig != _PLANAR:
             stored = np.moveaxis(stored, 2, 0)  # (B, H, W)
     except Exception:  # a compression that needs another package
         different = {channel.tobytes() for channel in channels}
@@ -114,10 +121,10 @@ def compare_bands(
 
 def _same(channel: NDArray[Any], band: NDArray[Any]) -> bool:
     """Compare a channel with a band, or with its upper 8 bits."""
-    if channel.dtype != np.uint8 or band.dtype.kind != 'u':
+    if channel.dtype != np.uint8 or band.dtype.kind not in 'ui':
         return np.array_equal(channel, band)
     upper = band >> 8 * (band.itemsize - 1)
-    apart = np.abs(channel.astype(np.int16) - upper.astype(np.int16))
+    apart = np.abs(channel.astype(np.int64) - upper.astype(np.int64))
     return bool(apart.max() <= (band.itemsize > 1))
 
 
