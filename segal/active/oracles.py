@@ -251,7 +251,7 @@ class GroundTruthOracle(BaseOracle):
             image.size,
             len(self.classes),
             len(self.classes) - 1,
-            self.ignore_index,
+            (self.ignore_index, _NO_CLASS),
         )
         void = truth == self.ignore_index
         return np.where(void, _NO_CLASS, truth).astype(np.uint8)

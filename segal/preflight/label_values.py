@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os.path as osp
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,9 @@ def check_label_values(parts: Preflight) -> None:
     if _ground_truth_answers(parts):
         sizes = {data.positions[image.name]: image.size for image in data.pool}
         everything.append(
-            _look_at(data.view, 'data.train', data.classes, sizes)
+            _look_at(
+                data.view, 'data.train', data.classes, sizes, (_NO_CLASS,)
+            )
         )
     # a pool of void alone is reported where its labels are bought
     void_pool = any(seen.files and not seen.found for seen in everything)
@@ -135,6 +137,7 @@ def _look_at(
     key: str,
     classes: tuple[str, ...],
     sizes: Mapping[int, tuple[int, int] | None],
+    beside: Sequence[int] = (),
 ) -> Seen:
     """Count the ids in annotations until enough is known.
 
@@ -147,6 +150,7 @@ def _look_at(
         key: Of the data set in the config.
         classes: Names of the C classes.
         sizes: Position of an image -> its (H, W); None: not known.
+        beside: Ids of void beside the data set's ``ignore_index``.
     """
     loader = LoadFirst(dataset, key)
     later = dataset.test_mode and dataset.reduce_zero_label
@@ -167,7 +171,9 @@ def _look_at(
             return seen
         size = sizes[position]
         try:
-            truth = loader.checked_annotation(position, size, len(classes))
+            truth = loader.checked_annotation(
+                position, size, len(classes), beside
+            )
         except DataError as error:
             if _is_missing(loader, position, error):
                 continue

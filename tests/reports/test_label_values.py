@@ -18,6 +18,7 @@ from segal.active.dataset.lossy import lossy_format
 from segal.preflight import label_values
 from segal.seeding import key
 from tests.bad_input.experiment import Experiment
+from tests.tiny import write_images
 
 TWO = """
 model['decode_head'].update(num_classes=2)
@@ -338,6 +339,58 @@ def test_ids_that_are_no_classes_are_found_before_any_is_bought(
     """open-mmlab/mmsegmentation#1335: grey masks in place of class ids."""
     rewrite(x, mapped(**ids))
     refused(x, capfd, words, 'wanted class ids 0 to 2', 'reduce_zero_label')
+
+
+VOID_IS_200 = """
+active_learning['settings']['pixel']['ignore_index'] = 200
+model['decode_head']['ignore_index'] = 200
+train_pipeline[3]['ignore_index'] = train_pipeline[7]['seg_pad_val'] = 200
+data['train']['ignore_index'] = data['val']['ignore_index'] = 200
+"""
+A_SOURCE = """
+data['train'] = [data['train'], dict(data['train'], data_root='source')]
+"""
+
+
+@pytest.mark.parametrize('of', ['val', 'source'])
+def test_void_is_what_the_data_set_ignores_where_mmseg_reads_it(
+    x, of, tmp_path, capfd
+):
+    """mmseg counts 255 as a mistake of the network, and trains on it."""
+    x.add(VOID_IS_200)
+    if of == 'val':
+        x.add(OWN_VAL)
+        folder = x.folder / 'data' / 'val'
+    else:
+        write_images(x.folder / 'source', 4, (28, 36))
+        x.add(A_SOURCE)
+        folder = x.folder / 'source' / 'annotations'
+        rewrite(x, mapped(i255=200))
+    folder.mkdir(exist_ok=True)
+    for number in range(4):
+        path = folder / f'{number:02d}.png'
+        labels = np.full((28, 36) if of == 'source' else (24, 32), 2, np.uint8)
+        labels[:4], labels[4:8] = 1, 255
+        mmcv.imwrite(labels, str(path))
+    refused(x, capfd, '0 to 2, or 200 where void, got [255] too')
+    for path in folder.iterdir():
+        mapped(i255=200)(path, mmcv.imread(str(path), 'unchanged'))
+    accepted(x, capfd)
+
+
+REDUCED = """
+train_pipeline[1]['reduce_zero_label'] = True
+data['train']['reduce_zero_label'] = data['val']['reduce_zero_label'] = True
+"""
+
+
+def test_void_that_mmseg_makes_of_0_must_be_ignored(x, capfd):
+    """It is 255 in the evaluation, whatever data.val ignores."""
+    rewrite(x, mapped(i0=1, i1=2, i2=3, i255=0))
+    x.add(REDUCED)
+    accepted(x, capfd)
+    x.add(VOID_IS_200)
+    refused(x, capfd, 'data.val.ignore_index: wanted 255', 'got 200', code=2)
 
 
 def test_labels_that_are_one_off_are_doubted(x, capfd):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,8 +28,17 @@ from segal.active.label_store.ids import (
     ids_in,
     named,
 )
-from segal.errors import DataError, LabelFlowError, SegALError, raised_at
+from segal.errors import (
+    ConfigError,
+    DataError,
+    LabelFlowError,
+    SegALError,
+    raised_at,
+)
 from segal.openmmlab.pipelines import loads_labels
+
+_REDUCED = 255
+"""What mmseg's reduce_zero_label makes of id 0."""
 
 _LONG = 300
 """Characters of another library's error that are repeated."""
@@ -341,19 +350,33 @@ class LoadFirst:
         )
 
     def checked_annotation(
-        self, index: int, size: tuple[int, ...] | None, classes: int
+        self,
+        index: int,
+        size: tuple[int, ...] | None,
+        classes: int,
+        void: Sequence[int] = (),
     ) -> NDArray[np.uint8]:
         """Load the ground truth, and check its size and class ids.
 
-        mmseg ignores unknown ids in an evaluation without a warning. The
-        ``size`` is (H, W) of the image; None where it is not known.
+        mmseg ignores unknown ids in an evaluation without a warning, and
+        counts what was predicted there as wrong. The ``size`` is (H, W) of
+        the image; None where it is not known. ``void`` are ids of void beside
+        the data set's ``ignore_index``.
 
         Raises:
+            ConfigError: Void is 255, and not ignored.
             DataError: The size, the type or an id is wrong.
         """
         truth, dataset = self.load_annotation(index), self.dataset
         # mmseg reduces the labels of a test set when it compares them
         late = bool(dataset.test_mode and dataset.reduce_zero_label)
+        if late and dataset.ignore_index != _REDUCED:
+            raise ConfigError(
+                f'{self.key}.ignore_index: wanted {_REDUCED}, which mmseg '
+                f'makes of id 0 with reduce_zero_label, got '
+                f'{dataset.ignore_index}: '
+                'what is predicted there would count as wrong'
+            )
         check_annotation(
             truth,
             self.annotation_file(index),
@@ -361,7 +384,7 @@ class LoadFirst:
             size,
             classes,
             classes - 1 + late,
-            dataset.ignore_index,
+            (dataset.ignore_index, *void),
         )
         return truth
 

@@ -109,11 +109,11 @@ def check_annotation(
     size: tuple[int, ...] | None,
     classes: int,
     last: int,
-    ignore_index: int,
+    void: Sequence[int],
 ) -> None:
     """Check the size, the type and the class ids of an annotation.
 
-    Void are ``ignore_index`` and 255; of other ids ``last`` is the largest.
+    Of ids that are not in ``void`` the largest is ``last``.
     The ``size`` is (H, W) of the image, None where it is not known.
 
     Raises:
@@ -132,11 +132,11 @@ def check_annotation(
             f'{truth.dtype}; correct the LoadAnnotations of {key}.pipeline'
         )
     ids = sorted(ids_in(truth))
-    known = {*range(last + 1), 255, ignore_index}
+    known = {*range(last + 1), *void}
     odd = [number for number in ids if number not in known]
     if odd:
         raise DataError(
-            f'{path}: wanted class ids 0 to {last}, or {ignore_index} where '
+            f'{path}: wanted class ids 0 to {last}, or {void[0]} where '
             f'void, got {odd[:10]} too, at '
             f'{int(np.isin(truth, odd).sum())} pixels: '
             f'{describe_ids(ids, classes)}; correct '
