@@ -57,6 +57,13 @@ def read_settings(work_dir: Path) -> dict[str, Any]:
     return read_object(work_dir / 'config.json')
 
 
+def pictures_dir(settings: Mapping[str, Any]) -> str:
+    """Return the folder of pictures in the work_dir of a config."""
+    pictures = (settings.get('active_learning') or {}).get('visualize')
+    known = pictures if isinstance(pictures, Mapping) else {}
+    return str(known.get('dir', 'viz'))
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty where it is missing or damaged."""
     try:

@@ -15,6 +15,7 @@ from segal.annotation.request import Request
 from segal.annotation.state import Event, State
 from segal.errors import ConfigError, StateError, nearest
 from segal.files import replace_json
+from segal.rounds import pictures_dir, read_settings
 
 _KEPT = (
     'config.json',
@@ -33,7 +34,8 @@ def fork(
 ) -> tuple[int, int]:
     """Copy an experiment up to a round, whose answers are open again.
 
-    Label files, rows and networks of the earlier rounds are copied. The
+    Label files, rows, networks and pictures of the earlier rounds are copied,
+    but for the pictures that show the answers: they are drawn anew. The
     round is asked again with the answers that it has, but for those that are
     to be given anew. The copy then goes on as an experiment of its own.
 
@@ -149,8 +151,13 @@ def _copy_experiment(work_dir: Path, new: Path, number: int) -> None:
             work_dir / 'labels' / f'round_{k:03d}',
             work_dir / f'round_{k:03d}',
         ]
+        if k + 1 < number:
+            pictures = work_dir / pictures_dir(read_settings(work_dir))
+            paths += [pictures / f'round_{k:03d}']
+            paths += pictures.glob(f'rounds/*/{k:03d}.png')
     for path in paths:
         target = new / path.relative_to(work_dir)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             shutil.copytree(path, target)
         elif path.exists():
@@ -159,6 +166,8 @@ def _copy_experiment(work_dir: Path, new: Path, number: int) -> None:
         path = work_dir / name
         if path.exists():
             rows = json.loads(path.read_text())['rounds'][:number]
+            if rows and name == 'times.json':
+                rows[-1].pop('report', None)  # its pictures show the answers
             replace_json(new / name, dict(rounds=rows))
     if not number:
         (new / 'labels').rmdir()

@@ -15,6 +15,7 @@ from segal.active.units import unit_of
 from segal.errors import DataError
 from segal.report.evidence import Evidence
 from segal.report.run import Run
+from segal.rounds import pictures_dir
 from segal.structures import PoolImage, Selection
 from segal.visualization.drawing import overlay_scale
 from segal.visualization.pictures import labels_on
@@ -96,9 +97,7 @@ def _to_show(run: Run, asked: Selection, count: int) -> Sequence[PoolImage]:
 
 def _kept(run: Run, count: int) -> list[Picture]:
     """Load what the run's own hook drew in its last round."""
-    active = run.config.get('active_learning') or {}
-    name = str((active.get('visualize') or {}).get('dir', 'viz'))
-    folders = sorted((run.work_dir / name).glob('round_*'))
+    folders = sorted((run.work_dir / pictures_dir(run.config)).glob('round_*'))
     found = sorted(folders[-1].glob('*_overlay.png')) if folders else []
     pictures = []
     for path in found[:count]:

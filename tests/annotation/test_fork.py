@@ -66,6 +66,40 @@ def test_a_copy_with_better_answers_ends_as_if_they_had_been_first(
     assert rows[0] == rows[1]
 
 
+def drawn(work_dir):
+    return {
+        path.relative_to(work_dir / 'seen').as_posix(): path.read_bytes()
+        for path in (work_dir / 'seen').rglob('*.*')
+    }
+
+
+@pytest.mark.slow
+def test_a_copy_has_the_pictures_of_all_its_rounds(root, tmp_path):  # noqa: F811
+    """Those of the round that asked show the labels that it has now."""
+    _, people = configs(root, 'pixel')
+    with people.open('a') as config:
+        config.write(
+            "active_learning['visualize'] = dict(size=1, dir='seen')\n"
+        )
+    read = hide(root)
+    wrong, mended = tmp_path / 'wrong', tmp_path / 'mended'
+    for truth in (read, read, lambda name: 0 * read(name)):
+        assert run(people, wrong) == 6
+        answer_all(wrong, truth, len(CLASSES))
+    assert run(people, wrong) == 0
+    assert annotate(['fork', str(wrong), str(mended), '--round', '2']) == 0
+    answer_all(mended, read, len(CLASSES))
+    assert run(people, mended) == 0
+    before, after = drawn(wrong), drawn(mended)
+    assert before.keys() == after.keys()
+    same = {
+        name.split('_')[1][:3]
+        for name in before
+        if name.startswith('round_') and before[name] == after[name]
+    }
+    assert same == {'000'}
+
+
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
