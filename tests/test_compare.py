@@ -189,6 +189,15 @@ def test_a_tensor_off_by_one_ulp(pair, where, name):
     assert drift.relative == pytest.approx(2.0**-23)
 
 
+def test_the_layout_of_a_tensor_does_not_count(pair):
+    """Momentum of 1x1 convolutions, with speed.channels_last."""
+    plain = torch.arange(12.0).reshape(3, 4, 1, 1)
+    last = plain.as_strided((3, 4, 1, 1), (4, 1, 4, 4))
+    for work_dir, tensor in zip(pair, (plain, last), strict=True):
+        change(work_dir, lambda x, y=tensor: x['state_dict'].update(conv=y))
+    assert compare(*pair).identical
+
+
 def test_a_zero_of_another_sign_is_another_tensor(pair):
     def edit(content):
         content['state_dict']['conv.weight'][0, 0] = -0.0

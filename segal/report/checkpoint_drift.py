@@ -124,8 +124,8 @@ def _apart(a: Any, b: Any) -> tuple[str, float, float] | None:
 
 def _bits(value: Tensor) -> Tensor:
     """Return the bytes of a tensor, uint8 (N, bytes of an element)."""
-    flat = value.detach().contiguous().reshape(-1, 1)
-    return flat.view(torch.uint8)
+    flat = value.detach().contiguous().reshape(-1)
+    return flat.view(torch.uint8).reshape(-1, value.element_size())
 
 
 def unlike(a: Any, b: Any, name: str = '') -> Iterator[str]:
