@@ -85,7 +85,7 @@ def check_experiment(
             for text in found.notes:
                 logger.info(text)
         described = query.describe(parts, weights, problems)
-        heuristic = query.ask(parts, described, problems)
+        heuristic, count = query.ask(parts, described, problems)
         problems += query.unused_keys(config)
         sample = samples.of_pool(parts, problems)
         views.check_steady('data.query', data.pool.dataset, problems)
@@ -142,7 +142,7 @@ def check_experiment(
                 with build_problems('active_learning.heuristic', {}, problems):
                     check_dropout(model)
             if sample is not None and not problems:
-                left_out = _run_once(parts, sample, problems)
+                left_out = _run_once(parts, sample, count, problems)
         if problems:
             raise ConfigError(problems)
         check_val_files(data.val)
@@ -155,9 +155,18 @@ def check_experiment(
 
 
 def _run_once(
-    parts: Preflight, sample: Mapping[str, Any], problems: list[str]
+    parts: Preflight,
+    sample: Mapping[str, Any],
+    count: int,
+    problems: list[str],
 ) -> str:
     """Query, evaluate and train once, with a second network.
+
+    Args:
+        parts: The experiment.
+        sample: Of the pool, for training.
+        count: How many views of an image the heuristic reads.
+        problems: Added to.
 
     Returns:
         What was left out to save time; empty: nothing.
@@ -179,6 +188,7 @@ def _run_once(
             problems[:] = [*training.forward(model, sample, parts)] or problems
             return ''
         query.tap(model, parts, problems)
+        query.look_again(model, parts, count, problems)
         views.evaluate(model, parts, problems)
         if problems:
             return ''

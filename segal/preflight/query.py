@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
-from itertools import repeat
+from itertools import count, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from segal.features.cache import kept
 from segal.features.segmentor import Segmentor, Tap
 from segal.model_wrapper import ModelWrapper
 from segal.preflight.base import QUIET, Preflight, build_problems
+from segal.preflight.views import of_other_sizes, run_problems
 from segal.registry import HEURISTICS, SELECTORS
 from segal.structures import Budget, PoolImage, Prediction
 
@@ -34,11 +36,12 @@ _IMAGES = 24
 
 def ask(
     parts: Preflight, described: Described, problems: list[str]
-) -> BaseHeuristic | None:
+) -> tuple[BaseHeuristic | None, int]:
     """Run heuristics and selectors on made-up probabilities.
 
     Returns:
-        The heuristic of the queries; None where it cannot be built.
+        The heuristic of the queries, None where it cannot be built; and how
+        many views of an image it reads.
     """
     config, images = parts.config, parts.data.pool.images
     image = images[0]
@@ -53,11 +56,13 @@ def ask(
     draw = torch.Generator().manual_seed(0)
     after = _predicted(before, len(parts.data.classes), draw, parts.device)
     heuristic = None
+    assert after.probs is not None
+    probs, taken = after.probs, count()
     with build_problems(
         'active_learning.heuristic', config.heuristic, problems
     ):
         heuristic = build_from_cfg(dict(config.heuristic), HEURISTICS)
-        heuristic(after)
+        heuristic(replace(after, views=(probs for _ in taken)))
     where = 'active_learning.initial.heuristic'
     with build_problems(where, config.initial_heuristic, problems):
         first = build_from_cfg(dict(config.initial_heuristic), HEURISTICS)
@@ -74,7 +79,7 @@ def ask(
                     before if 'at first' in where else after,
                 )
                 selector.candidates()
-    return heuristic
+    return heuristic, next(taken)
 
 
 def _predicted(
@@ -141,6 +146,27 @@ def tap(model: Any, parts: Preflight, problems: list[str]) -> None:
             tap.take(batch, parts.device)
     except ConfigError as error:
         problems += error.problems
+
+
+def look_again(
+    model: Any, parts: Preflight, count: int, problems: list[str]
+) -> None:
+    """Show the network the first ``count`` views of some images."""
+    pool = parts.data.pool
+    wrapper = ModelWrapper(model, parts.device)
+    for image in of_other_sizes(pool) if count else ():
+        where = "active_learning.heuristic: source='views'"
+        mend = (
+            'views are also 0.75 and 1.25 times as large: take passes=2 '
+            '(mirrored alone) or another source, or let Pad in '
+            'data.query.pipeline have 4 times the size_divisor that the '
+            f'network needs (seen with {pool.file(image.name)})'
+        )
+        with run_problems(where, mend, problems), wrapper.evaluating():
+            views = wrapper.views(query_batch(pool, [image.name]), 0)
+            deque(islice(views, count), maxlen=0)
+        if problems:
+            return
 
 
 def committee(parts: Preflight, problems: list[str], weights: bool) -> None:

@@ -134,7 +134,7 @@ def query(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
     wrapper = ModelWrapper(model, parts.device)
     test = parts.cfg.model.get('test_cfg') or parts.cfg.get('test_cfg')
     key = 'model.test_cfg, data.query'
-    for image in _of_other_sizes(pool):
+    for image in of_other_sizes(pool):
         mend = (
             f'correct model.test_cfg (got {test}) or data.query.pipeline '
             f'(seen with {pool.file(image.name)})'
@@ -152,7 +152,7 @@ def query(model: nn.Module, parts: Preflight, problems: list[str]) -> None:
             return
 
 
-def _of_other_sizes(pool: Pool) -> list[PoolImage]:
+def of_other_sizes(pool: Pool) -> list[PoolImage]:
     """List the first image, and some whose sides leave other remainders.
 
     A network that halves an image several times may not take every size.

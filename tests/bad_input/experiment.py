@@ -180,7 +180,7 @@ def check(row: Row, experiment: Experiment, capfd: Any) -> str:
     said = capfd.readouterr().err
     assert code == row.code, said
     for words in row.words:
-        assert words in said
+        assert words in said, said
     assert 'Traceback' not in said
     after = experiment.bought()
     kept = {name: after.get(name) for name in before if name != 'chain.json'}

@@ -51,7 +51,25 @@ def odd_size(experiment):
     picture(experiment.annotation(2), np.zeros((23, 31), np.uint8))
 
 
+SEEN_ANEW = """
+train_pipeline[3]['crop_size'] = train_pipeline[7]['size'] = (20, 28)
+active_learning['heuristic'] = dict(
+    type='Smoothed', of=dict(type='bald', source='views', passes={}))
+"""
+
+
+def halved_once(experiment, passes):
+    """The sides of an image can be halved, and not those of its views."""
+    picture(experiment.image(2), np.zeros((20, 28, 3), np.uint8))
+    picture(experiment.annotation(2), np.zeros((20, 28), np.uint8))
+    experiment.add(SEEN_ANEW.format(passes))
+
+
 ROWS = [
+    Row('a view of an image that the network does not take',
+        lambda experiment: halved_once(experiment, 3), 2,
+        ("active_learning.heuristic: source='views': does not work",
+         'divisible', '02.png', 'passes=2')),
     # a UNet takes no size that it cannot halve
     Row('a later image of another size', odd_size, 2,
         ('data.query: does not work', 'divisible', '02.png')),
@@ -159,6 +177,12 @@ def test_it_is_refused_before_a_label_is_bought(row, begun, tmp_path, capfd):
     experiment = begun.copy(tmp_path / 'copy')
     check(row, experiment, capfd)
     assert not experiment.labels.exists()
+
+
+def test_views_that_no_heuristic_takes_are_not_tried(begun, tmp_path):
+    experiment = begun.copy(tmp_path / 'copy')
+    halved_once(experiment, 2)
+    assert experiment.run('--dry-run') == 0
 
 
 @pytest.mark.parametrize(
