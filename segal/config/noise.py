@@ -52,5 +52,6 @@ def lost_noise(
 def _names(heuristic: Any) -> Iterator[str]:
     """Yield the name of a heuristic, and of those that it stands around."""
     while isinstance(heuristic, Mapping):
-        yield heuristic.get('type', '')
+        if isinstance(heuristic.get('type'), str):
+            yield heuristic['type']
         heuristic = heuristic.get('of')
