@@ -84,8 +84,9 @@ def write_masks(
     folder: Path,
     files: Mapping[str, str],
     upright: bool,
+    ignore_index: int,
 ) -> NDArray[np.int64]:
-    """Write the answers as annotations, 255 where nothing was asked.
+    """Write the answers as annotations, void where nothing was asked.
 
     Args:
         request: What was asked.
@@ -93,12 +94,13 @@ def write_masks(
         folder: Of the annotations.
         files: Name of an image -> file of its annotation in the folder.
         upright: Whether images were shown as their EXIF orientation says.
+        ignore_index: Id of void in the data set.
 
     Returns:
         Answers of each class, int64 (255,).
     """
     maps = {
-        name: np.full((height, width), NO_CLASS, np.uint8)
+        name: np.full((height, width), ignore_index, np.uint8)
         for name, height, width in request.content.images
     }
     counts = np.zeros(NO_CLASS, np.int64)

@@ -154,7 +154,9 @@ def _ask_val(args: argparse.Namespace, cfg: Config, out: Path) -> int:
     folder.close(0, 'segal annotate val')
     state = folder.state(request, len(dataset.CLASSES))
     upright = look_at_orientations(dataset, 'data.val').turns
-    counts = write_masks(request, state, out, files, upright)
+    counts = write_masks(
+        request, state, out, files, upright, dataset.ignore_index
+    )
     folder.seal(0, '')
     print(f'{out}: {int(counts.sum()):,} answers with a class')
     few = [
