@@ -97,6 +97,7 @@ class Fake:
     round: int = 3
     state: str = 'asking'
     folder: str = '0123abcd'
+    annotator: str = 'ada'
     url: str = ''
     lag: float = 0.0  # seconds before each reply of /api
     signed_in: bool = True
@@ -152,7 +153,7 @@ class Fake:
             for i, (name, colour) in enumerate(self.classes)
         ]
         return JSONResponse({
-            'annotator': 'ada', 'experiment': 'street scenes',
+            'annotator': self.annotator, 'experiment': 'street scenes',
             'folder': self.folder,
             'state': self.state, 'round': self.round, 'request': self.request,
             'unit': 'pixel', 'total': len(self.questions), 'classes': classes,

@@ -48,6 +48,47 @@ def test_unsent_answers_outlive_a_reload(visit):
 
 
 @pytest.mark.slow
+def test_answers_given_before_the_store_opens_are_sent(visit):
+    """A browser under load opens its database after the first keys."""
+    with asking(pixels(20)) as fake:
+        person = visit(fake.url)
+        person.page.add_init_script(
+            'const {open} = IDBFactory.prototype;'
+            'const {set} = Object.getOwnPropertyDescriptor('
+            "  IDBRequest.prototype, 'onsuccess');"
+            'IDBFactory.prototype.open = function (...names) {'
+            '  const request = open.apply(this, names);'
+            "  Object.defineProperty(request, 'onsuccess', {set(then) {"
+            '    set.call(request, () => setTimeout(then, 1500));'
+            '  }});'
+            '  return request;'
+            '};'
+        )
+        person.page.reload()
+        person.wait_for(item='0')
+        fake.lag = 1.0
+        person.press('3', '2', '1')
+        person.page.wait_for_timeout(2000)
+        person.wait_until_sent()
+        assert standing(fake)[:4] == [2, 1, 0, None]
+
+
+@pytest.mark.slow
+def test_a_double_click_is_one_answer(visit):
+    with asking(pixels(20)) as fake:
+        person = visit(fake.url)
+        for button in ('.class', '[data-do=void]', '[data-do=skip]'):
+            place = person.page.locator(button).nth(0).bounding_box()
+            at = place['x'] + 9, place['y'] + 9
+            person.page.mouse.dblclick(*at, delay=80)
+            person.page.wait_for_timeout(300)
+        person.wait_until_sent()
+        assert [post['what'] for post in fake.posts] == [
+            'class', 'void', 'skip',
+        ]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_unsent_answers_wait_for_their_own_folder(visit):
     """Another one may have the same name, address and request."""
     with asking(pixels(20)) as fake:

@@ -214,6 +214,43 @@ def test_a_half_painted_mask_outlives_another_folder(visit):
 
 
 @pytest.mark.slow
+def test_a_half_painted_mask_is_shown_to_nobody_else(visit):
+    """Who opens an own link in the same browser begins with an empty one."""
+    with asking(wholes(2)) as fake:
+        person = visit(fake.url)
+        Canvas(person).drag((10, 10), (40, 80))
+        share = person.text('#share-text')
+        person.page.wait_for_timeout(900)
+        for fake.annotator in ('bob', 'ada'):
+            person.page.reload()
+            person.wait_for(item='0')
+            person.page.wait_for_timeout(300)
+            found = person.text('#share-text')
+            assert found == (
+                '0 % painted' if fake.annotator == 'bob' else share
+            )
+        assert share != '0 % painted'
+
+
+@pytest.mark.slow
+def test_a_mask_that_is_refused_comes_back_as_it_was_painted(visit):
+    with asking(wholes(2)) as fake:
+        person = visit(fake.url)
+        fake.questions[0].rev = 1  # skipped in another tab
+        person.page.keyboard.press('2')
+        person.page.keyboard.press('f')
+        person.press('Enter')
+        person.page.wait_for_selector('text=The question comes back')
+        fake.questions[0].mask = None  # the server shows what stands alone
+        person.press('Space')
+        assert person.item == 0
+        person.page.wait_for_selector('text=100 % painted')
+        person.press('Enter')
+        person.wait_until_sent()
+        assert (mask_of(fake) == 1).all()
+
+
+@pytest.mark.slow
 def test_a_mask_painted_offline_is_sent_later(visit):
     with asking(wholes(3)) as fake:
         person = visit(fake.url)

@@ -12,6 +12,7 @@ import {Stage} from './stage.js';
 import {drafts, tabName} from './store.js';
 
 const POLL = {asking: 3000, else: 2000}; // ms
+const ANSWERS = ['skip', 'void', 'cant_tell', 'accept', 'send'];
 const page = document.body.dataset;
 
 class App {
@@ -258,7 +259,9 @@ class App {
     if (event.detail && !button.closest('dialog')) button.blur();
     const {do: does} = button.dataset;
     if (does === 'hide') this.hide(!this.hidden);
-    else if (does) this.do(does, event.timeStamp);
+    else if (does && (event.detail < 2 || !ANSWERS.includes(does))) {
+      this.do(does, event.timeStamp);
+    }
   }
 
   hide(hidden) {

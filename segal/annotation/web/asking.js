@@ -287,6 +287,7 @@ export class Asking {
     } else {
       if (rev !== undefined) this.moved(entry.item, rev);
       toast(`${error.message}. The question comes back.`);
+      this.masking.restore(entry, entry.labels);
       if (past) this.queue.putBack({...past.item, rev: rev ?? past.item.rev});
     }
     this.next();

@@ -16,9 +16,9 @@ export class Mask {
 
   // Take over a former mask; what lies outside the region stays without class.
   load(labels) {
+    if (this.share) this.begin(); // undo brings back what was painted
     this.labels = Uint8Array.from(labels, (label, i) =>
       !this.allowed || this.allowed[i] ? label : NONE);
-    this.former = [];
     this.count();
   }
 

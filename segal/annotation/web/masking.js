@@ -11,8 +11,8 @@ const PAUSE = 600; // ms between a stroke and its keeping
 const TOOLS = ['brush', 'eraser', 'polygon', 'superpixel'];
 
 export class Masking {
-  constructor({folder, request, classes}, stage, palette) {
-    Object.assign(this, {folder, request, palette});
+  constructor({folder, request, annotator, classes}, stage, palette) {
+    Object.assign(this, {folder, request, annotator, palette});
     this.painter = new Painter(stage, classes, request, {
       changed: () => this.strokeDone(),
       ready: () => this.tell(),
@@ -87,7 +87,7 @@ export class Masking {
   }
 
   key(item) {
-    return `${this.folder}/${this.request}/${item.item}`;
+    return `${this.folder}/${this.request}/${this.annotator}/${item.item}`;
   }
 
   keep() {
@@ -95,6 +95,11 @@ export class Masking {
     if (!item) return;
     if (mask.share) drafts.put(this.key(item), mask.labels);
     else this.forget(item);
+  }
+
+  // Keep a mask that was sent, and refused.
+  restore(item, labels) {
+    if (labels) drafts.put(this.key(item), labels);
   }
 
   forget(item) {

@@ -32,8 +32,11 @@ export class Outbox {
       entry.folder === folder && entry.annotator === annotator);
     const late = own.filter((entry) => entry.request !== request);
     late.forEach((entry) => unsent.remove(entry.client));
-    this.entries = own.filter((entry) => entry.request === request)
-      .sort((a, b) => a.given - b.given);
+    const added = new Set(this.entries.map((entry) => entry.client));
+    const former = own.filter((entry) =>
+      entry.request === request && !added.has(entry.client));
+    former.sort((a, b) => a.given - b.given);
+    this.entries.unshift(...former); // before what was given meanwhile
     this.opened = true;
     this.pump();
     return late.filter((entry) => entry.what !== 'undo').length;

@@ -27,7 +27,9 @@ export class Palette {
         element('span', {className: 'share'}));
       button.dataset.class = one.id;
       button.title = one.name;
-      button.addEventListener('click', (event) => choose(one, event));
+      button.addEventListener('click', (event) => {
+        if (event.detail < 2) choose(one, event); // a double click is one
+      });
       this.buttons.set(one.id, button);
       return button;
     }));
