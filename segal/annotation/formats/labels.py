@@ -11,9 +11,13 @@ from segal.annotation.formats.asked import Asked
 from segal.annotation.request import Request
 from segal.errors import StateError
 from segal.files import replace_file
+from segal.visualization.drawing import void_colour
 
 OPEN, VOID, CANT_TELL = -1, 255, 256
 """Codes of the labels that are no classes; a class has its id."""
+
+_STEP = 0x3D5A7F
+"""From a colour that is taken to one that looks unlike; odd, to reach all."""
 
 _NAMES = {VOID: 'void', CANT_TELL: "can't tell", OPEN: 'unanswered'}
 
@@ -48,13 +52,30 @@ def label_names(classes: Sequence[str]) -> dict[int, str]:
     return {code: name for name, code in label_codes(classes).items()}
 
 
+def code_colours(asked: Asked) -> dict[int, bytes]:
+    """Return the code of each label -> RGB, which no other label has.
+
+    Tools that paint by colour, or drop a colour that comes twice, could not
+    tell such labels apart.
+    """
+    classes = asked.palette[: len(asked.classes)]
+    wanted = dict(enumerate(map(tuple, classes.tolist())))
+    wanted[VOID] = void_colour(classes)
+    wanted |= {CANT_TELL: (96, 96, 96), OPEN: (255, 0, 255)}
+    found: dict[int, bytes] = {}
+    for code, colour in wanted.items():
+        number = int.from_bytes(bytes(colour))
+        while (rgb := number.to_bytes(3)) in found.values():
+            number = (number + _STEP) % 2**24
+        found[code] = rgb
+    return found
+
+
 def label_colours(asked: Asked) -> dict[str, str]:
     """Return the name of each label -> ``'#rrggbb'``."""
-    colours = {VOID: '#000000', CANT_TELL: '#606060', OPEN: '#ff00ff'}
-    for number, colour in enumerate(asked.palette.tolist()):
-        colours[number] = '#' + bytes(colour).hex()
+    colours = code_colours(asked)
     return {
-        name: colours[code]
+        name: f'#{colours[code].hex()}'
         for name, code in label_codes(asked.classes).items()
     }
 

@@ -20,6 +20,7 @@ from segal.annotation.formats.labels import (
     CANT_TELL,
     OPEN,
     VOID,
+    code_colours,
     label_names,
     picture_names,
     write_pictures,
@@ -82,8 +83,8 @@ def write(asked: Asked, out: Path) -> None:
 def _palette(asked: Asked) -> NDArray[np.uint8]:
     """Return the palette of exported label maps: uint8 (256, 3)."""
     palette = np.zeros((256, 3), np.uint8)
-    palette[: len(asked.classes)] = asked.palette[: len(asked.classes)]
-    palette[_VALUES[CANT_TELL]], palette[_VALUES[OPEN]] = 96, (255, 0, 255)
+    for code, colour in code_colours(asked).items():
+        palette[_VALUES.get(code, code)] = [*colour]
     return palette
 
 
@@ -184,19 +185,18 @@ def _check_palette(
     Programs sort palettes anew, which gives each label another value. Colours
     that were not exported tell nothing.
     """
-    told = [*range(len(asked.classes)), *_VALUES.values()]
-    exported: dict[tuple[int, ...], list[int]] = {}
-    for value in told:
-        colour = tuple(_palette(asked)[value].tolist())
-        exported.setdefault(colour, []).append(value)
+    exported = {
+        tuple(colour): _VALUES.get(code, code)
+        for code, colour in code_colours(asked).items()
+    }
     for value in np.unique(values).tolist():
         colour = tuple(colours[3 * value : 3 * value + 3])
-        if value not in exported.get(colour, [value]):
+        if value != exported.get(colour, value):
             raise broken(
                 path,
                 f'its palette, value {value}',
                 'the values as they were exported, in which the colour '
-                f'{colour} is {exported[colour][0]}',
+                f'{colour} is {exported[colour]}',
                 f'that colour at {value}',
                 'write it without sorting or shrinking its palette, or as '
                 'a grey PNG of class ids',

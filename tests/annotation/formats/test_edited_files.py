@@ -15,7 +15,7 @@ from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import files
 from segal.annotation.take import take
 from segal.errors import AnswerFileError
-from tests.annotation.served import CLASSES, SIZE, ask
+from tests.annotation.served import CLASSES, SIZE, ask, write_pool
 
 NAMES = {
     'cvat': 'annotations.xml',
@@ -460,3 +460,33 @@ def test_a_torn_label_map_is_refused(asked, tmp_path):
         path.write_bytes(data[:cut])
         with pytest.raises(AnswerFileError, match='label map of 90x120'):
             take(asked / 'work', [out], 'ada')
+
+
+def test_labels_of_one_colour_are_told_apart(tmp_path):
+    """A class may be black, as void is; many tools paint by colour."""
+    work, out = tmp_path / 'work', tmp_path / 'png'
+    write_pool(work)
+    pool = json.loads((work / 'pool.json').read_text())
+    pool['palette'] = [[0, 0, 0], [255, 0, 255], [0, 0, 0]]
+    (work / 'pool.json').write_text(json.dumps(pool))
+    ask(work, each=4)
+    export(work, out, 'png')
+    codes = [255, 253, 1, 2] * 3
+    for path in sorted((out / 'labels').iterdir()):
+        with Image.open(path) as picture:
+            values = np.array(picture)
+            colours = np.array(picture.getpalette()).reshape(-1, 3)
+        values[values == 254] = codes[:4]
+        painted = colours[values]  # (H, W, 3)
+        first = np.zeros(values.shape, np.uint8)
+        for index in range(255, -1, -1):
+            first[(painted == colours[index]).all(-1)] = index
+        picture = Image.fromarray(first, 'P')
+        picture.putpalette(colours.ravel().tolist())
+        picture.save(path)
+    found = take(work, [out], 'ada')
+    told = [(one.what, one.cls) for one in found.answers]
+    assert told == [
+        ('void', None), ('cant_tell', None), ('class', 1), ('class', 2),
+    ] * 3  # fmt: skip
+    assert not found.alien
