@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.active.label_store.pool_file import read_pool
-from segal.annotation.fields import check_spelling
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import Asked, write
 from segal.annotation.queue import queue_of
@@ -52,9 +51,9 @@ def open_items(
         Indices, int64 (N,).
 
     Raises:
-        AnnotatorError: ``who`` is known in another spelling.
+        AnnotatorError: ``who`` is known in another spelling, or a reviewer.
     """
-    check_spelling([who] if who else [], [*folder.people(), *state.people()])
+    folder.check_names([who] if who else [], state)
     queue = queue_of(folder, request, state)
     found = queue.shared(who) if who else queue.later(len(request))
     return np.array(found, np.int64)

@@ -13,7 +13,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segal.annotation.answers import Closed
+from segal.annotation.fields import AnnotatorError, check_spelling
 from segal.annotation.journal import Journal, read_journal
 from segal.annotation.request import Request
 from segal.annotation.shares import Options, answers_wanted
@@ -138,6 +139,24 @@ class AnnotationFolder:
                 f'disagree, got a file that cannot be read as that ({error}); '
                 'delete it, and start the page again with all names'
             ) from error
+
+    def check_names(self, names: Iterable[str], state: State) -> None:
+        """Check that people who answer can have these names.
+
+        Raises:
+            AnnotatorError: One is known in another spelling, or a reviewer,
+                whose answers would count as votes.
+        """
+        roles = self.people()
+        names = sorted(names)
+        check_spelling(names, [*roles, *state.people()])
+        for name in names:
+            if roles.get(name) == 'reviewer':
+                raise AnnotatorError(
+                    f'annotator: wanted somebody who answers, got {name!r}, '
+                    'who decides on the page where others disagree; take '
+                    'another name'
+                )
 
     @property
     def has_reviewer(self) -> bool:

@@ -44,8 +44,8 @@ def fork(
         new: Folder of the copy; it must not exist.
         number: Of the label file.
         reopen: Which answers are to be given anew: names of classes, numbers
-            of items, ``'void'``, ``'cant_tell'``, ``'errors'`` (those that
-            the network contradicts) or ``'all'``.
+            of items that are no class's name, ``'void'``, ``'cant_tell'``,
+            ``'errors'`` (those that the network contradicts) or ``'all'``.
 
     Returns:
         How many items the round has, and how many of them are open.
@@ -115,8 +115,8 @@ def _kept(
     anew of all who answered it.
     """
     kinds = ('all', 'void', 'cant_tell', 'errors')
-    items = {int(x) for x in reopen if x.isdecimal()}
-    names = {x for x in reopen if not x.isdecimal()}
+    items = {int(x) for x in reopen if x.isdecimal() and x not in classes}
+    names = {x for x in reopen if not x.isdecimal() or x in classes}
     for item in items:
         if item >= len(request):
             raise ConfigError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segal.annotation.answers import Answer, Conflict, judge
 from segal.annotation.export import asked_now
-from segal.annotation.fields import AnnotatorError, check_name, check_spelling
+from segal.annotation.fields import AnnotatorError, check_name
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import Asked, Reply, Returned, read
 from segal.annotation.journal import no_collection
@@ -64,7 +64,7 @@ def take(
         AnswerFileError: A file is alien, damaged or edited, or answers
             conflict.
         AnnotatorError: ``annotator`` is no name, or somebody's who is known
-            in another spelling.
+            in another spelling, or a reviewer's.
         StateError: Our own files are damaged, or a server is at work.
     """
     if annotator:
@@ -82,7 +82,7 @@ def take(
     with nullcontext() if dry_run else folder.locked():
         state = folder.state(request, count)
         names = {answer.who for _, answer in answers}
-        check_spelling(sorted(names), {*folder.people(), *state.people()})
+        folder.check_names(names, state)
         found = _sort(request, state, asked.classes, answers)
         may = not dry_run and (keep or not found.conflicting)
         if found.answers and may:

@@ -7,6 +7,7 @@ import pytest
 from segal.annotation.folder import AnnotationFolder
 from segal.commands.annotate import main as annotate
 from tests.annotation.answering import answer_all
+from tests.annotation.served import ask, write_pool
 from tests.annotation.test_human_runs import (
     CLASSES,
     answers,
@@ -125,6 +126,26 @@ def test_mistakes_leave_nothing_behind(
     assert annotate(['fork', str(work_dir), str(new), *options]) in (2, 4)
     assert said in capsys.readouterr().err
     assert not new.exists()
+
+
+def test_a_class_with_the_name_of_a_number_is_reopened(tmp_path):
+    old, new = tmp_path / 'old', tmp_path / 'new'
+    write_pool(old)
+    pool = json.loads((old / 'pool.json').read_text())
+    pool['classes'] = ['0', '7', '3']
+    (old / 'pool.json').write_text(json.dumps(pool))
+    request, folder = ask(old), AnnotationFolder(old)
+    journal = folder.journal(request, 3)
+    for item in range(12):
+        client = f'client-{item}'
+        journal.append(item, 0, 'ada', 'class', cls=item % 3, client=client)
+    journal.close()
+    folder.seal(0, '')
+    command = ['fork', str(old), str(new), '--round', '0', '--reopen']
+    assert annotate([*command, '3', '4']) == 0
+    state = AnnotationFolder(new).state(request, 3)
+    found = [x for x in range(12) if state.standing(x) is None]
+    assert found == [2, 4, 5, 8, 11]
 
 
 def test_status_close_and_costs(root, tmp_path, capsys):  # noqa: F811

@@ -43,6 +43,7 @@ from segal.annotation.formats.shapes import (
     collect,
     exported,
     items_from,
+    without_pixels,
 )
 from segal.files import replace_file
 
@@ -146,7 +147,9 @@ def read(path: Path, asked: Asked) -> Returned:
     for element in elements:
         image = names.get(element.image)
         if element.tag not in ('points', 'mask', 'tag'):
-            alien.append(f'{element.place}: it holds no pixels; use masks')
+            alien.append(
+                without_pixels(path, asked, image, element.place, element.tag)
+            )
             continue
         shapes.append(
             Shape(

@@ -36,6 +36,7 @@ from segal.annotation.formats.shapes import (
     collect,
     exported,
     items_from,
+    without_pixels,
 )
 from segal.files import replace_file
 
@@ -219,7 +220,9 @@ def _shapes(
         where = f'{place}.result[{number}]'
         kind = row.get('type') if isinstance(row, dict) else None
         if kind not in (*_LABELS, 'choices'):
-            alien.append(f'{where}: {str(kind)[:40]} holds no pixels')
+            kind = str(kind)[:40]
+            painted = image if kind.endswith('labels') else None
+            alien.append(without_pixels(path, asked, painted, where, kind))
             continue
         value = row.get('value')
         labels = value.get(kind) if isinstance(value, dict) else value

@@ -49,6 +49,21 @@ class Shape(NamedTuple):
     layer: int = 0
 
 
+def without_pixels(
+    path: Path, asked: Asked, image: int | None, place: str, kind: str
+) -> str:
+    """Say that a shape is not taken.
+
+    Raises:
+        AnswerFileError: It lies where every pixel is painted: what is below
+            it would be taken for what is there.
+    """
+    if asked.request.answer == 'mask' and image is not None:
+        mend = 'make a mask of it, or delete it'
+        raise broken(path, place, 'a mask', kind, mend)
+    return f'{place}: {kind} holds no pixels; use masks'
+
+
 def reply(
     request: Request,
     item: int,

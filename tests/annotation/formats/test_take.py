@@ -16,6 +16,8 @@ from segal.annotation.export import export
 from segal.annotation.fields import AnnotatorError
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats import EXPORTS, labels
+from segal.annotation.offline import write_page
+from segal.annotation.security import Annotators
 from segal.annotation.take import take
 from segal.commands import annotate
 from segal.errors import AnswerFileError, StateError
@@ -393,6 +395,51 @@ def test_what_is_said_of_an_image_covers_nothing_painted(tmp_path, tool):
     answer = state_of(work_dir).standing(0)
     mask = AnnotationFolder(work_dir).read_mask(answer.mask, (90, 120))
     assert (mask == np.where(painted == 1, 255, painted)).all()
+
+
+@pytest.mark.parametrize('tool', [CVAT, LABEL_STUDIO])
+def test_polygons_over_what_is_painted_are_refused(tmp_path, tool):
+    """What lies below them would be taken for what is there."""
+    work_dir = tmp_path / 'work'
+    ask(work_dir, 'image', count=1)
+    painted = np.ones((90, 120), np.uint8)
+    path = filled(work_dir, tmp_path / 'out', tool, True, lambda _: painted)
+    if tool is CVAT:
+        with zipfile.ZipFile(path) as archive:
+            root = ET.fromstring(archive.read('annotations.xml'))
+        points = '9.0,9.0;60.0,9.0;60.0,40.0'
+        ET.SubElement(
+            root.find('image'), 'polygon', label='sky', points=points
+        )
+        path = tmp_path / 'done.xml'
+        path.write_bytes(ET.tostring(root))
+    else:
+        tasks = json.loads(path.read_text())
+        points = [[8, 10], [50, 10], [50, 44]]
+        value = dict(polygonlabels=['sky'], points=points)
+        row = dict(type='polygonlabels', value=value)
+        tasks[0]['annotations'][0]['result'].append(row)
+        path.write_text(json.dumps(tasks))
+    with pytest.raises(AnswerFileError, match='wanted a mask, got polygon'):
+        take(work_dir, [path], 'ada')
+    assert state_of(work_dir).answered == 0
+
+
+def test_a_reviewer_gives_no_votes(work_dir, tmp_path):
+    folder = AnnotationFolder(work_dir)
+    folder.write_options(votes=2)
+    Annotators(folder.path / 'annotators.json').issue(['ada'], ['rex'])
+    path = filled(work_dir, tmp_path / 'out')
+    with pytest.raises(AnnotatorError, match="'rex', who decides"):
+        take(work_dir, [path], 'rex')
+    assert state_of(work_dir).given == 0
+    for write in (
+        lambda: export(work_dir, tmp_path / 'more', 'png', 'rex'),
+        lambda: write_page(work_dir, tmp_path / 'page.html', 'rex'),
+    ):
+        with pytest.raises(AnnotatorError, match="'rex', who decides"):
+            write()
+    assert len(take(work_dir, [path], 'ada').answers) == 12
 
 
 def test_shapes_without_a_number_count_where_an_item_is(work_dir, tmp_path):
