@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,7 @@ def write(asked: Asked, out: Path) -> None:
             version=1,
             request=request.sha256,
             values=told,
+            items=asked.items.tolist(),
         ),
     )
 
@@ -109,13 +111,15 @@ def read(path: Path, asked: Asked) -> Returned:
     if sha != asked.request.sha256:
         return result
     folder = header.parent / 'labels'
+    exported = _exported(header, content, asked)
     items, names = items_of(asked.request), picture_names(asked.request)
     for image, name in enumerate(names):
         if (folder / name).exists():
             size = asked.request.content.images[image][1:]
             values = _values(folder / name, size, asked)
-            read_canvas(asked, name, values, items[image], '', result)
-            for item in items[image]:
+            own = [item for item in items[image] if item in exported]
+            read_canvas(asked, name, values, own, '', result)
+            for item in own:
                 values[places_of(asked.request, item)] = VOID
             count = int(np.count_nonzero(values != VOID))
             if count:
@@ -126,6 +130,26 @@ def read(path: Path, asked: Asked) -> Returned:
         others = {one.name for one in folder.iterdir()} - {*names}
         result.alien.extend(f'{one}: no such picture' for one in others)
     return result
+
+
+def _exported(header: Path, content: Any, asked: Asked) -> set[int]:
+    """Return the items that were exported.
+
+    The places of others hold 255, too, which is no answer there.
+    """
+    count = len(asked.request)
+    items = content.get('items', [*range(count)])  # none in files of before
+    if not isinstance(items, list) or not all(
+        type(item) is int and 0 <= item < count for item in items
+    ):
+        raise broken(
+            header,
+            '"items"',
+            'the numbers of the items that were exported',
+            items,
+            'put the file back as it was exported',
+        )
+    return {*items}
 
 
 def _values(

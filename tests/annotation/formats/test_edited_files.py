@@ -490,3 +490,15 @@ def test_labels_of_one_colour_are_told_apart(tmp_path):
         ('void', None), ('cant_tell', None), ('class', 1), ('class', 2),
     ] * 3  # fmt: skip
     assert not found.alien
+
+
+@pytest.mark.parametrize('items', [None, ['0'], [6], [-1], [True], 3])
+def test_a_list_of_exported_items_that_was_edited_is_refused(
+    asked, tmp_path, items
+):
+    out = tmp_path / 'png'
+    shutil.copytree(asked / 'png', out)
+    header = json.loads((out / 'segal.json').read_text())
+    assert sorted(header['items']) == [*range(6)]
+    (out / 'segal.json').write_text(json.dumps({**header, 'items': items}))
+    refused(asked, out / 'segal.json', 'the numbers of the items')

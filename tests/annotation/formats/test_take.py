@@ -425,6 +425,25 @@ def test_polygons_over_what_is_painted_are_refused(tmp_path, tool):
     assert state_of(work_dir).answered == 0
 
 
+@pytest.mark.parametrize('tool', TOOLS)
+def test_only_what_was_exported_is_answered(work_dir, tmp_path, tool):
+    """Others have their items in the same images, open or answered."""
+    folder = AnnotationFolder(work_dir)
+    folder.write_options(order='shuffled')
+    Annotators(folder.path / 'annotators.json').issue(['ada', 'bob'])
+    out = tmp_path / 'out'
+    share = export(work_dir, out, tool.name, 'ada').items.tolist()
+    others = [item for item in range(12) if item not in share]
+    assert len({item // 4 for item in others}) == 3
+    journal = folder.journal(folder.request(0), len(CLASSES))
+    journal.append(others[0], 0, 'bob', 'class', cls=2, client='of-bob-1')
+    journal.close()
+    path = tool.fill(out, truth_of, False)
+    found = take(work_dir, [path], 'ada')
+    assert sorted(one.item for one in found.answers) == sorted(share)
+    assert found.left == len(others) - 1
+
+
 def test_a_reviewer_gives_no_votes(work_dir, tmp_path):
     folder = AnnotationFolder(work_dir)
     folder.write_options(votes=2)
