@@ -59,6 +59,17 @@ def open_items(
     return np.array(found, np.int64)
 
 
+def share_words(work_dir: Path, who: str) -> str:
+    """Say that a person has no share; empty where there is one."""
+    if not who or who in AnnotationFolder(work_dir).people():
+        return ''
+    return (
+        f'{who} has no share of the items, and gets all that are open, as '
+        'others would: name all people once with `segal annotate serve '
+        f'{work_dir} --annotator NAME ...` to share them out'
+    )
+
+
 def export(work_dir: Path, out: Path, name: str, who: str = '') -> Asked:
     """Write the open items of a round for another tool.
 

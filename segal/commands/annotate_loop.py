@@ -27,7 +27,7 @@ from segal.commands.annotate_serve import address, say_where
 from segal.commands.sweep import run_command
 from segal.commands.train import command_of
 from segal.config.load import load_config, work_dir_of
-from segal.errors import AnswersWanted, ConfigError, DataError
+from segal.errors import AnswersWanted, ConfigError, DataError, short
 from segal.experiment.work_dir import check_pool, describe
 
 LOOK_SECONDS = 1.0
@@ -86,11 +86,11 @@ def annotations_of(cfg: Config) -> Path:
         ConfigError: None is named.
     """
     entry = cfg.data.get('val') or {}
-    folder = entry.get('ann_dir')
+    folder = entry.get('ann_dir') if isinstance(entry, dict) else entry
     if not isinstance(folder, str):
         raise ConfigError(
             'data.val.ann_dir: required, a folder for the annotations that '
-            f'each round is evaluated on; got {folder!r}'
+            f'each round is evaluated on; got {short(folder)}'
         )
     return Path(osp.join(entry.get('data_root') or '', folder))
 

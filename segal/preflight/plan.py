@@ -245,6 +245,11 @@ def _oracle(config: ActiveLearningConfig) -> str:
     }.get(str(config.oracle.get('void')))
     if config.oracle['type'] == 'HumanOracle':
         void = 'the run ends with exit code 6 whenever people are asked'
+        options = config.oracle
+        answers = options.get('votes', 1) + options.get('overlap', 0)
+        if answers > 1:
+            void += f'; {answers:g} answers a request, of which the costs '
+            void += 'count one'
     return config.oracle['type'] + (f'; {void}' if void else '')
 
 

@@ -255,10 +255,12 @@ def test_a_smoke_run_asks_nobody(root, tmp_path, name):
 def test_the_plan_says_that_people_are_asked(root, tmp_path, capsys, caplog):
     _, people = configs(root, 'pixel')
     hide(root)
-    shown = ['--dry-run', '--cfg-options', 'log_level=INFO']
+    votes = 'active_learning.oracle.votes=3'
+    shown = ['--dry-run', '--cfg-options', 'log_level=INFO', votes]
     assert run(people, tmp_path / 'run', *shown) == 0
     said = ''.join(capsys.readouterr()) + caplog.text
     assert 'exit code 6 whenever people are asked' in said
+    assert '3 answers a request, of which the costs count one' in said
 
 
 def test_void_cannot_be_set_for_people(root, tmp_path, capsys):

@@ -228,6 +228,15 @@ def test_validation_sets_of_like_names_are_asked_apart(tmp_path, monkeypatch):
         assert other[0] != one[0]
 
 
+def test_several_validation_sets_are_refused(tmp_path, capsys):
+    config = write_config(
+        write_images(tmp_path / 'pool'),
+        extra="data['val'] = [data['val'], data['val']]\n",
+    )
+    assert annotate.main(['val', str(config), '--port', '0']) == 2
+    assert 'data.val.ann_dir: required' in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_init_val_and_loop_need_no_annotation(tmp_path):
     read, command = begin(tmp_path)

@@ -13,7 +13,7 @@ from segal.annotation.bundle import bundle
 from segal.annotation.folder import AnnotationFolder
 from segal.annotation.formats.page import read
 from segal.annotation.offline import PageError, write_page
-from segal.annotation.security import AnnotatorError
+from segal.annotation.security import AnnotatorError, Annotators
 from segal.commands.annotate import main
 from segal.errors import AnswerFileError, StateError
 from tests.annotation.browsing import WEB
@@ -156,12 +156,17 @@ def test_the_command_says_what_did_not_fit(tmp_path, capsys):
     ask(work)
     command = ['page', str(work), str(out), '--annotator', 'ada']
     assert main([*command, '--items', '5']) == 0
-    assert '5 of 12 open items for ada, 0.' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert '5 of 12 open items for ada, 0.' in said
+    assert 'ada has no share of the items' in said
     size = out.stat().st_size / 1e6
     assert main([*command, '--mb', str(size)]) == 0
     said = capsys.readouterr().out
     assert '7 more do not fit' in said
     assert 'segal annotate take' in said
+    Annotators(work / 'annotation' / 'annotators.json').issue(['ada', 'bob'])
+    assert main(command) == 0
+    assert 'no share' not in capsys.readouterr().out
     for wrong in (['--items', '0'], ['--mb', '0.001'], ['--mb', 'nan']):
         assert main([*command, *wrong]) == 2
     assert main([*command[:-1], '../x']) == 2
