@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,10 @@ def run_take(args: argparse.Namespace) -> int:
         f'{found.unchanged:,} unchanged, {len(found.conflicting):,} '
         f'conflicting, {len(found.alien):,} alien, {found.left:,} left open'
     )
+    counts = Counter(answer.who for answer in found.answers)
+    if {*counts} - {args.annotator}:
+        told = ', '.join(f'{name} ({n:,})' for name, n in counts.items())
+        print(f'{would} as answers of {told}')
     for title, names in (
         ('conflicting; what stands was kept', found.conflicting),
         ('not asked, and not taken', found.alien),

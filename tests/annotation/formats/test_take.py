@@ -444,6 +444,20 @@ def test_only_what_was_exported_is_answered(work_dir, tmp_path, tool):
     assert found.left == len(others) - 1
 
 
+def test_the_names_that_a_file_gives_are_told(work_dir, tmp_path, capsys):
+    """They count, whatever --annotator says: one person may have two."""
+    path = filled(work_dir, tmp_path / 'out', LABEL_STUDIO)
+    tasks = json.loads(path.read_text())
+    for number, task in enumerate(tasks):
+        task['annotations'][0]['completed_by'] = min(number, 1)
+    path.write_text(json.dumps(tasks))
+    command = ['take', str(work_dir), str(path), '--annotator', 'ada']
+    assert annotate.main(command) == 0
+    said = capsys.readouterr().out
+    assert '12 taken' in said
+    assert 'taken as answers of label-studio-0 (4), label-studio-1 (8)' in said
+
+
 def test_a_reviewer_gives_no_votes(work_dir, tmp_path):
     folder = AnnotationFolder(work_dir)
     folder.write_options(votes=2)
