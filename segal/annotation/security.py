@@ -151,6 +151,12 @@ class Annotators:
             ]
             for name, token in tokens.items()
         }
+        if self._reviewers and not reviewers:
+            log.warning(
+                'nobody decides any more where people disagree: ties give no '
+                'label, and are not asked again; go on with --reviewer %s',
+                ' '.join(sorted(self._reviewers)),
+            )
         self._reviewers = set(reviewers)
         self._write()
         return tokens

@@ -204,3 +204,13 @@ def test_a_reviewer_is_none_of_those_who_answer(tmp_path):
     again.issue(['ada', 'rex'])  # rex has another role now
     assert set(json.loads(path.read_text())) == {'ada', 'rex'}
     assert AnnotationFolder(tmp_path).people() == {}
+
+
+def test_a_reviewer_who_is_not_named_again_is_missed(tmp_path, caplog):
+    """What waited for a decision is refused else, and never asked again."""
+    people = Annotators(tmp_path / 'annotators.json')
+    people.issue(PEOPLE, ['rex'])
+    people.issue(PEOPLE, ['max'])
+    assert not caplog.text
+    people.issue(PEOPLE)
+    assert '--reviewer max' in caplog.text
