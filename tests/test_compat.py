@@ -199,6 +199,19 @@ def check_collect_results(tmp_path, monkeypatch):
         assert mmcv.engine.collect_results_cpu(['a'], 1, there) == ['a']
 
 
+def check_pixel_counts(tmp_path, monkeypatch):
+    from mmseg.datasets import custom
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        truth = np.zeros((4096, 4101), np.uint8)
+        found = custom.intersect_and_union(truth, truth.copy(), 2, 255)
+    finally:
+        torch.set_num_threads(threads)
+    assert [area.tolist() for area in found] == [[truth.size, 0]] * 4
+
+
 def check_local_rank(tmp_path, monkeypatch):
     parser = argparse.ArgumentParser()  # as in mmseg's tools
     parser.add_argument('config')
@@ -218,6 +231,7 @@ CASES = {
     compat.mend_iter_resume: (check_iter_resume, (AssertionError, Exception)),
     compat.mend_init_dist: (check_init_dist, ZeroDivisionError),
     compat.mend_collect_results: (check_collect_results, Exception),
+    compat.mend_pixel_counts: (check_pixel_counts, AssertionError),
     compat.mend_local_rank: (check_local_rank, SystemExit),
 }
 NEEDED_ANYWHERE = (
@@ -225,15 +239,19 @@ NEEDED_ANYWHERE = (
     compat.mend_build_dataloader,
     compat.mend_class_subset,
     compat.mend_checkpoint_loading,
+    compat.mend_pixel_counts,
     compat.mend_local_rank,
 )
 EACH = [
     pytest.param(
         mend,
         id=mend.__name__,
-        marks=pytest.mark.skipif(
-            GPU and mend not in NEEDED_ANYWHERE, reason='there is a GPU'
-        ),
+        marks=[
+            pytest.mark.skipif(
+                GPU and mend not in NEEDED_ANYWHERE, reason='there is a GPU'
+            ),
+            *[pytest.mark.slow] * (mend is compat.mend_pixel_counts),
+        ],
     )
     for mend in compat.MENDS
 ]
