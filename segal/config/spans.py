@@ -21,6 +21,8 @@ class Span:
         first_epoch: 0, or the global epoch; 0 by iteration.
         per_epoch: Iterations of an epoch; None by iteration.
         schedule_epochs: End of the schedule in epochs; None by iteration.
+        first_planned: End of the schedule in iterations as the first phase
+            of it planned, with epochs as long as its own; None: as now.
     """
 
     first_iter: int
@@ -29,6 +31,19 @@ class Span:
     first_epoch: int = 0
     per_epoch: int | None = None
     schedule_epochs: int | None = None
+    first_planned: int | None = None
+
+    @property
+    def planned(self) -> int:
+        """Return the end of the schedule as its first phase planned."""
+        return self.first_planned or self.schedule_iters
+
+    @property
+    def first_per_epoch(self) -> int | None:
+        """Return the iterations of an epoch of the schedule's first phase."""
+        if self.first_planned and self.schedule_epochs:
+            return self.first_planned // self.schedule_epochs
+        return self.per_epoch
 
     @property
     def last(self) -> int:
@@ -44,21 +59,24 @@ class Span:
 
 
 def span_of(
-    config: ActiveLearningConfig, round: int, before: int, per_epoch: int
+    config: ActiveLearningConfig,
+    round: int,
+    before: Sequence[int],
+    per_epoch: int,
 ) -> Span:
     """Compute the span of one phase.
 
     Args:
         config: Its phases, and whether the schedule starts anew with each.
         round: From 0.
-        before: Iterations of all rounds before.
+        before: Iterations of each round before.
         per_epoch: Iterations of an epoch of this round; by iteration, of no
             meaning.
     """
     lengths = [phase.train for phase in config.phases]
     resets, by_epoch = config.reset.schedule, config.runner.by_epoch
     each = per_epoch if by_epoch else 1
-    first = 0 if resets else before
+    first = 0 if resets else sum(before)
     left = lengths[round] if resets else sum(lengths[round:])
     total = lengths[round] if resets else sum(lengths)
     return Span(
@@ -68,6 +86,9 @@ def span_of(
         first_epoch=sum(lengths[:round]) if by_epoch and not resets else 0,
         per_epoch=per_epoch if by_epoch else None,
         schedule_epochs=total if by_epoch else None,
+        first_planned=None
+        if resets or not before
+        else before[0] * total // lengths[0],
     )
 
 
@@ -76,10 +97,9 @@ def spans_of(
 ) -> list[Span]:
     """Compute the spans of all phases."""
     spans: list[Span] = []
-    before = 0
     for number, each in enumerate(per_epoch):
+        before = [span.iters for span in spans]
         spans.append(span_of(config, number, before, each))
-        before += spans[-1].iters
     return spans
 
 
@@ -105,24 +125,32 @@ def warmup_of(section: Any, span: Span) -> int:
         return 0
     if not isinstance(ratio, int | float) or ratio >= 1:
         return 0
-    each = span.per_epoch if section.get('warmup_by_epoch') else 1
+    by_epoch = section.get('warmup_by_epoch')
+    each = span.first_per_epoch if by_epoch else 1
     return int(length * (each or 1))
 
 
 def is_long(section: Any, span: Span) -> bool:
     """Tell whether a warm-up takes more of its schedule than it may."""
-    return warmup_of(section, span) > LONGEST * span.schedule_iters
+    return warmup_of(section, span) > LONGEST * span.planned
 
 
 def scaled(span: Span) -> int:
     """Return the iterations that a long warm-up is scaled to, from 0."""
-    if span.schedule_iters < 2:
+    if span.planned < 2:
         return 0
-    return max(1, int(SCALED * span.schedule_iters))
+    return max(1, int(SCALED * span.planned))
 
 
 def fit_warmup(section: Any, name: str, span: Span, inherited: Any) -> None:
-    """Scale a long warm-up that came from a base, in place."""
+    """Scale a long warm-up that came from a base, in place.
+
+    One of a schedule that goes on ends where its first phase said, also
+    where epochs have become longer.
+    """
+    written = warmup_of(section, span)
+    if span.first_planned and written:
+        section['warmup_by_epoch'], section[LENGTH] = False, written
     if f'{name}.{LENGTH}' not in inherited or not is_long(section, span):
         return
     length = scaled(span)

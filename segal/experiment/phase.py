@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -148,8 +148,8 @@ class PhaseBuilder:
             config.committee, cfg, data.classes, device, self._trained, logger
         )
 
-    def training(self, round: int, iterations: int) -> Training:
-        """Build a training phase.
+    def training(self, round: int, before: Sequence[int]) -> Training:
+        """Build a training phase, after rounds of so many iterations.
 
         Raises:
             DataError: There is nothing to train on.
@@ -170,8 +170,8 @@ class PhaseBuilder:
             round,
             len(self.config.phases),
             self.work_dir,
-            step_offset=iterations,
-            span=span_of(self.config, round, iterations, len(sampler)),
+            step_offset=sum(before),
+            span=span_of(self.config, round, before, len(sampler)),
         )
         by_epoch = self.config.runner.by_epoch
         first = sum(self._lengths(round))

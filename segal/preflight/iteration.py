@@ -203,7 +203,7 @@ class _Iteration:
             **{'max_epochs' if by_epoch else 'max_iters': length},
         )
         runner.save_checkpoint = _name_checkpoint
-        span = span_of(config, 0, 0, per_epoch=1)  # one batch is an epoch
+        span = span_of(config, 0, (), per_epoch=1)  # one batch is an epoch
         rounds = len(config.phases)
         runner.context = RoundContext(0, rounds, Path(folder), 0, span)
         sections = parts.hooks.sections()

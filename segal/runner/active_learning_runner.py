@@ -68,9 +68,9 @@ class ActiveLearningRunner:
         """Count the training phases."""
         return len(self.config.phases)
 
-    def _step(self, round: int) -> int:
-        """Count the iterations of all rounds before this one."""
-        return sum(row['iterations'] for row in self.rows[:round])
+    def _before(self, round: int) -> list[int]:
+        """Count the iterations of each round before this one."""
+        return [row['iterations'] for row in self.rows[:round]]
 
     def run(self) -> list[dict[str, Any]]:
         """Continue from the state of the files until the last phase is done.
@@ -102,7 +102,7 @@ class ActiveLearningRunner:
                 if wrapper is None and not asks:
                     continue  # its labels are no longer the newest
             if wrapper is None:
-                training = self.factory.training(index, self._step(index))
+                training = self.factory.training(index, self._before(index))
                 self._train(index, training)
                 wrapper = training.wrapper
             terminal.show(self.rows, index, self.rounds)
@@ -421,7 +421,7 @@ class ActiveLearningRunner:
                 row=self.rows[round],
                 rows=self.rows,
                 work_dir=self.work_dir,
-                step=self._step(round + 1),
+                step=sum(self._before(round + 1)),
                 selection=selection,
                 store=self.store,
                 pool=self.loop.pool,

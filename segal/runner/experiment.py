@@ -42,8 +42,13 @@ class Training(Protocol):
 class RoundFactory(Protocol):
     """Build, for each round, what a config describes."""
 
-    def training(self, round: int, iterations: int) -> Training:
-        """Build model, optimizer, loader, hooks and runner of a phase."""
+    def training(self, round: int, before: Sequence[int]) -> Training:
+        """Build model, optimizer, loader, hooks and runner of a phase.
+
+        Args:
+            round: From 0.
+            before: Iterations of each round before.
+        """
 
     def wrapper(self, round: int) -> ModelWrapper:
         """Load the model that a finished phase left.

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 
+import numpy as np
 import pytest
 import torch
 from mmcv.runner import HOOKS
@@ -201,6 +202,39 @@ def test_a_warmup_in_epochs_counts_their_iterations():
     [span] = set(spans_of(config, (3, 3, 3)))
     got = rates(lr_hooks(fitted(cfg, config, span)), [0.1], span)[:, 0]
     assert got[:2] == pytest.approx([0.01, 0.1])  # its ratio, then the rate
+
+
+@pytest.mark.parametrize(
+    ('options', 'inherited', 'wanted'),
+    [
+        (dict(warmup_iters=100), ['lr_config.warmup_iters'], 6),
+        (dict(warmup_iters=6, warmup_by_epoch=True), [], 6),
+        (dict(warmup_iters=20), [], 20),
+    ],
+    ids=['scaled', 'in epochs', 'as it is'],
+)
+def test_a_warmup_of_one_schedule_is_not_begun_again(
+    options, inherited, wanted
+):
+    """Epochs grow with the images that are bought: 1, 4, 8 iterations."""
+    cfg, config, _ = read(
+        lr_config=dict(policy='fixed', warmup='linear', **options),
+        workflow=[
+            *((('train', 4), ('query', 1)), (('train', 10), ('query', 1))),
+            (('train', 50),),
+        ],
+        active_learning__reset=dict(schedule=False),
+    )
+    config = dataclasses.replace(config, inherited=frozenset(inherited))
+    got = np.concatenate(
+        [
+            rates(lr_hooks(fitted(cfg, config, span)), [1.0], span)[:, 0]
+            for span in spans_of(config, (1, 4, 8))
+        ]
+    )
+    assert len(got) == 4 + 40 + 400
+    ramp = np.minimum(0.1 + 0.9 * np.arange(len(got)) / wanted, 1)
+    assert got == pytest.approx(ramp)
 
 
 def test_steps_that_are_never_reached_are_named():

@@ -204,7 +204,7 @@ def our_loop(
     experiment = build(prepared)
     runner = ActiveLearningRunner(experiment)
     runner._draw_initial()
-    training = experiment.factory.training(0, 0)
+    training = experiment.factory.training(0, [])
     training.runner.fit(training.loader)  # type: ignore[attr-defined]
     found = dict(MARKS.pop())
     wrapper, loop = training.wrapper, experiment.loop
