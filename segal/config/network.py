@@ -53,7 +53,7 @@ def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
         Problems and notes.
     """
     problems, changed = [], []
-    for _, head in heads(cfg):
+    for _, head in list(dicts_in(cfg.get('model'), 'model')):
         cls = _registered(head)
         # a head that assembles others (KNet) has no loss of its own
         if cls is None or 'kernel_generate_head' in head:

@@ -343,6 +343,21 @@ def test_every_loss_averages_over_labelled_pixels():
     assert 'auxiliary_head.loss_decode' in said
 
 
+def test_the_head_inside_k_nets_averages_over_labelled_pixels():
+    inside = dict(type='FCNHead', in_channels=4, channels=4, num_classes=3)
+    cfg, _, _ = read(
+        model__decode_head=dict(
+            type='IterativeDecodeHead',
+            num_stages=1,
+            kernel_update_head=[dict(type='KernelUpdateHead', num_classes=3)],
+            kernel_generate_head=inside,
+        )
+    )
+    made = cfg.model.decode_head.kernel_generate_head
+    assert made.loss_decode.avg_non_ignore is True
+    assert 'loss_decode' not in cfg.model.decode_head
+
+
 @pytest.mark.parametrize('cuda', [True, False])
 def test_sync_bn(monkeypatch, cuda):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
