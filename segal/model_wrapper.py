@@ -56,14 +56,18 @@ class ModelWrapper:
 
     @contextmanager
     def evaluating(self) -> Iterator[ModelWrapper]:
-        """Put the model into eval mode without gradients, and restore it."""
-        was_training = self.model.training
+        """Put the model into eval mode without gradients, and restore it.
+
+        Each part gets its own mode back: some may be frozen.
+        """
+        were_training = [x for x in self.model.modules() if x.training]
         self.model.eval()
         try:
             with torch.no_grad():
                 yield self
         finally:
-            self.model.train(was_training)
+            for module in were_training:
+                module.training = True
 
     def probabilities(self, batch: dict[str, Any]) -> Tensor:
         """Predict class probabilities on each image's own grid.

@@ -91,6 +91,16 @@ def test_leaves_the_mode_as_it_was():
     assert model.norm.training
 
 
+def test_a_part_that_was_in_eval_mode_stays_in_it():
+    """Such as batch norm that a hook of the user's has frozen."""
+    model = Fake().train()
+    model.norm.eval()
+    with ModelWrapper(model, torch.device('cpu')).evaluating():
+        assert not model.training
+    assert model.training
+    assert not model.norm.training
+
+
 def test_class_map_of_a_sigmoid_head_uses_its_threshold():
     one = torch.tensor([0.2, 0.4, 0.6, 0.9]).view(1, 1, 2, 2)
     model = Fake(one)
