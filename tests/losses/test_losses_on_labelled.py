@@ -387,6 +387,19 @@ def test_hard_pixels_of_a_head_with_one_channel_are_refused():
     assert problem.startswith('model.decode_head.sampler: OHEMPixelSampler')
 
 
+@pytest.mark.parametrize('weights', [[1.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
+@pytest.mark.parametrize('case', ['DiceLoss', 'LovaszLoss', 'TverskyLoss'])
+def test_as_many_class_weights_as_classes(case, weights):
+    """Mmseg takes the first ones of more, such as those of a base."""
+    model = nn.Module()
+    loss = dict(loss_dict(case), class_weight=weights)
+    model.decode_head = head_with(loss)
+    (problem,) = check_losses(model)
+    assert problem.startswith('model.decode_head.loss_decode: ')
+    if case == 'LovaszLoss' or len(weights) > 3:
+        assert f'a class_weight of 3 numbers; got {len(weights)}' in problem
+
+
 def test_a_sum_over_images_stays_a_sum(logits):
     from mmseg.models.losses import LovaszLoss
 

@@ -125,7 +125,8 @@ def check_losses(model: nn.Module) -> list[str]:
     """Check that each loss of a network works with a few labels.
 
     Returns a problem for each loss that raises, or is not finite, where one
-    pixel is labelled or none is, and for each sampler that fails.
+    pixel is labelled or none is, or has weights of other classes, and for each
+    sampler that fails.
     """
     problems = []
     for where, head in model.named_modules():
@@ -135,7 +136,11 @@ def check_losses(model: nn.Module) -> list[str]:
         several = isinstance(losses, nn.ModuleList)
         for index, loss in enumerate(losses if several else [losses]):
             key = f'model.{where}.loss_decode' + f'.{index}' * several
-            said = one_channel_fault(loss, head) or _fault(loss, head)
+            said = (
+                one_channel_fault(loss, head)
+                or _fault(loss, head)
+                or _weights_fault(loss, head)
+            )
             if said:
                 problems.append(f'{key}: {said}')
         said = _sampler_fault(head)
@@ -196,6 +201,23 @@ def _fault(loss: nn.Module, head: Any) -> str | None:
                 "or choose dict(type='CrossEntropyLoss')"
             )
     return None
+
+
+def _weights_fault(loss: nn.Module, head: Any) -> str | None:
+    """Say that a loss of mmseg's has more or fewer weights than classes.
+
+    Some take the first ones of more, and fail on a class without one when it
+    is first seen.
+    """
+    inner = loss.loss if isinstance(loss, OnLabelled) else None
+    weights: Any = getattr(inner, 'class_weight', None)
+    count = head.out_channels
+    if weights is None or count == 1 or len(weights) == count:
+        return None
+    return (
+        f'{type(inner).__name__}: wanted a class_weight of {count} numbers; '
+        f'got {len(weights)}. Write one for each class, or None'
+    )
 
 
 def one_channel_fault(loss: nn.Module, head: Any) -> str | None:
