@@ -16,11 +16,13 @@ from segal.config.parts import parameters
 from segal.config.shapes import data_sets, dicts_in, find
 from segal.openmmlab.pipelines import walk
 
-_HEAD = re.compile(r'model\.(decode|auxiliary)_head(\.\d+)?')
+_HEAD = re.compile(
+    r'model\.(decode|auxiliary)_head(\.\d+)?(\.kernel_generate_head)?'
+)
 
 
 def heads(cfg: Config) -> list[tuple[str, Any]]:
-    """List the heads of the model, each with its dotted path."""
+    """List the heads of the model, that inside K-Net too, by dotted path."""
     return [
         (where, part)
         for where, part in dicts_in(cfg.get('model'), 'model')
@@ -53,7 +55,7 @@ def average_over_labels(cfg: Config) -> tuple[list[str], list[str]]:
         Problems and notes.
     """
     problems, changed = [], []
-    for _, head in list(dicts_in(cfg.get('model'), 'model')):
+    for _, head in heads(cfg):
         cls = _registered(head)
         # a head that assembles others (KNet) has no loss of its own
         if cls is None or 'kernel_generate_head' in head:
@@ -274,4 +276,4 @@ def check_classes(cfg: Config, classes: int) -> list[str]:
                     f'{inner}.num_classes: wanted {classes}, the classes of '
                     f'the data set; got {got}'
                 )
-    return problems
+    return list(dict.fromkeys(problems))

@@ -8,7 +8,7 @@ from mmcv import Config
 from mmseg.datasets import build_dataset
 from mmseg.models import build_segmentor
 
-from segal.config import Phase, read_config
+from segal.config import Phase, network, read_config
 from segal.structures import Budget
 from tests.config.minimal import (
     PIPELINE,
@@ -356,6 +356,15 @@ def test_the_head_inside_k_nets_averages_over_labelled_pixels():
     made = cfg.model.decode_head.kernel_generate_head
     assert made.loss_decode.avg_non_ignore is True
     assert 'loss_decode' not in cfg.model.decode_head
+    made.update(num_classes=4, ignore_index=200)
+    assert network.check_classes(cfg, 3) == [
+        'model.decode_head.kernel_generate_head.num_classes: wanted 3, the '
+        'classes of the data set; got 4'
+    ]
+    assert network.check_ignore_index(cfg, 255) == [
+        'model.decode_head.kernel_generate_head.ignore_index: wanted 255, the '
+        'ignore_index of active_learning.settings; got 200'
+    ]
 
 
 @pytest.mark.parametrize('cuda', [True, False])
