@@ -10,13 +10,14 @@ import sys
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import mmcv
+import mmseg.utils
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from mmcv.engine import collect_results_cpu
 from mmcv.parallel import DataContainer, MMDistributedDataParallel
 from mmcv.runner import (
     IterBasedRunner,
@@ -301,17 +302,21 @@ def test_apply_twice_is_apply_once():
     assert MMDistributedDataParallel.train_step is original
 
 
-def test_names_imported_elsewhere_are_replaced_too():
+def test_names_imported_elsewhere_are_replaced_too(monkeypatch):
+    compat.undo()
+    places = {
+        'build_dataloader': mmseg.datasets.builder,
+        'build_ddp': mmseg.utils.util_distribution,
+        'collect_results_cpu': mmcv.engine.test,
+    }
+    before = {name: getattr(place, name) for name, place in places.items()}
+    elsewhere = ModuleType('mmseg.elsewhere')
+    vars(elsewhere).update(before)
+    monkeypatch.setitem(sys.modules, 'mmseg.elsewhere', elsewhere)
     compat.apply()
-    from mmseg.apis import test, train
-    from mmseg.datasets import build_dataloader
-
-    assert train.build_dataloader is build_dataloader
-    assert (
-        train.build_ddp
-        is mmcv.import_modules_from_strings('mmseg.utils').build_ddp
-    )
-    assert test.collect_results_cpu is not collect_results_cpu
+    for name, place in places.items():
+        assert getattr(elsewhere, name) is getattr(place, name)
+        assert getattr(elsewhere, name) is not before[name]
 
 
 # What a checkpoint may hold
