@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -86,17 +85,6 @@ def replace_file(path: Path, data: bytes | str) -> None:
     """
     with whole_file(path) as file:
         file.write(data.encode() if isinstance(data, str) else data)
-
-
-def replace_shared(path: Path, data: bytes | str) -> None:
-    """Replace a file that other processes may write at the same time.
-
-    Raises:
-        StateError: It cannot be written.
-    """
-    own = path.with_name(f'{path.name}.{socket.gethostname()}.{os.getpid()}')
-    replace_file(own, data)
-    os.replace(own, path)
 
 
 def replace_json(path: Path, value: Any) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segal.errors import ConfigError, DataError, StateError
-from segal.files import replace_shared
+from segal.files import replace_file
 
 from .base import Described
 
@@ -122,6 +123,17 @@ def kept(
 
 def _hash(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_DIGEST).digest()
+
+
+def replace_shared(path: Path, data: bytes | str) -> None:
+    """Replace a file that other processes may write at the same time.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    own = path.with_name(f'{path.name}.{socket.gethostname()}.{os.getpid()}')
+    replace_file(own, data)
+    os.replace(own, path)
 
 
 FILE = 'images.json'

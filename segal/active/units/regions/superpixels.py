@@ -14,8 +14,8 @@ from skimage.segmentation import slic
 
 from segal.active.units.base import Fit
 from segal.active.units.regions.partition import Partition
-from segal.errors import ConfigError
-from segal.files import replace_shared
+from segal.errors import ConfigError, StateError
+from segal.files import replace_file
 from segal.registry import UNITS
 from segal.structures import PoolImage
 
@@ -91,7 +91,11 @@ class Superpixels(Partition):
         buffer = io.BytesIO()
         Image.fromarray(labels.astype(np.uint16)).save(buffer, 'PNG')
         self.cache.mkdir(parents=True, exist_ok=True)
-        replace_shared(path, buffer.getvalue())
+        try:
+            replace_file(path, buffer.getvalue())
+        except StateError:
+            if self._kept(path, image) is None:  # else another run wrote it
+                raise
         return labels
 
     def _kept(self, path: Path, image: PoolImage) -> NDArray[np.int64] | None:
