@@ -13,6 +13,7 @@ import torch
 
 from segal.commands import train as train_command
 from segal.commands.train import command_of
+from segal.distributed import launching
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / 'dist_train.sh'
@@ -240,3 +241,11 @@ def test_a_process_of_its_own_outlives_its_shell(tmp_path):
     command = f'{sys.executable} {script} & sleep 0.5; kill -9 $$'
     subprocess.run(['bash', '-c', command], env=environment(RANK='0'))
     assert within(10, (tmp_path / 'done').exists)
+
+
+def test_a_process_computes_on_its_own_gpu(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setattr('torch.cuda.current_device', lambda: 3)
+    assert launching.own_device() == torch.device('cuda', 3)
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    assert launching.own_device() == torch.device('cpu')

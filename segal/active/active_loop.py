@@ -111,27 +111,9 @@ class ActiveLearningLoop:
             new = self._open(heuristic, wrapper, opening, free)
             old = self.store.opened() & (free > 0)
             parts = opening.parts(old, new, free)
-        chosen, left = [], [0]
-        parts = list(parts)
-        for images, share in parts:
-            carried = 0
-            if share is not None:
-                carried = 0 if share.per_image else sum(left)
-                share = replace(share, amount=share.amount + carried)
-            part, rest = self._choose(
-                heuristic, make_selector, wrapper, free, images, share
-            )
-            chosen.append(part)
-            left.append(rest - carried)
-        unspent = sum(left)
-        images, share = parts[0]
-        if unspent and not left[1] and share is not None and len(parts) > 1:
-            # new images have fewer regions than their share: the old ones'
-            share = replace(share, amount=share.amount + unspent)
-            chosen[0], unspent = self._choose(
-                heuristic, make_selector, wrapper, free, images, share
-            )
-        self.unspent = unspent
+        chosen, self.unspent = self._spend(
+            heuristic, make_selector, wrapper, free, list(parts)
+        )
         with ranks.together():
             selection = merged(chosen, self.pool.images)
         probs = self._predict(selection, wrapper)
@@ -139,6 +121,43 @@ class ActiveLearningLoop:
             if ranks.is_main():
                 self.oracle.freeze(selection, self.store, probs)
         return self._commit(selection)
+
+    def _spend(
+        self,
+        heuristic: BaseHeuristic,
+        make_selector: SelectorFactory,
+        wrapper: ModelWrapper | None,
+        free: NDArray[np.int64],
+        parts: Sequence[tuple[NDArray[np.bool_], Budget | None]],
+    ) -> tuple[list[Selection], int]:
+        """Spend the budget of each part; what one leaves goes to the next.
+
+        What the last one leaves goes back to the first, where that had spent
+        all of its own: opened images have fewer regions than pixels.
+
+        Returns:
+            What to ask of each part, and how much nobody could spend.
+        """
+        chosen: list[Selection] = []
+        rests: list[int] = []
+        for images, share in parts:
+            carried = 0
+            if share is not None and not share.per_image:
+                carried = sum(rests)
+                share = replace(share, amount=share.amount + carried)
+            part, rest = self._choose(
+                heuristic, make_selector, wrapper, free, images, share
+            )
+            chosen.append(part)
+            rests.append(rest - carried)
+        left = sum(rests)
+        images, share = parts[0]
+        if left and not rests[0] and share is not None and len(parts) > 1:
+            share = replace(share, amount=share.amount + left)
+            chosen[0], left = self._choose(
+                heuristic, make_selector, wrapper, free, images, share
+            )
+        return chosen, left
 
     def _predict(
         self, selection: Selection, wrapper: ModelWrapper | None

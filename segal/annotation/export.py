@@ -59,7 +59,7 @@ def open_items(
     return np.array(found, np.int64)
 
 
-def share_words(work_dir: Path, who: str) -> str:
+def no_share_words(work_dir: Path, who: str) -> str:
     """Say that a person has no share; empty where there is one."""
     if not who or who in AnnotationFolder(work_dir).people():
         return ''

@@ -169,7 +169,7 @@ def val(args: argparse.Namespace) -> int:
 
 def page(args: argparse.Namespace) -> int:
     """Write the page of one person, and say what to do with it."""
-    from segal.annotation.export import share_words
+    from segal.annotation.export import no_share_words
     from segal.annotation.offline import MEGABYTE, write_page
 
     done = write_page(
@@ -184,7 +184,7 @@ def page(args: argparse.Namespace) -> int:
             f'{done.wanted - done.items:,} more do not fit in {args.mb:g} MB '
             '(--mb), and are left for others'
         )
-    if words := share_words(args.work_dir, args.annotator):
+    if words := no_share_words(args.work_dir, args.annotator):
         print(words)
     print(
         'Mail the file. It opens in any browser, without a network; the file '

@@ -61,7 +61,7 @@ def add_verbs(verb: Callable[[str, Any, str], Any]) -> None:
 
 def run_export(args: argparse.Namespace) -> int:
     """Write what is asked for another tool."""
-    from segal.annotation.export import export, share_words
+    from segal.annotation.export import export, no_share_words
 
     asked = export(args.work_dir, args.out, args.to, args.annotator)
     request = asked.request
@@ -70,7 +70,7 @@ def run_export(args: argparse.Namespace) -> int:
         f'{request.round}. {_NEXT[args.to]}. Give the answers back with '
         f'`segal annotate take {args.work_dir} FILE --annotator NAME`'
     )
-    if words := share_words(args.work_dir, args.annotator):
+    if words := no_share_words(args.work_dir, args.annotator):
         print(words)
     return 0
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from segal.config.parts import nested
 from segal.registry import HEURISTICS
 
 
@@ -24,10 +25,8 @@ def lost_noise(
     from segal.active.heuristics.gumbel import GumbelHeuristic
     from segal.active.heuristics.softrank_noise import SoftrankNoise
 
-    kinds = [HEURISTICS.module_dict.get(name) for name in _names(heuristic)]
-    noisy = [
-        kind for kind in kinds if kind and issubclass(kind, GumbelHeuristic)
-    ]
+    kinds = [HEURISTICS.get(x['type']) for x in nested(heuristic, HEURISTICS)]
+    noisy = [kind for kind in kinds if issubclass(kind, GumbelHeuristic)]
     if not noisy or 'aggregate' not in selector:
         return []
     name, aggregate = noisy[0].__name__, selector['aggregate']
@@ -47,11 +46,3 @@ def lost_noise(
         "(what is left of it favours small regions); with 'max', "
         f'{units} are drawn by the sum of the weights of their pixels'
     ]
-
-
-def _names(heuristic: Any) -> Iterator[str]:
-    """Yield the name of a heuristic, and of those that it stands around."""
-    while isinstance(heuristic, Mapping):
-        if isinstance(heuristic.get('type'), str):
-            yield heuristic['type']
-        heuristic = heuristic.get('of')

@@ -245,10 +245,16 @@ def _needs(
     part: Mapping[str, Any], registry: Registry
 ) -> Iterator[tuple[str, str]]:
     """Yield name and need of a part and of those inside it."""
-    known = registry.module_dict
-    while isinstance(part, Mapping) and part.get('type') in list(known):
-        for need in _own_needs(part, registry):
-            yield part['type'], need
+    for one in nested(part, registry):
+        for need in _own_needs(one, registry):
+            yield one['type'], need
+
+
+def nested(part: Any, registry: Registry) -> Iterator[Mapping[str, Any]]:
+    """Yield a part and those inside it, up to one that is not known."""
+    known = list(registry.module_dict)
+    while isinstance(part, Mapping) and part.get('type') in known:
+        yield part
         part = part.get('of', {})
 
 

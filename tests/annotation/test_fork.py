@@ -6,6 +6,7 @@ import pytest
 
 from segal.annotation.folder import AnnotationFolder
 from segal.commands.annotate import main as annotate
+from segal.rounds import pictures_dir
 from tests.annotation.answering import answer_all
 from tests.annotation.served import ask, write_pool
 from tests.annotation.test_human_runs import (
@@ -180,3 +181,12 @@ def test_status_close_and_costs(root, tmp_path, capsys):  # noqa: F811
     assert run(people, work_dir) == 6
     assert AnnotationFolder(work_dir).pending() == 1
     assert annotate(['status', str(tmp_path / 'nowhere')]) == 4
+
+
+@pytest.mark.parametrize(
+    ('visualize', 'folder'),
+    [(None, 'viz'), (True, 'viz'), ({}, 'viz'), (dict(dir='seen'), 'seen')],
+)
+def test_pictures_are_found_however_visualize_is_written(visualize, folder):
+    settings = dict(active_learning=dict(visualize=visualize))
+    assert pictures_dir(settings) == folder

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from mmseg.datasets.pipelines import LoadAnnotations
 from PIL import Image
 
+from segal.active.images.file import count_pages, open_tiff
 from segal.errors import DataError
 
 _ANEW = 'write the annotations anew, as 8-bit grey PNGs, from their originals'
@@ -128,16 +128,9 @@ def _spread_bits(image: Image.Image) -> int:
 
 
 def _pages(path: str) -> int:
-    """Count the pages of a TIFF that are as large as its first.
-
-    Smaller copies, as maps for viewing have them, do not count.
-    """
+    """Count the pages of an image; see :func:`count_pages`."""
     with Image.open(path) as image:
         if image.format != 'TIFF' or getattr(image, 'n_frames', 1) == 1:
             return 1
-    with tifffile.TiffFile(path) as file:  # type: ignore[no-untyped-call]
-        pages: Any = file.pages
-        return sum(
-            page.shape == pages[0].shape and not page.is_reduced
-            for page in pages
-        )
+    with open_tiff(path) as file:
+        return count_pages(file)

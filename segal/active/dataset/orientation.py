@@ -22,10 +22,16 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from segal.active.dataset.base import LoadFirst, image_file
 from segal.active.dataset.scan import count_of
-from segal.active.images.file import MARK, STORED, TIFF, UPRIGHT
+from segal.active.images.file import (
+    MARK,
+    ORIENTATION,
+    STORED,
+    TIFF,
+    UPRIGHT,
+    open_tiff,
+)
 from segal.errors import SegALError
 
-_TAG = 0x0112
 _WORDS = {
     2: 'mirrored',
     3: 'turned by 180 degrees',
@@ -249,17 +255,16 @@ def orientation(path: str) -> int:
             return 1
         exif = Image.Exif()
         exif.load(data)
-        kind = exif.get(_TAG, 1)
+        kind = exif.get(ORIENTATION, 1)
     except Exception:  # open_pool reports a damaged file
         return 1
     return kind if kind in _WORDS else 1
 
 
 def _of_tiff(path: str) -> int:
-    read: Callable[..., tifffile.TiffFile] = tifffile.TiffFile
-    with read(path) as file:
+    with open_tiff(path) as file:
         page: Any = file.pages[0]
-        tag = page.tags.get(_TAG)
+        tag = page.tags.get(ORIENTATION)
     return int(tag.value) if tag and tag.value in _WORDS else 1
 
 

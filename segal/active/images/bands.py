@@ -6,15 +6,18 @@ mixes several grey bands into one, and makes 255 of -1, without a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
-from segal.active.images.file import TIFF
+from segal.active.images.file import (
+    ORIENTATION,
+    TIFF,
+    count_pages,
+    open_tiff,
+)
 
 _GREY, _RGB = 1, 2
 """Photometric interpretations of which channels are bands as stored."""
@@ -24,9 +27,6 @@ _UNASSOCIATED = 2
 
 _PLANAR = 2
 """Configuration of a page in which bands lie one after the other."""
-
-_TURN = 274
-"""Tag of the orientation."""
 
 _EXACT = (1, 5, 8, 32773, 32946, 50000)
 """Compressions without loss: none, LZW, deflate, PackBits and Zstandard."""
@@ -67,19 +67,16 @@ def bands_of(path: str | Path) -> Bands | None:
         with open(path, 'rb') as file:
             if file.read(4) not in TIFF:
                 return None
-        with _opened(path) as tiff:
-            pages: Any = tiff.pages
-            first = pages[0]
-            alike = [one.shape == first.shape and not one.is_reduced
-                     for one in pages]  # fmt: skip
+        with open_tiff(path) as tiff:
+            first: Any = tiff.pages[0]
             return Bands(
                 int(first.samplesperpixel),
                 tuple(int(one) for one in first.extrasamples),
-                sum(alike),
+                count_pages(tiff),
                 str(first.dtype),
                 first.photometric in (_GREY, _RGB)
                 and first.compression in _EXACT
-                and getattr(first.tags.get(_TURN), 'value', 1) == 1,
+                and getattr(first.tags.get(ORIENTATION), 'value', 1) == 1,
             )
     except Exception:  # whatever a damaged file makes of the reader
         return None
@@ -104,7 +101,7 @@ def compare_bands(
     """
     channels = np.moveaxis(image.reshape(*image.shape[:2], -1), 2, 0)
     try:
-        with _opened(path) as tiff:
+        with open_tiff(path) as tiff:
             page: Any = tiff.pages[0]
             stored = page.asarray()
         if stored.ndim == 2:
@@ -126,8 +123,3 @@ def _same(channel: NDArray[Any], band: NDArray[Any]) -> bool:
     upper = band >> 8 * (band.itemsize - 1)
     apart = np.abs(channel.astype(np.int64) - upper.astype(np.int64))
     return bool(apart.max() <= (band.itemsize > 1))
-
-
-def _opened(path: str | Path) -> tifffile.TiffFile:
-    read: Callable[..., tifffile.TiffFile] = tifffile.TiffFile
-    return read(path)

@@ -131,6 +131,9 @@ _EIGHT = (b'\xff\xd8\xff', b'BM', b'GIF8')
 
 TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
+ORIENTATION = 0x0112
+"""Tag of how an image is turned, in EXIF and in a TIFF."""
+
 
 def has_eight_bits(path: str) -> bool | None:
     """Check whether each channel of a file has at most 8 bits.
@@ -152,11 +155,27 @@ def has_eight_bits(path: str) -> bool | None:
     return None
 
 
+def open_tiff(path: str | Path) -> tifffile.TiffFile:
+    """Open a TIFF, to be used as a context."""
+    read: Callable[..., tifffile.TiffFile] = tifffile.TiffFile
+    return read(path)
+
+
+def count_pages(file: tifffile.TiffFile) -> int:
+    """Count the pages of a TIFF that are as large as its first.
+
+    Smaller copies, as maps for viewing have them, do not count.
+    """
+    pages: Any = file.pages
+    return sum(
+        page.shape == pages[0].shape and not page.is_reduced for page in pages
+    )
+
+
 def _tiff(path: str) -> bool | None:
     """Check whether each channel of a TIFF has at most 8 bits."""
-    read: Callable[..., tifffile.TiffFile] = tifffile.TiffFile
     try:
-        with read(path) as file:
+        with open_tiff(path) as file:
             dtype = file.pages[0].dtype
     except (OSError, ValueError, IndexError, tifffile.TiffFileError):
         return None
