@@ -89,6 +89,14 @@ def void_colour(palette: NDArray[np.uint8]) -> Colour:
     return BLACK if (brightest > 30).all() else (224, 224, 192)
 
 
+def as_void(
+    image: NDArray[np.uint8], palette: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Tint an image (..., 3) as void; a third of it is seen through."""
+    colour = np.array(void_colour(palette), np.uint8)
+    return image // 3 + colour // 3 * 2
+
+
 def score_colours(
     score: NDArray[np.float32],
 ) -> tuple[NDArray[np.uint8], float, float]:

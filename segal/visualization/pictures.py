@@ -181,14 +181,14 @@ def errors_on(
 ) -> tuple[Image.Image, float | None]:
     """Draw what a prediction (H, W) gets wrong, in red on the faded image.
 
-    Void is dark. Returns the share of wrong pixels, too; None where all of the
-    ground truth is void.
+    Void is tinted. Returns the share of wrong pixels, too; None where all of
+    the ground truth is void.
     """
     assert scene.truth is not None
     known = scene.truth < len(scene.classes)
     wrong = known & (prediction != scene.truth)
     base = faded(scene.image)
-    base[~known] //= 3
+    base[~known] = drawing.as_void(base[~known], scene.palette)
     red = np.array([3 * part // 4 for part in _WRONG], np.uint8)
     base[wrong] = base[wrong] // 4 + red
     share = float(wrong.sum() / known.sum()) if known.any() else None
@@ -237,7 +237,8 @@ def labels_on(scene: Scene, scale: float, clear: bool = False) -> Image.Image:
         known = (scene.label_map < len(scene.classes))[..., None]
         colours = drawing.coloured(scene.label_map, scene.palette)
         mixed = cv2.addWeighted(base, 1 - tint, colours, tint, 0)
-        base = np.where(known, mixed, base // 3)
+        void = drawing.as_void(base, scene.palette)
+        base = np.where(known, mixed, void)
     picture = drawing.resized(base, scale, smooth=clear)
     if scene.label_map is not None and scene.new:
         edge = max(3, max(picture.size) // 160)
